@@ -1,0 +1,207 @@
+"""The authoring classes: what a connector author subclasses and returns.
+
+    class MyConnector(AsyncConnector):        or SyncConnector, for work that answers at once
+        name = "My Connector"
+        task_type_name = "my_task"
+        metadata_type = MyMeta                a ResourceMeta dataclass
+
+What the verbs receive and must do is written in `flyte_connectors.hookspecs`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union
+
+from flyte_connectors import meta_codec
+
+if TYPE_CHECKING:
+    from flyteidl2.connector.connector_pb2 import (
+        GetTaskLogsResponse,
+        GetTaskMetricsResponse,
+        TaskExecutionMetadata,
+    )
+    from flyteidl2.core.execution_pb2 import TaskLog
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
+    from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+    from typing_extensions import Self
+
+T = TypeVar("T")
+MaybeAwaitable = Union[T, Awaitable[T]]
+
+
+class Phase(enum.IntEnum):
+    """Phases of a job, the numbers of `flyteidl2.core.TaskExecution.Phase`."""
+
+    UNDEFINED = 0
+    QUEUED = 1
+    RUNNING = 2
+    SUCCEEDED = 3
+    ABORTED = 4
+    FAILED = 5
+    INITIALIZING = 6
+    WAITING_FOR_RESOURCES = 7
+    RETRYABLE_FAILED = 8
+
+
+TERMINAL_PHASES = frozenset(
+    {Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED}
+)
+"""Phases that end an attempt: Flyte never polls such a job again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskCategory:
+    """The key of routing: each task type and version is served by exactly one connector."""
+
+    name: str
+    version: int = 0
+
+    def __str__(self) -> str:
+        return f"'{self.name}' version {self.version}"
+
+
+@dataclasses.dataclass
+class ResourceMeta:
+    """What identifies an external job: a small dataclass that Flyte stores between the calls.
+
+    Subclasses list their fields; the `@dataclass` decorator is welcome but not needed. Fields may be
+    of any type that JSON can carry, nested dataclasses, enums, datetimes and bytes included.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        meta_codec.ensure_dataclass(cls)
+        return super().__new__(cls)
+
+    def encode(self) -> bytes:
+        """The fields as UTF-8 JSON."""
+        return meta_codec.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read what `encode` wrote, by this or any other release.
+
+        Unknown fields are ignored and missing ones take their defaults, so that replicas of two
+        releases can serve each other's jobs during a rolling upgrade or a rollback.
+
+        Raises:
+            ValueError: `data` is no JSON object, or lacks a field that has no default.
+        """
+        return meta_codec.decode(cls, data)
+
+
+@dataclasses.dataclass
+class Resource:
+    """The state of a job as `get` or `do` reports it.
+
+    Args:
+        phase: One of `Phase`, or the same number from `TaskExecution.Phase`.
+        message: One line about the state. Flyte shows it while QUEUED, WAITING_FOR_RESOURCES and
+            INITIALIZING, and when FAILED.
+        log_links: Links that Flyte's console shows beside the task.
+        outputs: Output values by name, typed by the task's interface; or a
+            `flyteidl2.core.LiteralMap`. None leaves the outputs to `<output_prefix>/outputs.pb`.
+        custom_info: JSON-like details for whoever inspects the execution.
+    """
+
+    phase: int
+    message: str | None = None
+    log_links: list[TaskLog] | None = None
+    outputs: Mapping[str, Any] | Any | None = None
+    custom_info: Mapping[str, Any] | None = None
+
+
+M = TypeVar("M", bound=ResourceMeta)
+
+
+class _Connector:
+    """What both kinds share: identity, given as class attributes or to `__init__`."""
+
+    name: str = ""
+    task_type_name: str
+    task_type_version: int = 0
+
+    def __init__(
+        self,
+        *,
+        task_type_name: str | None = None,
+        task_type_version: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if task_type_name is not None:
+            self.task_type_name = task_type_name
+        if task_type_version is not None:
+            self.task_type_version = task_type_version
+
+    @property
+    def task_category(self) -> TaskCategory:
+        """The task type and version that this connector serves."""
+        return TaskCategory(self.task_type_name, self.task_type_version)
+
+
+class AsyncConnector(_Connector, Generic[M]):
+    """A connector for jobs that run somewhere else for longer than a call may take.
+
+    Implement `create`, `get` and `delete`; `get_logs` and `get_metrics` are optional. Each may be
+    `async def` or a plain `def`. See `flyte_connectors.hookspecs` for the rules.
+    """
+
+    metadata_type: type[M]
+
+    def __init__(self, *, metadata_type: type[M] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if metadata_type is not None:
+            self.metadata_type = metadata_type
+
+    def create(
+        self,
+        task_template: TaskTemplate,
+        output_prefix: str,
+        inputs: Mapping[str, Any] | None = None,
+        task_execution_metadata: TaskExecutionMetadata | None = None,
+        **kwargs: Any,
+    ) -> MaybeAwaitable[M]:
+        """Start the job. See `flyte_connectors.hookspecs.create`."""
+        _unwritten(self, "create")
+
+    def get(self, resource_meta: M, **kwargs: Any) -> MaybeAwaitable[Resource]:
+        """Report the job's state. See `flyte_connectors.hookspecs.get`."""
+        _unwritten(self, "get")
+
+    def delete(self, resource_meta: M, **kwargs: Any) -> MaybeAwaitable[None]:
+        """Cancel the job. See `flyte_connectors.hookspecs.delete`."""
+        _unwritten(self, "delete")
+
+    def get_metrics(
+        self, resource_meta: M, **kwargs: Any
+    ) -> MaybeAwaitable[GetTaskMetricsResponse]:
+        """Report the job's metrics. See `flyte_connectors.hookspecs.get_metrics`."""
+        _unwritten(self, "get_metrics")
+
+    def get_logs(
+        self, resource_meta: M, **kwargs: Any
+    ) -> MaybeAwaitable[GetTaskLogsResponse] | AsyncIterator[GetTaskLogsResponse | LogLine]:
+        """Yield a page of log lines. See `flyte_connectors.hookspecs.get_logs`."""
+        _unwritten(self, "get_logs")
+
+
+class SyncConnector(_Connector):
+    """A connector for work that answers within the call. Implement `do`."""
+
+    def do(
+        self,
+        task_template: TaskTemplate,
+        output_prefix: str,
+        inputs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> MaybeAwaitable[Resource]:
+        """Do the work. See `flyte_connectors.hookspecs.do`."""
+        _unwritten(self, "do")
+
+
+def _unwritten(connector: object, verb: str) -> NoReturn:
+    message = f"{type(connector).__name__} does not implement {verb}"
+    raise NotImplementedError(message)

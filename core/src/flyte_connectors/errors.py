@@ -1,0 +1,149 @@
+"""Every error that a connector raises or a person sees.
+
+The class decides the gRPC status code and whether trying again is worth it, so nobody downstream
+reads message texts. Connectors raise these; whatever else they raise becomes `InternalError`.
+
+    ConnectorError
+    ├── ConnectorNotFoundError     NOT_FOUND            no connector serves this task type
+    ├── InvalidRequestError        INVALID_ARGUMENT     a field of the request is wrong
+    │   └── InvalidResourceMetaError                    `resource_meta` can't be read
+    ├── UnsupportedVerbError       UNIMPLEMENTED        the connector lacks this verb
+    ├── AuthenticationError        UNAUTHENTICATED      credentials are missing or refused
+    ├── PermissionDeniedError      PERMISSION_DENIED    credentials are good, the action is not allowed
+    ├── JobNotFoundError           NOT_FOUND            the external system does not know the job
+    ├── ConflictError              ALREADY_EXISTS       the job's name is taken by something else
+    ├── RateLimitedError           RESOURCE_EXHAUSTED   slow down, then retry
+    ├── ServiceUnavailableError    UNAVAILABLE          the external system is away, retry
+    ├── DeadlineExceededError      DEADLINE_EXCEEDED    no answer within the caller's time
+    ├── InternalError              INTERNAL             anything unforeseen; text fixed, cause only logged
+    └── RegistrationError          (at start-up)        a connector can't be registered
+    TaskFailedError                (task side)          the task's job ended without success
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ConnectorError(Exception):
+    """Base of all errors of this framework.
+
+    Attributes:
+        code: Name of the gRPC status code that this error becomes on the wire
+            (https://grpc.io/docs/guides/status-codes/).
+        retryable: Whether the same call may succeed later without a change.
+        message: One line for people: what is wrong, where, and what to do.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        self.message = " ".join(message.split())
+        super().__init__(self.message)
+
+
+class ConnectorNotFoundError(ConnectorError):
+    """No registered connector serves the task type and version that were asked for."""
+
+    code = "NOT_FOUND"
+
+
+class InvalidRequestError(ConnectorError):
+    """A field of the request is missing, undeclared or wrong.
+
+    Args:
+        message: What is wrong with the field and what would be right.
+        field: Dotted name of the field, such as `inputs.epochs` or `custom.endpoint`.
+    """
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(f"{field}: {message}" if field else message)
+
+
+class InvalidResourceMetaError(InvalidRequestError):
+    """The `resource_meta` bytes of a request are empty, damaged or another connector's."""
+
+
+class UnsupportedVerbError(ConnectorError):
+    """The connector has no such verb, for example no `get_logs`."""
+
+    code = "UNIMPLEMENTED"
+
+
+class AuthenticationError(ConnectorError):
+    """The external system wants credentials, or refuses those it got."""
+
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDeniedError(ConnectorError):
+    """The credentials are valid but may not do this, or the operator forbids the target."""
+
+    code = "PERMISSION_DENIED"
+
+
+class JobNotFoundError(ConnectorError):
+    """The external system does not know the job.
+
+    From `delete` it counts as success; from `get` it tells that the job is lost.
+    """
+
+    code = "NOT_FOUND"
+
+
+class ConflictError(ConnectorError):
+    """The job's name or key belongs to a different job already."""
+
+    code = "ALREADY_EXISTS"
+
+
+class RateLimitedError(ConnectorError):
+    """The external system, or a full queue here, asks to slow down."""
+
+    code = "RESOURCE_EXHAUSTED"
+    retryable = True
+
+
+class ServiceUnavailableError(ConnectorError):
+    """The external system can't be reached or answers with a passing fault."""
+
+    code = "UNAVAILABLE"
+    retryable = True
+
+
+class DeadlineExceededError(ConnectorError):
+    """The connector did not answer within the caller's time."""
+
+    code = "DEADLINE_EXCEEDED"
+    retryable = True
+
+
+class InternalError(ConnectorError):
+    """Something unforeseen in a connector; its text never carries the cause.
+
+    Args:
+        message: Fixed text with a correlation id, under which the log has the traceback.
+    """
+
+
+class RegistrationError(ConnectorError):
+    """A connector can't be registered: the text names the connector, the fault and the mend."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class TaskFailedError(ConnectorError):
+    """A task's job ended without success; raised to whoever ran the task.
+
+    Args:
+        message: What the connector said about the end.
+        phase: Name of the last phase, such as `FAILED`.
+    """
+
+    def __init__(self, message: str, *, phase: str = "FAILED") -> None:
+        self.phase = phase
+        super().__init__(message)

@@ -1,0 +1,203 @@
+"""The door of the project: the six verbs that a connector may have.
+
+A connector is any object with `name`, `task_type_name` and functions named after these hooks. Write
+it as a class (`flyte_connectors.AsyncConnector`, `flyte_connectors.SyncConnector`) or as a module
+whose functions carry `@hookimpl`; both are checked against the specifications below when they are
+registered, and then called directly, so a verb costs no more than a function call.
+
+    async job       create -> get, get, ... -> (delete), with get_logs and get_metrics beside
+    quick answer    do
+
+Rules for every implementation:
+
+*   Declare only the arguments that you use. `**kwargs` receives the rest, and secrets by their name.
+*   `async def` runs on the service's event loop and must not block it; a plain `def` runs in a
+    bounded thread pool of the connector's own, so a blocking vendor SDK belongs there.
+*   Keep no state between calls: any replica may answer any call, after any restart.
+*   Raise `flyte_connectors.errors`: their class decides the status code. Never put a secret in a
+    message, a log line or the resource meta.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime, timedelta
+
+    from flyteidl2.connector.connector_pb2 import (
+        GetTaskLogsResponse,
+        GetTaskMetricsResponse,
+        TaskExecutionMetadata,
+    )
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+    from flyte_connectors.connector import Resource, ResourceMeta
+
+PROJECT = "flyte.connectors"
+"""Name of the pluggy marker and of the entry-point group."""
+
+HOOK_API = 1
+"""Version of this contract. A plugin may state the one it was written for as `hook_api`."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+async def create(
+    task_template: TaskTemplate,
+    output_prefix: str,
+    inputs: Mapping[str, Any] | None,
+    task_execution_metadata: TaskExecutionMetadata | None,
+    idempotency_key: str,
+) -> ResourceMeta:
+    """Start the external job and return what identifies it.
+
+    Called when: a task of the connector's type starts, and again with the same key whenever the
+    caller did not learn the outcome (lost reply, crashed caller).
+
+    Must: give the same job for the same `idempotency_key` (`[a-z0-9-]`, at most 63 characters;
+    usable as a job name). It is never abandoned half way: the caller's deadline does not cancel it.
+
+    Must not: put secrets in the meta (Flyte stores and logs it), or start anything when the request
+    is bad.
+
+    Raise: `InvalidRequestError` for a bad field, `AuthenticationError`, `PermissionDeniedError`,
+    `RateLimitedError` and `ServiceUnavailableError` for what the external system says.
+
+    Example:
+        async def create(self, task_template, inputs, *, idempotency_key, **kwargs):
+            endpoint = task_template.custom["endpoint"]
+            await self.client.put(f"{endpoint}/{idempotency_key}", json=inputs)
+            return JobMeta(job_id=idempotency_key, endpoint=endpoint)
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec(firstresult=True)
+async def get(resource_meta: ResourceMeta, output_prefix: str) -> Resource:
+    """Report the state of the job.
+
+    Called when: the caller polls, about every 30 seconds, on any replica.
+
+    Must: have no side effects, map every state the service can answer, keep terminal phases stable,
+    and give outputs by name when the phase is SUCCEEDED.
+
+    Must not: raise for a state it does not know (answer RUNNING) or answer UNDEFINED.
+
+    Raise: `ServiceUnavailableError` or `RateLimitedError` for passing faults, `JobNotFoundError`
+    when the job is lost.
+
+    Example:
+        async def get(self, resource_meta, **kwargs):
+            job = await self.client.get(f"{resource_meta.endpoint}/{resource_meta.job_id}")
+            return Resource(phase=PHASES.get(job["state"], Phase.RUNNING), outputs=job["outputs"])
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec(firstresult=True)
+async def delete(resource_meta: ResourceMeta) -> None:
+    """Cancel the job, or clean up after it.
+
+    Called when: the task is aborted, and also for jobs that have already failed.
+
+    Must: succeed for a job that is finished, cancelled or gone, however often it is called.
+    `JobNotFoundError` counts as success.
+
+    Must not: return before the external system has accepted the cancellation.
+
+    Raise: `ServiceUnavailableError` for passing faults; the caller then tries again.
+
+    Example:
+        async def delete(self, resource_meta, **kwargs):
+            await self.client.delete(f"{resource_meta.endpoint}/{resource_meta.job_id}")
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec(firstresult=True)
+def get_logs(
+    resource_meta: ResourceMeta, token: str, lines: int
+) -> AsyncIterator[GetTaskLogsResponse]:
+    """Yield one page of log lines, and a token for the next page if there is one.
+
+    Called when: somebody looks at the logs, while the job runs or later.
+
+    Must: yield `GetTaskLogsResponse` bodies (or bare `LogLine`s), then a header with the token of
+    the next page while more may come. Tokens stay valid as the log grows. `token` is empty for the
+    first page; `lines` is the wanted page size, 0 for the connector's own choice.
+
+    Must not: raise for a job without logs; yield nothing.
+
+    Raise: `InvalidRequestError` for a token it never gave out.
+
+    Example:
+        async def get_logs(self, resource_meta, token="", **kwargs):
+            page = await self.client.get(f"/{resource_meta.job_id}/logs?from={token or 0}")
+            for text in page["lines"]:
+                yield LogLine(message=text)
+            if page["next"]:
+                yield GetTaskLogsResponse(header={"token": page["next"]})
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec(firstresult=True)
+async def get_metrics(
+    resource_meta: ResourceMeta,
+    queries: list[str],
+    start_time: datetime | None,
+    end_time: datetime | None,
+    step: timedelta | None,
+) -> GetTaskMetricsResponse:
+    """Return metrics of the job, such as CPU seconds or bytes billed.
+
+    Called when: somebody looks at the job's metrics.
+
+    Must: answer for running and finished jobs; an empty `queries` asks for all metrics.
+
+    Must not: change the job.
+
+    Raise: `InvalidRequestError` for a query it does not know.
+
+    Example:
+        async def get_metrics(self, resource_meta, **kwargs):
+            response = GetTaskMetricsResponse()
+            response.results.add(metric="cpu_seconds").data["value"] = await self.cpu(resource_meta)
+            return response
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec(firstresult=True)
+async def do(
+    task_template: TaskTemplate,
+    output_prefix: str,
+    inputs: Mapping[str, Any] | None,
+    task_execution_metadata: TaskExecutionMetadata | None,
+    idempotency_key: str,
+) -> Resource:
+    """Answer at once, for work that takes seconds: no job, no polling.
+
+    Called when: a task of the connector's type runs.
+
+    Must: return a resource in a terminal phase, and be safe to repeat.
+
+    Must not: take longer than the caller's deadline.
+
+    Raise: as `create`.
+
+    Example:
+        async def do(self, task_template, inputs, **kwargs):
+            return Resource(phase=Phase.SUCCEEDED, outputs={"rows": await self.count(inputs)})
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
+"""Names of all hooks, in the order of a job's life."""
