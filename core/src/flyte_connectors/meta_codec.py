@@ -1,0 +1,138 @@
+"""Resource-meta dataclasses to JSON and back, tolerant of other releases.
+
+Metas of JSON's own types (nearly all) take a short path of the standard library. Others (nested
+dataclasses, enums, datetimes, bytes) go through mashumaro, imported only then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_SCALARS: dict[Any, tuple[type, ...]] = {
+    str: (str,),
+    int: (int,),
+    float: (float, int),
+    bool: (bool,),
+    dict: (dict,),
+    list: (list,),
+    type(None): (type(None),),
+    Any: (object,),
+}
+
+
+class _Plan(typing.NamedTuple):
+    """How one class is written and read."""
+
+    to_json: Callable[[Any], str | bytes]
+    from_dict: Callable[[dict[str, Any]], Any]
+
+
+def ensure_dataclass(cls: type) -> None:
+    """Make a dataclass of a class that lists fields but lacks the decorator."""
+    if "__dataclass_fields__" not in cls.__dict__:
+        dataclasses.dataclass(cls)
+
+
+def check(cls: type) -> None:
+    """Raise TypeError if a field of `cls` has a type that JSON can't carry."""
+    try:
+        _plan(cls)
+    except Exception as error:
+        message = f"{cls.__name__} can't be stored as resource meta: {error}"
+        raise TypeError(message) from error
+
+
+def encode(meta: object) -> bytes:
+    """The fields of `meta` as UTF-8 JSON."""
+    text = _plan(type(meta)).to_json(meta)
+    return text if isinstance(text, bytes) else text.encode()
+
+
+def decode(cls: type[T], data: bytes) -> T:
+    """Read `data` into `cls`, ignoring fields it does not have.
+
+    Raises:
+        ValueError: the bytes are no JSON object of this class.
+    """
+    try:
+        fields = json.loads(data)
+    except ValueError as error:
+        message = "not JSON"
+        raise ValueError(message) from error
+    if not isinstance(fields, dict):
+        message = f"JSON {type(fields).__name__}, expected an object"
+        raise ValueError(message)  # noqa: TRY004  (callers handle one class for all bad bytes)
+    meta: T = _plan(cls).from_dict(fields)
+    return meta
+
+
+@functools.lru_cache(maxsize=None)
+def _plan(cls: type) -> _Plan:
+    ensure_dataclass(cls)
+    hints = typing.get_type_hints(cls)
+    fields = dataclasses.fields(typing.cast("Any", cls))
+    plain = {field.name: _plain_types(hints[field.name]) for field in fields if field.init}
+    if all(plain.values()):
+        return _plain_plan(cls, typing.cast("dict[str, tuple[type, ...]]", plain))
+    return _mashumaro_plan(cls)
+
+
+def _plain_types(hint: Any) -> tuple[type, ...] | None:
+    """The Python types that JSON gives back for `hint`; None where it needs converting."""
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        variants = [_plain_types(argument) for argument in arguments]
+        return tuple(t for types_ in variants if types_ for t in types_) if all(variants) else None
+    if origin is list and _plain_types(arguments[0]):
+        return (list,)
+    if origin is dict and arguments[0] is str and _plain_types(arguments[1]):
+        return (dict,)
+    return None
+
+
+def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
+    names = tuple(accepted)
+
+    def to_json(meta: Any) -> str:
+        return json.dumps({name: getattr(meta, name) for name in names}, separators=(",", ":"))
+
+    def from_dict(fields: dict[str, Any]) -> Any:
+        known = {name: value for name, value in fields.items() if name in accepted}
+        for name, value in known.items():
+            if not isinstance(value, accepted[name]):
+                message = f"field '{name}' holds a {type(value).__name__}"
+                raise ValueError(message)  # noqa: TRY004  (as above)
+        try:
+            return cls(**known)
+        except TypeError as error:
+            message = f"no {cls.__name__}: {error}"
+            raise ValueError(message) from error
+
+    return _Plan(to_json, from_dict)
+
+
+def _mashumaro_plan(cls: type) -> _Plan:
+    from mashumaro.codecs.basic import BasicDecoder  # noqa: PLC0415  (heavy, and seldom needed)
+    from mashumaro.codecs.json import JSONEncoder  # noqa: PLC0415
+    from mashumaro.exceptions import InvalidFieldValue, MissingField  # noqa: PLC0415
+
+    decoder = BasicDecoder(cls)
+
+    def from_dict(fields: dict[str, Any]) -> Any:
+        try:
+            return decoder.decode(fields)
+        except (InvalidFieldValue, MissingField) as error:
+            message = f"no {cls.__name__}: {error}"
+            raise ValueError(message) from None
+
+    return _Plan(JSONEncoder(cls).encode, from_dict)
