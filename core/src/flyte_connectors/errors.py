@@ -43,7 +43,7 @@ class ConnectorError(Exception):
         super().__init__(self.message)
 
 
-class ConnectorNotFoundError(ConnectorError):
+class ConnectorNotFoundError(ConnectorError, LookupError):
     """No registered connector serves the task type and version that were asked for."""
 
     code = "NOT_FOUND"
@@ -130,7 +130,7 @@ class InternalError(ConnectorError):
     """
 
 
-class RegistrationError(ConnectorError):
+class RegistrationError(ConnectorError, ValueError):
     """A connector can't be registered: the text names the connector, the fault and the mend."""
 
     code = "FAILED_PRECONDITION"

@@ -1,0 +1,166 @@
+"""Find and load the installed plugins, and keep a report of how each one fared.
+
+Plugins are entry points of the group `flyte.connectors`. Each is loaded by itself, so a broken one
+costs nobody else anything; what is blocked is never imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import logging
+import os
+import re
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from importlib_metadata import EntryPoint, entry_points
+
+from flyte_connectors import hookspecs
+from flyte_connectors.binding import BoundConnector
+from flyte_connectors.errors import RegistrationError
+from flyte_connectors.registry import Registry, registering_for
+
+logger = logging.getLogger(__name__)
+
+ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
+DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
+
+
+class Status(enum.Enum):
+    """How a plugin fared."""
+
+    LOADED = "loaded"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    SHADOWED = "shadowed"
+
+
+@dataclasses.dataclass
+class PluginReport:
+    """What became of one entry point.
+
+    Attributes:
+        entry_point: Its name.
+        distribution: The package that brings it, and `version` of that.
+        status: How it fared, and `reason` in one line where it is not loaded.
+        connectors: What it registered.
+    """
+
+    entry_point: str
+    distribution: str
+    version: str
+    status: Status
+    reason: str = ""
+    connectors: list[BoundConnector] = dataclasses.field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        """Distribution and version, such as `flyte-connectors-batch-job 0.1.0`."""
+        return f"{self.distribution} {self.version}"
+
+
+def load_plugins(
+    registry: Registry,
+    *,
+    allow: Iterable[str] | None = None,
+    deny: Iterable[str] | None = None,
+) -> list[PluginReport]:
+    """Load every installed plugin that is not blocked into `registry`.
+
+    Args:
+        registry: Where the connectors go; its `failures` are filled too.
+        allow: Names of the only distributions or entry points to load; None reads
+            `FLYTE_CONNECTORS_ALLOW` (comma-separated; unset allows all, empty allows none).
+        deny: Names never to load; None reads `FLYTE_CONNECTORS_DENY`.
+
+    Returns:
+        One report per entry point, ordered by distribution and name.
+    """
+    allowed = _names(allow) if allow is not None else _names_from(ALLOW_VARIABLE)
+    denied = (_names(deny) if deny is not None else _names_from(DENY_VARIABLE)) or frozenset()
+    reports = []
+    for entry_point in _entry_points():
+        report = _load(registry, entry_point, allowed, denied)
+        if report.status is Status.FAILED:
+            registry.failures.append(f"{report.entry_point} ({report.source}): {report.reason}")
+        reports.append(report)
+    return reports
+
+
+def load_module(registry: Registry, module: types.ModuleType, source: str) -> list[BoundConnector]:
+    """Register what a module that was just imported offers.
+
+    Args:
+        registry: Where the connectors go.
+        module: A module that has registered connectors while it was imported, has `@hookimpl`
+            functions, or defines connector classes.
+        source: Name of its origin for messages.
+
+    Raises:
+        RegistrationError: a connector in it breaks the contract.
+    """
+    registered = [bound for bound in registry if bound.source == source]
+    if registered or not hasattr(module, "task_type_name"):
+        return registered
+    return [registry.register(module, source=source)]
+
+
+def _load(
+    registry: Registry,
+    entry_point: EntryPoint,
+    allowed: frozenset[str] | None,
+    denied: frozenset[str],
+) -> PluginReport:
+    distribution = entry_point.dist
+    report = PluginReport(
+        entry_point=entry_point.name,
+        distribution=distribution.name if distribution else "unknown",
+        version=distribution.version if distribution else "unknown",
+        status=Status.LOADED,
+    )
+    names = _names((report.entry_point, report.distribution))
+    if names & denied or (allowed is not None and not names & allowed):
+        report.status = Status.BLOCKED
+        report.reason = "denied" if names & denied else "not on the allow-list"
+        return report
+    before = set(registry)
+    try:
+        with registering_for(report.source):
+            _register(registry, entry_point.load(), report.source)
+        report.connectors = [bound for bound in registry if bound not in before]
+        if not report.connectors:
+            report.status, report.reason = Status.FAILED, "registers no connector"
+    except RegistrationError as error:
+        shadowed = "already served by" in error.message
+        report.status = Status.SHADOWED if shadowed else Status.FAILED
+        report.reason = error.message
+    except (Exception, SystemExit) as error:
+        logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)
+        text = " ".join(str(error).split())
+        report.status, report.reason = Status.FAILED, f"{type(error).__name__}: {text}"
+    return report
+
+
+def _register(registry: Registry, plugin: Any, source: str) -> None:
+    if isinstance(plugin, types.ModuleType):
+        load_module(registry, plugin, source)
+    else:
+        registry.register(plugin, source=source)
+
+
+def _entry_points() -> list[EntryPoint]:
+    """The group's entry points in an order that does not depend on `sys.path`."""
+    found = entry_points(group=hookspecs.PROJECT)
+    return sorted(found, key=lambda point: (point.dist.name if point.dist else "", point.name))
+
+
+def _names_from(variable: str) -> frozenset[str] | None:
+    text = os.environ.get(variable)
+    return None if text is None else _names(text.split(","))
+
+
+def _names(names: Iterable[str]) -> frozenset[str]:
+    """Names as PEP 503 compares them."""
+    return frozenset(re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip())

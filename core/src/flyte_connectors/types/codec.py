@@ -1,0 +1,119 @@
+"""The codec: how the values of one type travel as Flyte literals.
+
+A codec is two plain functions and two descriptions of the same type, Python's and Flyte's. Whoever
+converts many values looks the codec up once and then calls ``codec.decode(literal)`` directly.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flyteidl2.core.literals_pb2 import Literal
+    from flyteidl2.core.types_pb2 import LiteralType
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlong = 30
+
+
+class ConversionError(ValueError):
+    """A value does not fit its declared type, or a type has no form on the wire.
+
+    The text is one line. For a value inside another one it starts with the way to it
+    (``[2].when: expected ...``); the caller puts the task and the field in front.
+
+    Attributes:
+        reason: What is wrong, without the path.
+        path: The way from the whole value to the wrong part, such as ``[2].when``; empty at the top.
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
+
+    def within(self, step: str) -> ConversionError:
+        """Returns the same error seen from one level further out, ``step`` being ``[2]`` or ``.when``."""
+        return ConversionError(self.reason, step + self.path)
+
+
+class Codec:
+    """How the values of one type travel as literals.
+
+    Attributes:
+        python_type: The type of the native values.
+        literal_type: The Flyte type, as it stands in a task's interface.
+        tag: The name by which a union tells this type from its other variants
+            (``flyteidl2.core.TypeStructure.tag``).
+        encode: Native value to literal. Raises ConversionError.
+        decode: Literal to native value. Raises ConversionError.
+    """
+
+    __slots__ = ("decode", "encode", "literal_type", "python_type", "tag")
+
+    def __init__(
+        self,
+        python_type: Any,
+        literal_type: LiteralType,
+        tag: str,
+        encode: Callable[[Any], Literal],
+        decode: Callable[[Literal], Any],
+    ) -> None:
+        self.python_type = python_type
+        self.literal_type = literal_type
+        self.tag = tag
+        self.encode = encode
+        self.decode = decode
+
+    def __repr__(self) -> str:
+        return f"Codec({type_name(self.python_type)})"
+
+
+def mismatch(expected: str, value: object) -> ConversionError:
+    """Returns the error for a native value of the wrong type, the value shortened."""
+    return ConversionError(f"expected {expected}, got {short(value)} ({type(value).__name__})")
+
+
+def wrong_literal(expected: str, literal: Literal) -> ConversionError:
+    """Returns the error for a literal of the wrong kind, or for a pickled one."""
+    kind = kind_of(literal)
+    if kind in {"pickle", "untagged binary"}:
+        return ConversionError(
+            f"expected {expected}, got a pickled value; pickled inputs are refused because reading "
+            "them runs code: declare a type that Flyte can carry"
+        )
+    return ConversionError(f"expected {expected}, got a literal that holds {kind}")
+
+
+def kind_of(literal: Literal) -> str:
+    """Returns what a literal holds, in the words of ``flyteidl2.core.Literal``, for error texts."""
+    kind = literal.WhichOneof("value") or "nothing"
+    if kind != "scalar":
+        return str(kind)
+    kind = literal.scalar.WhichOneof("value") or "nothing"
+    if kind == "primitive":
+        return str(literal.scalar.primitive.WhichOneof("value") or "an empty primitive")
+    if kind == "blob" and literal.scalar.blob.metadata.type.format == PICKLE_FORMAT:
+        return "pickle"
+    if kind == "binary" and not literal.scalar.binary.tag:
+        return "untagged binary"
+    return str(kind)
+
+
+def short(value: object) -> str:
+    """Returns a one-line ``repr`` of bounded length."""
+    return _SHORT.repr(value).replace("\n", " ")
+
+
+def type_name(python_type: Any) -> str:
+    """Returns a type as people write it: ``int``, ``list[int]``, ``Order``."""
+    is_plain = isinstance(python_type, type) and not hasattr(python_type, "__origin__")
+    return python_type.__name__ if is_plain else str(python_type).replace("typing.", "")
+
+
+PICKLE_FORMAT = "PythonPickle"
+"""The blob format under which the official SDK marks pickled values (``flyte/types/_pickle.py``)."""

@@ -1,0 +1,54 @@
+"""From a Flyte type to a codec: the service side, where only the declared ``LiteralType`` is at hand."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Union
+
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+
+from flyte_connectors.types.codec import PICKLE_FORMAT, Codec, ConversionError
+from flyte_connectors.types.containers import list_codec, map_codec
+from flyte_connectors.types.scalars import SCALARS_BY_NUMBER
+from flyte_connectors.types.unions import union_codec
+
+_CACHED_TYPES = 1024
+
+
+def codec_for_literal_type(literal_type: LiteralType) -> Codec:
+    """Returns the codec of a Flyte type, cached.
+
+    Raises:
+        ConversionError: The type is pickled, or unknown to this release.
+    """
+    if literal_type.HasField("simple"):
+        codec = SCALARS_BY_NUMBER.get(literal_type.simple)
+        if codec is not None:
+            return codec
+    return _cached(literal_type.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=_CACHED_TYPES)
+def _cached(serialized: bytes) -> Codec:
+    return _build(LiteralType.FromString(serialized))
+
+
+def _build(literal_type: LiteralType) -> Codec:
+    kind = literal_type.WhichOneof("type")
+    if kind == "collection_type":
+        item = codec_for_literal_type(literal_type.collection_type)
+        return list_codec(list[item.python_type], list, item)  # type: ignore[name-defined]
+    if kind == "map_value_type":
+        item = codec_for_literal_type(literal_type.map_value_type)
+        return map_codec(dict[str, item.python_type], item)  # type: ignore[name-defined]
+    if kind == "union_type":
+        variants = [codec_for_literal_type(variant) for variant in literal_type.union_type.variants]
+        python_type: Any = Union[tuple(variant.python_type for variant in variants)]
+        return union_codec(python_type, variants)
+    if kind == "blob" and literal_type.blob.format == PICKLE_FORMAT:
+        raise ConversionError(
+            "the declared type is a pickle, and pickled values are refused because reading them "
+            "runs code: declare a type that Flyte can carry"
+        )
+    name = SimpleType.Name(literal_type.simple) if kind == "simple" else kind
+    raise ConversionError(f"the Flyte type {name} is not supported")

@@ -1,0 +1,260 @@
+"""Codecs of the simple types: numbers, text, moments, durations, None, bytes and text-like types.
+
+These run on every call for almost every field, so each direction is one small function. The literals are
+the official SDK's, except that it pickles ``bytes``, ``Decimal``, ``UUID`` and paths; here these travel as
+inside a dataclass: bytes as msgpack, the others as their text.
+
+A literal may also hold msgpack instead of a primitive: Flyte's back end hands over a field of a dataclass
+that way (``order.amount``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import os
+import pathlib
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from flyteidl2.core.literals_pb2 import Literal
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+
+from flyte_connectors.types.codec import Codec, ConversionError, mismatch, short, wrong_literal
+from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def encode_int(value: Any) -> Literal:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise mismatch("int", value)
+    literal = Literal()
+    try:
+        literal.scalar.primitive.integer = value
+    except ValueError:
+        raise ConversionError(f"{short(value)} does not fit into a 64-bit integer") from None
+    return literal
+
+
+def decode_int(literal: Literal) -> int:
+    primitive = literal.scalar.primitive
+    if primitive.HasField("integer"):
+        return primitive.integer
+    if primitive.HasField("float_value"):  # a console writes 3 as 3.0: JavaScript has one number type
+        number = primitive.float_value
+        if number.is_integer():
+            return int(number)
+        raise mismatch("int", number)
+    return _from_msgpack(literal, int)
+
+
+def encode_float(value: Any) -> Literal:
+    if not isinstance(value, (float, int)) or isinstance(value, bool):
+        raise mismatch("float", value)
+    literal = Literal()
+    try:
+        literal.scalar.primitive.float_value = value
+    except (OverflowError, TypeError, ValueError):
+        raise ConversionError(f"{short(value)} does not fit into a 64-bit float") from None
+    return literal
+
+
+def decode_float(literal: Literal) -> float:
+    primitive = literal.scalar.primitive
+    if primitive.HasField("float_value"):
+        return primitive.float_value
+    if primitive.HasField("integer"):
+        return float(primitive.integer)
+    return float(_from_msgpack(literal, (float, int)))
+
+
+def encode_str(value: Any) -> Literal:
+    if not isinstance(value, str):
+        raise mismatch("str", value)
+    literal = Literal()
+    try:
+        literal.scalar.primitive.string_value = value
+    except UnicodeEncodeError:
+        raise ConversionError(f"{short(value)} is no valid Unicode text (lone surrogate)") from None
+    return literal
+
+
+def decode_str(literal: Literal) -> str:
+    primitive = literal.scalar.primitive
+    if primitive.HasField("string_value"):
+        return primitive.string_value
+    return _from_msgpack(literal, str)
+
+
+def encode_bool(value: Any) -> Literal:
+    if value is not True and value is not False:
+        raise mismatch("bool", value)
+    literal = Literal()
+    literal.scalar.primitive.boolean = value
+    return literal
+
+
+def decode_bool(literal: Literal) -> bool:
+    primitive = literal.scalar.primitive
+    if primitive.HasField("boolean"):
+        return primitive.boolean
+    return _from_msgpack(literal, bool)
+
+
+def encode_datetime(value: Any) -> Literal:
+    """Writes a moment; one without a time zone counts as UTC, as the official SDK has it."""
+    if not isinstance(value, datetime.datetime):
+        raise mismatch("datetime", value)
+    literal = Literal()
+    try:
+        literal.scalar.primitive.datetime.FromDatetime(value)
+    except (OverflowError, ValueError):
+        raise ConversionError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
+    return literal
+
+
+def decode_datetime(literal: Literal) -> datetime.datetime:
+    """Reads a moment, always with the time zone UTC; nanoseconds are cut to microseconds."""
+    primitive = literal.scalar.primitive
+    if not primitive.HasField("datetime"):
+        text = _from_msgpack(literal, str, "datetime")
+        return _parse(datetime.datetime.fromisoformat, text.replace("Z", "+00:00"), "datetime")
+    try:
+        return primitive.datetime.ToDatetime(datetime.timezone.utc)
+    except (OverflowError, ValueError):
+        seconds = primitive.datetime.seconds
+        raise ConversionError(f"{seconds} s since 1970 lie outside the years 1 to 9999") from None
+
+
+def encode_date(value: Any) -> Literal:
+    """Writes a day as its midnight in UTC."""
+    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+        raise mismatch("date", value)
+    return encode_datetime(datetime.datetime.combine(value, datetime.time.min))
+
+
+def decode_date(literal: Literal) -> datetime.date:
+    if literal.scalar.primitive.HasField("datetime"):
+        return decode_datetime(literal).date()
+    return _parse(datetime.date.fromisoformat, _from_msgpack(literal, str, "date"), "date")
+
+
+def encode_timedelta(value: Any) -> Literal:
+    if not isinstance(value, datetime.timedelta):
+        raise mismatch("timedelta", value)
+    literal = Literal()
+    literal.scalar.primitive.duration.FromTimedelta(value)
+    return literal
+
+
+def decode_timedelta(literal: Literal) -> datetime.timedelta:
+    primitive = literal.scalar.primitive
+    if not primitive.HasField("duration"):
+        return datetime.timedelta(seconds=_from_msgpack(literal, (float, int), "timedelta"))
+    try:
+        return primitive.duration.ToTimedelta()
+    except (OverflowError, ValueError):
+        seconds = primitive.duration.seconds
+        raise ConversionError(f"a duration of {seconds} s is too long for a timedelta") from None
+
+
+def encode_none(value: Any) -> Literal:
+    if value is not None:
+        raise mismatch("None", value)
+    literal = Literal()
+    literal.scalar.none_type.SetInParent()
+    return literal
+
+
+def decode_none(literal: Literal) -> None:
+    if not literal.scalar.HasField("none_type"):
+        raise wrong_literal("None", literal)
+
+
+def encode_bytes(value: Any) -> Literal:
+    if not isinstance(value, bytes):
+        raise mismatch("bytes", value)
+    return binary_literal(value)
+
+
+def decode_bytes(literal: Literal) -> bytes:
+    return _from_msgpack(literal, bytes)
+
+
+def _from_msgpack(literal: Literal, kind: Any, expected: str = "") -> Any:
+    names = expected or (kind.__name__ if isinstance(kind, type) else kind[0].__name__)
+    if not holds_msgpack(literal):
+        raise wrong_literal(names, literal)
+    value = unpack(literal)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise mismatch(names, value)
+    return value
+
+
+def _parse(parser: Callable[[str], Any], text: str, expected: str) -> Any:
+    try:
+        return parser(text)
+    except (ArithmeticError, ValueError):
+        raise mismatch(expected, text) from None
+
+
+def _text_codec(python_type: type, literal_type: LiteralType, to_text: Callable[[Any], str]) -> Codec:
+    name = python_type.__name__
+
+    def encode(value: Any) -> Literal:
+        if not isinstance(value, python_type):
+            raise mismatch(name, value)
+        return encode_str(to_text(value))
+
+    def decode(literal: Literal) -> Any:
+        return _parse(python_type, decode_str(literal), name)
+
+    return Codec(python_type, literal_type, name, encode, decode)
+
+
+def _build() -> dict[Any, Codec]:
+    def simple(number: SimpleType.ValueType) -> LiteralType:
+        return LiteralType(simple=number)
+
+    codecs = [
+        Codec(int, simple(SimpleType.INTEGER), "int", encode_int, decode_int),
+        Codec(float, simple(SimpleType.FLOAT), "float", encode_float, decode_float),
+        Codec(str, simple(SimpleType.STRING), "str", encode_str, decode_str),
+        Codec(bool, simple(SimpleType.BOOLEAN), "bool", encode_bool, decode_bool),
+        Codec(type(None), simple(SimpleType.NONE), "none", encode_none, decode_none),
+        Codec(bytes, simple(SimpleType.BINARY), "bytes", encode_bytes, decode_bytes),
+        Codec(
+            datetime.datetime,
+            simple(SimpleType.DATETIME),
+            "datetime",
+            encode_datetime,
+            decode_datetime,
+        ),
+        Codec(datetime.date, simple(SimpleType.DATETIME), "date", encode_date, decode_date),
+        Codec(
+            datetime.timedelta,
+            simple(SimpleType.DURATION),
+            "timedelta",
+            encode_timedelta,
+            decode_timedelta,
+        ),
+        _text_codec(decimal.Decimal, simple(SimpleType.STRING), str),
+        _text_codec(uuid.UUID, simple(SimpleType.STRING), str),
+        _text_codec(pathlib.Path, simple(SimpleType.STRING), os.fspath),
+        _text_codec(pathlib.PurePath, simple(SimpleType.STRING), os.fspath),
+    ]
+    return {codec.python_type: codec for codec in codecs}
+
+
+SCALARS = _build()
+"""Codec by Python type."""
+
+SCALARS_BY_NUMBER = {
+    SCALARS[python_type].literal_type.simple: SCALARS[python_type]
+    for python_type in (
+        int, float, str, bool, type(None), bytes, datetime.datetime, datetime.timedelta
+    )
+}  # fmt: skip
+"""Codec by ``flyteidl2.core.SimpleType``, for whoever knows only the Flyte type."""
