@@ -111,6 +111,8 @@ def short(value: object) -> str:
 
 def type_name(python_type: Any) -> str:
     """Returns a type as people write it: ``int``, ``list[int]``, ``Order``."""
+    if python_type is type(None):
+        return "None"
     is_plain = isinstance(python_type, type) and not hasattr(python_type, "__origin__")
     return python_type.__name__ if is_plain else str(python_type).replace("typing.", "")
 
