@@ -19,7 +19,7 @@ from importlib_metadata import EntryPoint, entry_points
 
 from flyte_connectors import hookspecs
 from flyte_connectors.binding import BoundConnector
-from flyte_connectors.errors import RegistrationError
+from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
 from flyte_connectors.registry import Registry, registering_for
 
 logger = logging.getLogger(__name__)
@@ -129,17 +129,20 @@ def _load(
     try:
         with registering_for(report.source):
             _register(registry, entry_point.load(), report.source)
-        report.connectors = [bound for bound in registry if bound not in before]
-        if not report.connectors:
-            report.status, report.reason = Status.FAILED, "registers no connector"
+    except DuplicateTaskTypeError as error:
+        report.status, report.reason = Status.SHADOWED, error.message
     except RegistrationError as error:
-        shadowed = "already served by" in error.message
-        report.status = Status.SHADOWED if shadowed else Status.FAILED
-        report.reason = error.message
+        report.status, report.reason = Status.FAILED, error.message
     except (Exception, SystemExit) as error:
         logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)
         text = " ".join(str(error).split())
         report.status, report.reason = Status.FAILED, f"{type(error).__name__}: {text}"
+    else:
+        report.connectors = [bound for bound in registry if bound not in before]
+        if not report.connectors:
+            report.status, report.reason = Status.FAILED, "registers no connector"
+    if report.status is not Status.LOADED:
+        registry.withdraw(report.source)
     return report
 
 

@@ -16,8 +16,9 @@ reads message texts. Connectors raise these; whatever else they raise becomes `I
     ├── ServiceUnavailableError    UNAVAILABLE          the external system is away, retry
     ├── DeadlineExceededError      DEADLINE_EXCEEDED    no answer within the caller's time
     ├── InternalError              INTERNAL             anything unforeseen; text fixed, cause only logged
-    └── RegistrationError          (at start-up)        a connector can't be registered
-    TaskFailedError                (task side)          the task's job ended without success
+    ├── RegistrationError          (at start-up)        a connector can't be registered
+    │   └── DuplicateTaskTypeError                      another connector serves its task type
+    └── TaskFailedError            (task side)          the task's job ended without success
 """
 
 from __future__ import annotations
@@ -134,6 +135,10 @@ class RegistrationError(ConnectorError, ValueError):
     """A connector can't be registered: the text names the connector, the fault and the mend."""
 
     code = "FAILED_PRECONDITION"
+
+
+class DuplicateTaskTypeError(RegistrationError):
+    """Two connectors want to serve one task type and version."""
 
 
 class TaskFailedError(ConnectorError):

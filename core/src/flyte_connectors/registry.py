@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.binding import BoundConnector
 from flyte_connectors.connector import TaskCategory
-from flyte_connectors.errors import ConnectorNotFoundError, RegistrationError
+from flyte_connectors.errors import (
+    ConnectorNotFoundError,
+    DuplicateTaskTypeError,
+    RegistrationError,
+)
 
 if TYPE_CHECKING:
     from flyteidl2.connector.connector_pb2 import Connector as ConnectorProto
@@ -57,7 +61,7 @@ class Registry:
                 f"task type {bound.category} of {bound.name} ({bound.source}) is already served by "
                 f"{taken.name} ({taken.source}): uninstall or deny one of them"
             )
-            raise RegistrationError(message)
+            raise DuplicateTaskTypeError(message)
         self._connectors[key] = bound
         self._metadata = None
         return bound
@@ -72,6 +76,13 @@ class Registry:
             return self._connectors[task_type, version]
         except KeyError:
             raise self._not_found(task_type, version) from None
+
+    def withdraw(self, source: str) -> None:
+        """Forget all connectors that came from `source`."""
+        self._connectors = {
+            key: bound for key, bound in self._connectors.items() if bound.source != source
+        }
+        self._metadata = None
 
     def __iter__(self) -> Iterator[BoundConnector]:
         return iter(self._connectors.values())

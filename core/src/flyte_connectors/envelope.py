@@ -1,0 +1,98 @@
+"""What the core adds to a connector's resource meta, because GetTask carries nothing else.
+
+The back end stores these bytes at CreateTask and sends them with every later call, on whichever
+replica. Around the connector's own bytes they hold the declared outputs (so that `get` can type
+its values), the names of the secrets that a call needs, the idempotency key (for the logs), and the
+finished resource of a sync connector.
+
+    magic  lengths  outputs  secrets  key  finished  meta  crc32
+
+The checksum starts from the task type's name, so another connector's bytes are told from one's own.
+Bytes without the magic are a bare meta, as older releases and the official service write it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from flyte_connectors.errors import InvalidResourceMetaError
+
+_MAGIC = b"\x00fc1"
+_LENGTHS = struct.Struct("!4sIHBI")
+_CHECKSUM = struct.Struct("!I")
+
+
+class Envelope(NamedTuple):
+    """The content of a `resource_meta` field.
+
+    Attributes:
+        meta: The connector's own bytes.
+        outputs: Serialized `flyteidl2.core.VariableMap` of the declared outputs; None if the bytes
+            came from a service that does not record them.
+        secrets: Name of the secret for each keyword argument of the connector.
+        key: The idempotency key that the job was created under.
+        finished: Serialized `flyteidl2.connector.Resource` of a sync connector; empty otherwise.
+    """
+
+    meta: bytes
+    outputs: bytes | None = None
+    secrets: Mapping[str, str] = {}
+    key: str = ""
+    finished: bytes = b""
+
+
+def seal(envelope: Envelope, task_type: str) -> bytes:
+    """The bytes of `envelope` for a task type."""
+    outputs = envelope.outputs or b""
+    secrets = json.dumps(dict(envelope.secrets)).encode() if envelope.secrets else b""
+    key = envelope.key.encode()
+    finished = envelope.finished
+    body = b"".join(
+        (
+            _LENGTHS.pack(_MAGIC, len(outputs), len(secrets), len(key), len(finished)),
+            outputs,
+            secrets,
+            key,
+            finished,
+            envelope.meta,
+        )
+    )
+    return body + _CHECKSUM.pack(_checksum(body, task_type))
+
+
+def unseal(data: bytes, task_type: str) -> Envelope:
+    """Read what `seal` wrote for the same task type, or a bare meta.
+
+    Raises:
+        InvalidResourceMetaError: `data` is empty, damaged, or of another task type.
+    """
+    if not data:
+        message = f"empty: task type '{task_type}' needs what its create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    if data[:4] != _MAGIC:
+        return Envelope(data)
+    end = len(data) - _CHECKSUM.size
+    body = data[:end]
+    if end < _LENGTHS.size or _CHECKSUM.unpack_from(data, end)[0] != _checksum(body, task_type):
+        message = f"damaged, or not of task type '{task_type}': pass what its create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    _, outputs, secrets, key, finished = _LENGTHS.unpack_from(body)
+    outputs_end = _LENGTHS.size + outputs
+    secrets_end = outputs_end + secrets
+    key_end = secrets_end + key
+    finished_end = key_end + finished
+    return Envelope(
+        meta=body[finished_end:],
+        outputs=body[_LENGTHS.size : outputs_end],
+        secrets=json.loads(body[outputs_end:secrets_end]) if secrets else {},
+        key=body[secrets_end:key_end].decode(),
+        finished=body[key_end:finished_end],
+    )
+
+
+def _checksum(body: bytes, task_type: str) -> int:
+    return zlib.crc32(body, zlib.crc32(task_type.encode()))

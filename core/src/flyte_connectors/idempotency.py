@@ -1,0 +1,35 @@
+"""One key per attempt of a task, the same on every replica and after every replay."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
+
+MAX_LENGTH = 63
+"""Longest key: what a DNS label, and with it most systems' job names, may hold (RFC 1123)."""
+
+
+def idempotency_key(execution: TaskExecutionIdentifier) -> str:
+    """The key of one attempt, `[a-z0-9-]{1,63}`, starting with a letter.
+
+    It begins with the readable run, action and attempt, and ends with a digest of the whole
+    identifier (project, domain, run, action, attempt; see `flyteidl2.core.TaskExecutionIdentifier`).
+    An identifier without a run, which Flyte's back end never sends, gives a new key for every call.
+    """
+    node = execution.node_execution_id
+    run = node.execution_id
+    if not run.name:
+        return f"anonymous-{uuid.uuid4().hex}"
+    parts = (run.org, run.project, run.domain, run.name, node.node_id, str(execution.retry_attempt))
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    label = f"{_slug(run.name, 24)}-{_slug(node.node_id, 12)}-{execution.retry_attempt % 10**6}"
+    return f"f-{label}-{digest}" if not label[0].isalpha() else f"{label}-{digest}"
+
+
+def _slug(text: str, length: int) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:length].rstrip("-") or "x"
