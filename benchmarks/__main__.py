@@ -1,0 +1,108 @@
+"""`python -m benchmarks`: measure, and print how ours stands beside the limit and the peer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks import blocking, cpu_per_request, logs, startup
+from benchmarks.contender import Contender, Name
+from benchmarks.report import Row, Target, as_json, as_table
+
+
+class Measure(Protocol):
+    """A module that measures one contender at a time."""
+
+    TARGETS: tuple[Target, ...]
+
+    def measure(self, contender: Contender, *, quick: bool) -> dict[str, float]:
+        """Values by the names of `TARGETS`; a name is missing where it says nothing."""
+
+
+MEASURES: dict[str, Measure] = {
+    "cpu": cpu_per_request,
+    "blocking": blocking,
+    "logs": logs,
+    "start": startup,
+}
+ROUNDS, QUICK_ROUNDS = 5, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the chosen measures and print the report."""
+    options = _parser().parse_args(arguments)
+    contenders = [
+        Contender(name, python)
+        for name, python in (
+            (Name.BARE, options.bare_python),
+            (Name.OURS, options.ours_python),
+            (Name.PEER, options.peer_python),
+        )
+        if python
+    ]
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    rows = [
+        row
+        for name in options.only
+        for row in _rows(MEASURES[name], contenders, rounds, quick=options.quick)
+    ]
+    print(as_json(rows) if options.json else as_table(rows))
+
+
+def _rows(
+    measure: Measure, contenders: Sequence[Contender], rounds: int, *, quick: bool
+) -> Iterator[Row]:
+    samples: dict[str, dict[Name, list[float]]] = {}
+    for number in range(rounds):
+        for contender in _rotated(contenders, number):
+            print(f"{number + 1}/{rounds} {contender.name.value}", file=sys.stderr)
+            for name, value in measure.measure(contender, quick=quick).items():
+                samples.setdefault(name, {}).setdefault(contender.name, []).append(value)
+    for target in measure.TARGETS:
+        yield Row(target, samples.get(target.measure, {}))
+
+
+def _rotated(contenders: Sequence[Contender], by: int) -> Sequence[Contender]:
+    """The contenders, another one first in each round."""
+    start = by % len(contenders)
+    return [*contenders[start:], *contenders[:start]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    python = {"type": Path, "metavar": "PYTHON"}
+    parser.add_argument("--ours-python", **python, help="with flyte-connectors installed")
+    parser.add_argument("--peer-python", **python, help='with "flyte[connector]" installed')
+    parser.add_argument(
+        "--bare-python",
+        **python,
+        default=Path(sys.executable),
+        help="with grpcio, grpcio-health-checking and flyteidl2 installed (default: this one)",
+    )
+    parser.add_argument(
+        "--only",
+        type=_names,
+        default=list(MEASURES),
+        metavar="NAME,...",
+        help=f"some of {', '.join(MEASURES)} (default: all)",
+    )
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {QUICK_ROUNDS} with --quick")
+    parser.add_argument("--quick", action="store_true", help="less of everything, to try it out")
+    parser.add_argument("--json", action="store_true", help="print JSON with all samples")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in MEASURES:
+            message = f"unknown measure {name!r}; there are {', '.join(MEASURES)}"
+            raise argparse.ArgumentTypeError(message)
+    return names
+
+
+if __name__ == "__main__":
+    main()

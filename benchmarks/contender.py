@@ -1,0 +1,42 @@
+"""The contenders: which interpreter, and which command line starts the service."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+class Name(str, enum.Enum):
+    """Who is measured."""
+
+    BARE = "bare"
+    OURS = "ours"
+    PEER = "peer"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One of the three, installed in the environment of `python`."""
+
+    name: Name
+    python: Path
+
+    def serve_command(self, port: int, metrics_port: int) -> list[str]:
+        """The command that serves the trivial connector on 127.0.0.1:`port`."""
+        if self.name is Name.BARE:
+            return [str(self.python), str(HERE / "servers/bare.py"), str(port)]
+        if self.name is Name.PEER:
+            script = str(HERE / "servers/peer.py")
+            return [str(self.python), script, str(port), str(metrics_port)]
+        # fmt: off
+        return [
+            str(self.python.parent / "flyte-connectors"), "serve",
+            "--host", "127.0.0.1",
+            "--port", str(port),
+            "--metrics-port", str(metrics_port),
+            "--module", str(HERE / "servers/connector_ours.py"),
+        ]
+        # fmt: on

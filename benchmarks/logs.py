@@ -1,0 +1,60 @@
+"""CPU time of the service for streaming a job's log lines."""
+
+from __future__ import annotations
+
+import grpc
+from flyteidl2.connector.connector_pb2 import (
+    GetTaskLogsRequest,
+    GetTaskLogsResponse,
+    TaskCategory,
+)
+
+from benchmarks.contender import Contender
+from benchmarks.payloads import (
+    SERVICE,
+    TASK_TYPE,
+    TIMEOUT_SECONDS,
+    WrongAnswerError,
+    create_job,
+)
+from benchmarks.report import Target
+from benchmarks.server_process import ServerProcess, serve
+
+ONE_BY_ONE = "10,000 log lines, one at a time"
+BATCHED = "1,000,000 log lines, 1,000 at a time"
+TARGETS = (Target(ONE_BY_ONE, "ms", 10), Target(BATCHED, "ms", 300))
+STREAMS = 10
+
+
+def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+    """Milliseconds of CPU time, by the names of `TARGETS`."""
+    streams = 1 if quick else STREAMS
+    with serve(contender) as server:
+        _stream(server, "lines", 10_000, streams=1)
+        return {
+            ONE_BY_ONE: _stream(server, "lines", 10_000, streams=streams),
+            BATCHED: _stream(server, "batches", 1_000_000, streams=1),
+        }
+
+
+def _stream(server: ServerProcess, state: str, lines: int, *, streams: int) -> float:
+    """Read a job's log `streams` times.
+
+    Returns:
+        The service's CPU time for one of them, in milliseconds.
+    """
+    request = GetTaskLogsRequest(
+        resource_meta=create_job(server.target, state), task_category=TaskCategory(name=TASK_TYPE)
+    ).SerializeToString()
+    with grpc.insecure_channel(server.target) as channel:
+        # Left serialised while the clock runs, so that the client keeps up with the server.
+        call = channel.unary_stream(f"{SERVICE}/GetTaskLogs")
+        before = server.cpu_seconds()
+        for _ in range(streams):
+            messages = list(call(request, timeout=TIMEOUT_SECONDS))
+        used = server.cpu_seconds() - before
+    received = sum(len(GetTaskLogsResponse.FromString(each).body.lines) for each in messages)
+    if received != lines:
+        message = f"{received} log lines instead of {lines}"
+        raise WrongAnswerError(message)
+    return used / streams * 1e3
