@@ -153,7 +153,8 @@ def protected(secrets: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        _active.reset(token)
+        with contextlib.suppress(ValueError):  # an abandoned stream is closed from another context
+            _active.reset(token)
 
 
 class RedactingFilter(logging.Filter):

@@ -1,0 +1,289 @@
+"""The shared call path: a request in, a reply out, with no transport in sight.
+
+The gRPC adapter and the local executor both end here, which is why what works locally works
+remotely. Each method reads top to bottom: find the connector, read the request, call the verb under
+the guard, write the reply.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from datetime import timezone
+from typing import TYPE_CHECKING, Any
+
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors import wire
+from flyte_connectors.connector import TERMINAL_PHASES
+from flyte_connectors.envelope import Envelope, seal, unseal
+from flyte_connectors.errors import (
+    InternalError,
+    InvalidRequestError,
+    InvalidResourceMetaError,
+    JobNotFoundError,
+)
+from flyte_connectors.idempotency import idempotency_key
+from flyte_connectors.registry import find_metadata
+from flyte_connectors.secrets import holds_secret, protected, resolve, secret_names
+
+if TYPE_CHECKING:
+    from flyteidl2.core.security_pb2 import Connection
+
+    from flyte_connectors.binding import BoundConnector, Verb
+    from flyte_connectors.guard import CallGuard
+    from flyte_connectors.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+_ARGUMENTS = frozenset(
+    {
+        "task_template",
+        "output_prefix",
+        "inputs",
+        "task_execution_metadata",
+        "idempotency_key",
+        "resource_meta",
+        "token",
+        "lines",
+        "queries",
+        "start_time",
+        "end_time",
+        "step",
+        "self",
+    }
+)
+
+
+class Dispatcher:
+    """Serves the requests of `flyteidl2.connector` from a registry.
+
+    Args:
+        registry: The connectors.
+        guard: What their verbs run under.
+        local: Whether user and operator are one, as in a local run: secrets may then be named by
+            any environment variable.
+    """
+
+    def __init__(self, registry: Registry, guard: CallGuard, *, local: bool = False) -> None:
+        self.registry = registry
+        self.guard = guard
+        self._local = local
+
+    async def create(
+        self, request: pb.CreateTaskRequest, timeout: float | None = None
+    ) -> pb.CreateTaskResponse:
+        """Start a job, to the end even if the caller leaves.
+
+        Raises:
+            ConnectorError: the request is bad (then nothing was started), or the connector's word.
+        """
+        template = request.template
+        connector = self.registry.find(template.type, template.task_type_version)
+        key = idempotency_key(request.task_execution_metadata.task_execution_id)
+        names = secret_names(template.custom)
+        arguments = {
+            "task_template": template,
+            "output_prefix": request.output_prefix,
+            "inputs": wire.read_inputs(template, request.inputs),
+            "task_execution_metadata": request.task_execution_metadata,
+            "idempotency_key": key,
+        }
+        envelope = Envelope(b"", wire.declared_outputs(template), names, key)
+        with self._secrets(arguments, names, request.connection):
+            start = self._do if connector.is_sync else self._create
+            work = start(connector, arguments, envelope, timeout)
+            return await self.guard.finish(work, f"create of {key}")
+
+    async def get(
+        self, request: pb.GetTaskRequest, timeout: float | None = None
+    ) -> pb.GetTaskResponse:
+        """Report the state of a job.
+
+        Raises:
+            ConnectorError: the meta is bad, or the connector's word.
+        """
+        category = request.task_category
+        connector = self.registry.find(category.name, category.version)
+        envelope = unseal(request.resource_meta, category.name)
+        if connector.is_sync:
+            return pb.GetTaskResponse(resource=_finished(envelope, category.name))
+        arguments = {
+            "resource_meta": _decode(connector, envelope.meta),
+            "output_prefix": request.output_prefix,
+        }
+        with self._secrets(arguments, envelope.secrets, request.connection):
+            resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
+            message = wire.write_resource(resource, envelope.outputs, category.name)
+        return pb.GetTaskResponse(resource=message)
+
+    async def delete(
+        self, request: pb.DeleteTaskRequest, timeout: float | None = None
+    ) -> pb.DeleteTaskResponse:
+        """Cancel a job; one that is gone counts as cancelled.
+
+        Raises:
+            ConnectorError: the meta is bad, or the connector's word.
+        """
+        category = request.task_category
+        connector = self.registry.find(category.name, category.version)
+        envelope = unseal(request.resource_meta, category.name)
+        if not connector.is_sync:
+            arguments = {"resource_meta": _decode(connector, envelope.meta)}
+            with self._secrets(arguments, envelope.secrets, request.connection):
+                await self._delete(connector.verb("delete"), arguments, timeout)
+        return pb.DeleteTaskResponse()
+
+    async def get_metrics(
+        self, request: pb.GetTaskMetricsRequest, timeout: float | None = None
+    ) -> pb.GetTaskMetricsResponse:
+        """Report the metrics of a job.
+
+        Raises:
+            ConnectorError: the meta is bad, or the connector's word.
+        """
+        category = request.task_category
+        connector = self.registry.find(category.name, category.version)
+        verb = connector.verb("get_metrics")
+        envelope = unseal(request.resource_meta, category.name)
+        start, end = request.HasField("start_time"), request.HasField("end_time")
+        arguments = {
+            "resource_meta": _decode(connector, envelope.meta),
+            "queries": list(request.queries),
+            "start_time": request.start_time.ToDatetime(timezone.utc) if start else None,
+            "end_time": request.end_time.ToDatetime(timezone.utc) if end else None,
+            "step": request.step.ToTimedelta() if request.HasField("step") else None,
+        }
+        with self._secrets(arguments, envelope.secrets):
+            response = await self.guard.call(verb, arguments, timeout=timeout)
+        if not isinstance(response, pb.GetTaskMetricsResponse):
+            message = f"{connector.name} returned {type(response).__name__} from get_metrics"
+            raise InternalError(message)
+        return response
+
+    async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
+        """Yield what the connector does: `GetTaskLogsResponse` and `LogLine` messages.
+
+        Raises:
+            ConnectorError: the meta or the token is bad, or the connector's word.
+        """
+        category = request.task_category
+        connector = self.registry.find(category.name, category.version)
+        verb = connector.verb("get_logs")
+        envelope = unseal(request.resource_meta, category.name)
+        arguments = {
+            "resource_meta": _decode(connector, envelope.meta),
+            "token": request.token,
+            "lines": request.lines,
+        }
+        with self._secrets(arguments, envelope.secrets):
+            async for item in self.guard.stream(verb, arguments):
+                yield item
+
+    def get_connector(self, name: str) -> pb.Connector:
+        """The metadata of the connector called `name`.
+
+        Raises:
+            ConnectorNotFoundError: there is none.
+        """
+        return find_metadata(self.registry, name)
+
+    def list_connectors(self) -> pb.ListConnectorsResponse:
+        """The metadata of all connectors, from memory."""
+        return pb.ListConnectorsResponse(connectors=self.registry.metadata().values())
+
+    async def _create(
+        self,
+        connector: BoundConnector,
+        arguments: Mapping[str, Any],
+        envelope: Envelope,
+        timeout: float | None,  # noqa: ARG002  (a job half submitted is worse than a late answer)
+    ) -> pb.CreateTaskResponse:
+        meta = await self.guard.call(connector.verb("create"), arguments)
+        try:
+            data = _encode(connector, meta)
+        except Exception as error:
+            await self._take_back(connector, arguments, meta)
+            message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
+            raise InternalError(f"{message}: {error}") from error
+        data = seal(envelope._replace(meta=data), connector.category.name)
+        return pb.CreateTaskResponse(resource_meta=data)
+
+    async def _do(
+        self,
+        connector: BoundConnector,
+        arguments: Mapping[str, Any],
+        envelope: Envelope,
+        timeout: float | None,
+    ) -> pb.CreateTaskResponse:
+        resource = await self.guard.call(connector.verb("do"), arguments, timeout=timeout)
+        message = wire.write_resource(resource, envelope.outputs, connector.category.name)
+        if message.phase not in TERMINAL_PHASES:
+            text = f"{connector.name} returned a resource that is not finished from do"
+            raise InternalError(text)
+        finished = envelope._replace(outputs=None, finished=message.SerializeToString())
+        return pb.CreateTaskResponse(resource_meta=seal(finished, connector.category.name))
+
+    async def _take_back(
+        self, connector: BoundConnector, arguments: Mapping[str, Any], meta: Any
+    ) -> None:
+        """Delete a job that nobody could ever ask for again."""
+        try:
+            await self._delete(connector.verb("delete"), {**arguments, "resource_meta": meta}, None)
+        except Exception:
+            logger.exception("%s could not take back %r", connector.name, meta)
+
+    async def _delete(
+        self, verb: Verb, arguments: Mapping[str, Any], timeout: float | None
+    ) -> None:
+        try:
+            await self.guard.call(verb, arguments, timeout=timeout)
+        except JobNotFoundError:
+            logger.info("%s: the job to delete is gone already", verb.connector.name)
+
+    def _secrets(
+        self,
+        arguments: dict[str, Any],
+        names: Mapping[str, str],
+        connection: Connection | None = None,
+    ) -> Any:
+        """Add secrets and configs to `arguments`; protects the secrets within the block it guards."""
+        sent, configs = wire.read_connection(connection) if connection is not None else ({}, {})
+        if not (names or sent or configs):
+            return protected({})
+        clash = (names.keys() | sent.keys() | configs.keys()) & (_ARGUMENTS | {"cls"})
+        clash |= (names.keys() | sent.keys()) & configs.keys()
+        if clash:
+            message = "this name is taken by an argument of the connector: choose another one"
+            raise InvalidRequestError(message, field=f"custom.secrets.{min(clash)}")
+        secrets = resolve(names, sent, local=self._local)
+        arguments.update(configs)
+        arguments.update(secrets)
+        return protected(secrets)
+
+
+def _decode(connector: BoundConnector, data: bytes) -> Any:
+    try:
+        return connector.metadata_type.decode(data)
+    except Exception as error:
+        message = f"not a meta of {connector.name} (task type {connector.category}): {error}"
+        raise InvalidResourceMetaError(message, field="resource_meta") from error
+
+
+def _encode(connector: BoundConnector, meta: Any) -> bytes:
+    if not isinstance(meta, connector.metadata_type):
+        expected = connector.metadata_type.__name__
+        message = f"create returned {type(meta).__name__}, not {expected}"
+        raise TypeError(message)
+    data: bytes = meta.encode()
+    if holds_secret(data):
+        message = "it holds a secret"
+        raise ValueError(message)
+    return data
+
+
+def _finished(envelope: Envelope, task_type: str) -> pb.Resource:
+    if not envelope.finished:
+        message = f"not of task type '{task_type}': pass what its create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    return pb.Resource.FromString(envelope.finished)

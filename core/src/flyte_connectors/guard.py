@@ -1,0 +1,253 @@
+"""The one guard around every call of a connector, whoever the caller is.
+
+It runs the verb where it belongs (event loop, thread pool, loop of its own), within the caller's
+time, counts it, and turns whatever goes wrong into an error of `flyte_connectors.errors` whose text
+holds no secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextvars import copy_context
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar, cast
+
+from flyte_connectors.binding import BoundConnector, Mode, Verb
+from flyte_connectors.errors import (
+    ConnectorError,
+    DeadlineExceededError,
+    InternalError,
+    UnsupportedVerbError,
+)
+from flyte_connectors.isolation import LoopThread, LoopWatch, ThreadPool
+from flyte_connectors.secrets import redact
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as time_limit
+else:
+    from async_timeout import timeout as time_limit
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+_CHUNK = 1000  # items taken from a plain generator in one visit to its thread
+
+
+class _Lane:
+    """Where the calls of one connector run."""
+
+    def __init__(self, connector: BoundConnector, threads: int, backlog: int) -> None:
+        self.pool = ThreadPool(connector.name, threads=threads, backlog=backlog)
+        self.loop: LoopThread | None = None
+
+
+class CallGuard:
+    """Runs verbs.
+
+    Args:
+        threads: Threads per connector for its plain functions.
+        backlog: Calls per connector that may wait for a thread.
+        isolate: Whether a connector whose coroutines block is moved to a loop of its own.
+    """
+
+    def __init__(self, *, threads: int = 16, backlog: int = 1000, isolate: bool = False) -> None:
+        self._threads = threads
+        self._backlog = backlog
+        self._lanes: dict[BoundConnector, _Lane] = {}
+        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._watch = LoopWatch(CallGuard._await.__code__, self._isolate) if isolate else None
+
+    async def call(
+        self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
+    ) -> Any:
+        """What `verb` returns for those of `arguments` that it takes.
+
+        Args:
+            verb: The verb.
+            arguments: Its arguments by name, secrets included.
+            timeout: Seconds that the caller waits.
+
+        Raises:
+            ConnectorError: whatever went wrong.
+        """
+        calls = verb.calls
+        calls.in_flight += 1
+        code = "OK"
+        started = time.perf_counter()
+        try:
+            if timeout is None:
+                return await self._run(verb, arguments)
+            return await self._run_within(timeout, verb, arguments)
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        except (Exception, SystemExit) as error:
+            mapped = _mapped(error, verb)
+            code = mapped.code
+            if mapped is error:
+                raise
+            raise mapped from error
+        finally:
+            calls.in_flight -= 1
+            calls.observe(code, time.perf_counter() - started)
+
+    async def stream(
+        self, verb: Verb, arguments: Mapping[str, Any]
+    ) -> AsyncIterator[Any]:
+        """The items that `verb` yields, or the one that it returns.
+
+        Raises:
+            ConnectorError: whatever went wrong.
+        """
+        calls = verb.calls
+        calls.in_flight += 1
+        code = "OK"
+        started = time.perf_counter()
+        try:
+            async for item in self._items(verb, arguments):
+                yield item
+        except (asyncio.CancelledError, GeneratorExit):
+            code = "CANCELLED"
+            raise
+        except (Exception, SystemExit) as error:
+            mapped = _mapped(error, verb)
+            code = mapped.code
+            raise mapped from error
+        finally:
+            calls.in_flight -= 1
+            calls.observe(code, time.perf_counter() - started)
+
+    async def finish(self, work: Coroutine[Any, Any, T], what: str) -> T:
+        """The result of `work`, which goes on to its end even if the caller leaves.
+
+        Args:
+            work: A coroutine that must not be abandoned half way.
+            what: Its name for the log.
+        """
+        task = asyncio.get_running_loop().create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                logger.info("the caller of %s has left; it is finished all the same", what)
+                task.add_done_callback(partial(_log_end, what))
+            raise
+
+    def start(self) -> None:
+        """Begin to watch the running event loop for connectors that block it."""
+        if self._watch is not None:
+            self._watch.start()
+
+    async def drain(self, grace: float | None) -> int:
+        """Wait for everything under `finish`, then let go of the threads.
+
+        Args:
+            grace: Seconds to wait at most.
+
+        Returns:
+            How many calls were still unfinished.
+        """
+        pending = set(self._unfinished)
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=grace)
+        if self._watch is not None:
+            self._watch.stop()
+        for lane in self._lanes.values():
+            lane.pool.shut_down()
+            if lane.loop is not None:
+                lane.loop.stop()
+        return len(pending)
+
+    async def _run_within(self, seconds: float, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        deadline = time.monotonic() + seconds
+        try:
+            async with time_limit(seconds):
+                return await self._run(verb, arguments)
+        except asyncio.TimeoutError:
+            if time.monotonic() < deadline:
+                raise  # the connector's own time limit, not the caller's
+            message = f"{verb.connector.name} gave no answer to {verb.name} within {seconds:.3g} s"
+            raise DeadlineExceededError(message) from None
+
+    async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        if verb.mode is Mode.THREAD:
+            result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
+            return await result if asyncio.iscoroutine(result) else result
+        lane = self._lanes.get(verb.connector)
+        if lane is not None and lane.loop is not None:
+            return await lane.loop.run(self._await(verb, arguments))
+        return await self._await(verb, arguments)
+
+    async def _await(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        """Marks the connector's part of the stack; `LoopWatch` finds `verb` in this frame."""
+        return await verb.function(**verb.select(arguments))
+
+    async def _items(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        if verb.mode is Mode.ASYNC_GENERATOR:
+            result = verb.function(**verb.select(arguments))
+        else:
+            result = await self._run(verb, arguments)
+        if hasattr(result, "__aiter__"):
+            async for item in result:
+                yield item
+        elif hasattr(result, "__next__"):
+            while chunk := await self._in_thread(verb, partial(_take, result)):
+                for item in chunk:
+                    yield item
+        elif result is not None:
+            yield result
+
+    async def _in_thread(self, verb: Verb, function: partial[T]) -> T:
+        return await self._lane(verb.connector).pool.run(partial(copy_context().run, function))
+
+    def _lane(self, connector: BoundConnector) -> _Lane:
+        lane = self._lanes.get(connector)
+        if lane is None:
+            lane = self._lanes[connector] = _Lane(connector, self._threads, self._backlog)
+        return lane
+
+    def _isolate(self, frame: Mapping[str, Any], stack: str, seconds: float) -> None:
+        verb = cast("Verb", frame["verb"])
+        lane = self._lane(verb.connector)
+        if lane.loop is not None:
+            return
+        lane.loop = LoopThread(f"{verb.connector.name} loop")
+        logger.warning(
+            "%s blocked the event loop for over %d ms in its async %s; its calls now run on a loop of "
+            "their own. Make the blocking call in a plain `def`. Stack:\n%s",
+            verb.connector.name,
+            seconds * 1000,
+            verb.name,
+            stack,
+        )
+
+
+def _take(iterator: Iterable[Any]) -> list[Any]:
+    return list(islice(iterator, _CHUNK))
+
+
+def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
+    """The error that the caller sees."""
+    if isinstance(error, ConnectorError):
+        error.message = redact(error.message)
+        error.args = (error.message,)
+        return error
+    where = f"{verb.name} of {verb.connector.name} (task type {verb.connector.category})"
+    if isinstance(error, NotImplementedError):
+        return UnsupportedVerbError(f"{where} is not implemented")
+    correlation = uuid.uuid4().hex[:12]
+    logger.error("unforeseen error %s in %s", correlation, where, exc_info=error)
+    return InternalError(f"{where} failed unexpectedly; the service's log has it as {correlation}")
+
+
+def _log_end(what: str, task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.warning("%s failed after its caller had left: %s", what, task.exception())

@@ -1,0 +1,155 @@
+"""Keep one connector's blocking from being felt by the others.
+
+Plain functions run in a thread pool of their connector. Coroutines share the service's event loop,
+until one of them is caught blocking it: from then on its connector's coroutines run on a loop of
+their own, in a thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from flyte_connectors.errors import RateLimitedError
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+class ThreadPool:
+    """A bounded thread pool with a bounded queue, started with its first call.
+
+    Args:
+        name: Prefix of the thread names.
+        threads: How many calls run at once.
+        backlog: How many more may wait.
+
+    Attributes:
+        pending: Calls that run or wait.
+    """
+
+    def __init__(self, name: str, *, threads: int, backlog: int) -> None:
+        self.name = name
+        self.capacity = threads + backlog
+        self.pending = 0
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """The result of `function()`, called in a thread.
+
+        Raises:
+            RateLimitedError: the queue is full.
+        """
+        if self.pending >= self.capacity:
+            message = f"{self.name} has {self.pending} calls waiting: try again later"
+            raise RateLimitedError(message)
+        self.pending += 1
+        future = self._executor.submit(function)
+        future.add_done_callback(self._release)
+        return await asyncio.wrap_future(future)
+
+    def shut_down(self) -> None:
+        """Stop taking calls; those that run are left to end by themselves."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _release(self, _: object) -> None:
+        self.pending -= 1
+
+
+class LoopThread:
+    """An event loop in a thread of its own, for a connector that blocks."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The result of `coroutine`, run on this loop; cancelling the caller cancels it."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+
+    def stop(self) -> None:
+        """End the loop after its current step."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+class LoopWatch:
+    """Notices code that blocks the running event loop, and whose it is.
+
+    A thread samples the loop's stack. If the loop is inside a call of the guard, it is asked to run a
+    callback; if that has not run by a later sample, the same call has blocked the loop all the while.
+    Costs nothing on the path of a call.
+
+    Args:
+        entry: Code object of the function whose frame marks a guarded call.
+        on_block: Called in the loop's thread, once it is free again, with the locals of that frame,
+            the stack as text, and the seconds it was blocked for at least.
+        threshold: Seconds that a step may take.
+    """
+
+    def __init__(
+        self,
+        entry: types.CodeType,
+        on_block: Callable[[dict[str, Any], str, float], None],
+        *,
+        threshold: float = 0.05,
+    ) -> None:
+        self._entry = entry
+        self._on_block = on_block
+        self._threshold = threshold
+        self._stopped = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Watch the running loop of this thread until `stop`."""
+        self._loop = asyncio.get_running_loop()
+        loop_thread = threading.get_ident()
+        threading.Thread(
+            target=self._watch, args=(loop_thread,), name="loop-watch", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._stopped.set()
+
+    def _watch(self, loop_thread: int) -> None:
+        while not self._stopped.wait(self._threshold / 2):
+            if self._guarded_frame(loop_thread) is not None:
+                self._confirm(loop_thread)
+
+    def _confirm(self, loop_thread: int) -> None:
+        alive = threading.Event()
+        if not self._call_soon(alive.set) or alive.wait(self._threshold):
+            return
+        frame = self._guarded_frame(loop_thread)
+        if frame is None:
+            return
+        culprit = dict(frame.f_locals)
+        stack = "".join(traceback.format_stack(sys._current_frames().get(loop_thread))[-6:])  # noqa: SLF001
+        del frame
+        self._call_soon(lambda: self._on_block(culprit, stack, self._threshold))
+        while not (alive.wait(self._threshold) or self._stopped.is_set()):
+            pass
+
+    def _call_soon(self, callback: Callable[[], object]) -> bool:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(callback)
+            return True
+        return False
+
+    def _guarded_frame(self, loop_thread: int) -> types.FrameType | None:
+        frame = sys._current_frames().get(loop_thread)  # noqa: SLF001  (the documented way to sample)
+        while frame is not None:
+            if frame.f_code is self._entry:
+                return frame
+            frame = frame.f_back
+        return None

@@ -1,0 +1,94 @@
+"""The RPCs of `flyteidl2.connector`: transport in, `Dispatcher` call, transport out.
+
+Only this file knows gRPC contexts and status codes. Requests and replies are the messages of
+flyteidl2; everything that happens between them is in `flyte_connectors.dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.service.log_stream import log_messages
+
+if TYPE_CHECKING:
+    from flyte_connectors.dispatch import Dispatcher
+
+ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
+METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
+
+Context = grpc.aio.ServicerContext
+Unary = Callable[[Any, Context], Awaitable[Any]]
+
+
+def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
+    """The handlers of both services, to be added to a server."""
+
+    async def list_connectors(_: pb.ListConnectorsRequest, __: Context) -> Any:
+        return dispatcher.list_connectors()
+
+    async def get_connector(request: pb.GetConnectorRequest, context: Context) -> Any:
+        try:
+            return pb.GetConnectorResponse(connector=dispatcher.get_connector(request.name))
+        except ConnectorError as error:
+            await _abort(context, error)
+
+    async def get_task_logs(
+        request: pb.GetTaskLogsRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        try:
+            async for message in log_messages(dispatcher.get_logs(request)):
+                yield message
+        except ConnectorError as error:
+            await _abort(context, error)
+
+    service = {
+        "CreateTask": _handler(_unary(dispatcher.create), pb.CreateTaskRequest),
+        "GetTask": _handler(_unary(dispatcher.get), pb.GetTaskRequest),
+        "DeleteTask": _handler(_unary(dispatcher.delete), pb.DeleteTaskRequest),
+        "GetTaskMetrics": _handler(_unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
+        "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
+            get_task_logs,
+            request_deserializer=pb.GetTaskLogsRequest.FromString,
+            response_serializer=None,  # log_messages serializes
+        ),
+    }
+    metadata = {
+        "ListConnectors": _handler(list_connectors, pb.ListConnectorsRequest),
+        "GetConnector": _handler(get_connector, pb.GetConnectorRequest),
+    }
+    return [
+        grpc.method_handlers_generic_handler(ASYNC_SERVICE, service),
+        grpc.method_handlers_generic_handler(METADATA_SERVICE, metadata),
+    ]
+
+
+def _unary(method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
+    async def rpc(request: Any, context: Context) -> Any:
+        try:
+            return await method(request, context.time_remaining())
+        except ConnectorError as error:
+            await _abort(context, error)
+
+    return rpc
+
+
+def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        rpc,
+        request_deserializer=request.FromString,
+        response_serializer=_serialize,
+    )
+
+
+def _serialize(message: Any) -> bytes:
+    data: bytes = message.SerializeToString()
+    return data
+
+
+async def _abort(context: Context, error: ConnectorError) -> None:
+    await context.abort(grpc.StatusCode[error.code], error.message)

@@ -1,0 +1,70 @@
+"""Questions about Python types: what kind of class is this, and of which types are its fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from typing import Any, get_args, get_origin
+
+_OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
+
+
+def is_named_tuple(python_type: Any) -> bool:
+    return isinstance(python_type, type) and issubclass(python_type, tuple) and hasattr(python_type, "_fields")
+
+
+def is_typed_dict(python_type: Any) -> bool:
+    # Not typing.is_typeddict: before Python 3.12 it does not know those of typing_extensions.
+    return isinstance(python_type, type) and issubclass(python_type, dict) and hasattr(python_type, "__total__")
+
+
+def is_model(python_type: Any) -> bool:
+    """Tells whether this is a pydantic model, without importing pydantic."""
+    pydantic = sys.modules.get("pydantic")
+    return (
+        pydantic is not None
+        and isinstance(python_type, type)
+        and issubclass(python_type, pydantic.BaseModel)
+    )
+
+
+def is_customised(python_type: Any) -> bool:
+    """Tells whether a dataclass says how mashumaro should treat it (mixin, ``Config``, field options)."""
+    return any(hasattr(python_type, name) for name in ("to_dict", "from_dict", "Config")) or any(
+        field.metadata for field in dataclasses.fields(python_type)
+    )
+
+
+def fields_of(python_type: Any) -> dict[str, Any]:
+    """Returns the resolved field types of a dataclass, named tuple or typed dict, in order."""
+    resolved = typing.get_type_hints(python_type, include_extras=True)
+    return {name: _bare(hint) for name, hint in resolved.items() if get_origin(hint) is not typing.ClassVar}
+
+
+def required_keys(python_type: Any) -> set[str]:
+    """Returns the keys that a typed dict must have.
+
+    ``__required_keys__`` alone is wrong under ``from __future__ import annotations``, where the markers are text.
+    """
+    resolved = typing.get_type_hints(python_type, include_extras=True)
+    marked = {name: _markers(hint) for name, hint in resolved.items()}
+    return {
+        name
+        for name, markers in marked.items()
+        if "NotRequired" not in markers and (name in python_type.__required_keys__ or "Required" in markers)
+    }
+
+
+def one_line(error: BaseException) -> str:
+    """Returns an exception's text without line breaks, or its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _markers(hint: Any) -> list[str]:
+    name = getattr(get_origin(hint), "_name", None)
+    return [name, *_markers(get_args(hint)[0])] if name in _OPTIONALITY else []
+
+
+def _bare(hint: Any) -> Any:
+    return _bare(get_args(hint)[0]) if _markers(hint) else hint
