@@ -1,0 +1,15 @@
+"""A model of Flyte's back end, to drive any connector service through faults and count what is lost.
+
+    back end      executor -> launcher, cache -> monitor      as the Go executor does it
+                  discovery                                   the ListConnectors poll
+                  task, service_client                        requests and how they travel
+    service       replicas                                    processes of either service
+                  vendor_connector, vendor_connector_official the same connector for each
+                  neighbours, clock_jumps                     modules that make trouble inside
+    outside       vendor, vendor_client                       somebody's job service, and its client
+    the run       scenarios, disturbances, junk               what goes wrong
+                  stage -> report                             one scenario, and what became of it
+
+`python -m tests.backend --help` lists the scenarios. Nothing here imports `flyte_connectors` but the
+modules that are loaded into it.
+"""

@@ -1,0 +1,90 @@
+"""Connectors that nobody wants beside theirs, served next to the vendor's.
+
+    blocker   blocks the event loop for 0.2 s in every `create`
+    leaker    leaves a task and 10 kB behind in every `get`
+    hog       keeps a thread for half a minute in every `create`
+
+They load into either service; both declare connectors with the same names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from flyteidl2.core.execution_pb2 import TaskExecution
+
+if importlib.util.find_spec("flyte_connectors"):
+    from flyte_connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+else:
+    from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+
+BLOCK_SECONDS = 0.2
+HOG_SECONDS = 30.0
+
+
+@dataclass
+class Nothing(ResourceMeta):
+    """A job that does not exist."""
+
+    id: str = "nothing"
+
+
+class Neighbour(AsyncConnector):
+    """A connector whose job runs for ever."""
+
+    metadata_type = Nothing
+
+    async def create(self, **kwargs: Any) -> Nothing:
+        return Nothing()
+
+    async def get(self, resource_meta: Nothing, **kwargs: Any) -> Resource:
+        return Resource(phase=TaskExecution.RUNNING)
+
+    async def delete(self, resource_meta: Nothing, **kwargs: Any) -> None:
+        pass
+
+
+class Blocker(Neighbour):
+    """Calls a blocking library in `async def`."""
+
+    name = "Blocker"
+    task_type_name = "blocker"
+
+    async def create(self, **kwargs: Any) -> Nothing:
+        time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251 - that is the fault
+        return Nothing()
+
+
+class Leaker(Neighbour):
+    """Forgets what it starts."""
+
+    name = "Leaker"
+    task_type_name = "leaker"
+    kept: list[asyncio.Task[None]] = []
+
+    async def get(self, resource_meta: Nothing, **kwargs: Any) -> Resource:
+        self.kept.append(asyncio.create_task(self.forever(bytes(10_000))))
+        return Resource(phase=TaskExecution.RUNNING)
+
+    async def forever(self, ballast: bytes) -> None:
+        while ballast:
+            await asyncio.sleep(3600)
+
+
+class Hog(Neighbour):
+    """Fills the loop's own thread pool."""
+
+    name = "Hog"
+    task_type_name = "hog"
+
+    async def create(self, **kwargs: Any) -> Nothing:
+        await asyncio.to_thread(time.sleep, HOG_SECONDS)
+        return Nothing()
+
+
+for connector in (Blocker(), Leaker(), Hog()):
+    ConnectorRegistry.register(connector)

@@ -1,0 +1,146 @@
+"""What became of the tasks, and of the external jobs, in one scenario."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .task import Outcome, Task
+
+COLUMNS = (
+    ("scenario", "scenario"),
+    ("against", "against"),
+    ("replicas", "repl"),
+    ("tasks", "tasks"),
+    ("right", "right"),
+    ("wrong", "wrong"),
+    ("failed", "failed"),
+    ("stranded", "stranded"),
+    ("aborted", "aborted"),
+    ("undeletable", "undel"),
+    ("unfinished", "unfin"),
+    ("retries", "retries"),
+    ("jobs", "jobs"),
+    ("twice", "twice"),
+    ("orphans", "orphans"),
+    ("left_running", "left"),
+    ("leaked", "leaked"),
+    ("vanished", "vanish"),
+    ("p99_ms", "p99 ms"),
+    ("seconds", "s"),
+)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The external jobs, counted from outside.
+
+    Attributes:
+        jobs: All that ever existed.
+        twice: Tasks with more than one job that nobody cancelled.
+        orphans: Jobs that nobody cancelled and that the back end holds no handle of.
+        left_running: Jobs of aborted tasks that still run.
+    """
+
+    jobs: int
+    twice: int
+    orphans: int
+    left_running: int
+
+    @classmethod
+    def count(cls, tasks: Iterable[Task], jobs: list[Mapping[str, Any]]) -> Jobs:
+        """Match the vendor's list of jobs with what the back end knows."""
+        handles = {(task.name, attempt) for task in tasks for attempt in task.handles}
+        aborted = {task.name for task in tasks if task.outcome is Outcome.ABORTED}
+        kept = [job for job in jobs if job["state"] in {"running", "succeeded"}]
+        per_task = Counter(job["task"] for job in kept)
+        per_attempt = Counter((job["task"], job["attempt"]) for job in kept)
+        return cls(
+            jobs=len(jobs),
+            twice=sum(count > 1 for count in per_task.values()),
+            orphans=sum(
+                count - (attempt in handles) for attempt, count in per_attempt.items()
+            ),
+            left_running=sum(
+                job["state"] == "running" and job["task"] in aborted for job in kept
+            ),
+        )
+
+
+@dataclass
+class Report:
+    """The outcome of one scenario against one service.
+
+    Attributes:
+        right, wrong, failed, stranded, aborted, undeletable, unfinished: Tasks by `Outcome`.
+        retries: Retries burned.
+        leaked: Places where the secret canary was seen, with counts.
+        vanished: `ListConnectors` polls that lacked the task type.
+        p50_ms, p99_ms: Latency of answered `GetTask` calls, in milliseconds.
+        codes: Status codes by method.
+        vendor_calls: How the vendor answered, by method.
+        memory_mb: Resident memory of each replica before and after, where it lived through.
+        series: Metric series of each replica before and after.
+        notes: Whatever else the scenario counted.
+    """
+
+    scenario: str
+    against: str
+    replicas: int
+    tasks: int
+    seed: int
+    right: int = 0
+    wrong: int = 0
+    failed: int = 0
+    stranded: int = 0
+    aborted: int = 0
+    undeletable: int = 0
+    unfinished: int = 0
+    retries: int = 0
+    jobs: int = 0
+    twice: int = 0
+    orphans: int = 0
+    left_running: int = 0
+    leaked: dict[str, int] = field(default_factory=dict)
+    polls: int = 0
+    vanished: int = 0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    codes: dict[str, int] = field(default_factory=dict)
+    vendor_calls: dict[str, int] = field(default_factory=dict)
+    memory_mb: list[tuple[float, float]] = field(default_factory=list)
+    series: list[tuple[int, int]] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def spotless(self) -> bool:
+        """Whether every task ended as its user wanted, with exactly one job and no leak."""
+        ended_well = self.right + self.aborted == self.tasks
+        spoiled = self.twice or self.orphans or self.left_running or self.vanished or self.leaked
+        return ended_well and not spoiled
+
+
+def table(reports: Iterable[Report]) -> str:
+    """The reports as an aligned table, one line each; `*` marks the spotless ones."""
+    rows = [[title for _, title in COLUMNS]]
+    rows += [[_cell(getattr(report, name)) for name, _ in COLUMNS] for report in reports]
+    marks = [" ", *("*" if report.spotless else " " for report in reports)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        mark + " " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for mark, row in zip(marks, rows, strict=True)
+    )
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which this share of the values lies; 0 for none."""
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)] if values else 0.0
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}"
+    return str(sum(value.values()) if isinstance(value, dict) else value)

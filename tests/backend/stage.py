@@ -1,0 +1,224 @@
+"""The stage: a vendor, replicas of a connector service and a back end, set up for one scenario."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .discovery import Discovery
+from .executor import Executor
+from .launcher import Launcher
+from .replicas import ROOT, Flavour, Replica
+from .report import Jobs, Report, percentile
+from .scenarios import Scenario
+from .service_client import ServiceClient, Timings
+from .task import Outcome, Task
+from .vendor_client import call
+
+POLLS = (4, 24)
+"""How many polls a job lasts at least and at most: 2 to 12 minutes at Flyte's 30 s."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run is asked for.
+
+    Attributes:
+        python: Interpreter of an environment where the service of this flavour is installed.
+        directory: For logs and outputs.
+        limit: Seconds after which tasks count as unfinished.
+    """
+
+    flavour: Flavour
+    python: Path
+    directory: Path
+    replicas: int = 1
+    tasks: int = 1000
+    seed: int = 0
+    in_flight: int = 200
+    limit: float = 300.0
+    timings: Timings = field(default_factory=Timings)
+
+
+@dataclass
+class Stage:
+    """Everything that a disturbance may get at."""
+
+    replicas: list[Replica]
+    client: ServiceClient
+    executor: Executor
+    seed: int
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+async def play(scenario: Scenario, setting: Setting) -> Report:
+    """Run one scenario; the processes it starts are gone when it returns."""
+    canary = f"canary-{secrets.token_hex(8)}"
+    async with AsyncExitStack() as stack:
+        vendor = await stack.enter_async_context(_vendor())
+        replicas = await stack.enter_async_context(_replicas(scenario, setting, vendor))
+        client = await stack.enter_async_context(
+            ServiceClient([replica.address for replica in replicas], setting.timings, canary)
+        )
+        launcher = Launcher(client, setting.seed, cancelling=scenario.cancelling)
+        executor = Executor(client, launcher, in_flight=setting.in_flight)
+        stage = Stage(replicas, client, executor, setting.seed)
+        discovery = Discovery(client, "vendor_job")
+        tasks = _tasks(scenario, setting, vendor, canary)
+        faults = dataclasses.replace(scenario.faults, seed=setting.seed)
+        await call("PUT", f"{vendor}/control/faults", dataclasses.asdict(faults))
+
+        before = [await _look(replica) for replica in replicas]
+        began = time.monotonic()
+        await _run(stage, scenario, discovery, tasks, setting.limit)
+        seconds = time.monotonic() - began
+        after = [await _look(replica) for replica in replicas]
+
+        outcomes = Counter(task.outcome for task in tasks)
+        jobs = Jobs.count(tasks, await call("GET", f"{vendor}/control/jobs"))
+        reads = client.seconds["GetTask"]
+        pairs = [pair for pair in zip(before, after, strict=True) if pair[1] is not None]
+        return Report(
+            scenario=scenario.name,
+            against=setting.flavour.value,
+            replicas=setting.replicas,
+            tasks=len(tasks),
+            seed=setting.seed,
+            **{outcome.value: outcomes[outcome] for outcome in Outcome},
+            retries=executor.retries,
+            **dataclasses.asdict(jobs),
+            leaked=dict(client.leaks + _leaks(canary, replicas, after)),
+            polls=discovery.polls,
+            vanished=discovery.vanished,
+            p50_ms=1000 * percentile(reads, 0.5),
+            p99_ms=1000 * percentile(reads, 0.99),
+            codes={f"{method} {code}": n for (method, code), n in sorted(client.codes.items())},
+            vendor_calls=await call("GET", f"{vendor}/control/calls"),
+            memory_mb=[(round(a.memory, 1), round(b.memory, 1)) for a, b in pairs],
+            series=[(a.series, b.series) for a, b in pairs],
+            notes=stage.notes
+            + Counter({"crashes": executor.crashes, "overdue": sum(r.overdue for r in replicas)}),
+            seconds=round(seconds, 1),
+        )
+
+
+async def _run(
+    stage: Stage, scenario: Scenario, discovery: Discovery, tasks: list[Task], limit: float
+) -> None:
+    polling = asyncio.create_task(discovery.run())
+    disturbing = asyncio.ensure_future(scenario.disturb(stage))
+    working = asyncio.ensure_future(stage.executor.run(tasks))
+    try:
+        # Everything that may fail by a bug of its own ends the run at once and shows.
+        wanted = {working, disturbing} if scenario.awaited else {working}
+        pending: set[asyncio.Future[Any]] = {working, disturbing, polling}
+        deadline = time.monotonic() + limit
+        while wanted & pending and time.monotonic() < deadline:
+            done, pending = await asyncio.wait(
+                pending,
+                timeout=deadline - time.monotonic(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for future in done:
+                future.result()
+    finally:
+        for future in (working, disturbing, polling):
+            future.cancel()
+        await asyncio.gather(working, disturbing, polling, return_exceptions=True)
+
+
+def _tasks(scenario: Scenario, setting: Setting, vendor: str, canary: str) -> list[Task]:
+    draw = random.Random(setting.seed)
+    poll = setting.timings.poll
+    run = secrets.token_hex(3)
+    return [
+        Task(
+            name=f"r{run}-{number:05}",
+            value=draw.randrange(-(2**40), 2**40),
+            seconds=round(draw.uniform(*POLLS) * poll, 3),
+            endpoint=vendor,
+            output_root=str(setting.directory / "outputs"),
+            secret=canary,
+            writes_outputs=number % 4 == 0,
+            aborts_after=poll * draw.uniform(0, 4) if draw.random() < scenario.aborting else None,
+        )
+        for number in range(setting.tasks)
+    ]
+
+
+@asynccontextmanager
+async def _vendor() -> AsyncIterator[str]:
+    """The vendor's URL while its process runs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.backend.vendor"), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        yield (await process.stdout.readline()).decode().strip()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def _replicas(
+    scenario: Scenario, setting: Setting, vendor: str
+) -> AsyncIterator[list[Replica]]:
+    setting.directory.mkdir(parents=True, exist_ok=True)
+    name = f"{scenario.name}-{setting.flavour.value}-{setting.replicas}"
+    replicas = [
+        Replica(
+            flavour=setting.flavour,
+            python=setting.python,
+            modules=[setting.flavour.connector, *scenario.modules],
+            log=setting.directory / f"{name}-{number}.log",
+            environ={"FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": vendor},
+        )
+        for number in range(setting.replicas)
+    ]
+    try:
+        for replica in replicas:
+            replica.log.unlink(missing_ok=True)
+            await replica.start()
+        yield replicas
+    finally:
+        await asyncio.gather(*(replica.kill() for replica in replicas))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a replica shows: memory in MB, metric series, the metrics page."""
+
+    memory: float
+    page: str
+
+    @property
+    def series(self) -> int:
+        return sum(bool(line) and not line.startswith("#") for line in self.page.splitlines())
+
+
+async def _look(replica: Replica) -> Look | None:
+    """Look at a replica; None for one that is down."""
+    try:
+        return Look(replica.memory(), await replica.metrics())
+    except (OSError, StopIteration):
+        return None
+
+
+def _leaks(canary: str, replicas: list[Replica], looks: list[Look | None]) -> Counter[str]:
+    """Where the canary shows up outside of replies."""
+    leaks: Counter[str] = Counter()
+    for replica, look in zip(replicas, looks, strict=True):
+        leaks["log"] += replica.log.read_text(errors="replace").count(canary)
+        leaks["metrics"] += look.page.count(canary) if look else 0
+    return leaks
