@@ -243,6 +243,11 @@ def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
     where = f"{verb.name} of {verb.connector.name} (task type {verb.connector.category})"
     if isinstance(error, NotImplementedError):
         return UnsupportedVerbError(f"{where} is not implemented")
+    return unforeseen(error, where)
+
+
+def unforeseen(error: BaseException, where: str) -> InternalError:
+    """Log `error` with its traceback under a correlation id, and return what the caller may see."""
     correlation = uuid.uuid4().hex[:12]
     logger.error("unforeseen error %s in %s", correlation, where, exc_info=error)
     return InternalError(f"{where} failed unexpectedly; the service's log has it as {correlation}")

@@ -40,6 +40,7 @@ class ThreadPool:
         self.name = name
         self.capacity = threads + backlog
         self.pending = 0
+        self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -51,7 +52,8 @@ class ThreadPool:
         if self.pending >= self.capacity:
             message = f"{self.name} has {self.pending} calls waiting: try again later"
             raise RateLimitedError(message)
-        self.pending += 1
+        with self._lock:
+            self.pending += 1
         future = self._executor.submit(function)
         future.add_done_callback(self._release)
         return await asyncio.wrap_future(future)
@@ -61,7 +63,8 @@ class ThreadPool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _release(self, _: object) -> None:
-        self.pending -= 1
+        with self._lock:
+            self.pending -= 1
 
 
 class LoopThread:

@@ -19,9 +19,12 @@ import pathlib
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import AuthenticationError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
 
 MASK = "***"
 DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
@@ -105,17 +108,20 @@ def resolve(
     return values
 
 
-def secret_names(custom: Mapping[str, Any]) -> dict[str, str]:
+def secret_names(custom: Struct) -> dict[str, str]:
     """The `secrets` table of a task's `custom`.
 
     Raises:
         InvalidRequestError: it is not a table of strings.
     """
-    names = custom.get("secrets") or {}
-    if not isinstance(names, Mapping) or not all(isinstance(name, str) for name in names.values()):
+    if "secrets" not in custom:
+        return {}
+    table = custom["secrets"]
+    names = dict(table.items()) if hasattr(table, "items") else {"": table}
+    if not all(argument and isinstance(name, str) for argument, name in names.items()):
         message = "must map each keyword argument to the name of a secret"
         raise InvalidRequestError(message, field="custom.secrets")
-    return dict(names)
+    return names
 
 
 def redact(text: str, secrets: Mapping[str, str] | None = None) -> str:

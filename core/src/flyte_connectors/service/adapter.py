@@ -13,6 +13,7 @@ import grpc
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError
+from flyte_connectors.guard import unforeseen
 from flyte_connectors.service.log_stream import log_messages
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
     async def get_connector(request: pb.GetConnectorRequest, context: Context) -> Any:
         try:
             return pb.GetConnectorResponse(connector=dispatcher.get_connector(request.name))
-        except ConnectorError as error:
+        except Exception as error:
             await _abort(context, error)
 
     async def get_task_logs(
@@ -43,7 +44,7 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
         try:
             async for message in log_messages(dispatcher.get_logs(request)):
                 yield message
-        except ConnectorError as error:
+        except Exception as error:
             await _abort(context, error)
 
     service = {
@@ -71,7 +72,7 @@ def _unary(method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
         try:
             return await method(request, context.time_remaining())
-        except ConnectorError as error:
+        except Exception as error:
             await _abort(context, error)
 
     return rpc
@@ -90,5 +91,7 @@ def _serialize(message: Any) -> bytes:
     return data
 
 
-async def _abort(context: Context, error: ConnectorError) -> None:
-    await context.abort(grpc.StatusCode[error.code], error.message)
+async def _abort(context: Context, error: Exception) -> None:
+    """End the call with the status of `error`; what is no ConnectorError is a fault of this service."""
+    seen = error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
+    await context.abort(grpc.StatusCode[seen.code], seen.message)

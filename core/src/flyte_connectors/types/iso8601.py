@@ -6,7 +6,7 @@ import datetime
 import re
 
 _DURATION = re.compile(
-    r"(?P<sign>[-+]?)P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?P<sign>[-+]?)P(?:(?P<years>\d+)Y)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
 
@@ -33,8 +33,10 @@ def parse_duration(text: str) -> datetime.timedelta:
     if match is None or text in {"P", "-P", "+P"}:
         raise ValueError(text)
     parts = {name: number for name, number in match.groupdict().items() if number and name != "sign"}
+    days = int(parts.pop("days", "0")) + 365 * int(parts.pop("years", "0"))  # as pydantic counts
     seconds, _, fraction = parts.pop("seconds", "0").partition(".")
     duration = datetime.timedelta(
+        days=days,
         seconds=int(seconds),
         microseconds=int(f"{fraction:0<6}"[:6]),
         **{name: int(number) for name, number in parts.items()},

@@ -1,0 +1,129 @@
+"""Tables into memory: which function reads a URI as a frame of pandas, polars or pyarrow.
+
+Files (parquet, csv; one file or a folder of parts) are read here, through `storage`. For anything else a plugin brings
+its reader: ``register_reader("bq", "pandas", read)`` makes ``DataFrame(uri="bq://...").open(pandas.DataFrame)`` work.
+Frame libraries are imported when their first frame is read; each is the user's own dependency.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from flyte_connectors import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Reader = Callable[[str, Sequence[str]], Any]
+
+_READERS: dict[tuple[str, str], Reader] = {}
+
+
+class FrameError(ValueError):
+    """A table can't be read or written as asked; the text says what can be."""
+
+
+def register_reader(protocol: str, library: str, reader: Reader) -> None:
+    """Makes the tables of a protocol readable with a frame library; a second registration replaces the first.
+
+    Args:
+        protocol: Scheme of the URIs, such as ``bq``.
+        library: Name of the package that the frame class comes from, such as ``pandas``.
+        reader: Takes the URI and the names of the columns wanted (none means all), returns the frame; may block.
+    """
+    _READERS[protocol, library] = reader
+
+
+def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any:  # noqa: A002
+    """Returns a table as a frame. Blocks.
+
+    Args:
+        uri: Where the table is.
+        format: ``parquet`` or ``csv``; if empty, by the URI's ending, else parquet.
+        columns: Names of the columns wanted; none means all.
+        frame_type: Class of the frame, such as ``pandas.DataFrame``.
+
+    Raises:
+        FrameError: No reader for this protocol, library or format.
+        FileNotFoundError: Nothing is there.
+    """
+    protocol = uri.partition("://")[0] if "://" in uri else ""
+    library = frame_type.__module__.partition(".")[0]
+    reader = _READERS.get((protocol, library))
+    if reader is not None:
+        return reader(uri, columns)
+    read_part, concatenate = _file_reader(library, _format(uri, format))
+    frames = [read_part(io.BytesIO(part), list(columns) or None) for part in _parts(uri)]
+    return frames[0] if len(frames) == 1 else concatenate(frames)
+
+
+def write_parquet(frame: Any, uri: str) -> None:
+    """Writes a frame of pandas, polars or pyarrow as one parquet file. Blocks."""
+    buffer = io.BytesIO()
+    library = type(frame).__module__.partition(".")[0]
+    if library == "pandas":
+        frame.to_parquet(buffer)
+    elif library == "polars":
+        frame.write_parquet(buffer)
+    elif library == "pyarrow":
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(frame, buffer)
+    else:
+        raise FrameError(
+            f"a {type(frame).__name__} of {library} can't be written as parquet; frames of pandas, polars and pyarrow can"
+        )
+    storage.write_bytes(uri, buffer.getvalue())
+
+
+def _format(uri: str, declared: str) -> str:
+    return declared or posixpath.splitext(uri)[1].lstrip(".") or "parquet"
+
+
+def _parts(uri: str) -> list[bytes]:
+    try:
+        return [storage.read_bytes(uri)]
+    except (FileNotFoundError, IsADirectoryError):
+        names = [name for name in storage.list_files(uri) if posixpath.basename(name)[0] not in "._"]
+        if not names:
+            raise FileNotFoundError(f"there is no table at {uri}") from None
+        return [storage.read_bytes(name) for name in names]
+
+
+def _file_reader(library: str, format: str) -> tuple[Callable[..., Any], Callable[..., Any]]:  # noqa: A002
+    if library == "pandas":
+        import pandas
+
+        readers = {
+            "parquet": lambda file, columns: pandas.read_parquet(file, columns=columns),
+            "csv": lambda file, columns: pandas.read_csv(file, usecols=columns),
+        }
+        concatenate: Callable[..., Any] = pandas.concat
+    elif library == "polars":
+        import polars
+
+        readers = {
+            "parquet": lambda file, columns: polars.read_parquet(file, columns=columns),
+            "csv": lambda file, columns: polars.read_csv(file, columns=columns),
+        }
+        concatenate = polars.concat
+    elif library == "pyarrow":
+        import pyarrow
+        import pyarrow.csv
+        import pyarrow.parquet
+
+        options = pyarrow.csv.ConvertOptions
+        readers = {
+            "parquet": lambda file, columns: pyarrow.parquet.read_table(file, columns=columns),
+            "csv": lambda file, columns: pyarrow.csv.read_csv(
+                file, convert_options=options(include_columns=columns or [])
+            ),
+        }
+        concatenate = pyarrow.concat_tables
+    else:
+        raise FrameError(f"files can't be read with {library}; pandas, polars and pyarrow can")
+    if format not in readers:
+        raise FrameError(f"{format} files can't be read; {' and '.join(readers)} can")
+    return readers[format], concatenate

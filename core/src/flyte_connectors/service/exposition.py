@@ -1,0 +1,131 @@
+"""The HTTP side of the service: /metrics for Prometheus, /healthz and /readyz for probes.
+
+It runs in a thread of its own, so a slow scrape delays no call. Labels come from the registry, never
+from a request, so the number of series is bounded by what is installed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from flyte_connectors.binding import Verb
+from flyte_connectors.discovery import PluginReport, Status
+from flyte_connectors.metrics import SECONDS_BOUNDS
+from flyte_connectors.registry import Registry
+from flyte_connectors.service.health import ServiceHealth
+
+_LABELS = ("task_type", "version", "verb")
+
+
+class CallCollector(Collector):
+    """The call metrics of every verb, and the load report, as Prometheus metrics."""
+
+    def __init__(self, registry: Registry, reports: Iterable[PluginReport]) -> None:
+        self._registry = registry
+        self._reports = list(reports)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        calls = CounterMetricFamily(
+            "flyte_connectors_calls",
+            "Finished calls of connector verbs by gRPC status code.",
+            labels=(*_LABELS, "code"),
+        )
+        seconds = HistogramMetricFamily(
+            "flyte_connectors_call_seconds", "Duration of connector verbs.", labels=_LABELS
+        )
+        in_flight = GaugeMetricFamily(
+            "flyte_connectors_calls_in_flight", "Connector verbs that run now.", labels=_LABELS
+        )
+        for verb in self._verbs():
+            category = verb.connector.category
+            labels = (category.name, str(category.version), verb.name)
+            for code, count in list(verb.calls.by_code.items()):
+                calls.add_metric((*labels, code), count)
+            buckets = itertools.accumulate(verb.calls.buckets)
+            bounds = (*map(str, map(float, SECONDS_BOUNDS)), "+Inf")
+            seconds.add_metric(
+                labels, list(zip(bounds, buckets, strict=True)), sum_value=verb.calls.seconds_sum
+            )
+            in_flight.add_metric(labels, verb.calls.in_flight)
+        yield from (calls, seconds, in_flight, self._plugins())
+
+    def _verbs(self) -> Iterator[Verb]:
+        for connector in self._registry:
+            yield from connector.verbs.values()
+
+    def _plugins(self) -> Metric:
+        plugins = GaugeMetricFamily(
+            "flyte_connectors_plugins", "Installed plugins by how they fared.", labels=("status",)
+        )
+        for status in Status:
+            number = sum(report.status is status for report in self._reports)
+            plugins.add_metric((status.value,), number)
+        return plugins
+
+
+class HttpEndpoint:
+    """The HTTP server.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 picks one.
+        health: What /readyz answers by.
+        collector: What /metrics shows.
+
+    Attributes:
+        port: The port that it listens on.
+
+    Raises:
+        OSError: the port is in use.
+    """
+
+    def __init__(self, host: str, port: int, health: ServiceHealth, collector: Collector) -> None:
+        metrics = CollectorRegistry()
+        metrics.register(collector)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path == "/metrics":
+                    self._answer(200, generate_latest(metrics), CONTENT_TYPE_LATEST)
+                elif path == "/healthz":
+                    self._answer(200, b"alive\n")
+                elif path == "/readyz":
+                    ready = health.serving
+                    self._answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+                else:
+                    self._answer(404, b"try /metrics, /healthz or /readyz\n")
+
+            def _answer(self, status: int, body: bytes, content: str = "text/plain") -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", content)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Probes and scrapes every few seconds are not worth a line."""
+
+        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()

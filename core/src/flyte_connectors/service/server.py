@@ -1,0 +1,190 @@
+"""One service process: listen, report ready, serve, drain.
+
+Order of an ending (SIGTERM or SIGINT): health says NOT_SERVING, new calls are refused, calls in
+flight and every started create finish, then the process exits, all within the grace time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import signal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.guard import CallGuard
+from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
+from flyte_connectors.service.health import ServiceHealth
+
+if TYPE_CHECKING:
+    from flyte_connectors.discovery import PluginReport
+    from flyte_connectors.registry import Registry
+    from flyte_connectors.service.exposition import HttpEndpoint
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceStartError(ConnectorError):
+    """The service can't start: the text says what is in the way."""
+
+    code = "FAILED_PRECONDITION"
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceSettings:
+    """How a service process listens and ends.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port of the gRPC service; 0 picks one.
+        metrics_port: Port of /metrics, /healthz and /readyz; 0 picks one, None has none.
+        max_message_bytes: Largest request that is read, in bytes.
+        threads: Threads per connector for plain functions.
+        backlog: Calls per connector that may wait for a thread.
+        grace: Seconds that an ending may take.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    metrics_port: int | None = 9090
+    max_message_bytes: int = 10 * 1024 * 1024
+    threads: int = 16
+    backlog: int = 1000
+    grace: float = 30.0
+
+
+class ConnectorService:
+    """A gRPC service that hosts the connectors of a registry.
+
+    Attributes:
+        port: Port of the gRPC service, once started.
+        metrics_port: Port of the HTTP endpoint, once started.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: ServiceSettings | None = None,
+        reports: Iterable[PluginReport] = (),
+    ) -> None:
+        self._registry = registry
+        self._settings = settings or ServiceSettings()
+        self._reports = list(reports)
+        self._guard = CallGuard(
+            threads=self._settings.threads, backlog=self._settings.backlog, isolate=True
+        )
+        self._health = ServiceHealth(registry, self._reports)
+        self._server: grpc.aio.Server | None = None
+        self._http: HttpEndpoint | None = None
+        self.port = self._settings.port
+        self.metrics_port = self._settings.metrics_port
+
+    async def start(self) -> None:
+        """Listen, and answer SERVING.
+
+        Raises:
+            ServiceStartError: a port is in use.
+        """
+        settings = self._settings
+        server = self._server = grpc.aio.server(options=_options(settings))
+        dispatcher = Dispatcher(self._registry, self._guard)
+        server.add_generic_rpc_handlers(handlers(dispatcher))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(services, server)
+        self.port = _bind(server, settings.host, settings.port)
+        await server.start()
+        self._guard.start()
+        await self._health.set_ready()
+        if settings.metrics_port is not None:
+            await asyncio.to_thread(self._start_http, settings.metrics_port)
+
+    async def stop(self) -> None:
+        """Drain and end, within the grace time."""
+        grace = self._settings.grace
+        started = asyncio.get_running_loop().time()
+        await self._health.set_draining()
+        if self._server is not None:
+            await self._server.stop(grace)
+        left = grace - (asyncio.get_running_loop().time() - started)
+        unfinished = await self._guard.drain(max(left, 0))
+        if unfinished:
+            logger.error(
+                "%d creates were still running after %g s; a replay with the same task execution "
+                "finds their jobs again",
+                unfinished,
+                grace,
+            )
+        if self._http is not None:
+            self._http.close()
+
+    async def serve_until_signal(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once."""
+        loop = asyncio.get_running_loop()
+        signalled = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, signalled.set)
+        await signalled.wait()
+        logger.info("draining for at most %g s", self._settings.grace)
+        ending = asyncio.ensure_future(self.stop())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ending.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await ending
+
+    @property
+    def address(self) -> str:
+        """Host and port that the gRPC service listens on."""
+        return _address(self._settings.host, self.port)
+
+    def _start_http(self, port: int) -> None:
+        # Imported late: scraping needs a library that serving does not wait for.
+        from flyte_connectors.service.exposition import (  # noqa: PLC0415
+            CallCollector,
+            HttpEndpoint,
+        )
+
+        host = self._settings.host
+        try:
+            collector = CallCollector(self._registry, self._reports)
+            self._http = HttpEndpoint(host, port, self._health, collector)
+        except OSError as error:
+            message = f"can't listen on {_address(host, port)} for metrics: {error.strerror}"
+            raise ServiceStartError(message) from error
+        self.metrics_port = self._http.port
+
+
+def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+    try:
+        bound: int = server.add_insecure_port(_address(host, port))
+    except RuntimeError:
+        bound = 0
+    if bound == 0:
+        message = f"can't listen on {_address(host, port)}: the port is in use or not allowed"
+        raise ServiceStartError(message)
+    return bound
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _options(settings: ServiceSettings) -> Sequence[tuple[str, int]]:
+    """Channel arguments; see grpc/impl/channel_arg_names.h for each."""
+    return (
+        ("grpc.so_reuseport", 0),  # a second service on the same port is refused
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Flyte's client pings every 30 s, also while a log stream is quiet.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.max_ping_strikes", 0),
+    )

@@ -1,0 +1,177 @@
+"""Bytes at a URI: local paths with the standard library, object stores with obstore.
+
+    /data/x, file:///data/x      this machine
+    s3://, gs://, az://, abfs:// and what else obstore's ``from_url`` knows; credentials and endpoints come from the
+                                 environment (``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, ...)
+
+All functions block; code on an event loop calls them through ``asyncio.to_thread``.
+Object stores need the extra: ``pip install "flyte-connectors[storage]"``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pathlib
+import shutil
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK_BYTES = 8 * 1024 * 1024
+
+
+class StorageError(OSError):
+    """A URI can't be read or written; the text names the URI and the reason."""
+
+
+def is_remote(uri: str) -> bool:
+    """Tells whether a URI points outside this machine's file system."""
+    return _scheme(uri) not in {"", "file"}
+
+
+def local_path(uri: str) -> pathlib.Path:
+    """Returns a path or a ``file://`` URI as a path of this machine."""
+    return pathlib.Path(unquote(urlsplit(uri).path) if _scheme(uri) == "file" else uri)
+
+
+def join(prefix: str, name: str) -> str:
+    """Returns the URI of ``name`` below ``prefix``."""
+    return f"{prefix.rstrip('/')}/{name.lstrip('/')}" if prefix else name
+
+
+def read_bytes(uri: str) -> bytes:
+    """Returns all bytes at a URI.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        StorageError: The store refuses or can't be reached.
+    """
+    if not is_remote(uri):
+        return local_path(uri).read_bytes()
+    with _translated(uri):
+        store, key = _object(uri)
+        return bytes(_obstore().get(store, key).bytes())
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Writes bytes to a URI, over whatever is there; local folders are made.
+
+    A reader never sees half of it: a local file appears by renaming, an object by its upload's end.
+
+    Raises:
+        StorageError: The store refuses or can't be reached.
+    """
+    if is_remote(uri):
+        with _translated(uri):
+            store, key = _object(uri)
+            _obstore().put(store, key, data)
+        return
+    path = local_path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def exists(uri: str) -> bool:
+    """Tells whether a file or object, or a folder with something in it, is at a URI."""
+    if not is_remote(uri):
+        return local_path(uri).exists()
+    try:
+        with _translated(uri):
+            store, key = _object(uri)
+            _obstore().head(store, key)
+    except FileNotFoundError:
+        return next(_keys(uri), None) is not None
+    return True
+
+
+def list_files(prefix: str) -> list[str]:
+    """Returns the URIs of all files below a folder, at any depth, sorted."""
+    if is_remote(prefix):
+        return sorted(join(prefix, key) for key in _keys(prefix))
+    return sorted(str(path) for path in local_path(prefix).rglob("*") if path.is_file())
+
+
+def download(uri: str, path: str | os.PathLike[str]) -> None:
+    """Copies a file to a local path, piece by piece. Raises as ``read_bytes`` does."""
+    target = pathlib.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not is_remote(uri):
+        shutil.copyfile(local_path(uri), target)
+        return
+    with _translated(uri):
+        store, key = _object(uri)
+        pieces = _obstore().get(store, key).stream(min_chunk_size=_CHUNK_BYTES)
+        with target.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+
+
+def upload(path: str | os.PathLike[str], uri: str) -> None:
+    """Copies a local file to a URI, piece by piece. Raises as ``write_bytes`` does."""
+    if not is_remote(uri):
+        target = local_path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        return
+    with _translated(uri):
+        store, key = _object(uri)
+        _obstore().put(store, key, pathlib.Path(path))
+
+
+def _scheme(uri: str) -> str:
+    scheme, separator, _ = uri.partition("://")
+    return scheme.lower() if separator else ""
+
+
+def _object(uri: str) -> tuple[Any, str]:
+    """Returns the store of a bucket and the key in it."""
+    parts = urlsplit(uri, allow_fragments=False)
+    return _store(f"{parts.scheme}://{parts.netloc}"), parts.path.lstrip("/")
+
+
+@functools.lru_cache(maxsize=64)
+def _store(bucket: str) -> Any:
+    _obstore()
+    from obstore.store import from_url
+
+    return from_url(bucket)
+
+
+def _keys(prefix: str) -> Iterator[str]:
+    """Yields the keys below a folder, relative to it."""
+    with _translated(prefix):
+        store, folder = _object(prefix)
+        folder = f"{folder.rstrip('/')}/" if folder.strip("/") else ""
+        for batch in _obstore().list(store, folder):
+            for item in batch:
+                yield item["path"][len(folder) :]
+
+
+def _obstore() -> Any:
+    try:
+        import obstore
+    except ImportError:
+        raise StorageError(
+            'object stores need the extra: pip install "flyte-connectors[storage]"'
+        ) from None
+    return obstore
+
+
+@contextlib.contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Turns obstore's errors, which carry pages of debug text, into ours."""
+    shown = uri.partition("?")[0]
+    errors = _obstore().exceptions
+    try:
+        yield
+    except errors.NotFoundError:
+        raise FileNotFoundError(f"nothing is stored at {shown}") from None
+    except errors.BaseError as error:
+        reason = str(error).partition("\n")[0]
+        raise StorageError(f"{shown}: {reason}") from None

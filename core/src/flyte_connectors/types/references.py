@@ -1,0 +1,90 @@
+"""Codecs of references to stored data: `File` and `Dir` as blobs, `DataFrame` as a structured dataset.
+
+Only the reference travels; nothing is uploaded or opened here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyteidl2.core.literals_pb2 import Literal
+from flyteidl2.core.types_pb2 import BlobType, LiteralType, StructuredDatasetType
+
+from flyte_connectors.io import DataFrame, Dir, File
+from flyte_connectors.storage import is_remote, local_path
+from flyte_connectors.types.codec import PICKLE_FORMAT, Codec, ConversionError, mismatch, wrong_literal
+from flyte_connectors.types.columns import columns_of, types_of
+
+
+def blob_codec(python_type: Any, *, must_exist: bool) -> Codec:
+    """Returns the codec of `File` or `Dir`.
+
+    Args:
+        python_type: `File`, `Dir` or a class derived from one of them.
+        must_exist: Whether ``encode`` refuses a local path where nothing is. (Right where the author's
+            code runs; a connector service knows the paths of another machine.)
+    """
+    one_file = issubclass(python_type, File)
+    name = python_type.__name__
+    dimensionality = BlobType.SINGLE if one_file else BlobType.MULTIPART
+
+    def encode(value: Any) -> Literal:
+        if not isinstance(value, python_type):
+            raise mismatch(name, value)
+        if must_exist and not is_remote(value.path) and not local_path(value.path).exists():
+            raise ConversionError(f"the {'file' if one_file else 'folder'} {value.path} does not exist")
+        literal = Literal(hash=value.hash or "")
+        literal.scalar.blob.uri = value.path
+        literal.scalar.blob.metadata.type.format = value.format
+        literal.scalar.blob.metadata.type.dimensionality = dimensionality
+        return literal
+
+    def decode(literal: Literal) -> Any:
+        blob = literal.scalar.blob
+        written = blob.metadata.type
+        if not literal.scalar.HasField("blob") or written.format == PICKLE_FORMAT:
+            raise wrong_literal(name, literal)
+        if written.dimensionality != dimensionality:
+            raise ConversionError(f"expected {name}, got a {'folder' if one_file else 'file'}")
+        return python_type(path=blob.uri, format=written.format, hash=literal.hash or None)
+
+    literal_type = LiteralType(blob=BlobType(dimensionality=dimensionality))
+    return Codec(python_type, literal_type, "File" if one_file else "Dir", encode, decode)
+
+
+def dataframe_codec(declared: StructuredDatasetType) -> Codec:
+    """Returns the codec of a `DataFrame` whose columns and format may be declared.
+
+    Declared columns win over those of the value, in both directions; a reader then sees these only.
+    """
+
+    def encode(value: Any) -> Literal:
+        if not isinstance(value, DataFrame):
+            hint = " (wrap it: DataFrame.from_local_sync(df))" if hasattr(value, "columns") else ""
+            raise ConversionError(f"expected DataFrame, got a {type(value).__name__}{hint}")
+        if not value.uri:
+            raise ConversionError("the DataFrame has no uri; DataFrame.from_local_sync(df) gives it one")
+        literal = Literal(hash=value.hash or "")
+        dataset = literal.scalar.structured_dataset
+        dataset.uri = value.uri
+        written = dataset.metadata.structured_dataset_type
+        written.CopyFrom(declared)
+        written.format = declared.format or value.format or ""
+        if not declared.columns:
+            written.columns.extend(columns_of(value.columns))
+        return literal
+
+    def decode(literal: Literal) -> DataFrame:
+        if not literal.scalar.HasField("structured_dataset"):
+            raise wrong_literal("DataFrame", literal)
+        dataset = literal.scalar.structured_dataset
+        written = dataset.metadata.structured_dataset_type
+        return DataFrame(
+            uri=dataset.uri,
+            format=written.format,
+            hash=literal.hash or None,
+            columns=types_of(declared.columns or written.columns),
+        )
+
+    literal_type = LiteralType(structured_dataset_type=declared)
+    return Codec(DataFrame, literal_type, "DataFrame Transformer", encode, decode)

@@ -1,0 +1,81 @@
+"""Codecs of structs: dataclasses, untyped dicts and dicts with other keys than text, as msgpack.
+
+The Flyte type of a dataclass carries its JSON schema, by which a service that lacks the class can rebuild
+one (``from_schema``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+from google.protobuf import json_format
+
+from flyte_connectors.types.codec import Codec, mismatch, wrong_literal
+from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
+from flyte_connectors.types.plain import FIELDS, Form, plain_form
+
+if TYPE_CHECKING:
+    from flyteidl2.core.literals_pb2 import Literal
+
+DATACLASS_TAG = "Object-Dataclass-Transformer"
+DICT_TAG = "Typed Dict"
+
+
+def struct_type(schema: dict[str, Any] | None = None, tag: str = "") -> LiteralType:
+    """Returns Flyte's type of values that travel as msgpack, with a JSON schema if there is one."""
+    literal_type = LiteralType(simple=SimpleType.STRUCT)
+    literal_type.annotation.annotations.update({"cache-key-metadata": {"serialization-format": "msgpack"}})
+    if schema is not None:
+        literal_type.metadata.update(schema)
+    if tag:
+        literal_type.structure.tag = tag
+    return literal_type
+
+
+def struct_codec(python_type: Any, literal_type: LiteralType, tag: str, form: Form) -> Codec:
+    """Returns the codec of a type that has a plain form."""
+
+    def encode(value: Any) -> Literal:
+        return binary_literal(form.dump(value))
+
+    def decode(literal: Literal) -> Any:
+        if holds_msgpack(literal):
+            return form.load(unpack(literal))
+        if literal.scalar.HasField("generic"):  # typed into a form in a browser
+            return form.load(_numbers(json_format.MessageToDict(literal.scalar.generic)))
+        raise wrong_literal(getattr(python_type, "__name__", "struct"), literal)
+
+    return Codec(python_type, literal_type, tag, encode, decode)
+
+
+def dataclass_codec(python_type: Any) -> Codec:
+    """Returns the codec of a dataclass. Raises ConversionError for fields without a plain form."""
+    from flyte_connectors.types.dataclass_schema import dataclass_schema
+
+    form = plain_form(python_type, FIELDS)
+    from_dict = form.load
+
+    def dump(value: Any) -> Any:
+        # A dict stands for the dataclass, as in the official SDK: missing fields take their defaults.
+        return form.dump(from_dict(value) if isinstance(value, dict) else value)
+
+    literal_type = struct_type(dataclass_schema(python_type), DATACLASS_TAG)
+    return struct_codec(python_type, literal_type, DATACLASS_TAG, Form(dump, form.load))
+
+
+def dict_codec(python_type: Any) -> Codec:
+    """Returns the codec of ``dict``, which holds plain data only, or of ``dict[K, V]`` with K not text."""
+    return struct_codec(python_type, struct_type(), DICT_TAG, plain_form(python_type, FIELDS))
+
+
+def _numbers(value: Any) -> Any:
+    """Turns 3.0 back into 3: a ``google.protobuf.Struct`` holds all numbers as doubles."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return value
