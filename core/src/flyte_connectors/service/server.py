@@ -145,6 +145,11 @@ class ConnectorService:
         """Host and port that the gRPC service listens on."""
         return _address(self._settings.host, self.port)
 
+    @property
+    def metrics_address(self) -> str:
+        """Host and port that the HTTP endpoint listens on."""
+        return _address(self._settings.host, self.metrics_port or 0)
+
     def _start_http(self, port: int) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
         from flyte_connectors.service.exposition import (  # noqa: PLC0415

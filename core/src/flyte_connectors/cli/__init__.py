@@ -1,0 +1,54 @@
+"""The command `flyte-connectors`: one thin file per subcommand, imported when it is used.
+
+Data goes to standard output; everything else (progress, logs, errors) to standard error. Exit codes:
+0 done, 1 failed with one line that says why, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from flyte_connectors.errors import ConnectorError
+
+COMMANDS = {
+    "serve": "run the connector service",
+    "list": "show the installed plugins and how they loaded",
+    "run": "run a task of a file, here or on a service",
+    "logs": "print the log of a job",
+    "cancel": "cancel a job",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="flyte-connectors", description="Connectors for Flyte: host them, run them, look at them."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"flyte-connectors {version('flyte-connectors')}"
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if name in words[:1]:
+            module = importlib.import_module(f"flyte_connectors.cli.{name}")
+            module.configure(subparser)
+            subparser.set_defaults(run=module.run)
+    try:
+        options = parser.parse_args(words)
+        code: int = options.run(options)
+    except ConnectorError as error:
+        print(f"flyte-connectors: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("flyte-connectors: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return code

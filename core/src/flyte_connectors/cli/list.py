@@ -1,0 +1,75 @@
+"""`flyte-connectors list`: every installed plugin, how it loaded, and what it serves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from flyte_connectors.cli.table import print_table
+from flyte_connectors.discovery import PluginReport, Status, load_plugins
+from flyte_connectors.registry import process_registry
+
+_COLOURS = {
+    Status.LOADED: "green",
+    Status.FAILED: "red",
+    Status.BLOCKED: "yellow",
+    Status.SHADOWED: "yellow",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `list`."""
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the load report."""
+    reports = load_plugins(process_registry())
+    if options.json:
+        print(json.dumps([_as_json(report) for report in reports], indent=2))
+        return 0
+    rows = [row for report in reports for row in _rows(report)]
+    print_table(
+        ("PLUGIN", "DISTRIBUTION", "STATUS", "TASK TYPE", "KIND", "VERBS", "REASON"),
+        rows,
+        empty="no plugins are installed: try pip install flyte-connectors-batch-job",
+        colours={status.value: colour for status, colour in _COLOURS.items()},
+    )
+    return 0
+
+
+def _rows(report: PluginReport) -> list[tuple[str, ...]]:
+    start = (report.entry_point, report.source, report.status.value)
+    if not report.connectors:
+        return [(*start, "", "", "", report.reason)]
+    return [
+        (
+            *start,
+            f"{bound.category.name} ({bound.category.version})",
+            "sync" if bound.is_sync else "async",
+            " ".join(bound.verbs),
+            "",
+        )
+        for bound in report.connectors
+    ]
+
+
+def _as_json(report: PluginReport) -> dict[str, Any]:
+    return {
+        "plugin": report.entry_point,
+        "distribution": report.distribution,
+        "version": report.version,
+        "status": report.status.value,
+        "reason": report.reason,
+        "connectors": [
+            {
+                "name": bound.name,
+                "task_type": bound.category.name,
+                "task_type_version": bound.category.version,
+                "kind": "sync" if bound.is_sync else "async",
+                "verbs": list(bound.verbs),
+            }
+            for bound in report.connectors
+        ],
+    }
