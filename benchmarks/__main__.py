@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import blocking, cpu_per_request, logs, startup
+from benchmarks import blocking, cpu_per_request, footprint, local_runs, logs, startup
 from benchmarks.contender import Contender, Name
 from benchmarks.report import Row, Target, as_json, as_table
 
@@ -27,7 +27,11 @@ MEASURES: dict[str, Measure] = {
     "blocking": blocking,
     "logs": logs,
     "start": startup,
+    "footprint": footprint,
+    "local": local_runs,
 }
+ONCE = {"footprint"}
+"""Measures that give the same in every round."""
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
@@ -47,20 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [
         row
         for name in options.only
-        for row in _rows(MEASURES[name], contenders, rounds, quick=options.quick)
+        for row in _rows(name, contenders, 1 if name in ONCE else rounds, quick=options.quick)
     ]
     print(as_json(rows) if options.json else as_table(rows))
 
 
 def _rows(
-    measure: Measure, contenders: Sequence[Contender], rounds: int, *, quick: bool
+    name: str, contenders: Sequence[Contender], rounds: int, *, quick: bool
 ) -> Iterator[Row]:
+    measure = MEASURES[name]
     samples: dict[str, dict[Name, list[float]]] = {}
     for number in range(rounds):
         for contender in _rotated(contenders, number):
-            print(f"{number + 1}/{rounds} {contender.name.value}", file=sys.stderr)
-            for name, value in measure.measure(contender, quick=quick).items():
-                samples.setdefault(name, {}).setdefault(contender.name, []).append(value)
+            print(f"{name} {number + 1}/{rounds}: {contender.name.value}", file=sys.stderr)
+            for found, value in measure.measure(contender, quick=quick).items():
+                samples.setdefault(found, {}).setdefault(contender.name, []).append(value)
     for target in measure.TARGETS:
         yield Row(target, samples.get(target.measure, {}))
 

@@ -29,14 +29,24 @@ from benchmarks.server_process import serve
 ALONE = "p99 GetTask, nothing blocks"
 CREATES_PER_SECOND = (4, 20)
 GETS_PER_SECOND = 100
+
+
+def _beside(rate: int) -> str:
+    return f"p99 GetTask, {rate} blocking creates/s"
+
+
+def _times_alone(rate: int) -> str:
+    return f"{_beside(rate)}, times alone"
+
+
 TARGETS = (
-    Target(ALONE, "ms", float("inf")),
+    Target(ALONE, "ms"),
     *(
         target
         for rate in CREATES_PER_SECOND
         for target in (
-            Target(f"p99 GetTask, {rate} blocking creates/s", "ms", float("inf")),
-            Target(f"p99 GetTask, {rate} blocking creates/s, times alone", "x", 1.5),
+            Target(_beside(rate), "ms"),
+            Target(_times_alone(rate), "x", 1.5),
         )
     ),
 )
@@ -71,8 +81,7 @@ async def _measure(target: str, seconds: int) -> dict[str, float]:
             creating = asyncio.ensure_future(_latencies(create, rate, seconds))
             beside = _p99(await _latencies(get, GETS_PER_SECOND, seconds))
             await creating
-            name = f"p99 GetTask, {rate} blocking creates/s"
-            found |= {name: beside, f"{name}, times alone": beside / alone}
+            found |= {_beside(rate): beside, _times_alone(rate): beside / alone}
         return found
 
 

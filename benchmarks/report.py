@@ -19,13 +19,13 @@ class Target:
     Args:
         measure: Its name.
         unit: Of its values.
-        limit: The most that ours may be: in `unit`, or as a multiple of bare.
+        limit: The most that ours may be: in `unit`, or as a multiple of bare. None: only shown.
         against_bare: Whether `limit` is such a multiple.
     """
 
     measure: str
     unit: str
-    limit: float
+    limit: float | None = None
     against_bare: bool = False
 
 
@@ -61,11 +61,13 @@ class Row:
     @property
     def is_reached(self) -> bool | None:
         """Whether ours is within the limit, None where that cannot be said."""
-        if not self.target.against_bare:
-            value = self.value(Name.OURS)
-            return None if value is None else value <= self.target.limit
         ratio = self.ratio(Name.OURS, Name.BARE)
-        return None if ratio is None else ratio.middle <= self.target.limit
+        value = self.value(Name.OURS)
+        if self.target.against_bare:
+            value = ratio and ratio.middle
+        if value is None or self.target.limit is None:
+            return None
+        return value <= self.target.limit
 
 
 HEAD = ("measure", "bare", "ours", "peer", "ours/bare", "peer/bare", "ours/peer", "target", "")
@@ -101,15 +103,20 @@ def as_json(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     unit = row.target.unit
-    limit = f"<= {row.target.limit:g} " + ("x bare" if row.target.against_bare else unit)
     pairs = ((Name.OURS, Name.BARE), (Name.PEER, Name.BARE), (Name.OURS, Name.PEER))
     return (
         f"{row.target.measure} [{unit}]",
         *(_number(row.value(name)) for name in Name),
         *(str(row.ratio(name, base) or "-") for name, base in pairs),
-        limit,
+        _limit(row.target),
         {True: "reached", False: "missed", None: ""}[row.is_reached],
     )
+
+
+def _limit(target: Target) -> str:
+    if target.limit is None:
+        return ""
+    return f"<= {target.limit:g} {'x bare' if target.against_bare else target.unit}"
 
 
 def _number(value: float | None) -> str:

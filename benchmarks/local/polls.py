@@ -1,0 +1,90 @@
+"""What the polls of many jobs in one process cost, and how late they come.
+
+Shared by the three local programs: their jobs call `poll` and do nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from array import array
+from collections.abc import AsyncIterator
+from itertools import accumulate
+from pathlib import Path
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+BUCKETS_PER_SECOND = 10_000
+BUCKETS = 20 * BUCKETS_PER_SECOND
+"""Lateness is counted to 0.1 ms, up to 20 s."""
+
+STARTED_TOGETHER = 10
+
+
+class Polls:
+    """The record of the polls of `jobs` jobs, numbered from 0, each due every `interval` seconds.
+
+    Attributes:
+        is_over: Set when enough has been seen; the jobs then report that they are done.
+    """
+
+    def __init__(self, jobs: int, interval: float) -> None:
+        self.is_over = False
+        self._jobs = jobs
+        self._interval = interval
+        self._last = array("d", bytes(8 * jobs))
+        self._late = array("q", bytes(8 * BUCKETS))
+        self._polls = self._started = 0
+        self._memory_before = _resident_bytes()
+
+    def poll(self, job: int) -> None:
+        """A job has been polled."""
+        now, last = time.monotonic(), self._last[job]
+        self._last[job] = now
+        self._polls += 1
+        if last:
+            late = int((now - last - self._interval) * BUCKETS_PER_SECOND)
+            self._late[min(max(late, 0), BUCKETS - 1)] += 1
+        else:
+            self._started += 1
+
+    async def observe(self, seconds: float) -> None:
+        """Wait until all jobs have been polled once and settled, watch, print the result as JSON.
+
+        Args:
+            seconds: How long to watch.
+        """
+        while self._started < self._jobs:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(self._interval)
+        self._late = array("q", bytes(8 * BUCKETS))
+        cpu, polls = time.process_time(), self._polls
+        await asyncio.sleep(seconds)
+        cpu, polls = time.process_time() - cpu, self._polls - polls
+        memory = _resident_bytes() - self._memory_before
+        self.is_over = True
+        found = {
+            "bytes_per_job": memory / self._jobs,
+            "cpu_seconds_per_poll": cpu / polls,
+            "seconds_late_p99": self._late_p99(),
+        }
+        print(json.dumps(found), flush=True)
+
+    def _late_p99(self) -> float:
+        counts = list(accumulate(self._late))
+        bucket = next(at for at, count in enumerate(counts) if count >= 0.99 * counts[-1])
+        return bucket / BUCKETS_PER_SECOND
+
+
+async def spread(jobs: int, seconds: float) -> AsyncIterator[int]:
+    """The numbers of the jobs, so that they start evenly over `seconds`, or as fast as they can."""
+    start = time.monotonic()
+    for job in range(jobs):
+        if job % STARTED_TOGETHER == 0:
+            await asyncio.sleep(start + seconds * job / jobs - time.monotonic())
+        yield job
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES

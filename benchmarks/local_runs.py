@@ -1,0 +1,46 @@
+"""The local executor: one run, a thousand at once, a hundred thousand polled in one process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from benchmarks.contender import HERE, Contender, Name
+from benchmarks.report import Target
+
+SINGLE, AT_ONCE = "local run, done at the first poll", "1,000 such runs at once"
+MEMORY, CPU, LATE = "100,000 jobs, memory per job", "CPU per poll", "poll late, p99"
+TARGETS = (
+    Target(SINGLE, "ms", 10),
+    Target(AT_ONCE, "ms", 400),
+    Target(MEMORY, "KiB", 0.6),
+    Target(CPU, "µs", 8),
+    Target(LATE, "ms", 10),
+)
+POLL_SECONDS = 3
+"""The interval that the official SDK cannot change."""
+TIMEOUT_SECONDS = 300.0
+
+
+def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+    """Milliseconds, KiB and microseconds, by the names of `TARGETS`."""
+    jobs, seconds = (10_000, 3) if quick else (100_000, 9)
+    polls = _run(contender, "poll", jobs, POLL_SECONDS, seconds)
+    found = {
+        MEMORY: polls["bytes_per_job"] / 1024,
+        CPU: polls["cpu_seconds_per_poll"] * 1e6,
+        LATE: polls["seconds_late_p99"] * 1e3,
+    }
+    if contender.name is not Name.BARE:  # it polls, but has nothing that would be a run
+        found[SINGLE] = _run(contender, "single", 2)["seconds"] * 1e3
+        found[AT_ONCE] = _run(contender, "at-once", 1000)["seconds"] * 1e3
+    return found
+
+
+def _run(contender: Contender, *arguments: object) -> dict[str, float]:
+    """The numbers that a program of `local/` prints."""
+    script = HERE / "local" / f"{contender.name.value}.py"
+    command = [str(contender.python), str(script), *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
