@@ -1,0 +1,41 @@
+"""Batch jobs for Flyte: commands and scripts that run as supervised processes.
+
+    connector    BatchJobConnector, what the service calls
+    task         BatchJobTask, what a workflow author writes
+    config       BatchJobConfig, the fields of a job, and their way through `custom`
+    inputs       the task's inputs as JSON
+    log_pages    the job's log as pages of Flyte's log messages
+    metrics      the job's resource usage as Flyte's metric results
+    settings     what the operator sets
+    clean        removes old jobs: `python -m flyte_connectors_batch_job.clean`
+    runner       the back end that runs the jobs on this machine
+
+Everything is loaded on first use: a job's supervisor lives in this package too, and shall not load
+gRPC for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from flyte_connectors_batch_job.config import BatchJobConfig
+    from flyte_connectors_batch_job.connector import BatchJobConnector, BatchJobMetadata
+    from flyte_connectors_batch_job.task import BatchJobTask
+
+__all__ = ["BatchJobConfig", "BatchJobConnector", "BatchJobMetadata", "BatchJobTask"]
+
+_HOMES = {
+    "BatchJobConfig": "config",
+    "BatchJobConnector": "connector",
+    "BatchJobMetadata": "connector",
+    "BatchJobTask": "task",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

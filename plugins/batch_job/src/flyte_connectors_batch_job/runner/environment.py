@@ -1,0 +1,53 @@
+"""The environment variables of a job, the later ones winning.
+
+Sources:
+    PATH HOME LANG ...    the few of the service that `launch.INHERITED` lists
+    whatever `env` says
+    BATCH_JOB_ID          the job's id
+    BATCH_JOB_INPUTS      file with all inputs as one JSON object
+    BATCH_JOB_OUTPUTS     file for the outputs as one JSON object
+    BATCH_JOB_INPUT_X     input `x`, if it is a scalar that fits: strings as they are, else JSON
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from flyte_connectors_batch_job.runner.job import Job
+
+# Linux refuses single variables of 128 KiB (MAX_ARG_STRLEN, execve(2)); the file has them all.
+MAX_INPUT_BYTES = 32 * 1024
+
+
+def of_job(job: Job, spec: dict[str, Any]) -> dict[str, str]:
+    """All variables of the job; ours win over `env`."""
+    return {
+        **os.environ,
+        **spec["env"],
+        **_inputs(spec["inputs"]),
+        "BATCH_JOB_ID": job.id,
+        "BATCH_JOB_INPUTS": job.file("inputs.json"),
+        "BATCH_JOB_OUTPUTS": job.file("outputs.json"),
+    }
+
+
+def _inputs(inputs: dict[str, Any]) -> dict[str, str]:
+    return {
+        "BATCH_JOB_INPUT_" + re.sub(r"\W", "_", name).upper(): text
+        for name, value in sorted(inputs.items())
+        if (text := _text(value)) is not None
+    }
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, (list, dict)):
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    fits = "\0" not in text and len(text.encode()) <= MAX_INPUT_BYTES
+    return text if fits else None

@@ -1,0 +1,79 @@
+"""Starting a job's supervisor, and waiting until the job is its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+
+from flyte_connectors_batch_job.runner.supervisor import READY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from flyte_connectors_batch_job.runner.job import Job
+
+INHERITED = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "USER",
+)
+"""Variables of the service that its jobs see. No others: the service's hold credentials."""
+
+START_SECONDS = 30.0
+_MESSAGE_BYTES = 4096
+
+
+class LaunchError(Exception):
+    """The supervisor did not start; the job is not running."""
+
+
+def launch(job: Job) -> None:
+    """Start a supervisor for the job; return when the job is claimed, by this one or another.
+
+    The supervisor is in a session of its own, is no child of this process and shares none of its
+    descriptors, so it neither dies with the service nor keeps its port open.
+
+    Raises:
+        LaunchError: no supervisor claimed the job.
+        OSError: no process could be started.
+    """
+    answer, launcher = os.pipe()
+    try:
+        with open(job.file("supervisor.err"), "ab") as errors:
+            process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
+                [sys.executable, "-I", "-S", os.path.dirname(__file__), job.path, str(launcher)],
+                cwd="/",
+                env={name: os.environ[name] for name in INHERITED if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                pass_fds=[launcher],
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(answer)
+        raise
+    finally:
+        os.close(launcher)
+    with process:
+        text = _read(answer)
+    if text != READY:
+        message = text.decode(errors="replace") or "it ended at once"
+        raise LaunchError(message)
+
+
+def _read(answer: int) -> bytes:
+    with open(answer, "rb", buffering=0) as file:
+        poll = select.poll()
+        poll.register(answer, select.POLLIN)
+        if not poll.poll(START_SECONDS * 1000):
+            return f"no answer within {START_SECONDS:g} s".encode()
+        return file.read(_MESSAGE_BYTES)

@@ -1,0 +1,137 @@
+r"""The log file: one line of text per line that the job wrote.
+
+    1763642537123456 o counted 12 words\n
+    |                | the job's bytes, unchanged
+    |                o stdout, e stderr, s the supervisor
+    microseconds since 1970, when the supervisor read the line
+
+The file only ever grows by whole lines, so the byte offset behind any line stays a valid place to
+go on reading. Lines longer than `MAX_LINE_BYTES` become several.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDOUT = b"o"
+STDERR = b"e"
+SUPERVISOR = b"s"
+
+MAX_LINE_BYTES = 16 * 1024
+READ_BYTES = 128 * 1024
+_STAMP_DIGITS = 16
+_TEXT_AT = _STAMP_DIGITS + 3
+_NEWLINE = b"\n"
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines.
+
+    Attributes:
+        last: The last line that was not blank.
+    """
+
+    def __init__(self) -> None:
+        self.last = b""
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that are complete with `data`, without their newline."""
+        *complete, rest = (self._rest + data).split(_NEWLINE)
+        pieces = [piece for line in complete for piece in _cut(line)]
+        *long, self._rest = _cut(rest)
+        return self._seen(pieces + long)
+
+    def close(self) -> list[bytes]:
+        """The line that the stream ended in, if it lacks its newline."""
+        rest, self._rest = self._rest, b""
+        return self._seen([rest] if rest else [])
+
+    def _seen(self, lines: list[bytes]) -> list[bytes]:
+        self.last = next((line for line in reversed(lines) if line.strip()), self.last)
+        return lines
+
+
+class LogWriter:
+    """Appends lines. A full disk loses lines, and says so later, but never stops the job."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._dropped = 0
+
+    def write(self, source: bytes, lines: list[bytes]) -> None:
+        """Append `lines`, stamped with the present time."""
+        if self._dropped and lines:
+            note = b"%d lines are missing here: the spool was full" % self._dropped
+            if not self._append(SUPERVISOR, [note]):
+                self._dropped = 0
+        self._dropped += self._append(source, lines)
+
+    def _append(self, source: bytes, lines: list[bytes]) -> int:
+        """Append as many whole lines as fit. Returns how many did not."""
+        stamp = b"%d %b " % (time.time_ns() // 1000, source)
+        data = b"".join([b"%b%b\n" % (stamp, line) for line in lines])
+        start = os.fstat(self._file).st_size
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            whole = data.rfind(_NEWLINE, 0, written) + 1
+            os.ftruncate(self._file, start + whole)
+            return len(lines) - data.count(_NEWLINE, 0, whole)
+        return 0
+
+
+def read(path: str, offset: int, lines: int) -> tuple[list[tuple[int, bytes, bytes]], int]:
+    """Some of the lines that the log has behind a byte offset.
+
+    Args:
+        path: The log file; one that is not there yet is empty.
+        offset: Where to start: 0, or what an earlier call returned.
+        lines: How many lines to read at most; they are fewer if they hold over `READ_BYTES`.
+
+    Returns:
+        The lines as (microseconds since 1970, source, text), none at the present end of the log,
+        and the offset behind them.
+    """
+    *complete, _ = _pread(path, READ_BYTES, offset).split(_NEWLINE)  # the last is in the writing
+    complete = complete[:lines]
+    return [_parse(line) for line in complete], offset + sum(map(len, complete)) + len(complete)
+
+
+def is_line_start(path: str, offset: int) -> bool:
+    """Whether a line of the log starts, or will start, at this byte offset."""
+    return offset == 0 or _pread(path, 1, offset - 1) == _NEWLINE
+
+
+def _pread(path: str, size: int, offset: int) -> bytes:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.pread(file, size, offset)
+    finally:
+        os.close(file)
+
+
+def _parse(line: bytes) -> tuple[int, bytes, bytes]:
+    source = line[_STAMP_DIGITS + 1 : _STAMP_DIGITS + 2]
+    return int(line[:_STAMP_DIGITS]), source, line[_TEXT_AT:]
+
+
+def _cut(line: bytes) -> Iterator[bytes]:
+    """Pieces of at most `MAX_LINE_BYTES`, no UTF-8 character cut in two; at least one piece."""
+    while len(line) > MAX_LINE_BYTES:
+        end = MAX_LINE_BYTES
+        while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == 0x80:  # a continuation byte
+            end -= 1
+        yield line[:end]
+        line = line[end:]
+    yield line

@@ -1,0 +1,79 @@
+"""What a job that ended well leaves as outputs.
+
+A JSON object in the file that `$BATCH_JOB_OUTPUTS` names, with exactly the declared names. A job
+that declares one string and writes no file gives the last line of its stdout.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_BYTES = 1024 * 1024
+"""Limit of the file: Flyte's back end refuses replies over 4 MB, and big data belongs in files."""
+
+
+class OutputsError(Exception):
+    """The outputs are missing or wrong; the text says which and how to mend it."""
+
+
+def collect(path: str, declared: list[str], line_output: str | None, last: str) -> dict[str, Any]:
+    """Read the outputs.
+
+    Args:
+        path: The file that the job was told to write.
+        declared: Names of the declared outputs.
+        line_output: Name of the output that falls back to the last line of stdout, if one does.
+        last: The last line of stdout; empty if there is none.
+
+    Raises:
+        OutputsError: see there.
+    """
+    data = _read(path)
+    if data is not None:
+        return _check(_parse(data), declared)
+    if line_output is not None and last:
+        return {line_output: last}
+    return _check({}, declared)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        message = f"$BATCH_JOB_OUTPUTS can't be read: {error.strerror}"
+        raise OutputsError(message) from error
+    if len(data) > MAX_BYTES:
+        message = f"$BATCH_JOB_OUTPUTS holds more than {MAX_BYTES} bytes; write files for more"
+        raise OutputsError(message)
+    return data
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        outputs = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        message = f"$BATCH_JOB_OUTPUTS is not valid JSON: {error}"
+        raise OutputsError(message) from error
+    if not isinstance(outputs, dict):
+        message = f"$BATCH_JOB_OUTPUTS holds a JSON {type(outputs).__name__}, expected an object"
+        raise OutputsError(message)
+    return outputs
+
+
+def _check(outputs: dict[str, Any], declared: list[str]) -> dict[str, Any]:
+    known = ", ".join(declared) or "none"
+    for name in sorted(outputs.keys() - set(declared)):
+        message = f"the job wrote the undeclared output '{name}' (declared: {known})"
+        raise OutputsError(message)
+    for name in declared:
+        if name not in outputs:
+            message = f"the job ended without its output '{name}': write it to $BATCH_JOB_OUTPUTS"
+            raise OutputsError(message)
+    return outputs
