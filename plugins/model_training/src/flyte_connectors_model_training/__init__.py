@@ -1,0 +1,1 @@
+"""Train models behind an HTTP API, or on Ray, as a Flyte task."""

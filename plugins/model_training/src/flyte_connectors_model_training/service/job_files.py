@@ -1,0 +1,169 @@
+"""What a job keeps on disk, in its own directory.
+
+A whole file is replaced in one step, and lines are appended; a reader, or a worker that starts
+after a SIGKILL, never sees half of anything.
+
+    dataset         the data set, fetched once
+    checkpoint.skops   the pipeline after the last whole epoch, to resume from
+    metrics.jsonl   one line per epoch, while training
+    metrics.json    the epochs and the final figures, when trained
+    model.skops     the trained pipeline, when trained
+    train.log       what happened, line by line
+    outcome.json    how it ended
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MAX_LINES = 1000
+_TAIL_BYTES = 4096  # many times the metrics of an epoch
+
+
+class LogOffsetError(ValueError):
+    """A log offset is not one that a former page answered."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: `finished` or `failed`, and why."""
+
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Complete lines of a log, and the offset (bytes) at which the next page starts."""
+
+    lines: list[str]
+    next_offset: int
+    at_end: bool
+
+
+class JobFiles:
+    """The directory of one job."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use `directory`; `create` makes it."""
+        self.directory = directory
+        self.dataset = directory / "dataset"
+        self.checkpoint = directory / "checkpoint.skops"
+        self.model = directory / "model.skops"
+        self.log = directory / "train.log"
+        self._epochs = directory / "metrics.jsonl"
+        self._summary = directory / "metrics.json"
+        self._outcome = directory / "outcome.json"
+
+    def create(self) -> None:
+        """Make the directory, readable by its owner only."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the job; a worker that a dead service left behind is waited for."""
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator[IO[bytes]]:
+        """Write a file that appears under `path` only when it is complete."""
+        partial = path.with_name(f"{path.name}.partial")
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+
+    def append_epoch(self, metrics: dict[str, Any]) -> None:
+        """Add the metrics of one epoch."""
+        with self._epochs.open("a") as file:
+            file.write(json.dumps(metrics) + "\n")
+
+    def epochs(self, after: int = 0) -> list[dict[str, Any]]:
+        """Answer the metrics of each epoch past number `after`, in order."""
+        try:
+            text = self._epochs.read_text()
+        except FileNotFoundError:
+            return []
+        whole, _, _ = text.rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()[after:]]
+
+    def last_epoch(self) -> dict[str, Any] | None:
+        """Answer the metrics of the last whole epoch, None before the first."""
+        try:
+            with self._epochs.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                lines = file.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return None
+        return json.loads(lines[-1]) if lines else None
+
+    def checkpoint_version(self) -> int:
+        """Answer a number that changes with each checkpoint, 0 without one."""
+        try:
+            return self.checkpoint.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def keep_epochs(self, count: int) -> None:
+        """Forget every epoch past the first `count`: they are trained again."""
+        kept = self.epochs()[:count]
+        with self.replacing(self._epochs) as file:
+            file.writelines(f"{json.dumps(metrics)}\n".encode() for metrics in kept)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write `metrics.json`."""
+        self._write_json(self._summary, summary)
+
+    def outcome(self) -> Outcome | None:
+        """Answer how the job ended, None as long as it has not."""
+        try:
+            return Outcome(**json.loads(self._outcome.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Record how the job ended: the last thing that a worker does."""
+        self._write_json(self._outcome, asdict(outcome))
+
+    def discard_work(self) -> None:
+        """Delete what only an unfinished training needs."""
+        self.dataset.unlink(missing_ok=True)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def log_page(self, offset: int) -> LogPage:
+        """Read up to 1000 complete lines from `offset` (bytes).
+
+        Raises:
+            LogOffsetError: The offset is negative or past the end.
+        """
+        size = self.log.stat().st_size if self.log.exists() else 0
+        if not 0 <= offset <= size:
+            message = f"offset must be from 0 to {size}, got {offset}"
+            raise LogOffsetError(message)
+        if size == 0:
+            return LogPage([], 0, at_end=True)
+        with self.log.open("rb") as file:
+            file.seek(offset)
+            lines = [line for line in _up_to(_MAX_LINES, file) if line.endswith(b"\n")]
+        end = offset + sum(map(len, lines))
+        texts = [line[:-1].decode(errors="replace") for line in lines]
+        return LogPage(texts, end, at_end=len(lines) < _MAX_LINES)
+
+    def _write_json(self, path: Path, value: object) -> None:
+        with self.replacing(path) as file:
+            file.write(json.dumps(value).encode())
+
+
+def _up_to(count: int, file: IO[bytes]) -> Iterator[bytes]:
+    for _, line in zip(range(count), file, strict=False):
+        yield line
