@@ -56,6 +56,12 @@ def required_keys(python_type: Any) -> set[str]:
     }
 
 
+def optional_keys(python_type: Any) -> set[str]:
+    """Returns the keys of a typed dict that are marked ``NotRequired``."""
+    resolved = typing.get_type_hints(python_type, include_extras=True)
+    return {name for name, hint in resolved.items() if "NotRequired" in _markers(hint)}
+
+
 def one_line(error: BaseException) -> str:
     """Returns an exception's text without line breaks, or its class where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -3,9 +3,10 @@
 Two spellings are on the wire, both the official SDK's:
 
     FIELDS   inside dataclasses: mashumaro's. Enums by value, bytes as bytes, durations in seconds.
-    MODEL    inside tuples, named tuples and typed dicts: pydantic's JSON. Enums by name, bytes as text,
-             durations in ISO 8601.
-    NESTED   like MODEL, but enums by value: what stands inside a dataclass or tuple in a MODEL.
+    MODEL    inside tuples and named tuples: pydantic's JSON. Enums by name, bytes as text, durations in
+             ISO 8601.
+    TYPED    inside typed dicts: like MODEL; a key that may be missing and is, is written as None.
+    NESTED   like MODEL, but enums by value: what stands inside a dataclass or tuple in one of these.
 
 The walk over dataclasses and containers is done here because it has to check: mashumaro lets a wrong value
 pass on the way out, and on the way in it bends values (``bool("no")``) and drops unknown fields. Whatever
@@ -27,12 +28,13 @@ import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from flyte_connectors.types import hints
+from flyte_connectors.io import DataFrame
+from flyte_connectors.types import hints, models
 from flyte_connectors.types.codec import ConversionError, mismatch, type_name
 from flyte_connectors.types.iso8601 import parse_duration, write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
 _CACHED_TYPES = 1024
 
@@ -42,10 +44,12 @@ class Spelling(enum.Enum):
 
     FIELDS = enum.auto()
     MODEL = enum.auto()
+    TYPED = enum.auto()
     NESTED = enum.auto()
 
 
-FIELDS, MODEL, NESTED = Spelling.FIELDS, Spelling.MODEL, Spelling.NESTED
+FIELDS, MODEL, TYPED, NESTED = Spelling
+_ENUMS_BY_NAME = (MODEL, TYPED)
 
 
 class Form(NamedTuple):
@@ -75,11 +79,13 @@ def _build(python_type: Any, spelling: Spelling) -> Form:
     scalar = _scalar(python_type, spelling)
     if scalar is not None:
         return scalar
+    if hints.is_model(python_type):
+        return models.model_form(python_type)
     if python_type is Any or python_type is object:
         return Form(_same, _same)
     if origin is Union or origin is types.UnionType:
         # The official SDK looks for enums behind Optional[...], not behind ... | None.
-        inner = NESTED if spelling is MODEL and (origin is not Union or len(arguments) > 2) else spelling
+        inner = NESTED if spelling in _ENUMS_BY_NAME and (origin is not Union or len(arguments) > 2) else spelling
         return _union(python_type, [(a, plain_form(a, inner)) for a in arguments])
     if origin is typing.Literal:
         return _choice(python_type, arguments)
@@ -100,7 +106,7 @@ def _build(python_type: Any, spelling: Spelling) -> Form:
         row = [(f".{name}", plain_form(hint, _inside(spelling))) for name, hint in fields.items()]
         return _row(python_type, lambda values: python_type(*values), row)
     if hints.is_typed_dict(python_type):
-        return _typed_dict(python_type, _inside(spelling))
+        return _typed_dict(python_type, TYPED if spelling is TYPED else _inside(spelling))
     if dataclasses.is_dataclass(python_type) and not hints.is_customised(python_type):
         return _dataclass(python_type, _inside(spelling))
     return _by_mashumaro(python_type)
@@ -177,6 +183,18 @@ def _utf8(value: bytes) -> str:
         raise ConversionError("bytes in a tuple or typed dict travel as text, and these are no UTF-8") from None
 
 
+def _dump_dataframe(value: Any) -> dict[str, Any]:
+    if not isinstance(value, DataFrame) or not value.uri:
+        raise mismatch("DataFrame with a uri", value)
+    return {"uri": value.uri, "format": value.format}
+
+
+def _load_dataframe(plain: Any) -> DataFrame:
+    if not isinstance(plain, dict) or not isinstance(plain.get("uri"), str):
+        raise mismatch("DataFrame with a uri", plain)
+    return DataFrame(uri=plain["uri"], format=plain.get("format"))
+
+
 _COMMON: dict[Any, Form] = {
     int: Form(_check_int, _check_int),
     float: Form(_check_float, _load_float),
@@ -190,6 +208,7 @@ _COMMON: dict[Any, Form] = {
     uuid.UUID: _as_text(uuid.UUID, str, uuid.UUID),
     pathlib.Path: _as_text(pathlib.Path, os.fspath, pathlib.Path),
     pathlib.PurePath: _as_text(pathlib.PurePath, os.fspath, pathlib.PurePath),
+    DataFrame: Form(_dump_dataframe, _load_dataframe),
 }
 _IN_FIELDS: dict[Any, Form] = {
     bytes: Form(_check_bytes, _check_bytes),
@@ -311,9 +330,10 @@ def _choice(python_type: Any, choices: tuple[Any, ...]) -> Form:
 def _enum(python_type: type[enum.Enum], spelling: Spelling) -> Form:
     check = _instance_of(python_type)
     names = ", ".join(python_type.__members__)
+    by_names = spelling in _ENUMS_BY_NAME
 
     def load(plain: Any) -> Any:
-        if spelling is MODEL and isinstance(plain, str) and plain in python_type.__members__:
+        if by_names and isinstance(plain, str) and plain in python_type.__members__:
             return python_type[plain]
         try:
             return python_type(plain)
@@ -326,7 +346,7 @@ def _enum(python_type: type[enum.Enum], spelling: Spelling) -> Form:
     def by_value(value: Any) -> Any:
         return check(value).value
 
-    return Form(by_name if spelling is MODEL else by_value, load)
+    return Form(by_name if by_names else by_value, load)
 
 
 def _dataclass(python_type: Any, spelling: Spelling) -> Form:
@@ -349,7 +369,7 @@ def _dataclass(python_type: Any, spelling: Spelling) -> Form:
         }
 
     def load(plain: Any) -> Any:
-        values = _load_fields(python_type, forms(), required, plain)
+        values = load_fields(python_type.__name__, forms(), required, plain)
         later = {f.name: values.pop(f.name) for f in dataclasses.fields(python_type) if not f.init and f.name in values}
         try:
             loaded = python_type(**values)
@@ -362,8 +382,8 @@ def _dataclass(python_type: Any, spelling: Spelling) -> Form:
     return Form(dump, load)
 
 
-def _load_fields(python_type: Any, forms: dict[str, Form], required: Any, plain: Any) -> dict[str, Any]:
-    name = python_type.__name__
+def load_fields(name: str, forms: dict[str, Form], required: Container[str], plain: Any) -> dict[str, Any]:
+    """Loads the entries of a dict, each by its form, and refuses missing and unknown ones."""
     if not isinstance(plain, dict):
         raise mismatch(name, plain)
     for key in plain:
@@ -376,6 +396,9 @@ def _load_fields(python_type: Any, forms: dict[str, Form], required: Any, plain:
 
 
 def _typed_dict(python_type: Any, spelling: Spelling) -> Form:
+    required = hints.required_keys(python_type)
+    missing = hints.optional_keys(python_type) if spelling is TYPED else ()
+
     @lru_cache(maxsize=1)
     def forms() -> dict[str, Form]:
         return {
@@ -383,17 +406,16 @@ def _typed_dict(python_type: Any, spelling: Spelling) -> Form:
         }
 
     def dump(value: Any) -> dict[str, Any]:
-        return _dump_keys(python_type, forms(), value)
+        dumps = {name: Form(form.dump, form.dump) for name, form in forms().items()}
+        dumped = load_fields(python_type.__name__, dumps, required, value)
+        return {name: dumped.get(name) for name in forms() if name in dumped or name in missing}
 
     def load(plain: Any) -> dict[str, Any]:
-        return _load_fields(python_type, forms(), hints.required_keys(python_type), plain)
+        if isinstance(plain, dict):
+            plain = {k: v for k, v in plain.items() if v is not None or k not in missing}
+        return load_fields(python_type.__name__, forms(), required, plain)
 
     return Form(dump, load)
-
-
-def _dump_keys(python_type: Any, forms: dict[str, Form], value: Any) -> dict[str, Any]:
-    dumps = {name: Form(form.dump, form.dump) for name, form in forms.items()}
-    return _load_fields(python_type, dumps, hints.required_keys(python_type), value)
 
 
 def _by_mashumaro(python_type: Any) -> Form:

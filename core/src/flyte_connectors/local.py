@@ -1,0 +1,333 @@
+"""The loop that sees one job through, as Flyte's back end would: create, poll, outputs, delete.
+
+It drives whatever answers as a connector service does: the dispatcher of this process, or a remote
+service (`flyte_connectors.remote`). However it is left (failure, timeout, Ctrl-C, cancellation), no
+job stays behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import logging
+import random
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+
+from flyte_connectors.connector import TERMINAL_PHASES, Phase
+from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors.errors import (
+    ConnectorError,
+    InternalError,
+    JobNotFoundError,
+    TaskFailedError,
+)
+from flyte_connectors.guard import CallGuard
+from flyte_connectors.registry import process_registry
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as time_limit
+else:
+    from async_timeout import timeout as time_limit
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+class ConnectorClient(Protocol):
+    """Whatever answers the requests of `flyteidl2.connector`."""
+
+    async def create(
+        self, request: pb.CreateTaskRequest, timeout: float | None = None
+    ) -> pb.CreateTaskResponse:
+        """Start a job."""
+
+    async def get(
+        self, request: pb.GetTaskRequest, timeout: float | None = None
+    ) -> pb.GetTaskResponse:
+        """Report a job's state."""
+
+    async def delete(
+        self, request: pb.DeleteTaskRequest, timeout: float | None = None
+    ) -> pb.DeleteTaskResponse:
+        """Cancel a job."""
+
+    def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
+        """Yield `GetTaskLogsResponse` or `LogLine` messages."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPolicy:
+    """How patient a run is.
+
+    Attributes:
+        retries: New attempts after a RETRYABLE_FAILED or lost job.
+        timeout: Seconds that one attempt may take; None has no limit.
+        patience: Seconds for which calls that fail are tried again.
+        longest_poll: Longest pause between two polls, in seconds.
+    """
+
+    retries: int = 0
+    timeout: float | None = None
+    patience: float = 60.0
+    longest_poll: float = 3.0
+
+
+class RunObserver:
+    """Told what happens during a run; the methods of this class do nothing."""
+
+    def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
+        """A job has been started."""
+
+    def polled(self, resource: pb.Resource) -> None:
+        """The job's state has been read."""
+
+    def logged(self, line: LogLine) -> None:
+        """The job has written a log line; only called if `wants_logs`."""
+
+    wants_logs = False
+
+
+@functools.lru_cache(maxsize=1)
+def local_client() -> ConnectorClient:
+    """The connectors of this process, installed plugins included."""
+    from flyte_connectors.discovery import load_plugins  # noqa: PLC0415  (only where tasks run)
+
+    registry = process_registry()
+    load_plugins(registry)
+    return Dispatcher(registry, CallGuard(), local=True)
+
+
+async def run_job(
+    client: ConnectorClient,
+    request: pb.CreateTaskRequest,
+    policy: RunPolicy | None = None,
+    observer: RunObserver | None = None,
+) -> pb.Resource:
+    """Run a task to its end.
+
+    Args:
+        client: Where the connector is.
+        request: What to create; its retry attempt is counted up with each new attempt.
+        policy: How patient to be.
+        observer: Whom to tell.
+
+    Returns:
+        The succeeded resource.
+
+    Raises:
+        TaskFailedError: the job ended otherwise, or in time did not end at all.
+        ConnectorError: it could not be started, or not be asked about any longer.
+    """
+    policy = policy or RunPolicy()
+    observer = observer or RunObserver()
+    execution = request.task_execution_metadata.task_execution_id
+    name = request.template.id.name
+    while True:
+        resource = await _attempt(client, request, policy, observer)
+        if resource.phase == Phase.SUCCEEDED:
+            return resource
+        if resource.phase != Phase.RETRYABLE_FAILED or execution.retry_attempt >= policy.retries:
+            phase = Phase(resource.phase).name
+            text = resource.message or f"the job ended {phase} without a message"
+            raise TaskFailedError(f"task '{name}' {phase.lower()}: {text}", phase=phase)
+        logger.warning("attempt %d of '%s': %s", execution.retry_attempt, name, resource.message)
+        await asyncio.sleep(min(0.1 * 2**execution.retry_attempt, policy.longest_poll))
+        execution.retry_attempt += 1
+
+
+async def follow_logs(
+    client: ConnectorClient,
+    request: pb.GetTaskLogsRequest,
+    emit: Callable[[LogLine], None],
+    ended: asyncio.Event,
+    longest_poll: float = RunPolicy.longest_poll,
+) -> None:
+    """Emit a job's log lines as they appear, until it has ended and all are out.
+
+    Args:
+        client: Where the connector is.
+        request: Which job; its token moves on with each page.
+        emit: Called with each line.
+        ended: Set when the job has ended.
+        longest_poll: Longest pause between two pages, in seconds.
+    """
+    pause = _Pause(longest_poll)
+    while True:
+        last = ended.is_set()
+        lines, token = 0, ""
+        with contextlib.suppress(ConnectorError):
+            async for item in client.get_logs(request):
+                if isinstance(item, LogLine):
+                    emit(item)
+                    lines += 1
+                    continue
+                for line in item.body.lines:
+                    emit(line)
+                lines += len(item.body.lines)
+                token = item.header.token or token
+        if token:
+            request.token = token
+        if last and not (lines and token):
+            return
+        if not lines:
+            await pause.unless(ended)
+
+
+async def cancel_job(
+    client: ConnectorClient, request: pb.DeleteTaskRequest, patience: float = RunPolicy.patience
+) -> None:
+    """Cancel a job, trying again while that fails for passing reasons.
+
+    Raises:
+        ConnectorError: it could not be cancelled.
+    """
+    await _patiently(lambda: client.delete(request), patience)
+
+
+async def _attempt(
+    client: ConnectorClient,
+    request: pb.CreateTaskRequest,
+    policy: RunPolicy,
+    observer: RunObserver,
+) -> pb.Resource:
+    """The terminal resource of one attempt; whatever else happens, its job is deleted."""
+    category = pb.TaskCategory(
+        name=request.template.type, version=request.template.task_type_version
+    )
+    meta = await _create(client, request, category, policy)
+    ended = asyncio.Event()
+    follower: asyncio.Future[None] | None = None
+    try:
+        observer.created(request, meta)
+        if observer.wants_logs:
+            logs = pb.GetTaskLogsRequest(resource_meta=meta, task_category=category)
+            follower = asyncio.ensure_future(follow_logs(client, logs, observer.logged, ended))
+        poll = pb.GetTaskRequest(
+            resource_meta=meta,
+            task_category=category,
+            output_prefix=request.output_prefix,
+            connection=request.connection,
+        )
+        resource = await _poll_to_end(client, poll, policy, observer)
+        ended.set()
+        if follower is not None:
+            await follower
+    except BaseException as error:
+        if follower is not None:
+            follower.cancel()
+        await _delete_for_sure(client, request, meta, category, policy)
+        if isinstance(error, asyncio.TimeoutError):
+            text = f"timed out after {policy.timeout:g} s; its job was cancelled"
+            message = f"task '{request.template.id.name}' {text}"
+            raise TaskFailedError(message, phase="TIMED_OUT") from None
+        raise
+    return resource
+
+
+async def _create(
+    client: ConnectorClient,
+    request: pb.CreateTaskRequest,
+    category: pb.TaskCategory,
+    policy: RunPolicy,
+) -> bytes:
+    """The new job's meta; a caller that leaves meanwhile leaves no job behind."""
+    creating = asyncio.ensure_future(_patiently(lambda: client.create(request), policy.patience))
+    try:
+        return (await asyncio.shield(creating)).resource_meta
+    except asyncio.CancelledError:
+        with contextlib.suppress(ConnectorError):
+            meta = (await creating).resource_meta
+            await _delete_for_sure(client, request, meta, category, policy)
+        raise
+
+
+async def _poll_to_end(
+    client: ConnectorClient, request: pb.GetTaskRequest, policy: RunPolicy, observer: RunObserver
+) -> pb.Resource:
+    pause = _Pause(policy.longest_poll)
+    async with time_limit(policy.timeout):
+        while True:
+            try:
+                response = await _patiently(lambda: client.get(request), policy.patience)
+            except JobNotFoundError as error:
+                return pb.Resource(phase=Phase.RETRYABLE_FAILED, message=error.message)
+            resource = response.resource
+            observer.polled(resource)
+            if resource.phase in TERMINAL_PHASES:
+                return resource
+            if resource.phase == Phase.UNDEFINED:
+                message = "the connector reported no phase"
+                return pb.Resource(phase=Phase.FAILED, message=message)
+            await pause
+
+
+async def _delete_for_sure(
+    client: ConnectorClient,
+    request: pb.CreateTaskRequest,
+    meta: bytes,
+    category: pb.TaskCategory,
+    policy: RunPolicy,
+) -> None:
+    """Delete a job, although the caller may be cancelled meanwhile."""
+    delete = pb.DeleteTaskRequest(
+        resource_meta=meta, task_category=category, connection=request.connection
+    )
+    deleting = asyncio.ensure_future(cancel_job(client, delete, policy.patience))
+    while not deleting.done():
+        with contextlib.suppress(asyncio.CancelledError, ConnectorError):
+            await asyncio.shield(deleting)
+    if (error := deleting.exception()) is not None:
+        logger.error("the job of '%s' could not be cancelled: %s", request.template.id.name, error)
+
+
+async def _patiently(call: Callable[[], Awaitable[T]], patience: float) -> T:
+    """The result of `call()`, tried again for `patience` seconds while it fails for passing reasons.
+
+    An unforeseen error is often a passing one too (a connector that lets its HTTP client's errors
+    through), so it is tried a few times.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    tries = 0
+    while True:
+        try:
+            return await call()
+        except ConnectorError as error:
+            tries += 1
+            passing = error.retryable or (isinstance(error, InternalError) and tries <= 5)  # noqa: PLR2004
+            pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
+            if not passing or loop.time() + pause > deadline:
+                raise
+            logger.debug("trying again in %.2f s: %s", pause, error)
+            await asyncio.sleep(pause)
+
+
+class _Pause:
+    """Pauses that grow with the time waited so far: a tenth of it, within limits.
+
+    A poll thus comes at most a tenth of the job's duration late, and a job of a day is not asked
+    about more than every `longest` seconds.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+        self._started = asyncio.get_running_loop().time()
+
+    def __await__(self) -> Any:
+        return asyncio.sleep(self._next()).__await__()
+
+    async def unless(self, event: asyncio.Event) -> None:
+        """Pause, but no longer than until `event`."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(event.wait(), self._next())
+
+    def _next(self) -> float:
+        waited = asyncio.get_running_loop().time() - self._started
+        return min(max(waited / 10, 0.01), self._longest)

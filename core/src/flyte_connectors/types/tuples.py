@@ -1,0 +1,73 @@
+"""Codecs of ``tuple[A, B]``, named tuples and typed dicts: as msgpack, one entry per field.
+
+The official SDK wraps each in a pydantic model made for it; the title of the schema (``TupleWrapper_...``)
+tells which of the three it was. Here pydantic is not needed; ``pydantic_schema`` writes what it would.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional, get_args
+
+from flyte_connectors.types import hints
+from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
+from flyte_connectors.types.models import MODEL_TAG
+from flyte_connectors.types.plain import MODEL, TYPED, Form, load_fields, plain_form
+from flyte_connectors.types.pydantic_schema import wrapper_schema
+from flyte_connectors.types.structs import struct_codec, struct_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TUPLE_TITLE = "TupleWrapper_"
+NAMED_TUPLE_TITLE = "NamedTupleWrapper_"
+TYPED_DICT_TITLE = "TypedDictWrapper_"
+
+
+def tuple_codec(python_type: Any) -> Codec:
+    """Returns the codec of ``tuple[A, B]``."""
+    fields = {f"item_{i}": argument for i, argument in enumerate(get_args(python_type))}
+    title = TUPLE_TITLE + getattr(python_type, "__name__", "tuple")
+    return _codec(python_type, title, fields, row_form(python_type, fields, tuple), "Typed Tuple")
+
+
+def named_tuple_codec(python_type: Any) -> Codec:
+    """Returns the codec of a named tuple class."""
+    fields = hints.fields_of(python_type)
+    form = row_form(python_type, fields, python_type._make)
+    return _codec(python_type, NAMED_TUPLE_TITLE + python_type.__name__, fields, form, "NamedTuple")
+
+
+def typed_dict_codec(python_type: Any) -> Codec:
+    """Returns the codec of a typed dict class."""
+    title = TYPED_DICT_TITLE + python_type.__name__
+    fields, optional = hints.fields_of(python_type), hints.optional_keys(python_type)
+    fields = {name: Optional[hint] if name in optional else hint for name, hint in fields.items()}
+    form = plain_form(python_type, TYPED)
+    return _codec(python_type, title, fields, form, "TypedDict", optional)
+
+
+def row_form(python_type: Any, fields: dict[str, Any], make: Callable[[Sequence[Any]], Any]) -> Form:
+    """Returns the plain form of a tuple of any kind: a dict with its fields."""
+    name = type_name(python_type)
+    forms = {field: plain_form(hint, MODEL) for field, hint in fields.items()}
+    dumps = {field: Form(form.dump, form.dump) for field, form in forms.items()}
+
+    def dump(value: Any) -> dict[str, Any]:
+        if not isinstance(value, tuple):
+            raise mismatch(name, value)
+        if len(value) != len(fields):
+            raise ConversionError(f"expected {len(fields)} items for {name}, got {len(value)}")
+        return load_fields(name, dumps, fields, dict(zip(fields, value)))
+
+    def load(plain: Any) -> Any:
+        loaded = load_fields(name, forms, fields, plain)
+        return make([loaded[field] for field in fields])
+
+    return Form(dump, load)
+
+
+def _codec(
+    python_type: Any, title: str, fields: dict[str, Any], form: Form, tag: str, optional: Any = ()
+) -> Codec:
+    literal_type = struct_type(wrapper_schema(title, fields, optional), MODEL_TAG)
+    return struct_codec(python_type, literal_type, tag, form)
