@@ -8,10 +8,11 @@ Three contenders serve the same trivial connector:
     ours    `flyte-connectors serve`
     peer    the official `flyte[connector]` service, in an environment of its own
 
-A measure runs all of them in every round, in rotating order, so that whatever else the machine does
-meets each of them alike; what is reported is the median of the rounds' ratios and their range.
+Every round measures all of them, another one first each time, so that whatever else the machine
+does meets each of them alike; reported are the median of the rounds' ratios and their range.
 
-    __main__          arguments, rounds
+    __main__          arguments
+    rounds            who is measured when
     contender         the three: interpreter and command line
     server_process    start one, read its CPU time and memory, end it
     http2_load        a load client that costs less than any of the servers

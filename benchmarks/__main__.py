@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from benchmarks import blocking, cpu_per_request, footprint, local_runs, logs, startup
 from benchmarks.contender import Contender, Name
-from benchmarks.report import Row, Target, as_json, as_table
-
-
-class Measure(Protocol):
-    """A module that measures one contender at a time."""
-
-    TARGETS: tuple[Target, ...]
-
-    def measure(self, contender: Contender, *, quick: bool) -> dict[str, float]:
-        """Values by the names of `TARGETS`; a name is missing where it says nothing."""
+from benchmarks.report import Row, as_json, as_table
+from benchmarks.rounds import Measure, run_rounds
 
 
 MEASURES: dict[str, Measure] = {
@@ -48,32 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if python
     ]
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    rows = [
-        row
-        for name in options.only
-        for row in _rows(name, contenders, 1 if name in ONCE else rounds, quick=options.quick)
-    ]
+    rows: list[Row] = []
+    for name in options.only:
+        print(name, file=sys.stderr)
+        times = 1 if name in ONCE else rounds
+        rows += run_rounds(MEASURES[name], contenders, times, quick=options.quick)
     print(as_json(rows) if options.json else as_table(rows))
-
-
-def _rows(
-    name: str, contenders: Sequence[Contender], rounds: int, *, quick: bool
-) -> Iterator[Row]:
-    measure = MEASURES[name]
-    samples: dict[str, dict[Name, list[float]]] = {}
-    for number in range(rounds):
-        for contender in _rotated(contenders, number):
-            print(f"{name} {number + 1}/{rounds}: {contender.name.value}", file=sys.stderr)
-            for found, value in measure.measure(contender, quick=quick).items():
-                samples.setdefault(found, {}).setdefault(contender.name, []).append(value)
-    for target in measure.TARGETS:
-        yield Row(target, samples.get(target.measure, {}))
-
-
-def _rotated(contenders: Sequence[Contender], by: int) -> Sequence[Contender]:
-    """The contenders, another one first in each round."""
-    start = by % len(contenders)
-    return [*contenders[start:], *contenders[:start]]
 
 
 def _parser() -> argparse.ArgumentParser:

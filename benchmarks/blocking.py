@@ -24,6 +24,7 @@ from benchmarks.payloads import (
     get_request,
 )
 from benchmarks.report import Target
+from benchmarks.rounds import Found, one_after_another
 from benchmarks.server_process import serve
 
 ALONE = "p99 GetTask, nothing blocks"
@@ -52,14 +53,15 @@ TARGETS = (
 )
 
 
-def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+@one_after_another
+def measure(contender: Contender, *, quick: bool) -> Found:
     """Milliseconds and quotients, by the names of `TARGETS`."""
     seconds = 2 if quick else 5
     with serve(contender) as server:
         return asyncio.run(_measure(server.target, seconds))
 
 
-async def _measure(target: str, seconds: int) -> dict[str, float]:
+async def _measure(target: str, seconds: int) -> Found:
     async with grpc.aio.insecure_channel(target) as channel:
         stub = AsyncConnectorServiceStub(channel)
         created = await stub.CreateTask(create_request("running"), timeout=TIMEOUT_SECONDS)

@@ -1,11 +1,19 @@
-"""CPU time of the service (user and system) per unary call, while it is kept busy."""
+"""CPU time of the service (user and system) per unary call, while it is kept busy.
+
+The contenders' services run side by side and are loaded in turns of a few milliseconds, so that a
+machine that gets slower or faster meanwhile does so for all of them.
+"""
 
 from __future__ import annotations
 
-from benchmarks.contender import Contender
-from benchmarks.http2_load import connect
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from benchmarks.contender import Contender, Name
+from benchmarks.http2_load import Connection, connect
 from benchmarks.payloads import Call, checked_calls
 from benchmarks.report import Target
+from benchmarks.rounds import Found, rotated
 from benchmarks.server_process import ServerProcess, serve
 
 TARGETS = (
@@ -16,21 +24,52 @@ TARGETS = (
 )
 IN_FLIGHT = 16
 WARM_UP_CALLS = 500
+CALLS_PER_TURN = 200
 
 
-def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+def measure(contenders: Sequence[Contender], *, quick: bool) -> Mapping[Name, Found]:
     """Microseconds per call, by the names of `TARGETS`."""
-    calls = 1000 if quick else 5000
-    with serve(contender) as server:
-        return {
-            name: _cpu_per_call(server, call, calls) * 1e6
-            for name, call in checked_calls(server.target)
-        }
+    turns = 5 if quick else 20
+    with contextlib.ExitStack() as stack:
+        servers = {each: stack.enter_context(serve(each)) for each in contenders}
+        calls = {each: dict(checked_calls(server.target)) for each, server in servers.items()}
+        found: dict[Name, Found] = {each.name: {} for each in contenders}
+        for target in TARGETS:
+            loads = {
+                each: stack.enter_context(_load(servers[each], calls[each][target.measure]))
+                for each in contenders
+            }
+            for turn in range(turns):
+                for each in rotated(contenders, turn):
+                    loads[each].take_turn()
+            for each, load in loads.items():
+                found[each.name][target.measure] = load.cpu_seconds / load.calls * 1e6
+        return found
 
 
-def _cpu_per_call(server: ServerProcess, call: Call, calls: int) -> float:
+class _Load:
+    """One kind of call, made again and again to one service."""
+
+    def __init__(self, server: ServerProcess, connection: Connection, call: Call) -> None:
+        self._server = server
+        self._connection = connection
+        self._call = call
+        self._send(WARM_UP_CALLS)
+        self.calls = 0
+        self.cpu_seconds = 0.0
+
+    def take_turn(self) -> None:
+        before = self._server.cpu_seconds()
+        self._send(CALLS_PER_TURN)
+        self.cpu_seconds += self._server.cpu_seconds() - before
+        self.calls += CALLS_PER_TURN
+
+    def _send(self, calls: int) -> None:
+        call = self._call
+        self._connection.load(call.request, call.reply, calls=calls, in_flight=IN_FLIGHT)
+
+
+@contextlib.contextmanager
+def _load(server: ServerProcess, call: Call) -> Iterator[_Load]:
     with connect(server.address, call.path) as connection:
-        connection.load(call.request, call.reply, calls=WARM_UP_CALLS, in_flight=IN_FLIGHT)
-        before = server.cpu_seconds()
-        connection.load(call.request, call.reply, calls=calls, in_flight=IN_FLIGHT)
-        return (server.cpu_seconds() - before) / calls
+        yield _Load(server, connection, call)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.contender import Contender, Name
 from benchmarks.report import Target
+from benchmarks.rounds import Found, one_after_another
 
 SIZE, DISTRIBUTIONS = "site-packages", "distributions"
 TARGETS = (Target(SIZE, "MB", 80), Target(DISTRIBUTIONS, "distributions", 26))
@@ -20,7 +21,8 @@ INSTALLER = ("pip", "setuptools")
 """Present in every new environment, needed by none of the contenders."""
 
 
-def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+@one_after_another
+def measure(contender: Contender, *, quick: bool) -> Found:
     """Megabytes and a count, by the names of `TARGETS`; compiled bytecode included."""
     del quick
     with tempfile.TemporaryDirectory() as directory:

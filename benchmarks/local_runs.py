@@ -7,6 +7,7 @@ import subprocess
 
 from benchmarks.contender import HERE, Contender, Name
 from benchmarks.report import Target
+from benchmarks.rounds import Found, one_after_another
 
 SINGLE, AT_ONCE = "local run, done at the first poll", "1,000 such runs at once"
 MEMORY, CPU, LATE = "100,000 jobs, memory per job", "CPU per poll", "poll late, p99"
@@ -22,7 +23,8 @@ POLL_SECONDS = 3
 TIMEOUT_SECONDS = 300.0
 
 
-def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+@one_after_another
+def measure(contender: Contender, *, quick: bool) -> Found:
     """Milliseconds, KiB and microseconds, by the names of `TARGETS`."""
     jobs, seconds = (10_000, 3) if quick else (100_000, 9)
     polls = _run(contender, "poll", jobs, POLL_SECONDS, seconds)

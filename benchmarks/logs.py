@@ -18,6 +18,7 @@ from benchmarks.payloads import (
     create_job,
 )
 from benchmarks.report import Target
+from benchmarks.rounds import Found, one_after_another
 from benchmarks.server_process import ServerProcess, serve
 
 ONE_BY_ONE = "10,000 log lines, one at a time"
@@ -26,7 +27,8 @@ TARGETS = (Target(ONE_BY_ONE, "ms", 10), Target(BATCHED, "ms", 300))
 STREAMS = 10
 
 
-def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+@one_after_another
+def measure(contender: Contender, *, quick: bool) -> Found:
     """Milliseconds of CPU time, by the names of `TARGETS`."""
     streams = 1 if quick else STREAMS
     with serve(contender) as server:

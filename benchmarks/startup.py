@@ -8,6 +8,7 @@ import time
 
 from benchmarks.contender import Contender, Name
 from benchmarks.report import Target
+from benchmarks.rounds import Found, one_after_another
 from benchmarks.server_process import ServerProcess, serve
 
 IMPORT, MODULES = "import, time", "import, modules"
@@ -34,7 +35,8 @@ print(json.dumps([seconds * 1e3, len(sys.modules)]))
 SETTLE_SECONDS, SETTLE_STEP_SECONDS = 2.0, 0.2
 
 
-def measure(contender: Contender, *, quick: bool) -> dict[str, float]:
+@one_after_another
+def measure(contender: Contender, *, quick: bool) -> Found:
     """Milliseconds, counts and megabytes, by the names of `TARGETS`."""
     del quick
     milliseconds, modules = _import(contender)

@@ -1,6 +1,6 @@
 """The limit of polling: one coroutine and a heap of deadlines.
 
-    python bare.py poll JOBS INTERVAL SECONDS
+python bare.py poll JOBS INTERVAL SECONDS
 """
 
 from __future__ import annotations

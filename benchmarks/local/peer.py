@@ -104,9 +104,7 @@ async def poll(jobs: int, interval: float, seconds: float) -> None:
     """Run `jobs` jobs together, which the SDK polls every 3 seconds; watch for `seconds`."""
     connector.polls = Polls(jobs, interval)
     observing = asyncio.create_task(connector.polls.observe(seconds))
-    runs = [
-        asyncio.create_task(task.execute(job_id=job)) async for job in spread(jobs, interval)
-    ]
+    runs = [asyncio.create_task(task.execute(job_id=job)) async for job in spread(jobs, interval)]
     await observing
     await asyncio.gather(*runs)
 

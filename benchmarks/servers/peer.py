@@ -1,6 +1,6 @@
 """The official service, on the loopback interface: it has no flag for the address.
 
-    python peer.py PORT METRICS_PORT
+python peer.py PORT METRICS_PORT
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+"""The trivial connector for our service. Its twin is `connector_peer.py`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyte_connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskLogsResponseBody
+from flyteidl2.core.execution_pb2 import TaskExecution
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
+
+BLOCK_SECONDS = 0.2
+
+
+@dataclass
+class Job(ResourceMeta):
+    """The state that the job shall report, and a number."""
+
+    job_id: str
+
+
+class TrivialConnector(AsyncConnector[Job]):
+    """Answers from the meta alone, so that what is measured is the service."""
+
+    name = "Trivial Connector"
+    task_type_name = "benchmark"
+    metadata_type = Job
+
+    async def create(
+        self, task_template: Any, output_prefix: str, inputs: Mapping[str, Any], **_: Any
+    ) -> Job:
+        """Check the three inputs; put the state into the meta."""
+        if inputs["ratio"] != 0.5:
+            message = "the inputs differ from what the benchmark sends"
+            raise ValueError(message)
+        return Job(job_id=f"{inputs['state']}-{inputs['rows']}")
+
+    async def get(self, resource_meta: Job, **_: Any) -> Resource:
+        """RUNNING, or SUCCEEDED with three outputs."""
+        if resource_meta.job_id.startswith("running"):
+            return Resource(phase=TaskExecution.RUNNING)
+        outputs = {"rows": 1000, "mean": 0.5, "table": "s3://bucket/table"}
+        return Resource(phase=TaskExecution.SUCCEEDED, outputs=outputs)
+
+    async def delete(self, resource_meta: Job, **_: Any) -> None:
+        """Nothing to cancel."""
+
+    async def get_logs(self, resource_meta: Job, **_: Any) -> AsyncIterator[Any]:
+        """10,000 lines one at a time, or 1,000,000 in batches of 1,000."""
+        if resource_meta.job_id.startswith("lines"):
+            for number in range(10_000):
+                yield LogLine(message=f"line {number}", originator=LogLineOriginator.USER)
+        else:
+            for _batch in range(1000):
+                body = GetTaskLogsResponseBody()
+                for number in range(1000):
+                    body.lines.add(message=f"line {number}", originator=LogLineOriginator.USER)
+                yield GetTaskLogsResponse(body=body)
+
+
+class BlockingConnector(TrivialConnector):
+    """A vendor's blocking client inside `async def`, as it is often written."""
+
+    name = "Blocking Connector"
+    task_type_name = "benchmark_blocking"
+
+    async def create(self, *arguments: Any, **keywords: Any) -> Job:
+        """Block the thread."""
+        time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251  # the fault whose effect is measured
+        return await super().create(*arguments, **keywords)
+
+
+ConnectorRegistry.register(TrivialConnector())
+ConnectorRegistry.register(BlockingConnector())
