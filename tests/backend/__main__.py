@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -69,6 +70,8 @@ async def run(options: argparse.Namespace, directory: Path) -> list[Report]:
 def main() -> int:
     """Print the reports; 1 if one of ours is not spotless."""
     options = arguments()
+    # SIGTERM unwinds like Ctrl-C, so that no process is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         reports = asyncio.run(run(options, options.directory or Path(temporary)))
     if options.json:

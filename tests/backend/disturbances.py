@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -34,10 +33,12 @@ async def nothing(_: Stage) -> None:
 
 
 async def kill(stage: Stage) -> None:
-    """SIGKILL one replica every second, in turn, and start it again."""
+    """SIGKILL one replica after the other, a second after the last one is back."""
     for replica in itertools.cycle(stage.replicas):
+        await asyncio.sleep(1)
         stage.notes["kills"] += 1
-        await asyncio.gather(asyncio.sleep(1), _replace(replica.kill(), replica.start))
+        await replica.kill()
+        await replica.start()
 
 
 async def terminate(stage: Stage) -> None:
@@ -45,7 +46,8 @@ async def terminate(stage: Stage) -> None:
     for replica in itertools.cycle(stage.replicas):
         await asyncio.sleep(1)
         stage.notes["terminations"] += 1
-        await _replace(replica.terminate(), replica.start)
+        await replica.terminate()
+        await replica.start()
 
 
 async def crash(stage: Stage) -> None:
@@ -86,11 +88,6 @@ async def fill_disk(stage: Stage) -> None:
     await asyncio.sleep(2)
     for replica in stage.replicas:
         replica.fill_disk()
-
-
-async def _replace(end: Coroutine[Any, Any, None], start: Any) -> None:
-    await end
-    await start()
 
 
 async def _watch_replica(stage: Stage, address: str) -> None:

@@ -60,12 +60,8 @@ class Jobs:
         return cls(
             jobs=len(jobs),
             twice=sum(count > 1 for count in per_task.values()),
-            orphans=sum(
-                count - (attempt in handles) for attempt, count in per_attempt.items()
-            ),
-            left_running=sum(
-                job["state"] == "running" and job["task"] in aborted for job in kept
-            ),
+            orphans=sum(count - (attempt in handles) for attempt, count in per_attempt.items()),
+            left_running=sum(job["state"] == "running" and job["task"] in aborted for job in kept),
         )
 
 
@@ -80,6 +76,7 @@ class Report:
         vanished: `ListConnectors` polls that lacked the task type.
         p50_ms, p99_ms: Latency of answered `GetTask` calls, in milliseconds.
         codes: Status codes by method.
+        examples: The details of one call for each error among them.
         vendor_calls: How the vendor answered, by method.
         memory_mb: Resident memory of each replica before and after, where it lived through.
         series: Metric series of each replica before and after.
@@ -109,6 +106,7 @@ class Report:
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     codes: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
     vendor_calls: dict[str, int] = field(default_factory=dict)
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
     series: list[tuple[int, int]] = field(default_factory=list)

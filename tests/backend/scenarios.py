@@ -60,7 +60,7 @@ SCENARIOS = {
             Faults(slow_creates=1.0, slow_seconds=0.02),
             cancelling=0.5,
         ),
-        Scenario("kill", "a replica is killed every second", disturb=disturbances.kill),
+        Scenario("kill", "each second another replica is killed", disturb=disturbances.kill),
         Scenario(
             "sigterm",
             "replicas get SIGTERM while creates are in flight",

@@ -55,6 +55,7 @@ class ServiceClient:
 
     Attributes:
         codes: How often each call ended how: (method, status code name) to count.
+        examples: The details of the first call that ended with each error.
         seconds: Latencies of the answered calls by method, in seconds.
         leaks: Where the secret canary was seen.
     """
@@ -63,6 +64,7 @@ class ServiceClient:
         self.timings = timings
         self.channel = grpc.aio.insecure_channel(f"ipv4:{','.join(addresses)}", options=OPTIONS)
         self.codes: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[tuple[str, str], str] = {}
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         self.leaks: Counter[str] = Counter()
         self._canary = canary
@@ -114,7 +116,9 @@ class ServiceClient:
         try:
             reply = await stub(request, timeout=self.timings.deadline)
         except grpc.aio.AioRpcError as error:
-            self.codes[method, error.code().name] += 1
+            code = error.code().name
+            self.codes[method, code] += 1
+            self.examples.setdefault((method, code), error.details() or "")
             if self._canary in f"{error.details()} {error.trailing_metadata()}":
                 self.leaks["gRPC status"] += 1
             raise

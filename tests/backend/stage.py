@@ -102,12 +102,12 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
             vanished=discovery.vanished,
             p50_ms=1000 * percentile(reads, 0.5),
             p99_ms=1000 * percentile(reads, 0.99),
-            codes={f"{method} {code}": n for (method, code), n in sorted(client.codes.items())},
+            codes={" ".join(key): count for key, count in sorted(client.codes.items())},
+            examples={" ".join(key): details for key, details in client.examples.items()},
             vendor_calls=await call("GET", f"{vendor}/control/calls"),
             memory_mb=[(round(a.memory, 1), round(b.memory, 1)) for a, b in pairs],
             series=[(a.series, b.series) for a, b in pairs],
-            notes=stage.notes
-            + Counter({"crashes": executor.crashes, "overdue": sum(r.overdue for r in replicas)}),
+            notes=dict(stage.notes + _counted(executor, replicas)),
             seconds=round(seconds, 1),
         )
 
@@ -213,6 +213,12 @@ async def _look(replica: Replica) -> Look | None:
         return Look(replica.memory(), await replica.metrics())
     except (OSError, StopIteration):
         return None
+
+
+def _counted(executor: Executor, replicas: list[Replica]) -> Counter[str]:
+    return Counter(
+        {"crashes": executor.crashes, "overdue": sum(replica.overdue for replica in replicas)}
+    )
 
 
 def _leaks(canary: str, replicas: list[Replica], looks: list[Look | None]) -> Counter[str]:

@@ -67,7 +67,7 @@ class Task:
     Attributes:
         seconds: How long its external job takes.
         writes_outputs: Whether the job writes `<output_prefix>/outputs.pb` itself.
-        secret: Value that the back end resolved for `custom.secrets.token`.
+        secret: Value that the back end resolved for `custom.secrets.api_key`.
         aborts_after: Seconds from the launch to the user's abort; None to let it run.
         handles: Attempts whose job the back end holds a handle of.
     """
@@ -95,7 +95,7 @@ class Task:
 
     @property
     def connection(self) -> Connection:
-        return Connection(secrets={"token": self.secret})
+        return Connection(secrets={"api_key": self.secret})
 
     def create_request(self, draw: random.Random) -> CreateTaskRequest:
         """The request of `CreateTask`; inputs arrive in random order, as from a Go map."""
@@ -146,7 +146,7 @@ class Task:
                 "endpoint": self.endpoint,
                 "seconds": self.seconds,
                 "writes_outputs": self.writes_outputs,
-                "secrets": {"token": "vendor-token"},
+                "secrets": {"api_key": "vendor-api-key"},
             }
         )
         return TaskTemplate(

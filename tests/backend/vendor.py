@@ -191,7 +191,8 @@ class Vendor:
             content = json.dumps(reply).encode()
             writer.write(
                 f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
-                f"Content-Length: {len(content)}\r\n\r\n".encode() + content
+                f"Content-Length: {len(content)}\r\n\r\n".encode()
+                + content
             )
             await writer.drain()
         except (NoReplyError, ConnectionError, asyncio.IncompleteReadError):

@@ -40,7 +40,8 @@ async def call(
         writer.write(
             f"{method} {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Authorization: Bearer {token}\r\n"
-            f"Content-Length: {len(content)}\r\n\r\n".encode() + content
+            f"Content-Length: {len(content)}\r\n\r\n".encode()
+            + content
         )
         reply = await reader.read()
     finally:

@@ -62,7 +62,7 @@ class VendorConnector(AsyncConnector):
         task_execution_metadata: Any,
         *,
         idempotency_key: str,
-        token: str | None = None,
+        api_key: str | None = None,
         **kwargs: Any,
     ) -> VendorJob:
         custom = task_template.custom
@@ -75,21 +75,21 @@ class VendorConnector(AsyncConnector):
             "outputs_uri": output_prefix if custom["writes_outputs"] else "",
         }
         async with vendor_faults():
-            await call("PUT", url, job, token=token)
+            await call("PUT", url, job, token=api_key)
         return VendorJob(url)
 
     async def get(
-        self, resource_meta: VendorJob, token: str | None = None, **kwargs: Any
+        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
     ) -> Resource:
         async with vendor_faults():
-            job = await call("GET", resource_meta.url, token=token)
+            job = await call("GET", resource_meta.url, token=api_key)
         return Resource(phase=PHASES[job["state"]], outputs=job.get("result"))
 
     async def delete(
-        self, resource_meta: VendorJob, token: str | None = None, **kwargs: Any
+        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
     ) -> None:
         async with vendor_faults():
-            await call("DELETE", resource_meta.url, token=token)
+            await call("DELETE", resource_meta.url, token=api_key)
 
 
 ConnectorRegistry.register(VendorConnector())

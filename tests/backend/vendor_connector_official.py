@@ -43,7 +43,7 @@ class VendorConnector(AsyncConnector):
         output_prefix: str,
         inputs: Optional[Dict[str, Any]] = None,
         task_execution_metadata: Optional[TaskExecutionMetadata] = None,
-        token: Optional[str] = None,
+        api_key: Optional[str] = None,
         **kwargs: Any,
     ) -> VendorJob:
         custom = json_format.MessageToDict(task_template.custom)
@@ -54,19 +54,19 @@ class VendorConnector(AsyncConnector):
             "seconds": custom["seconds"],
             "outputs_uri": output_prefix if custom["writes_outputs"] else "",
         }
-        started = await call("POST", f"{custom['endpoint']}/jobs", job, token=token)
+        started = await call("POST", f"{custom['endpoint']}/jobs", job, token=api_key)
         return VendorJob(f"{custom['endpoint']}/jobs/{started['id']}")
 
     async def get(
-        self, resource_meta: VendorJob, token: Optional[str] = None, **kwargs: Any
+        self, resource_meta: VendorJob, api_key: Optional[str] = None, **kwargs: Any
     ) -> Resource:
-        job = await call("GET", resource_meta.url, token=token)
+        job = await call("GET", resource_meta.url, token=api_key)
         return Resource(phase=PHASES[job["state"]], outputs=job.get("result"))
 
     async def delete(
-        self, resource_meta: VendorJob, token: Optional[str] = None, **kwargs: Any
+        self, resource_meta: VendorJob, api_key: Optional[str] = None, **kwargs: Any
     ) -> None:
-        await call("DELETE", resource_meta.url, token=token)
+        await call("DELETE", resource_meta.url, token=api_key)
 
 
 ConnectorRegistry.register(VendorConnector())
