@@ -12,7 +12,7 @@ from flyteidl2.core.types_pb2 import LiteralType
 
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name, wrong_literal
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
-from flyte_connectors.types.structuring import from_plain
+from flyte_connectors.types.plain import FIELDS, plain_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ def list_codec(python_type: Any, container: type, item: Codec) -> Codec:
         if literal.HasField("collection"):
             return container(_each(decode_item, literal.collection.literals))
         if holds_msgpack(literal):
-            return from_plain(python_type, unpack(literal))
+            return plain_form(python_type, FIELDS).load(unpack(literal))
         raise wrong_literal(name, literal)
 
     literal_type = LiteralType(collection_type=item.literal_type)
@@ -64,7 +64,7 @@ def map_codec(python_type: Any, item: Codec) -> Codec:
             entries = literal.map.literals
             return {key: _at(decode_item, entries[key], f"[{key!r}]") for key in entries}
         if holds_msgpack(literal):
-            return from_plain(python_type, unpack(literal))
+            return plain_form(python_type, FIELDS).load(unpack(literal))
         raise wrong_literal(name, literal)
 
     literal_type = LiteralType(map_value_type=item.literal_type)

@@ -31,7 +31,7 @@ def _reference_plugin() -> Any:
 
     class ReferencePlugin(BasePlugin):
         def get_schema(self, instance: Any, ctx: Any, schema: Any = None) -> Any:
-            described = _REFERENCES.get(instance.type)
+            described = REFERENCES.get(instance.type)
             return JSONSchema.from_dict(described) if described else None
 
     return ReferencePlugin()
@@ -51,7 +51,7 @@ def _path_schema(title: str, description: str) -> dict[str, Any]:
     }
 
 
-_REFERENCES: dict[Any, dict[str, Any]] = {
+REFERENCES: dict[Any, dict[str, Any]] = {
     File: _path_schema("File", "A file reference with an optional format type."),
     Dir: _path_schema("Dir", "A directory reference with an optional format type."),
     DataFrame: {

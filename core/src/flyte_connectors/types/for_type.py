@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import types
+import typing
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from flyteidl2.core.types_pb2 import StructuredDatasetType
+
+from flyte_connectors.io import DataFrame, Dir, File
+from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, type_name
+from flyte_connectors.types.columns import columns_of
 from flyte_connectors.types.containers import list_codec, map_codec
+from flyte_connectors.types.enums import choice_codec, enum_codec
+from flyte_connectors.types.references import blob_codec, dataframe_codec
 from flyte_connectors.types.scalars import SCALARS
+from flyte_connectors.types.structs import dataclass_codec, dict_codec, model_codec
+from flyte_connectors.types.tuples import named_tuple_codec, tuple_codec, typed_dict_codec
 from flyte_connectors.types.unions import union_codec
 
 _CACHED_TYPES = 1024
@@ -35,21 +48,68 @@ def _cached(python_type: Any, _spelling: str) -> Codec:
 def _build(python_type: Any) -> Codec:
     if python_type is None:
         return SCALARS[type(None)]
+    if isinstance(python_type, Hashable) and python_type in SCALARS:
+        return SCALARS[python_type]
     origin, arguments = get_origin(python_type), get_args(python_type)
+    if origin is not None:
+        return _generic(python_type, origin, arguments)
+    if python_type is dict:
+        return dict_codec(python_type)
+    if isinstance(python_type, type):
+        return _class(python_type)
+    raise unsupported(python_type)
+
+
+def _generic(python_type: Any, origin: Any, arguments: tuple[Any, ...]) -> Codec:
     if origin is Annotated:
-        return codec_for_type(arguments[0])
+        return _annotated(arguments[0], arguments[1:])
     if origin is Union or origin is types.UnionType:
         return union_codec(python_type, [codec_for_type(argument) for argument in arguments])
-    if origin is list:
-        return list_codec(python_type, list, codec_for_type(arguments[0]))
-    if origin in {set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
+    if origin is typing.Literal:
+        return choice_codec(python_type, arguments)
+    if origin in {list, set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
         return list_codec(python_type, origin, codec_for_type(arguments[0]))
+    if origin is tuple:
+        return tuple_codec(python_type)
     if origin is dict and arguments[0] is str:
         return map_codec(python_type, codec_for_type(arguments[1]))
-    scalar = SCALARS.get(python_type)
-    if scalar is not None:
-        return scalar
+    if origin is dict:
+        return dict_codec(python_type)
+    if dataclasses.is_dataclass(origin):
+        return dataclass_codec(python_type)
     raise unsupported(python_type)
+
+
+def _class(python_type: Any) -> Codec:
+    if issubclass(python_type, enum.Enum):
+        return enum_codec(python_type)
+    if issubclass(python_type, (File, Dir)):
+        return blob_codec(python_type, must_exist=True)
+    if issubclass(python_type, DataFrame):
+        return dataframe_codec(StructuredDatasetType())
+    if hints.is_named_tuple(python_type):
+        return named_tuple_codec(python_type)
+    if hints.is_typed_dict(python_type):
+        return typed_dict_codec(python_type)
+    if hints.is_model(python_type):
+        return model_codec(python_type)
+    if dataclasses.is_dataclass(python_type):
+        return dataclass_codec(python_type)
+    raise unsupported(python_type)
+
+
+def _annotated(python_type: Any, notes: tuple[Any, ...]) -> Codec:
+    if not (isinstance(python_type, type) and issubclass(python_type, DataFrame)):
+        return codec_for_type(python_type)
+    declared = StructuredDatasetType()
+    for note in notes:
+        if isinstance(note, str):
+            declared.format = note
+        elif isinstance(note, dict):
+            declared.columns.extend(columns_of(note))
+        elif dataclasses.is_dataclass(note):
+            declared.columns.extend(columns_of(hints.fields_of(note)))
+    return dataframe_codec(declared)
 
 
 def unsupported(python_type: Any) -> ConversionError:

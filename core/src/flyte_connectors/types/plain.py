@@ -80,7 +80,7 @@ def _build(python_type: Any, spelling: Spelling) -> Form:
     if scalar is not None:
         return scalar
     if hints.is_model(python_type):
-        return models.model_form(python_type)
+        return Form(*models.model_form(python_type))
     if python_type is Any or python_type is object:
         return Form(_same, _same)
     if origin is Union or origin is types.UnionType:

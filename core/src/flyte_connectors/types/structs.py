@@ -6,13 +6,13 @@ one (``from_schema``).
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from google.protobuf import json_format
 
-from flyte_connectors.types.codec import Codec, mismatch, wrong_literal
+from flyte_connectors.types import models
+from flyte_connectors.types.codec import Codec, wrong_literal
 from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
 from flyte_connectors.types.plain import FIELDS, Form, plain_form
 
@@ -63,6 +63,12 @@ def dataclass_codec(python_type: Any) -> Codec:
 
     literal_type = struct_type(dataclass_schema(python_type), DATACLASS_TAG)
     return struct_codec(python_type, literal_type, DATACLASS_TAG, Form(dump, form.load))
+
+
+def model_codec(python_type: Any) -> Codec:
+    """Returns the codec of a pydantic model."""
+    literal_type = struct_type(models.model_schema(python_type), models.MODEL_TAG)
+    return struct_codec(python_type, literal_type, models.MODEL_TAG, plain_form(python_type, FIELDS))
 
 
 def dict_codec(python_type: Any) -> Codec:

@@ -42,8 +42,9 @@ def typed_dict_codec(python_type: Any) -> Codec:
     title = TYPED_DICT_TITLE + python_type.__name__
     fields, optional = hints.fields_of(python_type), hints.optional_keys(python_type)
     fields = {name: Optional[hint] if name in optional else hint for name, hint in fields.items()}
+    schema = wrapper_schema(title, fields, optional, typed=True)
     form = plain_form(python_type, TYPED)
-    return _codec(python_type, title, fields, form, "TypedDict", optional)
+    return struct_codec(python_type, struct_type(schema, MODEL_TAG), "TypedDict", form)
 
 
 def row_form(python_type: Any, fields: dict[str, Any], make: Callable[[Sequence[Any]], Any]) -> Form:
@@ -66,8 +67,6 @@ def row_form(python_type: Any, fields: dict[str, Any], make: Callable[[Sequence[
     return Form(dump, load)
 
 
-def _codec(
-    python_type: Any, title: str, fields: dict[str, Any], form: Form, tag: str, optional: Any = ()
-) -> Codec:
-    literal_type = struct_type(wrapper_schema(title, fields, optional), MODEL_TAG)
+def _codec(python_type: Any, title: str, fields: dict[str, Any], form: Form, tag: str) -> Codec:
+    literal_type = struct_type(wrapper_schema(title, fields), MODEL_TAG)
     return struct_codec(python_type, literal_type, tag, form)
