@@ -1,0 +1,78 @@
+"""Which run a call belongs to: its name, where its outputs go, who answers, who watches."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+import itertools
+import os
+import pathlib
+import uuid
+from collections.abc import Iterator
+
+from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
+
+from flyte_connectors.local import ConnectorClient, RunObserver, local_client
+
+STATE_VARIABLE = "FLYTE_CONNECTORS_STATE_DIR"
+
+
+@dataclasses.dataclass
+class Execution:
+    """A run that is going on.
+
+    Attributes:
+        name: Name of the run; with the action's number it identifies each job.
+        client: Where the connectors are.
+        observer: Who is told about its jobs.
+    """
+
+    name: str = dataclasses.field(default_factory=lambda: f"r{uuid.uuid4().hex[:19]}")
+    client: ConnectorClient = dataclasses.field(default_factory=local_client)
+    observer: RunObserver = dataclasses.field(default_factory=RunObserver)
+    _actions: Iterator[int] = dataclasses.field(default_factory=itertools.count, repr=False)
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the run keeps what it writes; made by whoever writes first."""
+        return state_dir() / "runs" / self.name
+
+    def next_action(self) -> TaskExecutionIdentifier:
+        """The identifier of the run's next job, the same for the same sequence of calls."""
+        message = TaskExecutionIdentifier()
+        message.node_execution_id.node_id = f"a{next(self._actions)}"
+        message.node_execution_id.execution_id.name = self.name
+        message.node_execution_id.execution_id.project = "local"
+        message.node_execution_id.execution_id.domain = "local"
+        return message
+
+
+_current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("run", default=None)
+
+
+def current_execution() -> Execution:
+    """The run that this code is part of; a call outside of any is a run of its own."""
+    return _current.get() or Execution()
+
+
+@contextlib.contextmanager
+def executing(execution: Execution) -> Iterator[Execution]:
+    """Within this block, tasks belong to `execution`."""
+    token = _current.set(execution)
+    try:
+        yield execution
+    finally:
+        _current.reset(token)
+
+
+def state_dir() -> pathlib.Path:
+    """Where runs are remembered: `FLYTE_CONNECTORS_STATE_DIR`, else the user's state directory.
+
+    The default follows the XDG base directory specification.
+    """
+    chosen = os.environ.get(STATE_VARIABLE)
+    if chosen:
+        return pathlib.Path(chosen)
+    base = os.environ.get("XDG_STATE_HOME") or pathlib.Path.home() / ".local" / "state"
+    return pathlib.Path(base) / "flyte-connectors"

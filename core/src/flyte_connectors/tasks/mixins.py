@@ -1,0 +1,96 @@
+"""Executor mixins: a call of the task becomes a job of its connector, here or on a service.
+
+    class MyTask(AsyncConnectorExecutorMixin, TaskTemplate): ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import TYPE_CHECKING, Any, cast
+
+from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.task.common_pb2 import Outputs
+
+from flyte_connectors import storage
+from flyte_connectors.errors import TaskFailedError
+from flyte_connectors.local import RunPolicy, run_job
+from flyte_connectors.tasks.execution import Execution, current_execution
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flyte_connectors.tasks.template import TaskTemplate
+
+OUTPUTS_FILE = "outputs.pb"
+"""Name of the file that Flyte's back end reads outputs from, under the output prefix."""
+
+
+class _ConnectorExecutorMixin:
+    async def execute(self, **kwargs: Any) -> Any:
+        """Run the task through its connector, exactly as Flyte's back end would.
+
+        Raises:
+            InvalidRequestError: an input is missing, undeclared or of the wrong type.
+            TaskFailedError: the job ended without success.
+        """
+        task = cast("TaskTemplate", self)
+        execution = current_execution()
+        request = create_request(task, task.interface.bind(task.name, (), kwargs), execution)
+        policy = RunPolicy(retries=task.retries, timeout=task.timeout_seconds)
+        resource = await run_job(execution.client, request, policy, execution.observer)
+        outputs = resource.outputs
+        if task.interface.has_outputs() and not outputs.literals:
+            outputs = await asyncio.to_thread(_stored_outputs, task, request.output_prefix)
+        return as_result(task, task.interface.read_outputs(task.name, outputs))
+
+
+class AsyncConnectorExecutorMixin(_ConnectorExecutorMixin):
+    """Runs a task of an `AsyncConnector`."""
+
+
+class SyncConnectorExecutorMixin(_ConnectorExecutorMixin):
+    """Runs a task of a `SyncConnector`."""
+
+
+def create_request(
+    task: TaskTemplate, inputs: Mapping[str, Any], execution: Execution
+) -> pb.CreateTaskRequest:
+    """The request that starts `task` with bound inputs.
+
+    Raises:
+        InvalidRequestError: a value does not fit its declared type.
+    """
+    action = execution.next_action()
+    template = task.to_proto()
+    action.task_id.CopyFrom(template.id)
+    folder = execution.folder / action.node_execution_id.node_id
+    return pb.CreateTaskRequest(
+        template=template,
+        inputs=task.interface.write_inputs(task.name, inputs),
+        output_prefix=folder.as_uri(),
+        task_execution_metadata=pb.TaskExecutionMetadata(task_execution_id=action),
+    )
+
+
+def as_result(task: TaskTemplate, values: Mapping[str, Any]) -> Any:
+    """Outputs as a caller gets them: nothing, the value, or a named tuple of values."""
+    if not values:
+        return None
+    if len(values) == 1:
+        return next(iter(values.values()))
+    return collections.namedtuple(f"{type(task).__name__}Outputs", values)(**values)  # type: ignore[misc]  # noqa: PYI024  (the names are known only now)
+
+
+def _stored_outputs(task: TaskTemplate, prefix: str) -> Outputs:
+    """What the job itself wrote under its output prefix.
+
+    Raises:
+        TaskFailedError: it wrote nothing.
+    """
+    uri = storage.join(prefix, OUTPUTS_FILE)
+    try:
+        return Outputs.FromString(storage.read_bytes(uri))
+    except FileNotFoundError:
+        message = f"task '{task.name}' succeeded, but neither returned its outputs nor wrote {uri}"
+        raise TaskFailedError(message) from None
