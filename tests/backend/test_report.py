@@ -1,0 +1,45 @@
+"""External jobs are counted from outside, whatever the connector says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .report import Jobs
+from .task import Outcome, Task
+
+
+def job(attempt: int = 0, state: str = "succeeded") -> dict[str, Any]:
+    """A job of task t1 in the vendor's list."""
+    return {"task": "t1", "attempt": attempt, "state": state}
+
+
+def test_one_job_with_a_handle_is_as_it_should_be(task: Task) -> None:
+    """Nothing to count."""
+    task.handles = {0}
+    assert Jobs.count([task], [job()]) == Jobs(jobs=1, twice=0, orphans=0, left_running=0)
+
+
+def test_a_second_job_of_the_same_attempt_is_an_orphan(task: Task) -> None:
+    """The back end can only know one of them."""
+    task.handles = {0}
+    assert Jobs.count([task], [job(), job()]) == Jobs(jobs=2, twice=1, orphans=1, left_running=0)
+
+
+def test_a_job_whose_create_failed_is_an_orphan(task: Task) -> None:
+    """The next attempt's job is the second one of the task."""
+    task.handles = {1}
+    assert Jobs.count([task], [job(0), job(1)]) == Jobs(jobs=2, twice=1, orphans=1, left_running=0)
+
+
+def test_cancelled_jobs_do_no_harm(task: Task) -> None:
+    """Somebody cleaned up."""
+    task.handles = {1}
+    jobs = [job(0, "cancelled"), job(1)]
+    assert Jobs.count([task], jobs) == Jobs(jobs=2, twice=0, orphans=0, left_running=0)
+
+
+def test_a_job_that_outlives_its_abort_is_left_running(task: Task) -> None:
+    """The user believes it is gone."""
+    task.handles = {0}
+    task.outcome = Outcome.ABORTED
+    assert Jobs.count([task], [job(0, "running")]).left_running == 1
