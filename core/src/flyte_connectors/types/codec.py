@@ -73,6 +73,14 @@ class Codec:
         return f"Codec({type_name(self.python_type)})"
 
 
+def convert_at(convert: Callable[[Any], Any], value: Any, step: str) -> Any:
+    """Converts one part of a value; an error says where it is."""
+    try:
+        return convert(value)
+    except ConversionError as error:
+        raise error.within(step) from None
+
+
 def mismatch(expected: str, value: object) -> ConversionError:
     """Returns the error for a native value of the wrong type, the value shortened."""
     return ConversionError(f"expected {expected}, got {short(value)} ({type(value).__name__})")

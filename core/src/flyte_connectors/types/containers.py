@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType
 
-from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name, wrong_literal
+from flyte_connectors.types.codec import (
+    Codec,
+    ConversionError,
+    convert_at,
+    mismatch,
+    type_name,
+    wrong_literal,
+)
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
-from flyte_connectors.types.plain import FIELDS, plain_form
+from flyte_connectors.types.form import FIELDS
+from flyte_connectors.types.plain import plain_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,13 +64,13 @@ def map_codec(python_type: Any, item: Codec) -> Codec:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise mismatch("str keys", key)
-            entries[key].CopyFrom(_at(encode_item, inner, f"[{key!r}]"))
+            entries[key].CopyFrom(convert_at(encode_item, inner, f"[{key!r}]"))
         return literal
 
     def decode(literal: Literal) -> dict[str, Any]:
         if literal.HasField("map"):
             entries = literal.map.literals
-            return {key: _at(decode_item, entries[key], f"[{key!r}]") for key in entries}
+            return {key: convert_at(decode_item, entries[key], f"[{key!r}]") for key in entries}
         if holds_msgpack(literal):
             return plain_form(python_type, FIELDS).load(unpack(literal))
         raise wrong_literal(name, literal)
@@ -80,9 +88,3 @@ def _each(convert: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
         raise error.within(f"[{len(done)}]") from None
     return done
 
-
-def _at(convert: Callable[[Any], Any], value: Any, step: str) -> Any:
-    try:
-        return convert(value)
-    except ConversionError as error:
-        raise error.within(step) from None

@@ -7,6 +7,8 @@ import sys
 import typing
 from typing import Any, get_args, get_origin
 
+from flyte_connectors.types.codec import ConversionError
+
 _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
 
 
@@ -37,8 +39,17 @@ def is_customised(python_type: Any) -> bool:
 
 
 def fields_of(python_type: Any) -> dict[str, Any]:
-    """Returns the resolved field types of a dataclass, named tuple or typed dict, in order."""
-    resolved = typing.get_type_hints(python_type, include_extras=True)
+    """Returns the resolved field types of a dataclass, named tuple or typed dict, in order.
+
+    Raises:
+        ConversionError: A type in it is only named, and nothing of that name is in reach.
+    """
+    try:
+        resolved = typing.get_type_hints(python_type, include_extras=True)
+    except NameError as error:
+        raise ConversionError(
+            f"{python_type.__name__} names a type that its module does not define: {error}"
+        ) from None
     return {name: _bare(hint) for name, hint in resolved.items() if get_origin(hint) is not typing.ClassVar}
 
 

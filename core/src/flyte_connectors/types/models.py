@@ -8,10 +8,11 @@ from __future__ import annotations
 import enum
 import typing
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import ConversionError, mismatch
+from flyte_connectors.types.form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +26,7 @@ def model_schema(python_type: Any) -> dict[str, Any]:
     return schema
 
 
-class ModelForm(NamedTuple):
-    """How a model becomes plain data and comes back."""
-
-    dump: Callable[[Any], Any]
-    load: Callable[[Any], Any]
-
-
-def model_form(python_type: Any) -> ModelForm:
+def model_form(python_type: Any) -> Form:
     """Returns the plain form of a model; ``dump`` also takes a dict that the model accepts."""
 
     def dump(value: Any) -> Any:
@@ -61,7 +55,7 @@ def model_form(python_type: Any) -> ModelForm:
             path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
             raise ConversionError(first["msg"], path) from None
 
-    return ModelForm(dump, load)
+    return Form(dump, load)
 
 
 @lru_cache(maxsize=1)

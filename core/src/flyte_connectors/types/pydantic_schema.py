@@ -22,7 +22,8 @@ from flyte_connectors.types import hints
 from flyte_connectors.types.codec import ConversionError, type_name
 from flyte_connectors.types.dataclass_schema import REFERENCES
 from flyte_connectors.types.models import model_schema
-from flyte_connectors.types.plain import NESTED, plain_form
+from flyte_connectors.types.form import NESTED
+from flyte_connectors.types.plain import plain_form
 
 if typing.TYPE_CHECKING:
     from collections.abc import Container

@@ -14,7 +14,8 @@ from google.protobuf import json_format
 from flyte_connectors.types import models
 from flyte_connectors.types.codec import Codec, wrong_literal
 from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
-from flyte_connectors.types.plain import FIELDS, Form, plain_form
+from flyte_connectors.types.form import FIELDS, Form
+from flyte_connectors.types.plain import plain_form
 
 if TYPE_CHECKING:
     from flyteidl2.core.literals_pb2 import Literal

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Optional, get_args
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
 from flyte_connectors.types.models import MODEL_TAG
-from flyte_connectors.types.plain import MODEL, TYPED, Form, load_fields, plain_form
+from flyte_connectors.types.form import MODEL, TYPED, Form
+from flyte_connectors.types.plain import plain_form
+from flyte_connectors.types.plain.records import load_fields
 from flyte_connectors.types.pydantic_schema import wrapper_schema
 from flyte_connectors.types.structs import struct_codec, struct_type
 
