@@ -89,6 +89,12 @@ def mismatch(expected: str, value: object) -> ConversionError:
 def wrong_literal(expected: str, literal: Literal) -> ConversionError:
     """Returns the error for a literal of the wrong kind, or for a pickled one."""
     kind = kind_of(literal)
+    if kind == "offloaded_metadata":
+        size = literal.offloaded_metadata.size_bytes
+        return ConversionError(
+            f"expected {expected}, got {size} bytes stored elsewhere; connectors take values only in "
+            "the request: pass large data as a File"
+        )
     if kind in {"pickle", "untagged binary"}:
         return ConversionError(
             f"expected {expected}, got a pickled value; pickled inputs are refused because reading "
@@ -127,3 +133,6 @@ def type_name(python_type: Any) -> str:
 
 PICKLE_FORMAT = "PythonPickle"
 """The blob format under which the official SDK marks pickled values (``flyte/types/_pickle.py``)."""
+
+PICKLE_TAG = "FlytePickle"
+"""The structure tag of such a type."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Union
 
-from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
 
-from flyte_connectors.types.codec import PICKLE_FORMAT, Codec, ConversionError
+from flyte_connectors.io import Dir, File
+from flyte_connectors.types.codec import PICKLE_FORMAT, PICKLE_TAG, Codec, ConversionError
 from flyte_connectors.types.containers import list_codec, map_codec
+from flyte_connectors.types.declared_structs import declared_struct_codec
+from flyte_connectors.types.enums import choice_codec
+from flyte_connectors.types.references import blob_codec, dataframe_codec
 from flyte_connectors.types.scalars import SCALARS_BY_NUMBER
 from flyte_connectors.types.unions import union_codec
 
@@ -21,7 +25,7 @@ def codec_for_literal_type(literal_type: LiteralType) -> Codec:
     Raises:
         ConversionError: The type is pickled, or unknown to this release.
     """
-    if literal_type.HasField("simple"):
+    if literal_type.HasField("simple") and not literal_type.HasField("structure"):
         codec = SCALARS_BY_NUMBER.get(literal_type.simple)
         if codec is not None:
             return codec
@@ -35,6 +39,13 @@ def _cached(serialized: bytes) -> Codec:
 
 def _build(literal_type: LiteralType) -> Codec:
     kind = literal_type.WhichOneof("type")
+    if literal_type.structure.tag == PICKLE_TAG or literal_type.blob.format == PICKLE_FORMAT:
+        raise ConversionError(
+            "the declared type is a pickle, and pickled values are refused because reading them "
+            "runs code: declare a type that Flyte can carry"
+        )
+    if kind == "simple" and literal_type.simple in SCALARS_BY_NUMBER:
+        return SCALARS_BY_NUMBER[literal_type.simple]
     if kind == "collection_type":
         item = codec_for_literal_type(literal_type.collection_type)
         return list_codec(list[item.python_type], list, item)  # type: ignore[name-defined]
@@ -45,10 +56,19 @@ def _build(literal_type: LiteralType) -> Codec:
         variants = [codec_for_literal_type(variant) for variant in literal_type.union_type.variants]
         python_type: Any = Union[tuple(variant.python_type for variant in variants)]
         return union_codec(python_type, variants)
-    if kind == "blob" and literal_type.blob.format == PICKLE_FORMAT:
-        raise ConversionError(
-            "the declared type is a pickle, and pickled values are refused because reading them "
-            "runs code: declare a type that Flyte can carry"
-        )
+    if kind == "enum_type":
+        return choice_codec(str, tuple(literal_type.enum_type.values))
+    if kind == "structured_dataset_type":
+        return dataframe_codec(literal_type.structured_dataset_type)
+    if kind == "blob":
+        one_file = literal_type.blob.dimensionality == BlobType.SINGLE
+        return blob_codec(File if one_file else Dir, must_exist=False)
+    if literal_type.simple == SimpleType.STRUCT:
+        return declared_struct_codec(literal_type)
+    raise _unsupported(literal_type)
+
+
+def _unsupported(literal_type: LiteralType) -> ConversionError:
+    kind = literal_type.WhichOneof("type")
     name = SimpleType.Name(literal_type.simple) if kind == "simple" else kind
-    raise ConversionError(f"the Flyte type {name} is not supported")
+    return ConversionError(f"the Flyte type {name} is not supported")

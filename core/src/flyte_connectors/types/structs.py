@@ -1,7 +1,7 @@
 """Codecs of structs: dataclasses, untyped dicts and dicts with other keys than text, as msgpack.
 
 The Flyte type of a dataclass carries its JSON schema, by which a service that lacks the class can rebuild
-one (``from_schema``).
+one (``declared_structs``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def struct_codec(python_type: Any, literal_type: LiteralType, tag: str, form: Fo
         if holds_msgpack(literal):
             return form.load(unpack(literal))
         if literal.scalar.HasField("generic"):  # typed into a form in a browser
-            return form.load(_numbers(json_format.MessageToDict(literal.scalar.generic)))
+            return form.load(whole_numbers(json_format.MessageToDict(literal.scalar.generic)))
         raise wrong_literal(getattr(python_type, "__name__", "struct"), literal)
 
     return Codec(python_type, literal_type, tag, encode, decode)
@@ -77,12 +77,12 @@ def dict_codec(python_type: Any) -> Codec:
     return struct_codec(python_type, struct_type(), DICT_TAG, plain_form(python_type, FIELDS))
 
 
-def _numbers(value: Any) -> Any:
+def whole_numbers(value: Any) -> Any:
     """Turns 3.0 back into 3: a ``google.protobuf.Struct`` holds all numbers as doubles."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
+        return {key: whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
+        return [whole_numbers(item) for item in value]
     return value

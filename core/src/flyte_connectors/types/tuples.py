@@ -6,37 +6,34 @@ tells which of the three it was. Here pydantic is not needed; ``pydantic_schema`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, get_args
+from typing import Any, Optional, get_args
 
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
+from flyte_connectors.types.from_schema import NAMED_TUPLE_TITLE, TUPLE_TITLE, TYPED_DICT_TITLE
 from flyte_connectors.types.models import MODEL_TAG
-from flyte_connectors.types.form import MODEL, TYPED, Form
+from flyte_connectors.types.form import MODEL, TYPED, Form, Spelling
 from flyte_connectors.types.plain import plain_form
 from flyte_connectors.types.plain.records import load_fields
 from flyte_connectors.types.pydantic_schema import wrapper_schema
 from flyte_connectors.types.structs import struct_codec, struct_type
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-TUPLE_TITLE = "TupleWrapper_"
-NAMED_TUPLE_TITLE = "NamedTupleWrapper_"
-TYPED_DICT_TITLE = "TypedDictWrapper_"
-
 
 def tuple_codec(python_type: Any) -> Codec:
     """Returns the codec of ``tuple[A, B]``."""
-    fields = {f"item_{i}": argument for i, argument in enumerate(get_args(python_type))}
     title = TUPLE_TITLE + getattr(python_type, "__name__", "tuple")
-    return _codec(python_type, title, fields, row_form(python_type, fields, tuple), "Typed Tuple")
+    schema = wrapper_schema(title, _fields(python_type))
+    return struct_codec(
+        python_type, struct_type(schema, MODEL_TAG), "Typed Tuple", record_form(python_type, MODEL)
+    )
 
 
 def named_tuple_codec(python_type: Any) -> Codec:
     """Returns the codec of a named tuple class."""
-    fields = hints.fields_of(python_type)
-    form = row_form(python_type, fields, python_type._make)
-    return _codec(python_type, NAMED_TUPLE_TITLE + python_type.__name__, fields, form, "NamedTuple")
+    schema = wrapper_schema(NAMED_TUPLE_TITLE + python_type.__name__, _fields(python_type))
+    return struct_codec(
+        python_type, struct_type(schema, MODEL_TAG), "NamedTuple", record_form(python_type, MODEL)
+    )
 
 
 def typed_dict_codec(python_type: Any) -> Codec:
@@ -49,10 +46,11 @@ def typed_dict_codec(python_type: Any) -> Codec:
     return struct_codec(python_type, struct_type(schema, MODEL_TAG), "TypedDict", form)
 
 
-def row_form(python_type: Any, fields: dict[str, Any], make: Callable[[Sequence[Any]], Any]) -> Form:
-    """Returns the plain form of a tuple of any kind: a dict with its fields."""
-    name = type_name(python_type)
-    forms = {field: plain_form(hint, MODEL) for field, hint in fields.items()}
+def record_form(python_type: Any, spelling: Spelling) -> Form:
+    """Returns the plain form of a whole tuple: a dict with its fields (inside other values it is a list)."""
+    name, fields = type_name(python_type), _fields(python_type)
+    make = getattr(python_type, "_make", tuple)
+    forms = {field: plain_form(hint, spelling) for field, hint in fields.items()}
     dumps = {field: Form(form.dump, form.dump) for field, form in forms.items()}
 
     def dump(value: Any) -> dict[str, Any]:
@@ -69,6 +67,7 @@ def row_form(python_type: Any, fields: dict[str, Any], make: Callable[[Sequence[
     return Form(dump, load)
 
 
-def _codec(python_type: Any, title: str, fields: dict[str, Any], form: Form, tag: str) -> Codec:
-    literal_type = struct_type(wrapper_schema(title, fields), MODEL_TAG)
-    return struct_codec(python_type, literal_type, tag, form)
+def _fields(python_type: Any) -> dict[str, Any]:
+    if hints.is_named_tuple(python_type):
+        return hints.fields_of(python_type)
+    return {f"item_{i}": argument for i, argument in enumerate(get_args(python_type))}

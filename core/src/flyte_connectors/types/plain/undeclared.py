@@ -1,0 +1,34 @@
+"""The plain form of a value whose type was declared where we can't see it; here the value itself has to tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyte_connectors.types import hints
+from flyte_connectors.types.codec import convert_at
+from flyte_connectors.types.form import Spelling
+from flyte_connectors.types.plain import plain_form
+
+
+def dump_undeclared(value: Any, spelling: Spelling) -> Any:
+    """Returns plain data for a value of any supported type. Raises ConversionError for other ones."""
+    if isinstance(value, dict):
+        return {
+            key: convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{key!r}]")
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [
+            convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{i}]")
+            for i, inner in enumerate(value)
+        ]
+    return plain_form(type(value), spelling).dump(value)
+
+
+def dump_undeclared_struct(value: Any, spelling: Spelling) -> Any:
+    """Returns the same for a whole struct, where a tuple is a record and not a list."""
+    if hints.is_named_tuple(type(value)):
+        value = value._asdict()
+    elif isinstance(value, tuple):
+        value = {f"item_{i}": item for i, item in enumerate(value)}
+    return dump_undeclared(value, spelling)
