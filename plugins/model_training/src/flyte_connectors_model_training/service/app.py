@@ -23,7 +23,7 @@ from flyte_connectors_model_training.service.training_spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -255,7 +255,7 @@ def _http_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-def _client_error(code: int) -> Any:
+def _client_error(code: int) -> Callable[[Request, Exception], Response]:
     def reply(_: Request, error: Exception) -> Response:
         return JSONResponse({"error": str(error)}, code)
 

@@ -96,7 +96,8 @@ class _Bounded:
 def _fetch_file(uri: str, destination: _Bounded) -> None:
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
-        message = f"dataset_uri {without_credentials(uri)!r} names the host {parts.netloc!r}: a file is file:///path"
+        shown = without_credentials(uri)
+        message = f"dataset_uri {shown!r} names another host: a file is file:///path"
         raise DatasetError(message)
     with open(unquote(parts.path), "rb") as source:  # noqa: PTH123, a path from a URI
         shutil.copyfileobj(source, destination)
@@ -154,7 +155,7 @@ def _feature(table: pa.Table, name: str) -> NDArray[np.float64]:
     if not np.isfinite(values).all():
         message = f"column {name!r} holds a value that is not finite"
         raise DatasetError(message)
-    return values
+    return np.asarray(values, dtype=np.float64)
 
 
 def _labels(table: pa.Table, name: str) -> NDArray[Any]:

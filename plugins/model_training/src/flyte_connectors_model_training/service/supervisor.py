@@ -87,15 +87,20 @@ class Supervisor:
         while not self._stopping:
             self._kill_cancelled()
             self._fill_slots()
-            sentinels = {run.process.sentinel: job_id for job_id, run in self._runs.items()}
-            for ready in multiprocessing.connection.wait([self._wake_reader, *sentinels]):
-                if ready is self._wake_reader:
-                    self._wake_reader.recv_bytes()
-                else:
-                    self._reap(sentinels[ready])
+            self._wait()
         for run in self._runs.values():
             run.process.kill()
             run.process.join()
+
+    def _wait(self) -> None:
+        """Wait for a call of `wake` or the end of a process, which is reaped."""
+        ended: dict[object, str] = {run.process.sentinel: name for name, run in self._runs.items()}
+        sentinels = [run.process.sentinel for run in self._runs.values()]
+        for ready in multiprocessing.connection.wait([self._wake_reader, *sentinels]):
+            if ready is self._wake_reader:
+                self._wake_reader.recv_bytes()
+            else:
+                self._reap(ended[ready])
 
     def _kill_cancelled(self) -> None:
         for job_id, run in self._runs.items():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_EPOCHS = 10_000
 DATASET_SCHEMES = ("file", "http", "https", "s3")
@@ -73,9 +76,10 @@ def without_credentials(uri: str) -> str:
 
 _DATASET_URI_RULE = f"a URI with one of the schemes {', '.join(DATASET_SCHEMES)}"
 _MAX_SEED = 2**31
+_SHOWN_CHARACTERS = 80
 
 
-def _require(field: str, value: Any, is_valid: Any, rule: str) -> None:
+def _require(field: str, value: object, is_valid: Callable[[object], bool], rule: str) -> None:
     if not is_valid(value):
         message = f"{field} must be {rule}, got {_shown(value)}"
         raise TrainingSpecError(message)
@@ -83,7 +87,7 @@ def _require(field: str, value: Any, is_valid: Any, rule: str) -> None:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _is_dataset_uri(value: object) -> bool:
@@ -96,12 +100,12 @@ def _is_dataset_uri(value: object) -> bool:
     return parts.scheme in DATASET_SCHEMES and bool(parts.path)
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_integer(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _is_epoch_count(value: Any) -> bool:
-    return _is_int(value) and 1 <= value <= MAX_EPOCHS
+def _is_epoch_count(value: object) -> bool:
+    return _is_integer(value, 1, MAX_EPOCHS)
 
 
 def _is_name(value: object) -> bool:
@@ -112,5 +116,5 @@ def _is_fraction(value: object) -> bool:
     return isinstance(value, float) and 0.0 < value < 1.0
 
 
-def _is_seed(value: Any) -> bool:
-    return _is_int(value) and 0 <= value <= _MAX_SEED
+def _is_seed(value: object) -> bool:
+    return _is_integer(value, 0, _MAX_SEED)

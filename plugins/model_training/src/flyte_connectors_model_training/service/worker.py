@@ -77,9 +77,9 @@ def _outcome_of_training(files: JobFiles, spec: TrainingSpec) -> Outcome:
     try:
         accuracy = _train(files, spec)
     except dataset.DatasetError as error:
-        _log.error("%s", error)  # noqa: TRY400, the text says it all
+        _log.error("%s", error)
         return Outcome("failed", str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001, whatever ends the job is its outcome
         _log.exception("training failed")
         return Outcome("failed", f"training failed: {type(error).__name__}, see the job's log")
     message = f"trained {spec.epochs} epochs, validation accuracy {accuracy:.4f}"

@@ -1,0 +1,232 @@
+"""The service over HTTP, as its OpenAPI document describes it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import skops.io
+from jsonschema import Draft202012Validator
+from sklearn.datasets import load_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import httpx
+    from conftest import ServiceProcess
+
+
+def is_valid(service: ServiceProcess, schema: str, value: object) -> bool:
+    """Whether `value` is what the service's own OpenAPI document says."""
+    document = service.client.get("/openapi.json").json()
+    reference = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
+    return Draft202012Validator(reference).is_valid(value)
+
+
+def error_of(reply: httpx.Response, code: int) -> str:
+    """Answer the text of an error reply with this status."""
+    assert reply.status_code == code, reply.text
+    return str(reply.json()["error"])
+
+
+@pytest.fixture(scope="module")
+def trained(service: ServiceProcess, digits: Path) -> dict[str, Any]:
+    """A finished training on digits."""
+    service.submit(job_id="trained", dataset_uri=digits.as_uri(), epochs=10)
+    return service.ended("trained")
+
+
+def test_a_training_ends_with_a_model_that_predicts(
+    service: ServiceProcess, trained: dict[str, Any]
+) -> None:
+    """The result loads without trusting any type, and predicts what the service measured."""
+    assert trained["status"] == "finished", trained
+    features, labels = load_digits(return_X_y=True)
+    model = skops.io.loads(service.client.get(trained["results"]).content)
+    assert model.score(features, labels) > 0.95
+    assert trained["metrics"]["validation_accuracy"] > 0.92
+
+
+def test_replies_are_what_the_openapi_document_says(
+    service: ServiceProcess, trained: dict[str, Any], digits: Path
+) -> None:
+    """Job, epochs, log and error match their schemas; a queued job does, too."""
+    logs = service.client.get("/jobs/trained/logs").json()
+    epochs = service.client.get("/jobs/trained/metrics?after=4").json()["epochs"]
+    queued = service.submit(dataset_uri=digits.as_uri(), epochs=1)
+    assert is_valid(service, "Job", trained)
+    assert is_valid(service, "Job", queued)
+    assert is_valid(service, "LogPage", logs)
+    assert [epoch["epoch"] for epoch in epochs] == [5, 6, 7, 8, 9, 10]
+    assert all(is_valid(service, "EpochMetrics", epoch) for epoch in epochs)
+    assert is_valid(service, "Error", service.client.get("/jobs/nobody").json())
+    assert not is_valid(service, "Job", {"status": "finished"})
+
+
+def test_every_route_is_documented(service: ServiceProcess) -> None:
+    """The document has each path and method that the application has, and no other."""
+    from flyte_connectors_model_training.service.app import training_app
+
+    routes: Any = training_app(None, None, None).routes  # type: ignore[arg-type]
+    served = {(route.path, method.lower()) for route in routes for method in route.methods}
+    paths = service.client.get("/openapi.json").json()["paths"]
+    verbs = {"get", "post", "delete"}
+    described = {(path, verb) for path, item in paths.items() for verb in verbs & set(item)}
+    assert described == {(path, method) for path, method in served if method != "head"}
+
+
+def test_the_log_is_complete_and_ends(service: ServiceProcess, trained: dict[str, Any]) -> None:
+    """Each epoch has its line, and the last page says that it is the last."""
+    page = service.client.get("/jobs/trained/logs").json()
+    assert page["complete"]
+    assert sum(" epoch " in line for line in page["lines"]) == trained["epochs"]
+    rest = service.client.get(f"/jobs/trained/logs?offset={page['next_offset']}").json()
+    assert rest == {"lines": [], "next_offset": page["next_offset"], "complete": True}
+
+
+def test_a_repeated_submission_answers_with_the_same_job(
+    service: ServiceProcess, digits: Path
+) -> None:
+    """201 for the first, 200 for the repetition, 409 for another training under the key."""
+    body = {"dataset_uri": digits.as_uri(), "epochs": 2}
+    headers = {"Idempotency-Key": "run-1-attempt-0"}
+    first = service.client.post("/jobs", json=body, headers=headers)
+    again = service.client.post("/jobs", json=body, headers=headers)
+    other = service.client.post("/jobs", json={**body, "epochs": 3}, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["job_id"] == again.json()["job_id"]
+    assert "another spec" in error_of(other, 409)
+
+
+def test_delete_stops_a_training(service: ServiceProcess, large: Path) -> None:
+    """Its worker is killed; deleting again, and getting, answer the same."""
+    service.submit(job_id="stopped", dataset_uri=large.as_uri(), epochs=10_000)
+    service.wait_for("stopped", lambda job: job["epoch"] > 0)
+    cancelled = service.client.delete("/jobs/stopped").json()
+    assert cancelled["status"] == "cancelled"
+    assert service.client.delete("/jobs/stopped").json()["status"] == "cancelled"
+    # Both workers are free again for what comes after.
+    for name in ("next-1", "next-2"):
+        service.submit(job_id=name, dataset_uri=large.as_uri(), epochs=1)
+        assert service.ended(name)["status"] == "finished"
+
+
+def test_a_finished_job_stays_finished_when_deleted(
+    service: ServiceProcess, trained: dict[str, Any]
+) -> None:
+    """DELETE changes nothing that has ended."""
+    assert service.client.delete("/jobs/trained").json() == trained
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "not readable as CSV"),
+        (b"x,label\n1,a\n2,a\n", "one class only"),
+        (b"x,y\n1,a\n2,a\n", "no column 'label'; it has 'x', 'y'"),
+        (b"x,label\n1,a\n2,b\n", "cannot be split for validation"),
+    ],
+    ids=["missing", "empty", "one-class", "no-label", "two-rows"],
+)
+def test_a_bad_data_set_fails_the_job_and_says_why(
+    service: ServiceProcess, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    """The message and the log tell the reason; there is no result."""
+    path = tmp_path / "data.csv"
+    if content is not None:
+        path.write_bytes(content)
+    job = service.ended(service.submit(dataset_uri=path.as_uri(), epochs=1)["job_id"])
+    assert job["status"] == "failed"
+    assert reason in job["message"]
+    assert reason in service.client.get(f"/jobs/{job['job_id']}/logs").json()["lines"][-1]
+    assert "no results" in error_of(service.client.get(f"/jobs/{job['job_id']}/results"), 404)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "text"),
+    [
+        ({"json": {"dataset_uri": "file:///a", "epochs": -1}}, 400, "epochs must be"),
+        ({"json": {"epochs": 1}}, 400, "dataset_uri is missing"),
+        ({"json": {"job_id": "A b", "dataset_uri": "file:///a", "epochs": 1}}, 400, "job_id must"),
+        ({"json": [1]}, 400, "must be a JSON object"),
+        ({"content": "{", "headers": {"Content-Type": "application/json"}}, 400, "is not JSON"),
+        ({"content": "{}"}, 415, "Content-Type must be application/json"),
+        ({"json": {"dataset_uri": "x" * 70_000}}, 413, "at most 65536 bytes"),
+        ({"json": {}, "headers": {"Idempotency-Key": "a b"}}, 400, "Idempotency-Key must"),
+    ],
+)
+def test_a_bad_submission_is_refused(
+    service: ServiceProcess, request_: dict[str, Any], code: int, text: str
+) -> None:
+    """The error names what is wrong, and no job comes of it."""
+    before = service.client.get("/jobs?limit=1").json()
+    assert text in error_of(service.client.post("/jobs", **request_), code)
+    assert service.client.get("/jobs?limit=1").json() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "text"),
+    [
+        ("/jobs/nobody", 404, "no job 'nobody'"),
+        ("/jobs/nobody/dashboard", 404, "no job 'nobody'"),
+        ("/jobs/..%2f..%2fetc", 404, "Not Found"),
+        ("/jobs?limit=0", 400, "limit must be from 1 to 1000"),
+        ("/jobs/trained/logs?offset=9999999", 400, "offset must be from 0 to"),
+        ("/jobs/trained/logs?offset=x", 400, "offset must be an integer"),
+        ("/jobs/trained/metrics?after=-1", 400, "after must be"),
+        ("/elsewhere", 404, "Not Found"),
+    ],
+)
+@pytest.mark.usefixtures("trained")
+def test_a_bad_request_is_refused(service: ServiceProcess, path: str, code: int, text: str) -> None:
+    """With a JSON error that names the field."""
+    assert text in error_of(service.client.get(path), code)
+
+
+def test_health_is_ok_while_jobs_are_worked_on(service: ServiceProcess) -> None:
+    """The supervisor's thread lives."""
+    assert service.client.get("/health").json() == {"status": "ok"}
+
+
+def test_a_second_service_on_the_same_data_is_refused(service: ServiceProcess) -> None:
+    """Two supervisors would train every job twice."""
+    command = [sys.executable, "-m", "flyte_connectors_model_training.service", "serve"]
+    second = subprocess.run(
+        [*command, "--data-dir", str(service.data_dir), "--port", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert "is in use by another service" in second.stderr
+
+
+def test_links_follow_the_public_url(
+    new_service: Callable[..., ServiceProcess], digits: Path
+) -> None:
+    """Behind a proxy, the operator says where the service is."""
+    service = new_service("--public-url", "https://train.example.org/base")
+    job = service.submit(job_id="one", dataset_uri=digits.as_uri(), epochs=1)
+    assert job["dashboard"] == "https://train.example.org/base/jobs/one/dashboard"
+
+
+def test_a_hundred_trainings_queued_at_once_all_finish(
+    new_service: Callable[..., ServiceProcess], tmp_path: Path
+) -> None:
+    """None is lost, none fails, and each has its own seed."""
+    rows = [f"{number % 7},{number % 5},{'ab'[number % 2]}" for number in range(200)]
+    path = tmp_path / "small.csv"
+    path.write_text("x,y,label\n" + "\n".join(rows) + "\n")
+    service = new_service("--workers", "2")
+    for seed in range(100):
+        service.submit(job_id=f"job-{seed}", dataset_uri=path.as_uri(), epochs=2, seed=seed)
+    jobs = [service.ended(f"job-{seed}") for seed in range(100)]
+    assert {job["status"] for job in jobs} == {"finished"}
+    model = service.client.get("/jobs/job-99/results").content
+    assert skops.io.load(io.BytesIO(model)).classes_.tolist() == ["a", "b"]

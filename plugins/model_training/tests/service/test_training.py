@@ -1,0 +1,51 @@
+"""The model is scikit-learn's own, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from flyte_connectors_model_training.service import training
+from flyte_connectors_model_training.service.dataset import Dataset, DatasetError
+from flyte_connectors_model_training.service.training_spec import TrainingSpec
+
+SPEC = TrainingSpec("file:///digits.csv", epochs=8, seed=7)
+
+
+def test_a_training_equals_scikit_learn_alone() -> None:
+    """Same split, same seed: same coefficients, same accuracy."""
+    features, labels = load_digits(return_X_y=True)
+    data = training.split(Dataset(features, labels), SPEC)
+    model = training.new_model(data)
+    metrics = list(training.train(model, data, SPEC, done=0))
+
+    x, held_out, y, held_out_labels = train_test_split(
+        features, labels, test_size=0.2, random_state=7, stratify=labels
+    )
+    expected = make_pipeline(StandardScaler().fit(x), SGDClassifier(loss="log_loss"))
+    for epoch in range(8):
+        expected[1].set_params(random_state=7 + epoch)
+        expected[1].partial_fit(expected[0].transform(x), y, classes=np.unique(labels))
+
+    np.testing.assert_array_equal(model[1].coef_, expected[1].coef_)
+    assert metrics[-1].validation_accuracy == expected.score(held_out, held_out_labels)
+    assert metrics[-1].validation_accuracy > 0.92
+
+
+def test_the_loss_falls() -> None:
+    """Epochs improve the model, and are numbered from 1."""
+    data = training.split(Dataset(*load_digits(return_X_y=True)), SPEC)
+    metrics = list(training.train(training.new_model(data), data, SPEC, done=0))
+    assert [epoch.epoch for epoch in metrics] == list(range(1, 9))
+    assert metrics[-1].loss < metrics[0].loss
+
+
+def test_too_few_rows_of_a_class_cannot_be_split() -> None:
+    """A class with one row has nothing left to validate on."""
+    with pytest.raises(DatasetError, match="cannot be split for validation: .*only 1 member"):
+        training.split(Dataset(np.ones((4, 1)), np.array(["a", "a", "a", "b"])), SPEC)
