@@ -1,0 +1,118 @@
+"""A job's life as log lines, page by page, while it grows.
+
+Lines come from four sources that BigQuery only ever adds to: the job's own steps, the stages of its
+plan, the samples of its timeline, and the statements of a script. A page's token counts the lines
+given from each, so it stays valid whatever is added, to any source.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
+
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors_bigquery.states import message_of, phase_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from google.cloud.bigquery import QueryJob
+
+SOURCES = 4
+PAGE = 1000
+_TOKEN = re.compile(r"\d{1,9}(\.\d{1,9}){3}")
+
+
+class Line(NamedTuple):
+    """One line before it is a message; sorts by time."""
+
+    time: datetime.datetime
+    source: int
+    text: str
+
+    def message(self) -> LogLine:
+        """The line as Flyte sends it."""
+        line = LogLine(message=self.text, originator=LogLineOriginator.SYSTEM)
+        line.timestamp.FromDatetime(self.time)
+        return line
+
+
+def read_token(token: str) -> list[int]:
+    """How many lines of each source came before the page that `token` names.
+
+    Raises:
+        InvalidRequestError: it is no token of this module.
+    """
+    if not token:
+        return [0] * SOURCES
+    if not _TOKEN.fullmatch(token):
+        message = f"{token[:100]!r} is not a token of this log: pass what the last page ended with"
+        raise InvalidRequestError(message, field="token")
+    return [int(count) for count in token.split(".")]
+
+
+def page(
+    job: QueryJob, statements: Sequence[QueryJob], given: Sequence[int], size: int
+) -> tuple[list[LogLine], str]:
+    """The next lines, and the token of the page after them; empty at the end of the log.
+
+    Args:
+        job: The job as it is now.
+        statements: Its child jobs, if it is a script.
+        given: What `read_token` made of the last token.
+        size: Lines on a page; 0 for `PAGE`.
+    """
+    sources = [_steps(job), _stages(job), _samples(job), _statements(statements)]
+    fresh = sorted(
+        line
+        for number, lines in enumerate(sources)
+        for line in sorted(Line(time, number, text) for time, text in lines)[given[number] :]
+    )
+    shown = fresh[: size or PAGE]
+    if len(shown) == len(fresh) and job.state == "DONE":
+        return [line.message() for line in shown], ""
+    counts = list(given)
+    for line in shown:
+        counts[line.source] += 1
+    return [line.message() for line in shown], ".".join(map(str, counts))
+
+
+def _steps(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
+    if job.created:
+        yield job.created, f"job {job.job_id} submitted to {job.location} by {job.user_email}"
+    if job.started:
+        yield job.started, "started"
+    if job.ended and job.state == "DONE":
+        yield job.ended, ": ".join(filter(None, (f"ended {phase_of(job).name}", message_of(job))))
+
+
+def _stages(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
+    for stage in job.query_plan:
+        if stage.end is not None:
+            yield (
+                stage.end,
+                f"stage {stage.name} complete: {stage.records_read or 0} records read, "
+                f"{stage.records_written or 0} written",
+            )
+
+
+def _samples(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
+    for sample in job.timeline:
+        if job.started and sample.elapsed_ms is not None:
+            yield (
+                job.started + datetime.timedelta(milliseconds=sample.elapsed_ms),
+                f"{sample.completed_units or 0} units done, {sample.active_units or 0} active, "
+                f"{sample.pending_units or 0} pending; {sample.slot_millis or 0} slot ms",
+            )
+
+
+def _statements(statements: Sequence[QueryJob]) -> Iterator[tuple[datetime.datetime, str]]:
+    for statement in statements:
+        if statement.ended and statement.state == "DONE":
+            rows = statement.num_dml_affected_rows
+            affected = f", {rows} rows affected" if rows is not None else ""
+            text = f"{statement.statement_type} {phase_of(statement).name}{affected}"
+            yield statement.ended, f"statement {statement.job_id}: {text}"

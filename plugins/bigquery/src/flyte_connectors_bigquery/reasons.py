@@ -1,0 +1,27 @@
+"""What BigQuery's error reasons mean for whoever has to go on.
+
+One table for both places where reasons turn up: in the error of a call and in the result of a job.
+https://cloud.google.com/bigquery/docs/error-messages
+"""
+
+from __future__ import annotations
+
+RATE_LIMITED = frozenset({"rateLimitExceeded", "jobRateLimitExceeded"})
+"""Slow down, then try again."""
+
+PASSING = frozenset(
+    {"backendError", "badGateway", "internalError", "jobBackendError", "jobInternalError"}
+    | {"tableUnavailable"}
+)
+"""A fault of BigQuery's own that another try may not meet."""
+
+RETRYABLE = RATE_LIMITED | PASSING
+
+FORBIDDEN = frozenset({"accessDenied", "billingNotEnabled", "blocked", "forbidden"})
+"""The credentials are good, but may not do this."""
+
+QUOTA = frozenset({"quotaExceeded"})
+"""A quota, mostly of a day, is used up; trying again soon does not help."""
+
+STOPPED = "stopped"
+"""The job was cancelled, by somebody or by its own time limit."""

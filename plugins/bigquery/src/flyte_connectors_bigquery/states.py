@@ -1,0 +1,59 @@
+"""The phase of a job: every state and error reason of BigQuery, known or not.
+
+    PENDING                                   QUEUED
+    RUNNING, and any state not listed here    RUNNING
+    DONE without errorResult                  SUCCEEDED, whatever `errors` lists: those are not fatal
+    DONE, reason stopped                      ABORTED; FAILED if it was the job's own time limit
+    DONE, a retryable reason                  RETRYABLE_FAILED
+    DONE, any other reason                    FAILED
+
+https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobstatus
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from flyte_connectors.connector import Phase
+from flyte_connectors_bigquery import reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.cloud.bigquery import QueryJob
+
+logger = logging.getLogger(__name__)
+
+_UNFINISHED = {"PENDING": Phase.QUEUED, "RUNNING": Phase.RUNNING}
+
+
+def phase_of(job: QueryJob) -> Phase:
+    """The phase of `job` as BigQuery last reported it."""
+    if job.state != "DONE":
+        if job.state not in _UNFINISHED:
+            logger.warning("job %s is in the unknown state %r, taken as RUNNING", job.job_id, job.state)
+        return _UNFINISHED.get(job.state, Phase.RUNNING)
+    return Phase.SUCCEEDED if not job.error_result else _phase_of_failure(job.error_result)
+
+
+def message_of(job: QueryJob) -> str | None:
+    """One line about `job`: why it failed, or what BigQuery remarks; None if there is nothing."""
+    if job.state == "DONE" and job.error_result:
+        return _line(job.error_result)
+    remarks = "; ".join(dict.fromkeys(_line(error) for error in job.errors or ()))
+    return f"BigQuery remarks: {remarks}" if remarks else None
+
+
+def _phase_of_failure(error: Mapping[str, Any]) -> Phase:
+    reason = error.get("reason")
+    if reason == reasons.STOPPED:
+        timed_out = "timed out" in str(error.get("message")).lower()
+        return Phase.FAILED if timed_out else Phase.ABORTED
+    return Phase.RETRYABLE_FAILED if reason in reasons.RETRYABLE else Phase.FAILED
+
+
+def _line(error: Mapping[str, Any]) -> str:
+    text = " ".join(str(error.get("message") or "no message").split())
+    reason = error.get("reason")
+    return f"{text} ({reason})" if reason else text

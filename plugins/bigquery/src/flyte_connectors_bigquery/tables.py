@@ -1,0 +1,209 @@
+"""Reading `bq://project:dataset.table` as frames of pandas, polars or pyarrow.
+
+Batches come over the Storage API (several streams, Arrow on the wire) where its library is installed
+and the credentials may use it, else over REST. `read_batches` holds a few batches at a time;
+`DataFrame.open` has the frame in memory as a whole, and little beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import google.auth
+from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from flyte_connectors.frames import FrameError
+from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE, SCOPES
+from flyte_connectors_bigquery.vendor_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas
+    import polars
+    import pyarrow
+    from google.auth.credentials import Credentials
+    from google.cloud.bigquery_storage import BigQueryReadClient
+    from google.cloud.bigquery.table import RowIterator
+
+STORAGE_EMULATOR_VARIABLE = "BIGQUERY_STORAGE_EMULATOR_HOST"
+"""HOST:PORT of an emulator's Storage API, beside the vendor's `BIGQUERY_EMULATOR_HOST`."""
+
+QUEUE = 4
+"""Batches that wait for the reader at most; the server's streams pause when they are full."""
+
+_URI = re.compile(r"bq://(?P<project>.+):(?P<dataset>[^.:]+)\.(?P<table>[^.:]+)")
+_PROGRESS_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+def read_batches(uri: str, columns: Sequence[str] = ()) -> Iterator[pyarrow.RecordBatch]:
+    """Yield the rows of a table in batches, a few of which are in memory at a time.
+
+    Args:
+        uri: `bq://project:dataset.table`.
+        columns: Names of the columns wanted; none means all.
+
+    Raises:
+        FrameError: `uri` is no such URI, or the table lacks a column.
+        FileNotFoundError: there is no such table, or not any more.
+        ConnectorError: BigQuery does not give the rows.
+    """
+    match = _URI.fullmatch(uri)
+    if match is None:
+        message = f"{uri!r} is no table: write bq://project:dataset.table"
+        raise FrameError(message)
+    project, dataset, table = match.group("project", "dataset", "table")
+    credentials, own_project = _credentials()
+    with bigquery.Client(project=own_project or project, credentials=credentials) as client:
+        reference = bigquery.DatasetReference(project, dataset).table(table)
+        try:
+            with translated(uri):
+                yield from _progress(uri, *_batches(client, credentials, reference, columns))
+        except _Gone:
+            message = (
+                f"there is no table {uri}: BigQuery keeps results without a destination for about "
+                "24 hours; set BigQueryConfig.destination to keep one"
+            )
+            raise FileNotFoundError(message) from None
+
+
+def read_arrow(uri: str, columns: Sequence[str] = ()) -> pyarrow.Table:
+    """The rows of a table as a `pyarrow.Table`; see `read_batches`."""
+    import pyarrow
+
+    return pyarrow.Table.from_batches(read_batches(uri, columns))
+
+
+def read_pandas(uri: str, columns: Sequence[str] = ()) -> pandas.DataFrame:
+    """The rows of a table as a `pandas.DataFrame`; see `read_batches`.
+
+    Columns of INT64 and BOOL have pandas' nullable types: a NULL leaves the other values exact.
+    """
+    import pandas
+    import pyarrow
+
+    nullable = {pyarrow.int64(): pandas.Int64Dtype(), pyarrow.bool_(): pandas.BooleanDtype()}
+    table = read_arrow(uri, columns)
+    return table.to_pandas(types_mapper=nullable.get, split_blocks=True, self_destruct=True)
+
+
+def read_polars(uri: str, columns: Sequence[str] = ()) -> polars.DataFrame:
+    """The rows of a table as a `polars.DataFrame`; see `read_batches`."""
+    import polars
+
+    frame = polars.from_arrow(read_arrow(uri, columns))
+    assert isinstance(frame, polars.DataFrame)
+    return frame
+
+
+class _Gone(Exception):
+    """The table does not exist."""
+
+
+def _credentials() -> tuple[Credentials, str | None]:
+    if os.environ.get(EMULATOR_VARIABLE):
+        return AnonymousCredentials(), None
+    with translated("reading BigQuery tables"):
+        credentials, project = google.auth.default(scopes=SCOPES)
+        return credentials, project
+
+
+def _batches(
+    client: bigquery.Client,
+    credentials: Credentials,
+    reference: bigquery.TableReference,
+    columns: Sequence[str],
+) -> tuple[Iterator[pyarrow.RecordBatch], int]:
+    """The batches, and how many rows they hold together."""
+    try:
+        table = client.get_table(reference)
+    except exceptions.NotFound:
+        raise _Gone from None
+    selected = _selected(table, columns)
+
+    def rows() -> RowIterator:
+        return client.list_rows(table, selected_fields=selected)
+
+    return _over_storage(rows(), credentials) or _over_rest(rows()), table.num_rows or 0
+
+
+def _selected(
+    table: bigquery.Table, columns: Sequence[str]
+) -> list[bigquery.SchemaField] | None:
+    if not columns:
+        return None
+    # Column names are case-insensitive in BigQuery.
+    fields = {field.name.lower(): field for field in table.schema}
+    missing = [name for name in columns if name.lower() not in fields]
+    if missing:
+        message = f"{table.full_table_id} has no column {missing[0]!r}: it has {', '.join(fields)}"
+        raise FrameError(message)
+    return [fields[name.lower()] for name in columns]
+
+
+def _over_storage(
+    rows: RowIterator, credentials: Credentials
+) -> Iterator[pyarrow.RecordBatch] | None:
+    """The batches over the Storage API; None where it can't be used."""
+    try:
+        storage = _storage_client(credentials)
+        if storage is None:
+            return None
+        batches = rows.to_arrow_iterable(bqstorage_client=storage, max_queue_size=QUEUE)
+        first = next(batches, None)
+    except (ImportError, exceptions.GoogleAPICallError) as error:
+        logger.warning("reading over REST, because the Storage API is out of reach: %s", error)
+        return None
+    # An empty table has no batch to take the schema from; REST makes one.
+    return itertools.chain([first], batches) if first is not None else None
+
+
+def _storage_client(credentials: Credentials) -> BigQueryReadClient | None:
+    if not os.environ.get(EMULATOR_VARIABLE):
+        from google.cloud.bigquery_storage import BigQueryReadClient
+
+        return BigQueryReadClient(credentials=credentials)
+    host = os.environ.get(STORAGE_EMULATOR_VARIABLE)
+    if host is None:
+        return None
+    import grpc
+    from google.cloud.bigquery_storage import BigQueryReadClient
+    from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
+        BigQueryReadGrpcTransport,
+    )
+
+    channel = grpc.insecure_channel(host)
+    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
+
+
+def _over_rest(rows: RowIterator) -> Iterator[pyarrow.RecordBatch]:
+    if not rows.total_rows:
+        return iter(rows.to_arrow(create_bqstorage_client=False).to_batches())
+    return rows.to_arrow_iterable()
+
+
+def _progress(
+    uri: str, batches: Iterator[pyarrow.RecordBatch], total: int
+) -> Iterator[pyarrow.RecordBatch]:
+    """The same batches; a line on the terminal tells how far they are."""
+    shown = sys.stderr.isatty()
+    seen, due = 0, time.monotonic() + _PROGRESS_SECONDS
+    for batch in batches:
+        seen += batch.num_rows
+        if shown and time.monotonic() >= due:
+            due = time.monotonic() + _PROGRESS_SECONDS
+            print(f"\r{uri}: {seen:,} of {total:,} rows", end="", file=sys.stderr, flush=True)
+        yield batch
+    logger.info("read %d rows of %s", seen, uri)
+    if shown:
+        print(f"\r{uri}: {seen:,} rows", file=sys.stderr)

@@ -1,0 +1,176 @@
+"""The tasks: a query that runs, and a query that is only estimated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flyteidl2.core.tasks_pb2 import Sql
+
+from flyte_connectors import (
+    AsyncConnectorExecutorMixin,
+    DataFrame,
+    NativeInterface,
+    SyncConnectorExecutorMixin,
+    TaskTemplate,
+)
+from flyte_connectors_bigquery.parameter_types import from_python, from_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flyte_connectors import SerializationContext
+    from flyte_connectors_bigquery.config import BigQueryConfig
+
+
+class _SqlTask(TaskTemplate):
+    """What both tasks share: the statement, its inputs as named parameters, the configuration."""
+
+    _TASK_TYPE: ClassVar[str]
+
+    def __init__(
+        self,
+        name: str,
+        query_template: str,
+        plugin_config: BigQueryConfig,
+        inputs: Mapping[str, type] | None,
+        outputs: Mapping[str, type],
+        google_application_credentials: str | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            name=name,
+            interface=NativeInterface(
+                {key: (python_type, None) for key, python_type in (inputs or {}).items()},
+                dict(outputs),
+            ),
+            task_type=self._TASK_TYPE,
+            image=None,
+            **kwargs,
+        )
+        self.query_template = query_template
+        self.plugin_config = plugin_config
+        self.google_application_credentials = google_application_credentials
+        self._parameter_types = {
+            key: from_sql(plugin_config.parameter_types[key])
+            if key in plugin_config.parameter_types
+            else from_python(python_type)
+            for key, python_type in (inputs or {}).items()
+        }
+
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
+        """The configuration, the parameters' types and the name of the secret."""
+        custom = self.plugin_config.to_custom(sctx.domain)
+        typed = [
+            {"name": name, "parameterType": parameter_type}
+            for name, parameter_type in self._parameter_types.items()
+        ]
+        fixed = [
+            parameter
+            for parameter in custom.get("queryParameters", ())
+            if parameter.get("name") not in self._parameter_types
+        ]
+        if typed or fixed:
+            custom["queryParameters"] = fixed + typed
+        if self.google_application_credentials is not None:
+            custom["secrets"] = {
+                "google_application_credentials": self.google_application_credentials
+            }
+        return custom
+
+    def sql(self, sctx: SerializationContext) -> Sql:
+        """The statement, just as it was written."""
+        return Sql(statement=self.query_template, dialect=Sql.Dialect.ANSI)
+
+
+class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
+    """A query that runs as a BigQuery job.
+
+        top = BigQueryTask(
+            name="top",
+            query_template="SELECT name FROM shop.items WHERE day >= @since LIMIT @n",
+            plugin_config=BigQueryConfig(ProjectID="my-project"),
+            inputs={"since": datetime.date, "n": int},
+            output_dataframe_type=DataFrame,
+        )
+
+    Args:
+        name: Name of the task.
+        query_template: A statement or script; inputs are its named parameters, `@name`.
+        plugin_config: Where and how it runs.
+        inputs: Python type of each input.
+        output_dataframe_type: `DataFrame` to have the result table as the output `results`.
+        outputs: Further outputs, taken by name from the columns of a result with one row; and
+            `rows_affected` for DML.
+        google_application_credentials: Name of the secret with the JSON key of a service account;
+            None for the credentials of whoever runs the connector.
+        **kwargs: As for every task.
+
+    Raises:
+        ParameterTypeError: BigQuery has no type for an input.
+    """
+
+    _TASK_TYPE = "bigquery_query_job_task"
+
+    def __init__(
+        self,
+        name: str,
+        query_template: str,
+        plugin_config: BigQueryConfig,
+        inputs: Mapping[str, type] | None = None,
+        output_dataframe_type: type[DataFrame] | None = None,
+        google_application_credentials: str | None = None,
+        *,
+        outputs: Mapping[str, type] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        table = {} if output_dataframe_type is None else {"results": output_dataframe_type}
+        super().__init__(
+            name,
+            query_template,
+            plugin_config,
+            inputs,
+            {**table, **(outputs or {})},
+            google_application_credentials,
+            **kwargs,
+        )
+
+
+class BigQueryDryRunTask(SyncConnectorExecutorMixin, _SqlTask):
+    """What a query would read and give, without running it; see `dry_run` for the outputs.
+
+    Args:
+        name: Name of the task.
+        query_template: A statement; inputs are its named parameters, `@name`.
+        plugin_config: Where it would run; `price_per_tebibyte` adds the output `estimated_price`.
+        inputs: Python type of each input.
+        google_application_credentials: Name of the secret with the JSON key of a service account;
+            None for the credentials of whoever runs the connector.
+        **kwargs: As for every task.
+
+    Raises:
+        ParameterTypeError: BigQuery has no type for an input.
+    """
+
+    _TASK_TYPE = "bigquery_dry_run_task"
+
+    def __init__(
+        self,
+        name: str,
+        query_template: str,
+        plugin_config: BigQueryConfig,
+        inputs: Mapping[str, type] | None = None,
+        google_application_credentials: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        outputs = {"bytes_processed": int, "schema": dict, "referenced_tables": list[str]}
+        if plugin_config.price_per_tebibyte is not None:
+            outputs["estimated_price"] = float
+        super().__init__(
+            name,
+            query_template,
+            plugin_config,
+            inputs,
+            outputs,
+            google_application_credentials,
+            **kwargs,
+        )

@@ -1,0 +1,130 @@
+"""The BigQuery server of the tests: `local-bigquery`, in an environment of its own.
+
+It needs Python 3.13 whatever Python runs the tests, so it lives in a virtual environment under the
+user's cache folder that is made once (about 600 MB) and shared by all test sessions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = "p1"
+RELEASE = "0.3.2"
+DUCKDB = "1.5.5"
+EXTENSIONS = ("icu", "ducklake", "spatial")
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """Where the running server listens, as URL and as HOST:PORT of the Storage API."""
+
+    url: str
+    storage_host: str
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Emulator]:
+    """Start a server with an empty store; stop it at the end."""
+    home = _installed()
+    port, grpc_port = _free_port(), _free_port()
+    with tempfile.TemporaryDirectory(prefix="local-bigquery-") as data:
+        command = [
+            *(str(home / "venv/bin/local-bigquery"), "serve", "--host", "127.0.0.1"),
+            *("--port", str(port), "--grpc-port", str(grpc_port)),
+            *("--project", PROJECT, "--data-dir", data),
+        ]
+        with (
+            open(Path(data) / "server.log", "wb") as log,
+            subprocess.Popen(
+                command, env={**os.environ, "HOME": str(home)}, stdout=log, stderr=log
+            ) as server,
+        ):
+            try:
+                _await_answer(server, f"http://127.0.0.1:{port}", log.name)
+                yield Emulator(f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}")
+            finally:
+                server.terminate()
+
+
+def _await_answer(server: subprocess.Popen[bytes], url: str, log: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(f"{url}/bigquery/v2/projects", timeout=1).close()
+            return
+        time.sleep(0.05)
+    message = f"local-bigquery does not answer at {url}:\n{Path(log).read_text()[-2000:]}"
+    raise RuntimeError(message)
+
+
+def _installed() -> Path:
+    """The folder with the server's environment, which is also its HOME."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache / "flyte-connectors" / f"local-bigquery-{RELEASE}"
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "complete").exists():
+            _install(home)
+            (home / "complete").touch()
+    return home
+
+
+def _install(home: Path) -> None:
+    python = home / "venv/bin/python"
+    subprocess.run([_python_3_13(), "-m", "venv", "--clear", str(home / "venv")], check=True)
+    requirements = [f"local-bigquery=={RELEASE}", f"duckdb=={DUCKDB}"]
+    requirements += [f"duckdb-extension-{name}=={DUCKDB}" for name in EXTENSIONS]
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", *requirements], check=True)
+    platform = subprocess.run(
+        [str(python), "-c", "import duckdb; print(duckdb.sql('PRAGMA platform').fetchone()[0])"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    # DuckDB looks for extensions here before it tries to download them.
+    extensions = home / ".duckdb/extensions" / f"v{DUCKDB}" / platform
+    extensions.mkdir(parents=True, exist_ok=True)
+    for extension in (home / "venv").rglob("*.duckdb_extension"):
+        shutil.copy(extension, extensions)
+
+
+def _python_3_13() -> str:
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [
+        os.environ.get("LOCAL_BIGQUERY_PYTHON"),
+        sys.executable if sys.version_info[:2] == (3, 13) else None,
+        # Not `which` alone: pyenv's shims exist, and fail, for versions that are not selected.
+        *sorted(str(path) for path in pyenv.glob("versions/3.13*/bin/python3.13")),
+        shutil.which("python3.13"),
+    ]
+    for candidate in candidates:
+        if candidate:
+            return candidate
+    message = "local-bigquery needs Python 3.13: install it, or name it in LOCAL_BIGQUERY_PYTHON"
+    raise RuntimeError(message)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,138 @@
+"""One attempt of a task is one BigQuery job, whatever happens to the calls that start it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from bed.calls import CONFIG, Calls, Job
+from bed.proxy import UNAVAILABLE, Fault, answer, lost_reply, reset
+
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import ConflictError
+from flyte_connectors_bigquery import BigQueryTask
+from flyte_connectors_bigquery.connector import BigQueryMetadata
+
+if TYPE_CHECKING:
+    from bed.proxy import Front
+
+INSERT = {"method": "POST", "path": r"/jobs\?"}
+
+
+@pytest.fixture
+async def append(calls: Calls) -> BigQueryTask:
+    """A task that leaves a trace each time it runs."""
+    await calls.run(_task("CREATE OR REPLACE TABLE garden.runs (n INT64)"))
+    return _task("INSERT INTO garden.runs (n) VALUES (1)")
+
+
+async def test_the_same_attempt_again_is_the_same_job(calls: Calls, append: BigQueryTask) -> None:
+    """A replayed create finds the job, runs nothing again and gives the same meta."""
+    first = await calls.create(append, run="replayed")
+    again = await calls.create(append, run="replayed")
+    assert first.meta == again.meta
+    await again.end()
+    assert await _runs(calls) == 1
+
+
+async def test_replicas_that_race_start_one_job(calls: Calls, append: BigQueryTask) -> None:
+    """Of many creates of one attempt at once, one starts the job and the others find it."""
+    jobs = await asyncio.gather(*(calls.create(append, run="raced") for _ in range(8)))
+    assert len({job.meta for job in jobs}) == 1
+    await jobs[0].end()
+    assert await _runs(calls) == 1
+
+
+async def test_a_lost_reply_does_not_run_the_query_twice(
+    calls: Calls, append: BigQueryTask, front: Front
+) -> None:
+    """When the answer to an insert is lost, the next attempt finds the job."""
+    front.faults.append(Fault(lost_reply, times=1, **INSERT))
+    job = await calls.create(append)
+    assert (await job.end()).phase == Phase.SUCCEEDED
+    assert await _runs(calls) == 1
+
+
+async def test_an_insert_that_never_arrived_is_sent_again(
+    calls: Calls, append: BigQueryTask, front: Front
+) -> None:
+    """A reset or an unavailable service costs another try, not the task."""
+    front.faults.append(Fault(reset, times=1, **INSERT))
+    front.faults.append(Fault(UNAVAILABLE, times=1, **INSERT))
+    await (await calls.create(append)).end()
+    assert await _runs(calls) == 1
+
+
+async def test_a_job_that_shows_late_is_waited_for(
+    calls: Calls, append: BigQueryTask, front: Front
+) -> None:
+    """BigQuery may refuse an id and yet not find its job for a moment."""
+    await (await calls.create(append, run="late")).end()
+    missing = answer(404, "notFound", "Not found: Job p1:late")
+    front.faults.append(Fault(missing, method="GET", path="/jobs/", times=2))
+    await calls.create(append, run="late")
+    assert await _runs(calls) == 1
+
+
+async def test_a_job_in_an_unnamed_region_is_found(calls: Calls, front: Front) -> None:
+    """Without a location BigQuery looks in two regions only; the job's own is looked up."""
+    task = _task("SELECT 1", location=None)
+    first = await calls.create(task, run="regional")
+    missing = answer(404, "notFound", "Not found: Job p1:regional")
+    front.faults.append(Fault(missing, method="GET", path="/jobs/", times=1))
+    again = await calls.create(task, run="regional")
+    assert again.meta == first.meta
+    assert front.count("GET", "/jobs?") == 1
+
+
+async def test_a_job_id_of_another_query_is_a_conflict(calls: Calls) -> None:
+    """A job of the same id that runs something else is never taken for the task's own."""
+    await calls.create(_task("SELECT 1"), run="taken")
+    with pytest.raises(ConflictError, match=r"job id taken-a0-0-\w+ in project p1 belongs to"):
+        await calls.create(_task("SELECT 2"), run="taken")
+
+
+async def test_a_limit_does_not_keep_a_replay_from_its_job(calls: Calls) -> None:
+    """`max_bytes` is not checked again for a job that is there: its statement may not dry-run now."""
+    config = dataclasses.replace(CONFIG, max_bytes=10**9)
+    task = BigQueryTask(
+        name="once", query_template="CREATE TABLE garden.once (n INT64)", plugin_config=config
+    )
+    await (await calls.create(task, run="limited")).end()
+    assert (await (await calls.create(task, run="limited")).end()).phase == Phase.SUCCEEDED
+
+
+async def test_cancelling_is_repeatable(calls: Calls) -> None:
+    """A running job is aborted; cancelling it again, or a finished or unknown one, is success."""
+    task = _task("SELECT SUM(a * b) FROM UNNEST(GENERATE_ARRAY(1, 200000)) a, "
+                 "UNNEST(GENERATE_ARRAY(1, 200000)) b")  # fmt: skip
+    job = await calls.create(task)
+    assert (await job.get()).phase == Phase.RUNNING
+    for _ in range(3):
+        await job.delete()
+    assert (await job.end()).phase == Phase.ABORTED
+    await job.delete()
+    finished = await calls.create(_task("SELECT 1"))
+    await finished.end()
+    await finished.delete()
+    assert (await finished.get()).phase == Phase.SUCCEEDED
+    lost = BigQueryMetadata(job_id="never-started", project="p1", location="US")
+    await Job(calls.dispatcher, task, lost.encode(), {}).delete()
+
+
+def _task(sql: str, location: str | None = "US") -> BigQueryTask:
+    config = dataclasses.replace(CONFIG, Location=location)
+    return BigQueryTask(name="statement", query_template=sql, plugin_config=config)
+
+
+async def _runs(calls: Calls) -> int:
+    count = BigQueryTask(
+        name="runs",
+        query_template="SELECT COUNT(*) FROM garden.runs",
+        plugin_config=CONFIG,
+        outputs={"n": int},
+    )
+    n: int = (await calls.run(count))["n"]
+    return n

@@ -1,0 +1,288 @@
+"""Queries on a real server: values in, tables and values out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+from typing import Any
+
+import pandas
+import pyarrow
+import pytest
+from bed.calls import CONFIG, Calls
+from bed.emulator import PROJECT
+from bed.proxy import Fault, Front, rewrite
+
+from flyte_connectors import DataFrame
+from flyte_connectors.connector import Phase
+from flyte_connectors_bigquery import BigQueryTask
+
+UTC = datetime.timezone.utc
+
+
+@dataclasses.dataclass
+class Order:
+    """A STRUCT with a date, decimals and an array in it."""
+
+    day: datetime.date
+    price: decimal.Decimal
+    tags: list[str]
+
+
+VALUES: dict[str, tuple[Any, str | None, Any, Any]] = {
+    "a_bool": (bool, None, True, True),
+    "an_int": (int, None, -(2**63), -(2**63)),
+    "a_float": (float, None, 0.1, 0.1),
+    "a_numeric": (decimal.Decimal, None, decimal.Decimal("1.50"), decimal.Decimal("1.5")),
+    "a_bignumeric": (
+        decimal.Decimal,
+        "BIGNUMERIC",
+        decimal.Decimal("12345678901234567890.5"),
+        decimal.Decimal("12345678901234567890.5"),
+    ),
+    "a_string": (str, None, "two  spaces,\n'quotes' and ünïcode", "two  spaces,\n'quotes' and ünïcode"),
+    "bytes_": (bytes, None, b"\x00\xff", b"\x00\xff"),
+    "a_date": (datetime.date, None, datetime.date(2024, 2, 29), datetime.date(2024, 2, 29)),
+    "a_datetime": (
+        datetime.datetime,
+        "DATETIME",
+        datetime.datetime(2024, 2, 29, 1, 2, 3, 4),
+        datetime.datetime(2024, 2, 29, 1, 2, 3, 4),
+    ),
+    "a_time": (str, "TIME", "01:02:03.000004", datetime.time(1, 2, 3, 4)),
+    "a_timestamp": (
+        datetime.datetime,
+        None,
+        datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC),
+        datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC),
+    ),
+    "a_json": (dict, None, {"a": [1, None]}, '{"a":[1,null]}'),
+    "an_array": (list[datetime.date], None, [datetime.date(2024, 2, 29)], [datetime.date(2024, 2, 29)]),
+    "an_empty_array": (list[float], None, [], []),
+    "a_struct": (
+        Order,
+        None,
+        Order(datetime.date(2024, 2, 29), decimal.Decimal("9.99"), ["new", "red"]),
+        {
+            "day": datetime.date(2024, 2, 29),
+            "price": decimal.Decimal("9.99"),
+            "tags": ["new", "red"],
+        },
+    ),
+    "structs": (
+        list[Order],
+        None,
+        [Order(datetime.date(2024, 2, 29), decimal.Decimal(1), [])],
+        [{"day": datetime.date(2024, 2, 29), "price": decimal.Decimal(1), "tags": []}],
+    ),
+    "a_null": (datetime.date | None, None, None, None),
+}
+
+
+async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(calls: Calls) -> None:
+    """Each input is a named parameter of the BigQuery type that its Python type stands for."""
+    task = BigQueryTask(
+        name="every_type",
+        query_template="SELECT " + ", ".join(f"@{name} AS {name}" for name in VALUES),
+        plugin_config=dataclasses.replace(
+            CONFIG, parameter_types={name: sql for name, (_, sql, _, _) in VALUES.items() if sql}
+        ),
+        inputs={name: python_type for name, (python_type, *_) in VALUES.items()},
+        output_dataframe_type=DataFrame,
+    )
+    results = (await calls.run(task, {name: value for name, (_, _, value, _) in VALUES.items()}))[
+        "results"
+    ]
+    assert results.uri.startswith(f"bq://{PROJECT}:")
+    (row,) = (await results.open(pyarrow.Table).all()).to_pylist()
+    row["a_json"] = row["a_json"].replace(" ", "")
+    assert row == {name: expected for name, (_, _, _, expected) in VALUES.items()}
+
+
+async def test_a_query_reads_real_rows_into_pandas(calls: Calls) -> None:
+    """The result of a query on a real table is what the file says."""
+    task = BigQueryTask(
+        name="means",
+        query_template="""
+            SELECT species, AVG(petal_length) AS mean, COUNT(*) AS n FROM garden.iris
+            WHERE petal_length >= @at_least GROUP BY species ORDER BY species""",
+        plugin_config=CONFIG,
+        inputs={"at_least": float},
+        output_dataframe_type=DataFrame,
+    )
+    frame = await (await calls.run(task, {"at_least": 0.0}))["results"].open(pandas.DataFrame).all()
+    assert list(frame["species"]) == ["setosa", "versicolor", "virginica"]
+    assert list(frame["mean"].round(3)) == [1.462, 4.26, 5.552]
+    assert list(frame["n"]) == [50, 50, 50]
+
+
+async def test_white_space_inside_literals_is_left_alone(calls: Calls) -> None:
+    """The query text reaches BigQuery as it was written, comments and line ends included."""
+    task = BigQueryTask(
+        name="spaces",
+        query_template="SELECT 'a  b\t\\n' AS text -- a comment\n, 1 AS n",
+        plugin_config=CONFIG,
+        outputs={"text": str, "n": int},
+    )
+    assert await calls.run(task) == {"text": "a  b\t\n", "n": 1}
+
+
+async def test_one_row_gives_values_of_the_declared_types(calls: Calls) -> None:
+    """Columns become outputs by name, whatever their order and case, converted as declared."""
+    task = BigQueryTask(
+        name="values",
+        query_template="""
+            SELECT NUMERIC '2.50' AS money, DATE '2024-02-29' AS day, ['a', 'b'] AS letters,
+              NUMERIC '2.5' AS share, JSON '{"k": 1}' AS doc, CAST(NULL AS INT64) AS missing,
+              STRUCT(1 AS x, DATE '2024-02-29' AS d) AS point, 7 AS Count""",
+        plugin_config=CONFIG,
+        outputs={
+            "count": int,
+            "money": decimal.Decimal,
+            "share": float,
+            "day": datetime.date,
+            "letters": list[str],
+            "doc": dict,
+            "missing": int | None,
+            "point": dict,
+        },
+    )
+    assert await calls.run(task) == {
+        "count": 7,
+        "money": decimal.Decimal("2.50"),
+        "share": 2.5,
+        "day": datetime.date(2024, 2, 29),
+        "letters": ["a", "b"],
+        "doc": {"k": 1},
+        "missing": None,
+        "point": {"x": 1, "d": "2024-02-29"},
+    }
+
+
+async def test_a_single_column_needs_no_alias(calls: Calls) -> None:
+    """`SELECT COUNT(*)` fills the only output, whatever BigQuery calls the column."""
+    task = BigQueryTask(
+        name="count",
+        query_template="SELECT COUNT(*) FROM garden.iris",
+        plugin_config=CONFIG,
+        outputs={"n": int},
+    )
+    assert await calls.run(task) == {"n": 150}
+
+
+@pytest.mark.parametrize(
+    ("sql", "outputs", "said"),
+    [
+        ("SELECT 1 AS n UNION ALL SELECT 2", {"n": int}, "more than one row"),
+        ("SELECT 1 AS n FROM garden.iris WHERE FALSE", {"n": int}, "no row"),
+        ("SELECT 1 AS a, 2 AS b", {"n": int}, "outputs.n: no such column; the result has a, b"),
+        ("SELECT 'x' AS n", {"n": int}, "outputs.n: expected int"),
+    ],
+)
+async def test_a_result_that_does_not_fit_fails_and_says_why(
+    calls: Calls, sql: str, outputs: dict[str, Any], said: str
+) -> None:
+    """Outputs that the result can't fill make the task FAILED, for good, with a reason."""
+    task = BigQueryTask(
+        name="misfit", query_template=sql, plugin_config=CONFIG, outputs=outputs
+    )
+    resource = await (await calls.create(task)).end()
+    assert resource.phase == Phase.FAILED
+    assert said in resource.message
+
+
+async def test_statements_that_change_rows_say_how_many(calls: Calls) -> None:
+    """DML gives `rows_affected`, as an output where declared and as a fact of the execution."""
+    await calls.run(_statement("CREATE OR REPLACE TABLE garden.dml (n INT64)"))
+    insert = BigQueryTask(
+        name="insert",
+        query_template="INSERT INTO garden.dml (n) SELECT * FROM UNNEST(@ns)",
+        plugin_config=CONFIG,
+        inputs={"ns": list[int]},
+        outputs={"rows_affected": int},
+    )
+    assert await calls.run(insert, {"ns": [1, 2, 3]}) == {"rows_affected": 3}
+    job = await calls.create(_statement("DELETE FROM garden.dml WHERE n > 1"))
+    facts = (await job.end()).custom_info
+    assert (facts["statement_type"], facts["rows_affected"]) == ("DELETE", 2)
+
+
+async def test_a_created_table_is_a_result(calls: Calls) -> None:
+    """CREATE TABLE AS has its table as the result; DROP TABLE has none, and says so."""
+    create = _statement("CREATE OR REPLACE TABLE garden.made AS SELECT 1 AS n", DataFrame)
+    results = (await calls.run(create))["results"]
+    assert results.uri == f"bq://{PROJECT}:garden.made"
+    drop = await calls.create(_statement("DROP TABLE garden.made", DataFrame))
+    resource = await drop.end()
+    assert resource.phase == Phase.FAILED
+    assert "DROP_TABLE has no result table" in resource.message
+
+
+async def test_a_script_gives_the_result_of_its_last_query(calls: Calls) -> None:
+    """A script's statements are child jobs; the last one with a result is the script's."""
+    script = """
+        DECLARE low INT64 DEFAULT @low;
+        CREATE TEMP TABLE numbers AS SELECT n FROM UNNEST([1, 2, 3]) AS n;
+        SELECT n FROM numbers WHERE n > low ORDER BY n;"""
+    task = BigQueryTask(
+        name="script",
+        query_template=script,
+        plugin_config=CONFIG,
+        inputs={"low": int},
+        output_dataframe_type=DataFrame,
+    )
+    job = await calls.create(task, {"low": 1})
+    resource = await job.end()
+    assert resource.phase == Phase.SUCCEEDED, resource.message
+    assert resource.custom_info["statement_type"] == "SCRIPT"
+    assert resource.custom_info["child_jobs"] >= 2
+    results = task.interface.read_outputs(task.name, resource.outputs)["results"]
+    frame = await results.open(pandas.DataFrame).all()
+    assert list(frame["n"]) == [2, 3]
+
+
+async def test_the_destination_is_where_the_result_goes(calls: Calls) -> None:
+    """Destination, dispositions and default dataset of the configuration reach BigQuery."""
+    config = dataclasses.replace(
+        CONFIG,
+        destination="garden.kept",
+        write_disposition="WRITE_TRUNCATE",
+        create_disposition="CREATE_IF_NEEDED",
+        default_dataset="garden",
+        labels={"team": "botany"},
+        use_query_cache=False,
+    )
+    task = BigQueryTask(
+        name="kept",
+        query_template="SELECT species FROM iris LIMIT 2",
+        plugin_config=config,
+        output_dataframe_type=DataFrame,
+    )
+    for _ in range(2):
+        assert (await calls.run(task))["results"].uri == f"bq://{PROJECT}:garden.kept"
+
+
+async def test_warnings_of_a_job_do_not_fail_it(calls: Calls, front: Front) -> None:
+    """Entries in `errors` beside a job that succeeded are a message, not a failure."""
+
+    def warn(job: dict[str, Any]) -> None:
+        job["status"]["errors"] = [{"reason": "invalid", "message": "Row 7 was skipped"}]
+
+    front.faults.append(Fault(rewrite(warn), method="GET", path="/jobs/"))
+    resource = await (await calls.create(_statement("SELECT 1"))).end()
+    assert resource.phase == Phase.SUCCEEDED
+    assert resource.message == "BigQuery remarks: Row 7 was skipped (invalid)"
+
+
+async def test_the_console_shows_the_job(calls: Calls) -> None:
+    """Each state comes with a link to the job in Google's console."""
+    resource = await (await calls.create(_statement("SELECT 1"))).end()
+    (link,) = resource.log_links
+    assert link.uri.startswith(f"https://console.cloud.google.com/bigquery?project={PROJECT}&j=bq:US:")
+
+
+def _statement(sql: str, table: type[DataFrame] | None = None) -> BigQueryTask:
+    return BigQueryTask(
+        name="statement", query_template=sql, plugin_config=CONFIG, output_dataframe_type=table
+    )
