@@ -6,7 +6,6 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Hashable
 from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -48,11 +47,11 @@ def _cached(python_type: Any, _spelling: str) -> Codec:
 def _build(python_type: Any) -> Codec:
     if python_type is None:
         return SCALARS[type(None)]
-    if isinstance(python_type, Hashable) and python_type in SCALARS:
-        return SCALARS[python_type]
-    origin, arguments = get_origin(python_type), get_args(python_type)
+    origin = get_origin(python_type)
     if origin is not None:
-        return _generic(python_type, origin, arguments)
+        return _generic(python_type, origin, get_args(python_type))
+    if python_type in SCALARS:
+        return SCALARS[python_type]
     if python_type is dict:
         return dict_codec(python_type)
     if isinstance(python_type, type):
