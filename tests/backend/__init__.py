@@ -5,7 +5,7 @@
                   task, service_client                        requests and how they travel
     service       replicas                                    processes of either service
                   vendor_connector, vendor_connector_official the same connector for each
-                  neighbours, clock_jumps                     modules that make trouble inside
+                  neighbours, jumping_clock                   trouble from inside the process
     outside       vendor, vendor_client                       somebody's job service, and its client
     the run       scenarios, disturbances, junk               what goes wrong
                   stage -> report                             one scenario, and what became of it

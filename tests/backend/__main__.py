@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     add("--limit", type=float, default=300, help="seconds for one scenario")
     add("--in-flight", type=int, default=200, help="tasks that run at a time")
     add("--directory", type=Path, help="for logs and outputs; a temporary one by default")
-    add("--json", action="store_true", help="print the reports as JSON lines")
+    add("--json", action="store_true", help="print each report as a line of JSON")
     return parser.parse_args()
 
 
@@ -63,7 +63,10 @@ async def run(options: argparse.Namespace, directory: Path) -> list[Report]:
         for setting in settings:
             report = await play(scenario, setting)
             reports.append(report)
-            print(table([report]).splitlines()[1], file=sys.stderr, flush=True)
+            if options.json:
+                print(json.dumps(dataclasses.asdict(report)), flush=True)
+            else:
+                print(table([report]).splitlines()[1], file=sys.stderr, flush=True)
     return reports
 
 
@@ -74,9 +77,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         reports = asyncio.run(run(options, options.directory or Path(temporary)))
-    if options.json:
-        print("\n".join(json.dumps(dataclasses.asdict(report)) for report in reports))
-    else:
+    if not options.json:
         print(table(reports))
     ours = Flavour.OURS.value
     return int(any(report.against == ours and not report.spotless for report in reports))

@@ -99,7 +99,7 @@ class Replica:
             self.process = await asyncio.create_subprocess_exec(
                 *argv,
                 cwd=self.log.parent,
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | self.environ,
+                env=os.environ | self.environ,
                 stdout=output,
                 stderr=output,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import random
 import secrets
 import sys
@@ -87,7 +88,7 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
         outcomes = Counter(task.outcome for task in tasks)
         jobs = Jobs.count(tasks, await call("GET", f"{vendor}/control/jobs"))
         reads = client.seconds["GetTask"]
-        pairs = [pair for pair in zip(before, after, strict=True) if pair[1] is not None]
+        pairs = [(a, b) for a, b in zip(before, after, strict=True) if a and b]
         return Report(
             scenario=scenario.name,
             against=setting.flavour.value,
@@ -182,7 +183,10 @@ async def _replicas(
             python=setting.python,
             modules=[setting.flavour.connector, *scenario.modules],
             log=setting.directory / f"{name}-{number}.log",
-            environ={"FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": vendor},
+            environ={
+                "PYTHONPATH": os.pathsep.join(map(str, [*scenario.python_path, ROOT])),
+                "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": vendor,
+            },
         )
         for number in range(setting.replicas)
     ]
