@@ -61,7 +61,7 @@ def test_the_page_moves_while_the_job_trains(
     page.wait_for_function(
         "shown => document.querySelector('#epoch').textContent != shown", arg=shown
     )
-    service.client.delete("/jobs/moving")
+    assert service.client.delete("/jobs/moving").json()["status"] == "cancelled"
     page.wait_for_selector("#status.cancelled")
 
 
