@@ -4,7 +4,7 @@
 
 Three contenders serve the same trivial connector:
 
-    bare    a grpc.aio server that does by hand what one connector needs, and nothing else: the limit
+    bare    the limit: a grpc.aio server that does by hand what one connector needs
     ours    `flyte-connectors serve`
     peer    the official `flyte[connector]` service, in an environment of its own
 

@@ -49,12 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    python = {"type": Path, "metavar": "PYTHON"}
-    parser.add_argument("--ours-python", **python, help="with flyte-connectors installed")
-    parser.add_argument("--peer-python", **python, help='with "flyte[connector]" installed')
+    parser.add_argument(
+        "--ours-python", type=Path, metavar="PYTHON", help="with flyte-connectors installed"
+    )
+    parser.add_argument(
+        "--peer-python", type=Path, metavar="PYTHON", help='with "flyte[connector]" installed'
+    )
     parser.add_argument(
         "--bare-python",
-        **python,
+        type=Path,
+        metavar="PYTHON",
         default=Path(sys.executable),
         help="with grpcio, grpcio-health-checking and flyteidl2 installed (default: this one)",
     )

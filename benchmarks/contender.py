@@ -1,12 +1,18 @@
-"""The contenders: which interpreter, and which command line starts the service."""
+"""The contenders: which interpreter, which command line starts the service, which environment."""
 
 from __future__ import annotations
 
 import enum
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
+"""For the contenders' processes: no import may compile again what an earlier one has compiled."""
 
 
 class Name(str, enum.Enum):

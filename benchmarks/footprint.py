@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.contender import Contender, Name
+from benchmarks.contender import ENVIRONMENT, Contender, Name
 from benchmarks.report import Target
 from benchmarks.rounds import Found, one_after_another
 
@@ -38,4 +38,4 @@ def measure(contender: Contender, *, quick: bool) -> Found:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from benchmarks.contender import HERE, Contender, Name
+from benchmarks.contender import ENVIRONMENT, HERE, Contender, Name
 from benchmarks.report import Target
 from benchmarks.rounds import Found, one_after_another
 
@@ -43,6 +43,8 @@ def _run(contender: Contender, *arguments: object) -> dict[str, float]:
     """The numbers that a program of `local/` prints."""
     script = HERE / "local" / f"{contender.name.value}.py"
     command = [str(contender.python), str(script), *map(str, arguments)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS)
+    done = subprocess.run(
+        command, check=True, env=ENVIRONMENT, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS
+    )
     found: dict[str, float] = json.loads(done.stdout)
     return found

@@ -25,12 +25,17 @@ from flyteidl2.core.interface_pb2 import TypedInterface, Variable, VariableEntry
 from flyteidl2.core.literals_pb2 import Literal, Primitive, Scalar
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
-from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
+from flyteidl2.task.common_pb2 import Inputs, NamedLiteral, Outputs
 
 SERVICE = "/flyteidl2.connector.AsyncConnectorService"
 TASK_TYPE, BLOCKING_TASK_TYPE = "benchmark", "benchmark_blocking"
 OUTPUT_PREFIX = "s3://bucket/metadata/run/a0"
 TIMEOUT_SECONDS = 30.0
+EXPECTED_OUTPUTS = {
+    "rows": Primitive(integer=1000),
+    "mean": Primitive(float_value=0.5),
+    "table": Primitive(string_value="s3://bucket/table"),
+}
 
 
 class WrongAnswerError(Exception):
@@ -115,10 +120,10 @@ def checked_calls(target: str) -> Iterator[tuple[str, Call]]:
         running = stub.GetTask(running_get, timeout=TIMEOUT_SECONDS)
         succeeded = stub.GetTask(finished_get, timeout=TIMEOUT_SECONDS)
         deleted = stub.DeleteTask(delete, timeout=TIMEOUT_SECONDS)
-    _check(b"running-1000" in created.resource_meta, created)
-    _check(running.resource.phase == TaskExecution.RUNNING, running)
-    _check(succeeded.resource.phase == TaskExecution.SUCCEEDED, succeeded)
-    _check(_outputs(succeeded.resource.outputs) == EXPECTED_OUTPUTS, succeeded)
+    _check(created, is_right=b"running-1000" in created.resource_meta)
+    _check(running, is_right=running.resource.phase == TaskExecution.RUNNING)
+    _check(succeeded, is_right=succeeded.resource.phase == TaskExecution.SUCCEEDED)
+    _check(succeeded, is_right=_outputs(succeeded.resource.outputs) == EXPECTED_OUTPUTS)
     for name, method, request, reply in (
         ("GetTask RUNNING", "GetTask", running_get, running),
         ("GetTask SUCCEEDED, 3 outputs", "GetTask", finished_get, succeeded),
@@ -142,14 +147,7 @@ def _literal(name: str, value: Primitive) -> NamedLiteral:
     return NamedLiteral(name=name, value=Literal(scalar=Scalar(primitive=value)))
 
 
-EXPECTED_OUTPUTS = {
-    "rows": Primitive(integer=1000),
-    "mean": Primitive(float_value=0.5),
-    "table": Primitive(string_value="s3://bucket/table"),
-}
-
-
-def _outputs(outputs: Inputs) -> dict[str, Primitive]:
+def _outputs(outputs: Outputs) -> dict[str, Primitive]:
     return {each.name: each.value.scalar.primitive for each in outputs.literals}
 
 
@@ -166,7 +164,7 @@ def _execution_metadata() -> TaskExecutionMetadata:
     )
 
 
-def _check(is_right: bool, reply: object) -> None:
+def _check(reply: object, *, is_right: bool) -> None:
     if not is_right:
         message = f"unexpected reply: {reply}"
         raise WrongAnswerError(message)

@@ -38,6 +38,7 @@ class Ratio:
     high: float
 
     def __str__(self) -> str:
+        """Such as `1.07 (1.05..1.10)`."""
         return f"{self.middle:.2f} ({self.low:.2f}..{self.high:.2f})"
 
 
@@ -54,17 +55,17 @@ class Row:
 
     def ratio(self, name: Name, base: Name) -> Ratio | None:
         """How many times `base` a contender needs, round by round."""
-        pairs = zip(self.samples.get(name, ()), self.samples.get(base, ()))
+        pairs = zip(self.samples.get(name, ()), self.samples.get(base, ()), strict=False)
         ratios = [value / of for value, of in pairs if of]
         return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
 
     @property
     def is_reached(self) -> bool | None:
         """Whether ours is within the limit, None where that cannot be said."""
-        ratio = self.ratio(Name.OURS, Name.BARE)
         value = self.value(Name.OURS)
         if self.target.against_bare:
-            value = ratio and ratio.middle
+            ratio = self.ratio(Name.OURS, Name.BARE)
+            value = ratio.middle if ratio else None
         if value is None or self.target.limit is None:
             return None
         return value <= self.target.limit
@@ -78,7 +79,8 @@ def as_table(rows: Sequence[Row]) -> str:
     lines = [HEAD, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 

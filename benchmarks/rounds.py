@@ -17,7 +17,9 @@ Found = dict[str, float]
 class Measure(Protocol):
     """A module that measures."""
 
-    TARGETS: tuple[Target, ...]
+    @property
+    def TARGETS(self) -> tuple[Target, ...]:  # noqa: N802  # a constant of the module
+        """What it measures."""
 
     def measure(self, contenders: Sequence[Contender], *, quick: bool) -> Mapping[Name, Found]:
         """Measure each of `contenders` once, in this order."""
@@ -49,8 +51,8 @@ def run_rounds(
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         found = measure.measure(rotated(contenders, number), quick=quick)
         for name, values in found.items():
-            for target, value in values.items():
-                samples.setdefault(target, {}).setdefault(name, []).append(value)
+            for measured, value in values.items():
+                samples.setdefault(measured, {}).setdefault(name, []).append(value)
     for target in measure.TARGETS:
         yield Row(target, samples.get(target.measure, {}))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contender import Contender
+from benchmarks.contender import ENVIRONMENT, Contender
 from benchmarks.http2_load import TransportError, connect
 
 START_TIMEOUT_SECONDS = 30.0
@@ -94,7 +94,10 @@ def serve(contender: Contender) -> Iterator[ServerProcess]:
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            contender.serve_command(port, metrics_port), stdout=output, stderr=output
+            contender.serve_command(port, metrics_port),
+            env=ENVIRONMENT,
+            stdout=output,
+            stderr=output,
         )
         server = ServerProcess(process, port)
         try:

@@ -36,6 +36,7 @@ class Polls:
         self._last = array("d", bytes(8 * jobs))
         self._late = array("q", bytes(8 * BUCKETS))
         self._polls = self._started = 0
+        self._all_started = asyncio.Event()
         self._memory_before = _resident_bytes()
 
     def poll(self, job: int) -> None:
@@ -48,6 +49,8 @@ class Polls:
             self._late[min(max(late, 0), BUCKETS - 1)] += 1
         else:
             self._started += 1
+            if self._started == self._jobs:
+                self._all_started.set()
 
     async def observe(self, seconds: float) -> None:
         """Wait until all jobs have been polled once and settled, watch, print the result as JSON.
@@ -55,8 +58,7 @@ class Polls:
         Args:
             seconds: How long to watch.
         """
-        while self._started < self._jobs:
-            await asyncio.sleep(0.1)
+        await self._all_started.wait()
         await asyncio.sleep(self._interval)
         self._late = array("q", bytes(8 * BUCKETS))
         cpu, polls = time.process_time(), self._polls

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
-from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskLogsResponseBody
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.execution_pb2 import TaskExecution
-from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
+from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
 BLOCK_SECONDS = 0.2
+USER = LogLineOriginator.USER  # a look-up that costs as much as the line it is for
 
 
 @dataclass
@@ -49,17 +50,19 @@ class TrivialConnector(AsyncConnector[Job]):
         """Nothing to cancel."""
 
     async def get_logs(self, resource_meta: Job, **_: Any) -> AsyncIterator[GetTaskLogsResponse]:
-        """10,000 lines one at a time, or 1,000,000 in batches of 1,000."""
+        """10,000 lines one at a time, or 1,000,000 in batches: new ones, or the same again."""
         if resource_meta.job_id.startswith("lines"):
             for number in range(10_000):
-                line = LogLine(message=f"line {number}", originator=LogLineOriginator.USER)
-                yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=[line]))
-        else:
+                response = GetTaskLogsResponse()
+                response.body.lines.add(message=f"line {number}", originator=USER)
+                yield response
+        elif resource_meta.job_id.startswith("batches"):
             for _batch in range(1000):
-                body = GetTaskLogsResponseBody()
-                for number in range(1000):
-                    body.lines.add(message=f"line {number}", originator=LogLineOriginator.USER)
-                yield GetTaskLogsResponse(body=body)
+                yield _batch_of_lines()
+        else:
+            same = _batch_of_lines()
+            for _batch in range(1000):
+                yield same
 
 
 class BlockingConnector(TrivialConnector):
@@ -72,6 +75,14 @@ class BlockingConnector(TrivialConnector):
         """Block the thread."""
         time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251  # the fault whose effect is measured
         return await super().create(*arguments, **keywords)
+
+
+def _batch_of_lines() -> GetTaskLogsResponse:
+    response = GetTaskLogsResponse()
+    add = response.body.lines.add
+    for number in range(1000):
+        add(message=f"line {number}", originator=USER)
+    return response
 
 
 ConnectorRegistry.register(TrivialConnector())

@@ -16,7 +16,8 @@ _listen, _expose_metrics = grpc.aio.Server.add_insecure_port, prometheus_client.
 
 
 def _listen_on_loopback(server: grpc.aio.Server, address: str) -> int:
-    return _listen(server, address.replace("[::]", "127.0.0.1"))
+    port: int = _listen(server, address.replace("[::]", "127.0.0.1"))
+    return port
 
 
 def _expose_metrics_on_loopback(port: int) -> Any:
@@ -24,7 +25,7 @@ def _expose_metrics_on_loopback(port: int) -> Any:
 
 
 if __name__ == "__main__":
-    grpc.aio.Server.add_insecure_port = _listen_on_loopback  # type: ignore[method-assign]
+    grpc.aio.Server.add_insecure_port = _listen_on_loopback
     prometheus_client.start_http_server = _expose_metrics_on_loopback
     sys.path.insert(0, str(Path(__file__).parent))
 

@@ -1,0 +1,137 @@
+"""Local runs with our executor. Its twin is `peer.py`.
+
+    python ours.py single RUNS
+    python ours.py at-once RUNS
+    python ours.py poll JOBS INTERVAL SECONDS
+
+Each prints one JSON object. Many runs share one execution, as a workflow's would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flyte_connectors.local
+from flyte_connectors import (
+    AsyncConnector,
+    AsyncConnectorExecutorMixin,
+    ConnectorRegistry,
+    NativeInterface,
+    Phase,
+    Resource,
+    ResourceMeta,
+    TaskTemplate,
+    run,
+)
+from flyte_connectors.tasks.execution import Execution, executing
+from polls import Polls, spread
+
+
+@dataclass
+class Job(ResourceMeta):
+    """What identifies a job; -1 is one that is done at the first poll."""
+
+    job_id: int
+
+
+class LocalConnector(AsyncConnector[Job]):
+    """A job that is done at once, or one that is polled until `polls` has seen enough."""
+
+    name = "Local Connector"
+    task_type_name = "benchmark"
+    metadata_type = Job
+    polls: Polls
+
+    async def create(
+        self, task_template: Any, output_prefix: str, inputs: Mapping[str, Any], **_: Any
+    ) -> Job:
+        """Take the number from the input."""
+        return Job(inputs["job_id"])
+
+    async def get(self, resource_meta: Job, **_: Any) -> Resource:
+        """Report the state."""
+        if resource_meta.job_id >= 0:
+            self.polls.poll(resource_meta.job_id)
+            if not self.polls.is_over:
+                return Resource(phase=Phase.RUNNING)
+        return Resource(phase=Phase.SUCCEEDED, outputs={"answer": resource_meta.job_id})
+
+    async def delete(self, resource_meta: Job, **_: Any) -> None:
+        """Nothing to cancel."""
+
+
+class LocalTask(AsyncConnectorExecutorMixin, TaskTemplate):
+    """A task of the connector."""
+
+    def __init__(self, name: str) -> None:
+        interface = NativeInterface(inputs={"job_id": int}, outputs={"answer": int})
+        super().__init__(name=name, interface=interface, task_type="benchmark")
+
+
+connector = LocalConnector()
+ConnectorRegistry.register(connector)
+task = LocalTask("job")
+
+
+async def run_at_once(runs: int) -> float:
+    """Start all runs together.
+
+    Returns:
+        Seconds until the last has ended.
+    """
+    with executing(Execution()):
+        started = time.perf_counter()
+        answers = await asyncio.gather(*(task.execute(job_id=-1) for _ in range(runs)))
+        seconds = time.perf_counter() - started
+    if set(answers) != {-1}:
+        message = f"unexpected answers: {set(answers)}"
+        raise ValueError(message)
+    return seconds
+
+
+async def poll(jobs: int, interval: float, seconds: float) -> None:
+    """Run `jobs` jobs together, polled every `interval` seconds; watch for `seconds`."""
+    # The pauses between polls grow with a job's age; here every job is old from the start.
+    flyte_connectors.local._Pause._next = lambda _: interval  # type: ignore[method-assign]  # noqa: SLF001
+    with executing(Execution()):
+        connector.polls = Polls(jobs, interval)
+        observing = asyncio.create_task(connector.polls.observe(seconds))
+        runs = [
+            asyncio.create_task(task.execute(job_id=job)) async for job in spread(jobs, interval)
+        ]
+        await observing
+        await asyncio.gather(*runs)
+
+
+def single(runs: int) -> float:
+    """Run one after another, the first untimed.
+
+    Returns:
+        Seconds for one run.
+    """
+    run(task, job_id=-1)
+    started = time.perf_counter()
+    for _ in range(runs):
+        run(task, job_id=-1)
+    return (time.perf_counter() - started) / runs
+
+
+def main(mode: str, *numbers: str) -> None:
+    """Run one of the three programs."""
+    if mode == "single":
+        print(json.dumps({"seconds": single(int(numbers[0]))}))
+    elif mode == "at-once":
+        print(json.dumps({"seconds": asyncio.run(run_at_once(int(numbers[0])))}))
+    else:
+        jobs, interval, seconds = numbers
+        asyncio.run(poll(int(jobs), float(interval), float(seconds)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
