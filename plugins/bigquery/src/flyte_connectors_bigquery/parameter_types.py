@@ -20,6 +20,8 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.io import DataFrame, Dir, File
+
 if TYPE_CHECKING:
     from flyteidl2.core.types_pb2 import LiteralType
 
@@ -74,7 +76,7 @@ def from_python(python_type: Any) -> ParameterType:
     if origin is list:
         (element,) = typing.get_args(python_type) or (Any,)
         return _array(from_python(element))
-    if isinstance(origin, type) and dataclasses.is_dataclass(origin):
+    if isinstance(origin, type) and _is_record(origin):
         hints = typing.get_type_hints(origin)
         fields = dataclasses.fields(origin)
         return _struct({field.name: from_python(hints[field.name]) for field in fields})
@@ -125,6 +127,12 @@ def from_literal_type(literal_type: LiteralType) -> ParameterType:
             return from_literal_type(variants[0])
     message = f"a Flyte {kind} has no counterpart among BigQuery's parameter types"
     raise ParameterTypeError(message)
+
+
+def _is_record(python_type: type) -> bool:
+    return dataclasses.is_dataclass(python_type) and not issubclass(
+        python_type, (File, Dir, DataFrame)
+    )
 
 
 def _without_optional(python_type: Any) -> Any:
