@@ -12,7 +12,6 @@ from benchmarks.contender import Contender, Name
 from benchmarks.report import Row, as_json, as_table
 from benchmarks.rounds import Measure, run_rounds
 
-
 MEASURES: dict[str, Measure] = {
     "cpu": cpu_per_request,
     "blocking": blocking,
@@ -50,17 +49,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--ours-python", type=Path, metavar="PYTHON", help="with flyte-connectors installed"
+        "--ours-python", type=_interpreter, metavar="PYTHON", help="with flyte-connectors installed"
     )
     parser.add_argument(
-        "--peer-python", type=Path, metavar="PYTHON", help='with "flyte[connector]" installed'
+        "--peer-python",
+        type=_interpreter,
+        metavar="PYTHON",
+        help='with "flyte[connector]" installed',
     )
     parser.add_argument(
         "--bare-python",
-        type=Path,
+        type=_interpreter,
         metavar="PYTHON",
         default=Path(sys.executable),
-        help="with grpcio, grpcio-health-checking and flyteidl2 installed (default: this one)",
+        help="with grpcio, its health checking and flyteidl2 installed (default: this one)",
     )
     parser.add_argument(
         "--only",
@@ -73,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="less of everything, to try it out")
     parser.add_argument("--json", action="store_true", help="print JSON with all samples")
     return parser
+
+
+def _interpreter(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.is_file():
+        message = f"{text!r} is no file: give the path of a Python interpreter"
+        raise argparse.ArgumentTypeError(message)
+    return path
 
 
 def _names(text: str) -> list[str]:
