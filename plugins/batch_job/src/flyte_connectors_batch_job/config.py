@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,7 +56,7 @@ class BatchJobConfig:
         Raises:
             InvalidRequestError: a field is unknown or wrong; the error names it.
         """
-        fields = json_format.MessageToDict(custom)
+        fields = _fields(custom)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in sorted(fields.keys() - _FOR_THE_CORE - set(known)):
             _refuse(name, f"unknown; the fields of a batch job are {', '.join(known)}")
@@ -76,6 +75,14 @@ class BatchJobConfig:
         if self.working_directory is not None:
             _check_directory(self.working_directory)
         _check_timeout(self.timeout_seconds)
+
+
+def _fields(custom: Struct) -> dict[str, Any]:
+    try:
+        return dict(json_format.MessageToDict(custom))
+    except ValueError as error:  # a Struct can hold infinity
+        message = f"no JSON object: {error}"
+        raise InvalidRequestError(message, field="custom") from error
 
 
 def _argv(command: Sequence[str]) -> list[str] | str:
@@ -116,7 +123,7 @@ def _check_directory(path: Any) -> None:
 
 def _check_timeout(seconds: Any) -> None:
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or seconds <= 0:
+    if not is_number or seconds <= 0:
         _refuse("timeout_seconds", f"{seconds!r} must be a number of seconds over 0")
 
 

@@ -87,7 +87,7 @@ class Job:
             return outcome
         if not self._has_begun():
             return {"state": QUEUED}
-        if self._is_supervised():
+        if self.is_supervised():
             return {"state": RUNNING}
         # The supervisor may have written its outcome between the first look and the lock's.
         return self.outcome() or _LOST
@@ -101,11 +101,22 @@ class Job:
         outcome = self.outcome()
         if outcome is not None and outcome["state"] != ABORTED:
             return False
-        return self.is_waiting() or self._is_supervised()
+        return self.is_waiting() or self.is_supervised()
 
     def is_waiting(self) -> bool:
         """Whether the job still needs a supervisor to begin it."""
         return not self._has_begun() and not files.exists(self.file("outcome.json"))
+
+    def is_supervised(self) -> bool:
+        """Whether the job's supervisor is alive."""
+        try:
+            lock = os.open(self.file("supervisor.lock"), os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(lock, fcntl.LOCK_SH)
+        finally:
+            os.close(lock)
 
     def settle(self, outcome: dict[str, Any]) -> bool:
         """Say how the job ended. False if that had been said before; the first word stands."""
@@ -113,7 +124,7 @@ class Job:
 
     def cancel(self) -> None:
         """End the job as ABORTED, unless it has ended. Its supervisor sees that and stops it."""
-        lost = self._has_begun() and not self._is_supervised()
+        lost = self._has_begun() and not self.is_supervised()
         self.settle(_LOST if lost else {"state": ABORTED})
 
     def claim(self) -> bool:
@@ -136,16 +147,6 @@ class Job:
 
     def _has_begun(self) -> bool:
         return files.exists(self.file("begun.json"))
-
-    def _is_supervised(self) -> bool:
-        try:
-            lock = os.open(self.file("supervisor.lock"), os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            return not _try_lock(lock, fcntl.LOCK_SH)
-        finally:
-            os.close(lock)
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

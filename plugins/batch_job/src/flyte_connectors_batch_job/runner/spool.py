@@ -17,6 +17,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 from flyte_connectors_batch_job.runner import files
@@ -25,6 +26,8 @@ from flyte_connectors_batch_job.runner.launch import launch
 
 if TYPE_CHECKING:
     from typing import Any
+
+_STAGED = ".new-"
 
 
 class Spool:
@@ -61,9 +64,30 @@ class Spool:
             launch(job)
         return job
 
+    def remove(self, *, older_than: float) -> list[str]:
+        """Remove jobs that nobody runs any more, and remains of crashes.
+
+        Args:
+            older_than: Seconds for which nothing must have happened to them.
+
+        Returns:
+            The ids of the removed jobs.
+        """
+        latest = time.time() - older_than
+        with os.scandir(self.root) as entries:
+            old = [entry.name for entry in entries if entry.stat().st_mtime <= latest]
+        remains = [name for name in old if name.startswith(_STAGED)]
+        jobs = [name for name in old if name not in remains and not self.job(name).is_supervised()]
+        for name in jobs:
+            gone = os.path.join(self.root, f"{_STAGED}{name}")
+            os.rename(os.path.join(self.root, name), gone)  # at once, so that none is half removed
+        for name in remains + [f"{_STAGED}{name}" for name in jobs]:
+            shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+        return jobs
+
     def _publish(self, job: Job, spec: dict[str, Any]) -> None:
         os.makedirs(self.root, mode=0o700, exist_ok=True)
-        staged = tempfile.mkdtemp(prefix=".new-", dir=self.root)
+        staged = tempfile.mkdtemp(prefix=_STAGED, dir=self.root)
         try:
             files.write_json(os.path.join(staged, "spec.json"), spec)
             with _unless_taken():

@@ -52,12 +52,17 @@ def main(path: str, launcher: int) -> None:
     try:
         claimed = job.claim()
     except OSError as error:
-        os.write(launcher, str(error).encode())
+        _tell(launcher, str(error).encode())
         return
-    os.write(launcher, READY)
-    os.close(launcher)
+    _tell(launcher, READY)
     if claimed:
         _record(job, _run(job))
+
+
+def _tell(launcher: int, text: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it may have been killed; the job goes on
+        os.write(launcher, text)
+    os.close(launcher)
 
 
 def _run(job: Job) -> dict[str, Any]:

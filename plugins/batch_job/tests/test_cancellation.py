@@ -1,0 +1,97 @@
+"""Deleting jobs at any moment of their lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from batch_jobs import Jobs, wait_for
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import InvalidResourceMetaError, JobNotFoundError
+from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.runner.spool import Spool
+from test_end_of_a_job import is_running
+
+FOREVER = 'echo $$ > "$BATCH_JOB_OUTPUTS.pid"; sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.kid"; wait'
+
+
+def test_delete_terminates_the_whole_group(jobs: Jobs) -> None:
+    """The job is ABORTED at once, and its processes are gone soon after."""
+    meta = jobs.start(FOREVER)
+    pids = [process_id(jobs, meta, name) for name in ("pid", "kid")]
+    jobs.connector.delete(meta)
+    assert jobs.connector.get(meta).phase == Phase.ABORTED
+    wait_for(lambda: not any(map(is_running, pids)))
+    wait_for(lambda: not jobs.job(meta).is_supervised())
+    assert jobs.connector.get(meta).phase == Phase.ABORTED
+
+
+def test_a_cancelled_job_may_say_goodbye(jobs: Jobs) -> None:
+    """SIGTERM comes first, and what the job prints then is in the log."""
+    meta = jobs.start(f"trap 'echo bye; exit 0' TERM; {FOREVER}")
+    process_id(jobs, meta, "kid")
+    jobs.connector.delete(meta)
+    wait_for(lambda: not jobs.job(meta).is_supervised())
+    assert jobs.all_logs(meta) == ["cancelled: sending SIGTERM", "bye"]
+
+
+def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_time(spool: Spool) -> None:
+    """SIGKILL ends what SIGTERM does not."""
+    script = f"trap '' TERM; {FOREVER}"
+    job = spool.submit("stubborn", {**SPEC, "script": script, "grace_seconds": 0.3})
+    wait_for(lambda: Path(job.file("outputs.json.kid")).exists())
+    job.cancel()
+    wait_for(lambda: not job.is_supervised())
+
+
+def test_delete_is_idempotent(jobs: Jobs) -> None:
+    """A second delete changes nothing and is no error."""
+    meta = jobs.start("sleep 60")
+    jobs.connector.delete(meta)
+    jobs.connector.delete(meta)
+    assert jobs.connector.get(meta).phase == Phase.ABORTED
+
+
+def test_a_job_deleted_before_its_start_never_starts(jobs: Jobs, spool: Spool) -> None:
+    """A supervisor that comes after the delete finds nothing to do."""
+    meta = BatchJobMetadata("early")
+    spool._publish(jobs.job(meta), {**SPEC, "script": "echo ran"})  # noqa: SLF001  (a crashed create)
+    assert jobs.connector.get(meta).phase == Phase.QUEUED
+    jobs.connector.delete(meta)
+    jobs.start("echo ran", key="early")
+    assert jobs.connector.get(meta).phase == Phase.ABORTED
+    assert jobs.logs(meta) == ([], "")
+
+
+def test_a_job_that_is_gone_is_not_found(jobs: Jobs) -> None:
+    """The core counts this as success of a delete, and as a lost job of a get."""
+    with pytest.raises(JobNotFoundError, match="'gone' is not, or no longer, in the spool"):
+        jobs.connector.delete(BatchJobMetadata("gone"))
+    with pytest.raises(JobNotFoundError):
+        jobs.connector.get(BatchJobMetadata("gone"))
+
+
+@pytest.mark.parametrize("job_id", ["", "../etc", "a/b", ".", "A", "x" * 64, "a\n"])
+def test_a_job_id_never_leads_out_of_the_spool(jobs: Jobs, job_id: str) -> None:
+    """A forged meta is refused before any path is made of it."""
+    with pytest.raises(InvalidResourceMetaError):
+        jobs.connector.delete(BatchJobMetadata(job_id))
+
+
+SPEC = {
+    "command": None,
+    "script": None,
+    "env": {},
+    "working_directory": None,
+    "timeout_seconds": 60,
+    "grace_seconds": 5,
+    "inputs": {},
+    "outputs": [],
+    "line_output": None,
+}
+
+
+def process_id(jobs: Jobs, meta: BatchJobMetadata, name: str) -> int:
+    """A process id that the job has written."""
+    path = Path(jobs.job(meta).file(f"outputs.json.{name}"))
+    return int(wait_for(lambda: path.exists() and path.read_text().strip()))

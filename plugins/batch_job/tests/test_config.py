@@ -1,0 +1,90 @@
+"""The fields of a job: what is taken, and how each wrong one is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from batch_jobs import Jobs
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors_batch_job import BatchJobConfig
+from flyte_connectors_batch_job.runner.spool import Spool
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+from google.protobuf.struct_pb2 import Struct
+from hypothesis import given
+from hypothesis import strategies as st
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+NAMES = WORDS.filter(lambda name: name and "=" not in name)
+
+
+def struct(fields: dict[str, Any]) -> Struct:
+    """`custom` as it travels."""
+    custom = Struct()
+    custom.update(fields)
+    return custom
+
+
+@given(
+    command=st.none() | st.tuples(NAMES, WORDS, WORDS).map(list),
+    env=st.dictionaries(NAMES, WORDS, max_size=3),
+    timeout_seconds=st.floats(0, 1e9, exclude_min=True) | st.integers(1, 10**9),
+)
+def test_a_config_survives_its_way_through_custom(**fields: Any) -> None:
+    """What the author wrote is what the connector reads."""
+    config = BatchJobConfig(**fields)
+    assert BatchJobConfig.from_custom(struct(config.to_custom())) == config
+
+
+def test_custom_is_never_empty() -> None:
+    """Flyte's back end can't create a task without `custom`."""
+    assert BatchJobConfig().to_custom() == {"timeout_seconds": 300}
+
+
+def test_the_cores_own_fields_are_left_alone() -> None:
+    """`secrets` and `configs` are names of the core's contract, not misspelled fields."""
+    custom = struct({"secrets": {"key": "name"}, "configs": {"a": "b"}})
+    assert BatchJobConfig.from_custom(custom) == BatchJobConfig()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"comand": ["x"]}, "custom.comand: unknown; the fields of a batch job are command, "),
+        ({"command": "ls -l"}, "custom.command: a string: give a list of program and arguments"),
+        ({"command": []}, "custom.command: empty"),
+        ({"command": [""]}, "custom.command: empty"),
+        ({"command": ["ls", 1]}, "custom.command: must be a list of strings"),
+        ({"command": ["a\0b"]}, "custom.command: holds a NUL character"),
+        ({"script": " "}, "custom.script: must be the text of a script"),
+        ({"script": ["x"]}, "custom.script: must be the text of a script"),
+        ({"script": "x", "command": ["x"]}, "custom.script: given beside custom.command"),
+        ({"env": ["A=1"]}, "custom.env: must be an object of strings"),
+        ({"env": {"A": 1}}, "custom.env.A: must be a string"),
+        ({"env": {"A": "\0"}}, "custom.env.A: must be a string without NUL"),
+        ({"env": {"A=B": "x"}}, "custom.env: 'A=B' can't be the name"),
+        ({"working_directory": "tmp"}, "custom.working_directory: 'tmp' is no absolute path"),
+        ({"working_directory": "/no/such"}, "custom.working_directory: '/no/such' is no absolute"),
+        ({"timeout_seconds": 0}, "custom.timeout_seconds: 0.0 must be a number of seconds over 0"),
+        ({"timeout_seconds": -1}, "custom.timeout_seconds: -1.0 must be"),
+        ({"timeout_seconds": "60"}, "custom.timeout_seconds: '60' must be"),
+        ({"timeout_seconds": True}, "custom.timeout_seconds: True must be"),
+        ({"timeout_seconds": float("inf")}, "custom: no JSON object: "),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name_and_leaves_no_job(
+    jobs: Jobs, spool: Spool, fields: dict[str, Any], message: str
+) -> None:
+    """The error names the field, and nothing has been submitted."""
+    task = TaskTemplate(type="batch_job", custom=struct(fields))
+    with pytest.raises(InvalidRequestError) as caught:
+        jobs.connector.create(task, "", {}, idempotency_key="bad")
+    assert caught.value.message.startswith(message)
+    assert not spool.job("bad").exists()
+
+
+def test_env_values_are_not_in_messages(jobs: Jobs) -> None:
+    """They may be secrets."""
+    with pytest.raises(InvalidRequestError) as caught:
+        jobs.start("true", env={"PASSWORD": "hunter2\0"})
+    assert "hunter2" not in caught.value.message

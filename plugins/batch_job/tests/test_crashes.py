@@ -1,0 +1,164 @@
+"""Whatever dies, and whenever: no job is lost, none is run twice, none runs on unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+import pytest
+from batch_jobs import Jobs, wait_for
+from flyte_connectors.connector import Phase
+from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.runner.spool import Spool
+from test_cancellation import FOREVER, SPEC, process_id
+from test_end_of_a_job import is_running
+
+KILL_AT = str(Path(__file__).with_name("kill_at.py"))
+MOST_STEPS = 200
+
+
+def script(runs: Path) -> str:
+    """A job that leaves a line for each time it runs."""
+    return f"echo $$ >> {runs}; echo well"
+
+
+def kill_at(verb: str, spool: Spool, job_id: str, text: str, step: int) -> bool:
+    """Run `kill_at.py`. Returns whether it was killed."""
+    command = [sys.executable, KILL_AT, verb, spool.root, job_id, text, str(step)]
+    answer = subprocess.run(command, capture_output=True, check=False)
+    assert not answer.stderr, answer.stderr.decode()
+    return not answer.stdout.endswith(b"done\n")
+
+
+def test_a_create_killed_at_any_step_is_completed_by_the_next(
+    jobs: Jobs, spool: Spool, tmp_path: Path
+) -> None:
+    """After SIGKILL at each step of a create, the same key gives the one job, run once."""
+    for step in count(1):
+        runs = tmp_path / f"runs-{step}"
+        killed = kill_at("submit", spool, f"job-{step}", script(runs), step)
+        meta = jobs.start(script(runs), key=f"job-{step}", outputs={"result": "STRING"})
+        resource = jobs.end(meta)
+        assert (resource.phase, resource.outputs) == (Phase.SUCCEEDED, {"result": "well"})
+        assert len(runs.read_text().splitlines()) == 1
+        if not killed:
+            break
+        assert step < MOST_STEPS
+    assert step > 10  # noqa: PLR2004  (or the steps were not seen)
+
+
+def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_twice(
+    jobs: Jobs, spool: Spool, tmp_path: Path
+) -> None:
+    """After SIGKILL at each step of a supervisor, a create of the same key ends in one state.
+
+    If the job had not begun, it is run now. If it had begun, it is lost, unless its end was recorded.
+    """
+    for step in count(1):
+        runs = tmp_path / f"runs-{step}"
+        job = spool.job(f"job-{step}")
+        spec = {**SPEC, "script": script(runs), "outputs": ["result"], "line_output": "result"}
+        spool._publish(job, spec)  # noqa: SLF001  (a create that died here)
+        killed = kill_at("supervise", spool, job.id, script(runs), step)
+        wait_for(lambda job=job: not job.is_supervised())
+        has_begun = Path(job.file("begun.json")).exists()
+        meta = jobs.start(script(runs), key=job.id, outputs={"result": "STRING"})
+        phase = jobs.end(meta).phase
+        pids = runs.read_text().split() if runs.exists() else []
+        assert phase == Phase.SUCCEEDED or (phase == Phase.RETRYABLE_FAILED and has_begun)
+        assert len(pids) == 1 or (not pids and phase == Phase.RETRYABLE_FAILED)
+        wait_for(lambda pids=pids: not any(is_running(int(pid)) for pid in pids))
+        if not killed and phase == Phase.SUCCEEDED:
+            break
+        assert step < MOST_STEPS
+    assert step > 20  # noqa: PLR2004  (or the steps were not seen)
+
+
+def test_a_killed_supervisor_takes_its_job_along(jobs: Jobs) -> None:
+    """The job is RETRYABLE_FAILED, and no process of it is left to run beside its next attempt."""
+    meta = jobs.start(FOREVER)
+    pids = [process_id(jobs, meta, name) for name in ("pid", "kid")]
+    os.kill(supervisor_id(jobs, meta), signal.SIGKILL)
+    resource = jobs.end(meta)
+    assert resource.phase == Phase.RETRYABLE_FAILED
+    assert "supervisor vanished" in (resource.message or "")
+    wait_for(lambda: not any(map(is_running, pids)))
+
+
+def test_a_lost_job_stays_lost_when_it_is_deleted(jobs: Jobs) -> None:
+    """Flyte deletes failed jobs; that must not turn a retryable failure into an abort."""
+    meta = jobs.start("sleep 60")
+    os.kill(supervisor_id(jobs, meta), signal.SIGKILL)
+    first = jobs.end(meta)
+    jobs.connector.delete(meta)
+    assert jobs.connector.get(meta) == first
+
+
+def test_a_job_outlives_the_process_that_created_it(jobs: Jobs, spool: Spool) -> None:
+    """The creator is gone when the job ends, and another process fetches the result."""
+    assert not kill_at("submit", spool, "orphan", "sleep 0.5; echo alive", MOST_STEPS)
+    meta = BatchJobMetadata("orphan")
+    assert jobs.connector.get(meta).phase == Phase.RUNNING
+    assert jobs.end(meta).outputs == {"result": "alive"}
+
+
+def test_a_job_is_in_a_session_of_its_own_with_no_foreign_descriptor(jobs: Jobs) -> None:
+    """Neither a Ctrl-C at the service's terminal nor the service's open port reaches the job."""
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    try:
+        meta = jobs.start("readlink /proc/$$/fd/*; ps -o sid= -p $$")
+    finally:
+        ours = f"pipe:[{os.fstat(writer).st_ino}]"
+        os.close(reader)
+        os.close(writer)
+    jobs.end(meta)
+    *descriptors, session = jobs.all_logs(meta)
+    assert descriptors
+    assert ours not in descriptors
+    assert int(session) != os.getsid(0)
+
+
+def test_the_same_key_at_the_same_instant_gives_one_job(
+    jobs: Jobs, spool: Spool, tmp_path: Path
+) -> None:
+    """Eight processes create the same job at once: it runs once, and all of them succeed."""
+    runs = tmp_path / "runs"
+    with ThreadPoolExecutor(8) as threads:
+        killed = threads.map(
+            lambda _: kill_at("submit", spool, "shared", script(runs), MOST_STEPS), range(8)
+        )
+        assert not any(killed)
+    assert jobs.end(BatchJobMetadata("shared")).phase == Phase.SUCCEEDED
+    assert len(runs.read_text().splitlines()) == 1
+
+
+def test_the_same_key_in_many_threads_gives_one_job(jobs: Jobs, tmp_path: Path) -> None:
+    """The threads of one service race for a key as its replicas do."""
+    runs = tmp_path / "runs"
+    with ThreadPoolExecutor(8) as threads:
+        metas = list(threads.map(lambda _: jobs.start(script(runs)), range(16)))
+    assert len({meta.job_id for meta in metas}) == 1
+    assert jobs.end(metas[0]).phase == Phase.SUCCEEDED
+    assert len(runs.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("keys", [1, 20])
+def test_every_key_is_a_job_of_its_own(jobs: Jobs, tmp_path: Path, keys: int) -> None:
+    """Different keys never share a job."""
+    runs = tmp_path / "runs"
+    metas = [jobs.start(script(runs), key=f"key-{number}") for number in range(keys)]
+    assert all(jobs.end(meta).phase == Phase.SUCCEEDED for meta in metas)
+    assert len(runs.read_text().splitlines()) == keys
+
+
+def supervisor_id(jobs: Jobs, meta: BatchJobMetadata) -> int:
+    """The process id of a job's supervisor."""
+    begun: dict[str, int] = json.loads(Path(jobs.job(meta).file("begun.json")).read_text())
+    return begun["supervisor"]

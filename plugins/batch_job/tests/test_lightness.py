@@ -1,0 +1,35 @@
+"""What a job and an entry point may load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+from flyte_connectors_batch_job import BatchJobConnector
+
+
+def modules_after(statement: str) -> set[str]:
+    """The top-level modules that a new interpreter has loaded after `statement`."""
+    code = f"{statement}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(answer.stdout.split())
+
+
+def test_a_supervisor_loads_nothing_heavy() -> None:
+    """Each job costs one such process."""
+    loaded = modules_after("import flyte_connectors_batch_job.runner.supervisor")
+    heavy = {"grpc", "google", "flyteidl2", "flyte_connectors", "pluggy", "asyncio", "typing"}
+    heavy |= {"dataclasses", "inspect", "tempfile", "logging"}
+    assert not loaded & (heavy - modules_after("pass"))
+
+
+def test_the_entry_point_loads_no_server() -> None:
+    """Listing plugins must not start gRPC."""
+    assert "grpc" not in modules_after("from flyte_connectors_batch_job import BatchJobConnector")
+
+
+def test_the_entry_point_names_the_connector() -> None:
+    """The installed metadata leads to the class."""
+    (entry,) = entry_points(group="flyte.connectors", name="batch_job")
+    assert entry.load() is BatchJobConnector
