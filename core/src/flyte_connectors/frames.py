@@ -1,8 +1,9 @@
 """Tables into memory: which function reads a URI as a frame of pandas, polars or pyarrow.
 
-Files (parquet, csv; one file or a folder of parts) are read here, through `storage`. For anything else a plugin brings
-its reader: ``register_reader("bq", "pandas", read)`` makes ``DataFrame(uri="bq://...").open(pandas.DataFrame)`` work.
-Frame libraries are imported when their first frame is read; each is the user's own dependency.
+Files (parquet, csv; one file or a folder of parts) are read here, through `storage`. For anything
+else a plugin brings its reader: ``register_reader("bq", "pandas", read)`` makes
+``DataFrame(uri="bq://...").open(pandas.DataFrame)`` work. Frame libraries are imported when their
+first frame is read; each is the user's own dependency.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ class FrameError(ValueError):
 
 
 def register_reader(protocol: str, library: str, reader: Reader) -> None:
-    """Makes the tables of a protocol readable with a frame library; a second registration replaces the first.
+    """Make the tables of a protocol readable with a frame library, in place of an earlier reader.
 
     Args:
         protocol: Scheme of the URIs, such as ``bq``.
         library: Name of the package that the frame class comes from, such as ``pandas``.
-        reader: Takes the URI and the names of the columns wanted (none means all), returns the frame; may block.
+        reader: Takes the URI and the names of the columns wanted (none means all), returns the
+            frame; may block.
     """
     _READERS[protocol, library] = reader
 
 
-def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any:  # noqa: A002
-    """Returns a table as a frame. Blocks.
+def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any:
+    """Return a table as a frame. Blocks.
 
     Args:
         uri: Where the table is.
@@ -60,7 +62,7 @@ def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any
 
 
 def write_parquet(frame: Any, uri: str) -> None:
-    """Writes a frame of pandas, polars or pyarrow as one parquet file. Blocks."""
+    """Write a frame of pandas, polars or pyarrow as one parquet file. Blocks."""
     buffer = io.BytesIO()
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
@@ -73,7 +75,8 @@ def write_parquet(frame: Any, uri: str) -> None:
         pyarrow.parquet.write_table(frame, buffer)
     else:
         raise FrameError(
-            f"a {type(frame).__name__} of {library} can't be written as parquet; frames of pandas, polars and pyarrow can"
+            f"a {type(frame).__name__} of {library} can't be written as parquet; "
+            "frames of pandas, polars and pyarrow can"
         )
     storage.write_bytes(uri, buffer.getvalue())
 
@@ -86,13 +89,15 @@ def _parts(uri: str) -> list[bytes]:
     try:
         return [storage.read_bytes(uri)]
     except (FileNotFoundError, IsADirectoryError):
-        names = [name for name in storage.list_files(uri) if posixpath.basename(name)[0] not in "._"]
+        names = [
+            name for name in storage.list_files(uri) if posixpath.basename(name)[0] not in "._"
+        ]
         if not names:
             raise FileNotFoundError(f"there is no table at {uri}") from None
         return [storage.read_bytes(name) for name in names]
 
 
-def _file_reader(library: str, format: str) -> tuple[Callable[..., Any], Callable[..., Any]]:  # noqa: A002
+def _file_reader(library: str, format: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     if library == "pandas":
         import pandas
 

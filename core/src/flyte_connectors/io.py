@@ -1,8 +1,8 @@
 """References to stored data that tasks pass around: `File`, `Dir` and `DataFrame`.
 
-A reference is a URI with a few words about it; the data stays where it is until somebody opens it. Methods
-ending in ``_sync`` block; those of the same name without it are awaited and do the same in a thread. The names are
-those of ``flyte.io``.
+A reference is a URI with a few words about it; the data stays where it is until somebody opens it.
+Methods ending in ``_sync`` block; those of the same name without it are awaited and do the same in
+a thread. The names are those of ``flyte.io``.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class _Reference:
             self.name = posixpath.basename(self.path.rstrip("/"))
 
     def exists_sync(self) -> bool:
-        """Tells whether something is stored at the path."""
+        """Tell whether something is stored at the path."""
         return storage.exists(self.path)
 
     async def exists(self) -> bool:
-        """Tells whether something is stored at the path."""
+        """Tell whether something is stored at the path."""
         return await asyncio.to_thread(self.exists_sync)
 
     def _target(self, local_path: PathLike | None) -> pathlib.Path:
@@ -86,12 +86,12 @@ class File(_Reference):
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, file_cache_key: str | None = None) -> Self:
-        """Returns a reference to a file that is stored already."""
+        """Return a reference to a file that is stored already."""
         return cls(path=remote_path, hash=file_cache_key)
 
     @classmethod
     def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Returns a reference to a local file, copied to ``remote_destination`` if that is given.
+        """Return a reference to a local file, copied to ``remote_destination`` if that is given.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -107,11 +107,11 @@ class File(_Reference):
 
     @classmethod
     async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Does what `from_local_sync` does, in a thread."""
+        """Do what `from_local_sync` does, in a thread."""
         return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
 
     def download_sync(self, local_path: PathLike | None = None) -> str:
-        """Copies the file to a local path or folder (a new temporary one if none) and returns where it is."""
+        """Copy the file to a local path or folder (a temporary one if none); return where it is."""
         if local_path is None and not storage.is_remote(self.path):
             return str(storage.local_path(self.path))
         target = self._target(local_path)
@@ -119,15 +119,16 @@ class File(_Reference):
         return str(target)
 
     async def download(self, local_path: PathLike | None = None) -> str:
-        """Does what `download_sync` does, in a thread."""
+        """Do what `download_sync` does, in a thread."""
         return await asyncio.to_thread(self.download_sync, local_path)
 
     @contextlib.contextmanager
     def open_sync(self, mode: str = "rb") -> Iterator[IO[Any]]:
-        """Opens the file; a remote one passes through memory as a whole.
+        """Open the file; a remote one passes through memory as a whole.
 
         Args:
-            mode: ``rb``, ``r``, ``wb`` or ``w``; what was written is stored when the block ends without an error.
+            mode: ``rb``, ``r``, ``wb`` or ``w``; what was written is stored when the block ends
+                without an error.
         """
         if not storage.is_remote(self.path):
             with storage.local_path(self.path).open(mode) as file:
@@ -143,7 +144,7 @@ class File(_Reference):
 
     @contextlib.asynccontextmanager
     async def open(self, mode: str = "rb") -> AsyncIterator[_AsyncFile]:
-        """Does what `open_sync` does in threads; ``read`` and ``write`` of the file are awaited."""
+        """Do what `open_sync` does in threads; ``read`` and ``write`` of the file are awaited."""
         opened = self.open_sync(mode)
         file = await asyncio.to_thread(opened.__enter__)
         try:
@@ -188,12 +189,12 @@ class Dir(_Reference):
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, dir_cache_key: str | None = None) -> Self:
-        """Returns a reference to a folder that is stored already."""
+        """Return a reference to a folder that is stored already."""
         return cls(path=remote_path, hash=dir_cache_key)
 
     @classmethod
     def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Returns a reference to a local folder, copied to ``remote_destination`` if that is given.
+        """Return a reference to a local folder, copied to ``remote_destination`` if that is given.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -211,28 +212,28 @@ class Dir(_Reference):
 
     @classmethod
     async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Does what `from_local_sync` does, in a thread."""
+        """Do what `from_local_sync` does, in a thread."""
         return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
 
     def list_files_sync(self) -> list[File]:
-        """Returns the files in the folder and below it, sorted by path."""
+        """Return the files in the folder and below it, sorted by path."""
         return [File(path=path) for path in storage.list_files(self.path)]
 
     async def list_files(self) -> list[File]:
-        """Does what `list_files_sync` does, in a thread."""
+        """Do what `list_files_sync` does, in a thread."""
         return await asyncio.to_thread(self.list_files_sync)
 
     def get_file_sync(self, file_name: str) -> File | None:
-        """Returns the file of that name in the folder, None where there is none."""
+        """Return the file of that name in the folder, None where there is none."""
         file = File(path=storage.join(self.path, file_name))
         return file if file.exists_sync() else None
 
     async def get_file(self, file_name: str) -> File | None:
-        """Does what `get_file_sync` does, in a thread."""
+        """Do what `get_file_sync` does, in a thread."""
         return await asyncio.to_thread(self.get_file_sync, file_name)
 
     def download_sync(self, local_path: PathLike | None = None) -> str:
-        """Copies all files into a local folder (a new temporary one if none) and returns where it is."""
+        """Copy all files into a local folder (a temporary one if none); return where it is."""
         if local_path is None and not storage.is_remote(self.path):
             return str(storage.local_path(self.path))
         target = self._target(None) if local_path is None else pathlib.Path(local_path)
@@ -244,7 +245,7 @@ class Dir(_Reference):
         return str(target)
 
     async def download(self, local_path: PathLike | None = None) -> str:
-        """Does what `download_sync` does, in a thread."""
+        """Do what `download_sync` does, in a thread."""
         return await asyncio.to_thread(self.download_sync, local_path)
 
 
@@ -265,13 +266,15 @@ class DataFrame:
     columns: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def from_existing_remote(cls, remote_path: str, format: str | None = None, **kwargs: Any) -> Self:  # noqa: A002
-        """Returns a reference to a table that is stored already."""
+    def from_existing_remote(
+        cls, remote_path: str, format: str | None = None, **kwargs: Any
+    ) -> Self:
+        """Return a reference to a table that is stored already."""
         return cls(uri=remote_path, format=format or "", **kwargs)
 
     @classmethod
     def from_local_sync(cls, df: Any, remote_destination: str | None = None) -> Self:
-        """Writes a frame of pandas, polars or pyarrow as parquet and returns the reference to it.
+        """Write a frame of pandas, polars or pyarrow as parquet and returns the reference to it.
 
         Args:
             df: The frame.
@@ -284,11 +287,11 @@ class DataFrame:
 
     @classmethod
     async def from_local(cls, df: Any, remote_destination: str | None = None) -> Self:
-        """Does what `from_local_sync` does, in a thread."""
+        """Do what `from_local_sync` does, in a thread."""
         return await asyncio.to_thread(cls.from_local_sync, df, remote_destination)
 
     def open(self, dataframe_type: type[_Frame]) -> OpenFrame[_Frame]:
-        """Chooses the class to read the table as: ``await frame.open(pandas.DataFrame).all()``."""
+        """Choose the class to read the table as: ``await frame.open(pandas.DataFrame).all()``."""
         return OpenFrame(self, dataframe_type)
 
 
@@ -300,7 +303,7 @@ class OpenFrame(Generic[_Frame]):
         self._type = dataframe_type
 
     def all_sync(self) -> _Frame:
-        """Returns the whole table; only the declared columns, where columns are declared.
+        """Return the whole table; only the declared columns, where columns are declared.
 
         Raises:
             FrameError: The protocol, the format or the class is not supported.
@@ -313,5 +316,5 @@ class OpenFrame(Generic[_Frame]):
         return loaded
 
     async def all(self) -> _Frame:
-        """Does what `all_sync` does, in a thread."""
+        """Do what `all_sync` does, in a thread."""
         return await asyncio.to_thread(self.all_sync)

@@ -1,8 +1,8 @@
 """Bytes at a URI: local paths with the standard library, object stores with obstore.
 
     /data/x, file:///data/x      this machine
-    s3://, gs://, az://, abfs:// and what else obstore's ``from_url`` knows; credentials and endpoints come from the
-                                 environment (``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, ...)
+    s3://, gs://, az://, ...     whatever obstore's ``from_url`` knows; credentials and endpoints
+                                 come from the environment (``AWS_ENDPOINT_URL``, ...)
 
 All functions block; code on an event loop calls them through ``asyncio.to_thread``.
 Object stores need the extra: ``pip install "flyte-connectors[storage]"``.
@@ -29,22 +29,22 @@ class StorageError(OSError):
 
 
 def is_remote(uri: str) -> bool:
-    """Tells whether a URI points outside this machine's file system."""
+    """Tell whether a URI points outside this machine's file system."""
     return _scheme(uri) not in {"", "file"}
 
 
 def local_path(uri: str) -> pathlib.Path:
-    """Returns a path or a ``file://`` URI as a path of this machine."""
+    """Return a path or a ``file://`` URI as a path of this machine."""
     return pathlib.Path(unquote(urlsplit(uri).path) if _scheme(uri) == "file" else uri)
 
 
 def join(prefix: str, name: str) -> str:
-    """Returns the URI of ``name`` below ``prefix``."""
+    """Return the URI of ``name`` below ``prefix``."""
     return f"{prefix.rstrip('/')}/{name.lstrip('/')}" if prefix else name
 
 
 def read_bytes(uri: str) -> bytes:
-    """Returns all bytes at a URI.
+    """Return all bytes at a URI.
 
     Raises:
         FileNotFoundError: Nothing is there.
@@ -58,7 +58,7 @@ def read_bytes(uri: str) -> bytes:
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Writes bytes to a URI, over whatever is there; local folders are made.
+    """Write bytes to a URI, over whatever is there; local folders are made.
 
     A reader never sees half of it: a local file appears by renaming, an object by its upload's end.
 
@@ -78,7 +78,7 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 
 def exists(uri: str) -> bool:
-    """Tells whether a file or object, or a folder with something in it, is at a URI."""
+    """Tell whether a file or object, or a folder with something in it, is at a URI."""
     if not is_remote(uri):
         return local_path(uri).exists()
     try:
@@ -91,14 +91,14 @@ def exists(uri: str) -> bool:
 
 
 def list_files(prefix: str) -> list[str]:
-    """Returns the URIs of all files below a folder, at any depth, sorted."""
+    """Return the URIs of all files below a folder, at any depth, sorted."""
     if is_remote(prefix):
         return sorted(join(prefix, key) for key in _keys(prefix))
     return sorted(str(path) for path in local_path(prefix).rglob("*") if path.is_file())
 
 
 def download(uri: str, path: str | os.PathLike[str]) -> None:
-    """Copies a file to a local path, piece by piece. Raises as ``read_bytes`` does."""
+    """Copy a file to a local path, piece by piece. Raises as ``read_bytes`` does."""
     target = pathlib.Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not is_remote(uri):
@@ -113,7 +113,7 @@ def download(uri: str, path: str | os.PathLike[str]) -> None:
 
 
 def upload(path: str | os.PathLike[str], uri: str) -> None:
-    """Copies a local file to a URI, piece by piece. Raises as ``write_bytes`` does."""
+    """Copy a local file to a URI, piece by piece. Raises as ``write_bytes`` does."""
     if not is_remote(uri):
         target = local_path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def _scheme(uri: str) -> str:
 
 
 def _object(uri: str) -> tuple[Any, str]:
-    """Returns the store of a bucket and the key in it."""
+    """Return the store of a bucket and the key in it."""
     parts = urlsplit(uri, allow_fragments=False)
     return _store(f"{parts.scheme}://{parts.netloc}"), parts.path.lstrip("/")
 
@@ -144,7 +144,7 @@ def _store(bucket: str) -> Any:
 
 
 def _keys(prefix: str) -> Iterator[str]:
-    """Yields the keys below a folder, relative to it."""
+    """Yield the keys below a folder, relative to it."""
     with _translated(prefix):
         store, folder = _object(prefix)
         folder = f"{folder.rstrip('/')}/" if folder.strip("/") else ""
@@ -165,7 +165,7 @@ def _obstore() -> Any:
 
 @contextlib.contextmanager
 def _translated(uri: str) -> Iterator[None]:
-    """Turns obstore's errors, which carry pages of debug text, into ours."""
+    """Turn obstore's errors, which carry pages of debug text, into ours."""
     shown = uri.partition("?")[0]
     errors = _obstore().exceptions
     try:

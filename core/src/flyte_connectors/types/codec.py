@@ -28,7 +28,8 @@ class ConversionError(ValueError):
 
     Attributes:
         reason: What is wrong, without the path.
-        path: The way from the whole value to the wrong part, such as ``[2].when``; empty at the top.
+        path: The way from the whole value to the wrong part, such as ``[2].when``; empty at the
+            top.
     """
 
     def __init__(self, reason: str, path: str = "") -> None:
@@ -37,7 +38,7 @@ class ConversionError(ValueError):
         self.path = path
 
     def within(self, step: str) -> ConversionError:
-        """Returns the same error seen from one level further out, ``step`` being ``[2]`` or ``.when``."""
+        """Return the same error seen from one level further out; a step is ``[2]`` or ``.when``."""
         return ConversionError(self.reason, step + self.path)
 
 
@@ -74,7 +75,7 @@ class Codec:
 
 
 def convert_at(convert: Callable[[Any], Any], value: Any, step: str) -> Any:
-    """Converts one part of a value; an error says where it is."""
+    """Convert one part of a value; an error says where it is."""
     try:
         return convert(value)
     except ConversionError as error:
@@ -82,18 +83,18 @@ def convert_at(convert: Callable[[Any], Any], value: Any, step: str) -> Any:
 
 
 def mismatch(expected: str, value: object) -> ConversionError:
-    """Returns the error for a native value of the wrong type, the value shortened."""
+    """Return the error for a native value of the wrong type, the value shortened."""
     return ConversionError(f"expected {expected}, got {short(value)} ({type(value).__name__})")
 
 
 def wrong_literal(expected: str, literal: Literal) -> ConversionError:
-    """Returns the error for a literal of the wrong kind, or for a pickled one."""
+    """Return the error for a literal of the wrong kind, or for a pickled one."""
     kind = kind_of(literal)
     if kind == "offloaded_metadata":
         size = literal.offloaded_metadata.size_bytes
         return ConversionError(
-            f"expected {expected}, got {size} bytes stored elsewhere; connectors take values only in "
-            "the request: pass large data as a File"
+            f"expected {expected}, got {size} bytes stored elsewhere; connectors take values in "
+            "the request only: pass large data as a File"
         )
     if kind in {"pickle", "untagged binary"}:
         return ConversionError(
@@ -104,7 +105,7 @@ def wrong_literal(expected: str, literal: Literal) -> ConversionError:
 
 
 def kind_of(literal: Literal) -> str:
-    """Returns what a literal holds, in the words of ``flyteidl2.core.Literal``, for error texts."""
+    """Return what a literal holds, in the words of ``flyteidl2.core.Literal``, for error texts."""
     kind = literal.WhichOneof("value") or "nothing"
     if kind != "scalar":
         return str(kind)
@@ -119,12 +120,12 @@ def kind_of(literal: Literal) -> str:
 
 
 def short(value: object) -> str:
-    """Returns a one-line ``repr`` of bounded length."""
+    """Return a one-line ``repr`` of bounded length."""
     return _SHORT.repr(value).replace("\n", " ")
 
 
 def type_name(python_type: Any) -> str:
-    """Returns a type as people write it: ``int``, ``list[int]``, ``Order``."""
+    """Return a type as people write it: ``int``, ``list[int]``, ``Order``."""
     if python_type is type(None):
         return "None"
     is_plain = isinstance(python_type, type) and not hasattr(python_type, "__origin__")
@@ -132,7 +133,7 @@ def type_name(python_type: Any) -> str:
 
 
 PICKLE_FORMAT = "PythonPickle"
-"""The blob format under which the official SDK marks pickled values (``flyte/types/_pickle.py``)."""
+"""Blob format by which the official SDK marks pickled values (``flyte/types/_pickle.py``)."""
 
 PICKLE_TAG = "FlytePickle"
 """The structure tag of such a type."""

@@ -14,8 +14,6 @@ from flyte_connectors.types.scalars import SCALARS, SCALARS_BY_NUMBER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    Column = StructuredDatasetType.DatasetColumn
-
 _NUMPY = {  # by the start of the name, so that numpy need not be imported
     "int": SimpleType.INTEGER,
     "uint": SimpleType.INTEGER,
@@ -29,8 +27,8 @@ _NUMPY = {  # by the start of the name, so that numpy need not be imported
 }
 
 
-def columns_of(types_by_name: Mapping[str, Any]) -> list[Column]:
-    """Returns Flyte's columns; a dict or dataclass in a column becomes columns ``outer.inner``.
+def columns_of(types_by_name: Mapping[str, Any]) -> list[StructuredDatasetType.DatasetColumn]:
+    """Return Flyte's columns; a dict or dataclass in a column becomes columns ``outer.inner``.
 
     Raises:
         ConversionError: A column's type has no counterpart in Flyte.
@@ -42,7 +40,7 @@ def columns_of(types_by_name: Mapping[str, Any]) -> list[Column]:
 
 
 def types_of(columns: Any) -> dict[str, Any]:
-    """Returns the Python type of each of Flyte's columns by name."""
+    """Return the Python type of each of Flyte's columns by name."""
     return {column.name: _python_type(column.literal_type) for column in columns}
 
 

@@ -1,6 +1,7 @@
 """Codecs of typed lists and of maps with text keys: one literal per item.
 
-``tuple[T, ...]``, ``set[T]`` and ``frozenset[T]`` travel as a list. (The official SDK pickles them.)
+``tuple[T, ...]``, ``set[T]`` and ``frozenset[T]`` travel as a list. (The official SDK pickles
+them.)
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from flyte_connectors.types.codec import (
     type_name,
     wrong_literal,
 )
-from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
 from flyte_connectors.types.form import FIELDS
+from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
 from flyte_connectors.types.plain import plain_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 
 def list_codec(python_type: Any, container: type, item: Codec) -> Codec:
-    """Returns the codec of a list (or another ``container``) whose items are all of one type."""
+    """Return the codec of a list (or another ``container``) whose items are all of one type."""
     name = type_name(python_type)
     encode_item, decode_item = item.encode, item.decode
 
@@ -51,7 +52,7 @@ def list_codec(python_type: Any, container: type, item: Codec) -> Codec:
 
 
 def map_codec(python_type: Any, item: Codec) -> Codec:
-    """Returns the codec of a ``dict[str, T]``."""
+    """Return the codec of a ``dict[str, T]``."""
     name = type_name(python_type)
     encode_item, decode_item = item.encode, item.decode
 
@@ -79,12 +80,11 @@ def map_codec(python_type: Any, item: Codec) -> Codec:
     return Codec(python_type, literal_type, "Typed Dict", encode, decode)
 
 
-def _each(convert: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+def _each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
     done: list[Any] = []
     try:
         for value in values:
-            done.append(convert(value))  # noqa: PERF401 (its length is the index of a failure)
+            done.append(convert(value))
     except ConversionError as error:
         raise error.within(f"[{len(done)}]") from None
     return done
-

@@ -1,4 +1,4 @@
-"""The JSON schema of a dataclass as the official SDK writes it: mashumaro's, with its own for references."""
+"""The JSON schema of a dataclass as the official SDK writes it: mashumaro's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORMAT_AND_HASH = {
 
 
 def dataclass_schema(python_type: Any) -> dict[str, Any] | None:
-    """Returns the schema, None where a type in it has none (or holds itself: mashumaro follows it for ever)."""
+    """Return the schema, None where a type in it has none or holds itself without end."""
     from mashumaro.jsonschema import build_json_schema
 
     try:

@@ -1,8 +1,8 @@
 """Codec of structs of which only Flyte's type is known: the service side.
 
-With a JSON schema in the type, values are read as the type rebuilt from it, and written if they fit it, be
-they instances of that type, of the author's own class, or dicts. Without one (it was dropped to save room) they are
-read as plain data and written as they are.
+With a JSON schema in the type, values are read as the type rebuilt from it, and written if they fit
+it, be they instances of that type, of the author's own class, or dicts. Without one (it was dropped
+to save room) they are read as plain data and written as they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MODEL_TAGS = (MODEL_TAG, "Typed Tuple", "NamedTuple", "TypedDict")
 
 
 def declared_struct_codec(literal_type: LiteralType) -> Codec:
-    """Returns the codec of a type that is ``SimpleType.STRUCT``."""
+    """Return the codec of a type that is ``SimpleType.STRUCT``."""
     tag = literal_type.structure.tag or DICT_TAG
     undeclared = partial(dump_undeclared_struct, spelling=MODEL if tag in _MODEL_TAGS else FIELDS)
     schema = whole_numbers(json_format.MessageToDict(literal_type.metadata))

@@ -1,25 +1,28 @@
-"""Codecs of `enum.Enum` classes and of ``typing.Literal``: text on the wire, an enum by its member's name."""
+"""Codecs of enums and of ``typing.Literal``: text on the wire, for an enum its member's name."""
 
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import EnumType, LiteralType
 
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
 from flyte_connectors.types.scalars import decode_str, encode_str
 
+if TYPE_CHECKING:
+    from flyteidl2.core.literals_pb2 import Literal
+
 _TAG = "DefaultEnumTransformer"
 
 
 def enum_codec(python_type: type[enum.Enum]) -> Codec:
-    """Returns the codec of an enum class. Aliases count as their member.
+    """Return the codec of an enum class. Aliases count as their member.
 
     Raises:
-        ConversionError: A ``Flag``, whose combinations have no name of their own, or an enum without members.
+        ConversionError: A ``Flag``, whose combinations have no name of their own, or an enum
+            without members.
     """
     name = python_type.__name__
     if issubclass(python_type, enum.Flag):
@@ -52,14 +55,17 @@ def enum_codec(python_type: type[enum.Enum]) -> Codec:
 
 
 def choice_codec(python_type: Any, choices: tuple[Any, ...]) -> Codec:
-    """Returns the codec of ``Literal["a", "b"]``; enum members are taken by name, so it also serves
-    whoever knows an enum by its ``EnumType`` only.
+    """Return the codec of ``Literal["a", "b"]``, or of an enum of which only the names are known.
+
+    An enum's member counts as its name.
 
     Raises:
         ConversionError: One of the choices is no text.
     """
     if not all(type(choice) is str for choice in choices):
-        raise ConversionError(f"{type_name(python_type)} can't be carried by Flyte: only text can be chosen from")
+        raise ConversionError(
+            f"{type_name(python_type)} can't be carried by Flyte: only text can be chosen from"
+        )
     expected = f"one of {', '.join(map(repr, choices))}"
 
     def check(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""From a Flyte type to a codec: the service side, where only the declared ``LiteralType`` is at hand."""
+"""From a Flyte type to a codec: the service side, where only a ``LiteralType`` is at hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CACHED_TYPES = 1024
 
 
 def codec_for_literal_type(literal_type: LiteralType) -> Codec:
-    """Returns the codec of a Flyte type, cached.
+    """Return the codec of a Flyte type, cached.
 
     Raises:
         ConversionError: The type is pickled, or unknown to this release.

@@ -27,13 +27,13 @@ _CACHED_TYPES = 1024
 
 
 def codec_for_type(python_type: Any) -> Codec:
-    """Returns the codec of a Python type, cached.
+    """Return the codec of a Python type, cached.
 
     Raises:
         ConversionError: The type has no safe form on the wire, such as ``Any`` or a bare ``list``.
     """
     try:
-        # Equal types may read differently (``int | str == str | int``), and the order is on the wire.
+        # Equal types may read differently (int | str == str | int), and the order is on the wire.
         return _cached(python_type, repr(python_type))
     except TypeError:  # not hashable: ``Annotated`` with a list or a dict in it
         return _build(python_type)
@@ -112,7 +112,7 @@ def _annotated(python_type: Any, notes: tuple[Any, ...]) -> Codec:
 
 
 def unsupported(python_type: Any) -> ConversionError:
-    """Returns the error for a type without a safe form, with the way out."""
+    """Return the error for a type without a safe form, with the way out."""
     name = type_name(python_type)
     if python_type is Any:
         hint = "declare a concrete type, or dict for free-form data"

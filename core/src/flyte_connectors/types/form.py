@@ -1,6 +1,7 @@
 """Plain forms of values: data that msgpack knows (dict, list, text, bytes, numbers, None).
 
-The official SDK spells values in two ways, depending on where they stand; which is which is said here.
+The official SDK spells values in two ways, depending on where they stand; which is which is said
+here.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ class Spelling(enum.Enum):
     """How values are spelled as plain data.
 
     Attributes:
-        FIELDS: Inside dataclasses, mashumaro's way: enums by value, bytes as bytes, durations in seconds.
-        MODEL: Inside tuples and named tuples, the way of pydantic's JSON: bytes as text, durations in ISO 8601;
-            and enums by name, which is the official SDK's own addition.
-        TYPED: Inside typed dicts: like MODEL; a key that may be missing, and is, is written as None.
-        NESTED: Like MODEL, but enums by value: what stands inside a dataclass or a tuple in one of these.
+        FIELDS: Inside dataclasses, mashumaro's way: enums by value, bytes as bytes, durations in
+            seconds.
+        MODEL: Inside tuples and named tuples, the way of pydantic's JSON: bytes as text, durations
+            in ISO 8601; and enums by name, which is the official SDK's own addition.
+        TYPED: Inside typed dicts: like MODEL; a key that may be missing, and is, is written as
+            None.
+        NESTED: Like MODEL, but enums by value: what stands inside a dataclass or a tuple in one of
+            these.
     """
 
     FIELDS = enum.auto()
@@ -36,19 +40,21 @@ ENUMS_BY_NAME = (MODEL, TYPED)
 
 
 class Form(NamedTuple):
-    """How one type becomes plain data (``dump``) and comes back (``load``). Both raise ConversionError."""
+    """How one type becomes plain data and comes back. Both functions raise ConversionError."""
 
     dump: Callable[[Any], Any]
     load: Callable[[Any], Any]
 
 
 def inside(spelling: Spelling) -> Spelling:
-    """Returns the spelling of what stands inside a dataclass or tuple."""
+    """Return the spelling of what stands inside a dataclass or tuple."""
     return FIELDS if spelling is FIELDS else NESTED
 
 
-def instance_of(python_type: Any, name: str = "", but_not: tuple[type, ...] = ()) -> Callable[[Any], Any]:
-    """Returns a function that hands an instance through and refuses anything else."""
+def instance_of(
+    python_type: Any, name: str = "", but_not: tuple[type, ...] = ()
+) -> Callable[[Any], Any]:
+    """Return a function that hands an instance through and refuses anything else."""
     expected = name or python_type.__name__
 
     def check(value: Any) -> Any:

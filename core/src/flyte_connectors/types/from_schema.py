@@ -1,7 +1,8 @@
 """From a JSON schema back to Python types, for whoever has a struct's schema but not its class.
 
-Objects become dataclasses made on the spot, with attributes, defaults and nesting. As in the official SDK, what
-JSON only describes (dates, decimals, enums) stays what msgpack holds: text or numbers. No name in a schema is imported.
+Objects become dataclasses made on the spot, with attributes, defaults and nesting. As in the
+official SDK, what JSON only describes (dates, decimals, enums) stays what msgpack holds: text or
+numbers. No name in a schema is imported.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _DEEPEST = 32
 
 
 def type_from_schema(schema: Schema) -> Any:
-    """Returns the Python type that a struct's schema describes: a dataclass, a tuple or ``dict``."""
+    """Return the Python type that a struct's schema describes: a dataclass, a tuple or ``dict``."""
     reader = _Reader(schema.get("$defs") or schema.get("definitions") or {})
     title = schema.get("title", "")
     if title.startswith(TUPLE_TITLE):
@@ -47,14 +48,14 @@ def type_from_schema(schema: Schema) -> Any:
 
 
 class _Reader:
-    """Reads the types in one schema."""
+    """Read the types in one schema."""
 
     def __init__(self, definitions: dict[str, Schema]) -> None:
         self._definitions = definitions
         self._depth = 0
 
     def type(self, schema: Any) -> Any:
-        """Returns the type of a part of the schema; ``Any`` where it does not say or nests without end."""
+        """Return the type of a part of the schema; ``Any`` where it is silent or too deep."""
         if not isinstance(schema, dict) or self._depth > _DEEPEST:
             return Any
         self._depth += 1
@@ -96,7 +97,9 @@ class _Reader:
         for (reference_title, field), reference in _REFERENCES.items():
             if title == reference_title and field in schema["properties"]:
                 return reference
-        if values or not all(name.isidentifier() and not keyword.iskeyword(name) for name in _ordered(schema)):
+        if values or not all(
+            name.isidentifier() and not keyword.iskeyword(name) for name in _ordered(schema)
+        ):
             return dict  # it holds more than its fields, or fields that are no attributes
         if title.startswith(TYPED_DICT_TITLE):
             return self._typed_dict(title.removeprefix(TYPED_DICT_TITLE), schema)
@@ -124,7 +127,7 @@ class _Reader:
 
 
 def _ordered(schema: Schema) -> dict[str, Schema]:
-    """Returns the fields, required ones first: their list has an order, a ``google.protobuf.Struct`` has none."""
+    """Return the fields, required ones first: their list kept its order, the fields did not."""
     properties = schema.get("properties", {})
     names = [name for name in schema.get("required", ()) if name in properties]
     return {name: properties[name] for name in [*names, *(n for n in properties if n not in names)]}

@@ -13,16 +13,24 @@ _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
 
 
 def is_named_tuple(python_type: Any) -> bool:
-    return isinstance(python_type, type) and issubclass(python_type, tuple) and hasattr(python_type, "_fields")
+    return (
+        isinstance(python_type, type)
+        and issubclass(python_type, tuple)
+        and hasattr(python_type, "_fields")
+    )
 
 
 def is_typed_dict(python_type: Any) -> bool:
     # Not typing.is_typeddict: before Python 3.12 it does not know those of typing_extensions.
-    return isinstance(python_type, type) and issubclass(python_type, dict) and hasattr(python_type, "__total__")
+    return (
+        isinstance(python_type, type)
+        and issubclass(python_type, dict)
+        and hasattr(python_type, "__total__")
+    )
 
 
 def is_model(python_type: Any) -> bool:
-    """Tells whether this is a pydantic model, without importing pydantic."""
+    """Tell whether this is a pydantic model, without importing pydantic."""
     pydantic = sys.modules.get("pydantic")
     return (
         pydantic is not None
@@ -32,14 +40,14 @@ def is_model(python_type: Any) -> bool:
 
 
 def is_customised(python_type: Any) -> bool:
-    """Tells whether a dataclass says how mashumaro should treat it (mixin, ``Config``, field options)."""
+    """Tell whether a dataclass instructs mashumaro (by a mixin, ``Config`` or field options)."""
     return any(hasattr(python_type, name) for name in ("to_dict", "from_dict", "Config")) or any(
         field.metadata for field in dataclasses.fields(python_type)
     )
 
 
 def fields_of(python_type: Any) -> dict[str, Any]:
-    """Returns the resolved field types of a dataclass, named tuple or typed dict, in order.
+    """Return the resolved field types of a dataclass, named tuple or typed dict, in order.
 
     Raises:
         ConversionError: A type in it is only named, and nothing of that name is in reach.
@@ -50,31 +58,37 @@ def fields_of(python_type: Any) -> dict[str, Any]:
         raise ConversionError(
             f"{python_type.__name__} names a type that its module does not define: {error}"
         ) from None
-    return {name: _bare(hint) for name, hint in resolved.items() if get_origin(hint) is not typing.ClassVar}
+    return {
+        name: _bare(hint)
+        for name, hint in resolved.items()
+        if get_origin(hint) is not typing.ClassVar
+    }
 
 
 def required_keys(python_type: Any) -> set[str]:
-    """Returns the keys that a typed dict must have.
+    """Return the keys that a typed dict must have.
 
-    ``__required_keys__`` alone is wrong under ``from __future__ import annotations``, where the markers are text.
+    ``__required_keys__`` alone is wrong under ``from __future__ import annotations``, where the
+    markers are text.
     """
     resolved = typing.get_type_hints(python_type, include_extras=True)
     marked = {name: _markers(hint) for name, hint in resolved.items()}
     return {
         name
         for name, markers in marked.items()
-        if "NotRequired" not in markers and (name in python_type.__required_keys__ or "Required" in markers)
+        if "NotRequired" not in markers
+        and (name in python_type.__required_keys__ or "Required" in markers)
     }
 
 
 def optional_keys(python_type: Any) -> set[str]:
-    """Returns the keys of a typed dict that are marked ``NotRequired``."""
+    """Return the keys of a typed dict that are marked ``NotRequired``."""
     resolved = typing.get_type_hints(python_type, include_extras=True)
     return {name for name, hint in resolved.items() if "NotRequired" in _markers(hint)}
 
 
 def one_line(error: BaseException) -> str:
-    """Returns an exception's text without line breaks, or its class where it has none."""
+    """Return an exception's text without line breaks, or its class where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -12,7 +12,7 @@ _DURATION = re.compile(
 
 
 def write_duration(value: datetime.timedelta) -> str:
-    """Returns the ISO 8601 text of a duration, to the microsecond."""
+    """Return the ISO 8601 text of a duration, to the microsecond."""
     sign = "-" if value < datetime.timedelta() else ""
     value = abs(value)
     hours, rest = divmod(value.seconds, 3600)
@@ -28,11 +28,13 @@ def write_duration(value: datetime.timedelta) -> str:
 
 
 def parse_duration(text: str) -> datetime.timedelta:
-    """Returns the duration that ISO 8601 text means. Raises ValueError for anything else."""
+    """Return the duration that ISO 8601 text means. Raises ValueError for anything else."""
     match = _DURATION.fullmatch(text)
     if match is None or text in {"P", "-P", "+P"}:
         raise ValueError(text)
-    parts = {name: number for name, number in match.groupdict().items() if number and name != "sign"}
+    parts = {
+        name: number for name, number in match.groupdict().items() if number and name != "sign"
+    }
     days = int(parts.pop("days", "0")) + 365 * int(parts.pop("years", "0"))  # as pydantic counts
     seconds, _, fraction = parts.pop("seconds", "0").partition(".")
     duration = datetime.timedelta(

@@ -1,6 +1,7 @@
 """Codec of pydantic models: as msgpack, with the model's JSON schema in the type; enums go by name.
 
-Validation is pydantic's, under the model's own rules. Pydantic is imported only when a model is at hand.
+Validation is pydantic's, under the model's own rules. Pydantic is imported only when a model is at
+hand.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ MODEL_TAG = "Pydantic Transformer"
 
 
 def model_schema(python_type: Any) -> dict[str, Any]:
-    """Returns a model's JSON schema, with the names of enum members where pydantic lists their values."""
+    """Return a model's JSON schema, in which enums list the names of their members."""
     schema: dict[str, Any] = python_type.model_json_schema(schema_generator=_generator())
     return schema
 
 
 def model_form(python_type: Any) -> Form:
-    """Returns the plain form of a model; ``dump`` also takes a dict that the model accepts."""
+    """Return the plain form of a model; ``dump`` also takes a dict that the model accepts."""
 
     def dump(value: Any) -> Any:
         if isinstance(value, dict):
@@ -52,7 +53,9 @@ def model_form(python_type: Any) -> Form:
             )
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+            path = "".join(
+                f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]
+            )
             raise ConversionError(first["msg"], path) from None
 
     return Form(dump, load)
@@ -73,8 +76,10 @@ def _generator() -> Any:
 
 
 def _walk(plain: Any, hint: Any, convert: Callable[[Any, type[enum.Enum]], Any]) -> Any:
-    """Converts the enums in plain data, found as the official SDK finds them: behind ``Optional``, ``list``, ``dict``
-    and models, and nowhere else."""
+    """Convert the enums in plain data, where the official SDK does.
+
+    That is behind ``Optional``, ``list``, ``dict`` and models, and nowhere else.
+    """
     arguments = [argument for argument in get_args(hint) if argument is not type(None)]
     if get_origin(hint) is typing.Union and len(arguments) == 1:
         return _walk(plain, arguments[0], convert)

@@ -1,7 +1,8 @@
 """Msgpack inside a literal: ``Binary`` with the tag ``msgpack``.
 
-This is how Flyte carries everything that is neither a primitive nor a list, map or reference: dataclasses,
-models and untyped dicts (``flyteidl2.core.Binary``). Msgpack is imported when the first such value appears.
+This is how Flyte carries everything that is neither a primitive nor a list, map or reference:
+dataclasses, models and untyped dicts (``flyteidl2.core.Binary``). Msgpack is imported when the
+first such value appears.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ TAG = "msgpack"
 
 
 def holds_msgpack(literal: Literal) -> bool:
-    """Tells whether the literal carries msgpack; an untagged ``Binary`` is somebody's pickle."""
+    """Tell whether the literal carries msgpack; an untagged ``Binary`` is somebody's pickle."""
     return literal.scalar.binary.tag == TAG
 
 
 def binary_literal(value: Any) -> Literal:
-    """Returns a literal that carries plain data (dict, list, str, bytes, numbers, None) as msgpack."""
+    """Return a literal that carries plain data (dict, list, text, numbers, ...) as msgpack."""
     import msgpack
 
     try:
@@ -31,7 +32,7 @@ def binary_literal(value: Any) -> Literal:
 
 
 def packed_literal(data: bytes) -> Literal:
-    """Returns a literal around bytes that are msgpack already."""
+    """Return a literal around bytes that are msgpack already."""
     literal = Literal()
     binary = literal.scalar.binary
     binary.tag = TAG
@@ -40,7 +41,7 @@ def packed_literal(data: bytes) -> Literal:
 
 
 def unpack(literal: Literal) -> Any:
-    """Returns the plain data in a msgpack literal; map keys may be of any simple type."""
+    """Return the plain data in a msgpack literal; map keys may be of any simple type."""
     import msgpack
 
     try:

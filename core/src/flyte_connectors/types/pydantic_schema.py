@@ -1,7 +1,7 @@
 """The JSON schema that pydantic gives to a model with certain fields, written without pydantic.
 
-The official SDK declares tuples, named tuples and typed dicts by such a schema. The interop tests hold it against
-pydantic's own.
+The official SDK declares tuples, named tuples and typed dicts by such a schema. The interop tests
+hold it against pydantic's own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import ConversionError, type_name
 from flyte_connectors.types.dataclass_schema import REFERENCES
-from flyte_connectors.types.models import model_schema
 from flyte_connectors.types.form import NESTED
+from flyte_connectors.types.models import model_schema
 from flyte_connectors.types.plain import plain_form
 
 if typing.TYPE_CHECKING:
@@ -34,7 +34,7 @@ Schema = dict[str, Any]
 def wrapper_schema(
     title: str, fields: dict[str, Any], optional: Container[str] = (), *, typed: bool = False
 ) -> Schema:
-    """Returns the schema of a model.
+    """Return the schema of a model.
 
     Args:
         title: Name of the model.
@@ -48,7 +48,7 @@ def wrapper_schema(
 
 
 class _Writer:
-    """Writes the schemas of types; collects the definitions that they refer to."""
+    """Write the schemas of types; collects the definitions that they refer to."""
 
     def __init__(self, *, typed: bool) -> None:
         self.definitions: dict[str, Schema] = {}
@@ -135,14 +135,19 @@ class _Writer:
             return self._typed_dict(name, hint)
         if dataclasses.is_dataclass(hint):
             schema = self.record(name, hints.fields_of(hint), _defaults(hint))
-            return _with_description(schema, hint, f"{hint.__name__}(")
-        raise ConversionError(f"{type_name(hint)} can't stand in a tuple or typed dict: use a dataclass")
+            return _with_description(schema, hint, f"{name}(")
+        raise ConversionError(
+            f"{type_name(hint)} can't stand in a tuple or typed dict: use a dataclass"
+        )
 
     def _typed_dict(self, name: str, hint: Any) -> Schema:
         fields = hints.fields_of(hint)
         if self._typed:
             optional = hints.optional_keys(hint)
-            fields = {key: Union[inner, None] if key in optional else inner for key, inner in fields.items()}
+            fields = {
+                key: Union[inner, None] if key in optional else inner
+                for key, inner in fields.items()
+            }
             return self.record(name, fields, dict.fromkeys(optional))
         required = hints.required_keys(hint)
         absent = {key: dataclasses.MISSING for key in fields if key not in required}
@@ -178,7 +183,7 @@ def _choice(choices: tuple[Any, ...]) -> Schema:
 
 
 def _has_title(hint: Any) -> bool:
-    """Tells whether pydantic titles a field of this type: not where it is only a reference."""
+    """Tell whether pydantic titles a field of this type: not where it is only a reference."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _has_title(arguments[0])

@@ -1,4 +1,4 @@
-"""Codecs of references to stored data: `File` and `Dir` as blobs, `DataFrame` as a structured dataset.
+"""Codecs of references: `File` and `Dir` as blobs, `DataFrame` as a structured dataset.
 
 Only the reference travels; nothing is uploaded or opened here.
 """
@@ -10,19 +10,25 @@ from typing import Any
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, StructuredDatasetType
 
-from flyte_connectors.io import DataFrame, Dir, File
+from flyte_connectors.io import DataFrame, File
 from flyte_connectors.storage import is_remote, local_path
-from flyte_connectors.types.codec import PICKLE_FORMAT, Codec, ConversionError, mismatch, wrong_literal
+from flyte_connectors.types.codec import (
+    PICKLE_FORMAT,
+    Codec,
+    ConversionError,
+    mismatch,
+    wrong_literal,
+)
 from flyte_connectors.types.columns import columns_of, types_of
 
 
 def blob_codec(python_type: Any, *, must_exist: bool) -> Codec:
-    """Returns the codec of `File` or `Dir`.
+    """Return the codec of `File` or `Dir`.
 
     Args:
         python_type: `File`, `Dir` or a class derived from one of them.
-        must_exist: Whether ``encode`` refuses a local path where nothing is. (Right where the author's
-            code runs; a connector service knows the paths of another machine.)
+        must_exist: Whether ``encode`` refuses a local path where nothing is. (Right where the
+            author's code runs; a connector service knows the paths of another machine.)
     """
     one_file = issubclass(python_type, File)
     name = python_type.__name__
@@ -32,7 +38,9 @@ def blob_codec(python_type: Any, *, must_exist: bool) -> Codec:
         if not isinstance(value, python_type):
             raise mismatch(name, value)
         if must_exist and not is_remote(value.path) and not local_path(value.path).exists():
-            raise ConversionError(f"the {'file' if one_file else 'folder'} {value.path} does not exist")
+            raise ConversionError(
+                f"the {'file' if one_file else 'folder'} {value.path} does not exist"
+            )
         literal = Literal(hash=value.hash or "")
         literal.scalar.blob.uri = value.path
         literal.scalar.blob.metadata.type.format = value.format
@@ -53,7 +61,7 @@ def blob_codec(python_type: Any, *, must_exist: bool) -> Codec:
 
 
 def dataframe_codec(declared: StructuredDatasetType) -> Codec:
-    """Returns the codec of a `DataFrame` whose columns and format may be declared.
+    """Return the codec of a `DataFrame` whose columns and format may be declared.
 
     Declared columns win over those of the value, in both directions; a reader then sees these only.
     """
@@ -63,7 +71,9 @@ def dataframe_codec(declared: StructuredDatasetType) -> Codec:
             hint = " (wrap it: DataFrame.from_local_sync(df))" if hasattr(value, "columns") else ""
             raise ConversionError(f"expected DataFrame, got a {type(value).__name__}{hint}")
         if not value.uri:
-            raise ConversionError("the DataFrame has no uri; DataFrame.from_local_sync(df) gives it one")
+            raise ConversionError(
+                "the DataFrame has no uri; DataFrame.from_local_sync(df) gives it one"
+            )
         literal = Literal(hash=value.hash or "")
         dataset = literal.scalar.structured_dataset
         dataset.uri = value.uri

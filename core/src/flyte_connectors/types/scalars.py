@@ -1,11 +1,11 @@
 """Codecs of the simple types: numbers, text, moments, durations, None, bytes and text-like types.
 
-These run on every call for almost every field, so each direction is one small function. The literals are
-the official SDK's, except that it pickles ``bytes``, ``Decimal``, ``UUID`` and paths; here these travel as
-inside a dataclass: bytes as msgpack, the others as their text.
+These run on every call for almost every field, so each direction is one small function. The
+literals are the official SDK's, except that it pickles ``bytes``, ``Decimal``, ``UUID`` and paths;
+here these travel as inside a dataclass: bytes as msgpack, the others as their text.
 
-A literal may also hold msgpack instead of a primitive: Flyte's back end hands over a field of a dataclass
-that way (``order.amount``).
+A literal may also hold msgpack instead of a primitive: Flyte's back end hands over a field of a
+dataclass that way (``order.amount``).
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ def encode_int(value: Any) -> Literal:
 
 
 def decode_int(literal: Literal) -> int:
-    primitive = literal.scalar.primitive
+    primitive: Any = literal.scalar.primitive
     if primitive.HasField("integer"):
         return primitive.integer
-    if primitive.HasField("float_value"):  # a console writes 3 as 3.0: JavaScript has one number type
+    if primitive.HasField(
+        "float_value"
+    ):  # a console writes 3 as 3.0: JavaScript has one number type
         number = primitive.float_value
         if number.is_integer():
             return int(number)
@@ -104,19 +106,21 @@ def decode_bool(literal: Literal) -> bool:
 
 
 def encode_datetime(value: Any) -> Literal:
-    """Writes a moment; one without a time zone counts as UTC, as the official SDK has it."""
+    """Write a moment; one without a time zone counts as UTC, as the official SDK has it."""
     if not isinstance(value, datetime.datetime):
         raise mismatch("datetime", value)
     literal = Literal()
     try:
         literal.scalar.primitive.datetime.FromDatetime(value)
     except (OverflowError, ValueError):
-        raise ConversionError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
+        raise ConversionError(
+            f"{value.isoformat()} lies outside the years 1 to 9999 in UTC"
+        ) from None
     return literal
 
 
 def decode_datetime(literal: Literal) -> datetime.datetime:
-    """Reads a moment, always with the time zone UTC; nanoseconds are cut to microseconds."""
+    """Read a moment, always with the time zone UTC; nanoseconds are cut to microseconds."""
     primitive = literal.scalar.primitive
     if not primitive.HasField("datetime"):
         text = _from_msgpack(literal, str, "datetime")
@@ -129,7 +133,7 @@ def decode_datetime(literal: Literal) -> datetime.datetime:
 
 
 def encode_date(value: Any) -> Literal:
-    """Writes a day as its midnight in UTC."""
+    """Write a day as its midnight in UTC."""
     if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
         raise mismatch("date", value)
     return encode_datetime(datetime.datetime.combine(value, datetime.time.min))
@@ -200,7 +204,9 @@ def _parse(parser: Callable[[str], Any], text: str, expected: str) -> Any:
         raise mismatch(expected, text) from None
 
 
-def _text_codec(python_type: type, literal_type: LiteralType, to_text: Callable[[Any], str]) -> Codec:
+def _text_codec(
+    python_type: type, literal_type: LiteralType, to_text: Callable[[Any], str]
+) -> Codec:
     name = python_type.__name__
 
     def encode(value: Any) -> Literal:

@@ -1,7 +1,7 @@
 """Codecs of structs: dataclasses, untyped dicts and dicts with other keys than text, as msgpack.
 
-The Flyte type of a dataclass carries its JSON schema, by which a service that lacks the class can rebuild
-one (``declared_structs``).
+The Flyte type of a dataclass carries its JSON schema, by which a service that lacks the class can
+rebuild one (``declared_structs``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from google.protobuf import json_format
 
 from flyte_connectors.types import models
 from flyte_connectors.types.codec import Codec, wrong_literal
-from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
 from flyte_connectors.types.form import FIELDS, Form
+from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
 from flyte_connectors.types.plain import plain_form
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ DICT_TAG = "Typed Dict"
 
 
 def struct_type(schema: dict[str, Any] | None = None, tag: str = "") -> LiteralType:
-    """Returns Flyte's type of values that travel as msgpack, with a JSON schema if there is one."""
+    """Return Flyte's type of values that travel as msgpack, with a JSON schema if there is one."""
     literal_type = LiteralType(simple=SimpleType.STRUCT)
-    literal_type.annotation.annotations.update({"cache-key-metadata": {"serialization-format": "msgpack"}})
+    literal_type.annotation.annotations.update(
+        {"cache-key-metadata": {"serialization-format": "msgpack"}}
+    )
     if schema is not None:
         literal_type.metadata.update(schema)
     if tag:
@@ -36,7 +38,7 @@ def struct_type(schema: dict[str, Any] | None = None, tag: str = "") -> LiteralT
 
 
 def struct_codec(python_type: Any, literal_type: LiteralType, tag: str, form: Form) -> Codec:
-    """Returns the codec of a type that has a plain form."""
+    """Return the codec of a type that has a plain form."""
 
     def encode(value: Any) -> Literal:
         return binary_literal(form.dump(value))
@@ -52,14 +54,14 @@ def struct_codec(python_type: Any, literal_type: LiteralType, tag: str, form: Fo
 
 
 def dataclass_codec(python_type: Any) -> Codec:
-    """Returns the codec of a dataclass. Raises ConversionError for fields without a plain form."""
+    """Return the codec of a dataclass. Raises ConversionError for fields without a plain form."""
     from flyte_connectors.types.dataclass_schema import dataclass_schema
 
     form = plain_form(python_type, FIELDS)
     from_dict = form.load
 
     def dump(value: Any) -> Any:
-        # A dict stands for the dataclass, as in the official SDK: missing fields take their defaults.
+        # A dict stands for the dataclass, as in the official SDK; missing fields take defaults.
         return form.dump(from_dict(value) if isinstance(value, dict) else value)
 
     literal_type = struct_type(dataclass_schema(python_type), DATACLASS_TAG)
@@ -67,18 +69,20 @@ def dataclass_codec(python_type: Any) -> Codec:
 
 
 def model_codec(python_type: Any) -> Codec:
-    """Returns the codec of a pydantic model."""
+    """Return the codec of a pydantic model."""
     literal_type = struct_type(models.model_schema(python_type), models.MODEL_TAG)
-    return struct_codec(python_type, literal_type, models.MODEL_TAG, plain_form(python_type, FIELDS))
+    return struct_codec(
+        python_type, literal_type, models.MODEL_TAG, plain_form(python_type, FIELDS)
+    )
 
 
 def dict_codec(python_type: Any) -> Codec:
-    """Returns the codec of ``dict``, which holds plain data only, or of ``dict[K, V]`` with K not text."""
+    """Return the codec of ``dict``, which holds plain data, or of ``dict[K, V]``, K not text."""
     return struct_codec(python_type, struct_type(), DICT_TAG, plain_form(python_type, FIELDS))
 
 
 def whole_numbers(value: Any) -> Any:
-    """Turns 3.0 back into 3: a ``google.protobuf.Struct`` holds all numbers as doubles."""
+    """Turn 3.0 back into 3: a ``google.protobuf.Struct`` holds all numbers as doubles."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):

@@ -1,7 +1,8 @@
 """Codecs of ``tuple[A, B]``, named tuples and typed dicts: as msgpack, one entry per field.
 
-The official SDK wraps each in a pydantic model made for it; the title of the schema (``TupleWrapper_...``)
-tells which of the three it was. Here pydantic is not needed; ``pydantic_schema`` writes what it would.
+The official SDK wraps each in a pydantic model made for it; the title of the schema
+(``TupleWrapper_...``) tells which of the three it was. Here pydantic is not needed;
+``pydantic_schema`` writes what it would.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import Any, Optional, get_args
 
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
+from flyte_connectors.types.form import MODEL, TYPED, Form, Spelling
 from flyte_connectors.types.from_schema import NAMED_TUPLE_TITLE, TUPLE_TITLE, TYPED_DICT_TITLE
 from flyte_connectors.types.models import MODEL_TAG
-from flyte_connectors.types.form import MODEL, TYPED, Form, Spelling
 from flyte_connectors.types.plain import plain_form
 from flyte_connectors.types.plain.records import load_fields
 from flyte_connectors.types.pydantic_schema import wrapper_schema
@@ -20,7 +21,7 @@ from flyte_connectors.types.structs import struct_codec, struct_type
 
 
 def tuple_codec(python_type: Any) -> Codec:
-    """Returns the codec of ``tuple[A, B]``."""
+    """Return the codec of ``tuple[A, B]``."""
     title = TUPLE_TITLE + getattr(python_type, "__name__", "tuple")
     schema = wrapper_schema(title, _fields(python_type))
     return struct_codec(
@@ -29,7 +30,7 @@ def tuple_codec(python_type: Any) -> Codec:
 
 
 def named_tuple_codec(python_type: Any) -> Codec:
-    """Returns the codec of a named tuple class."""
+    """Return the codec of a named tuple class."""
     schema = wrapper_schema(NAMED_TUPLE_TITLE + python_type.__name__, _fields(python_type))
     return struct_codec(
         python_type, struct_type(schema, MODEL_TAG), "NamedTuple", record_form(python_type, MODEL)
@@ -37,7 +38,7 @@ def named_tuple_codec(python_type: Any) -> Codec:
 
 
 def typed_dict_codec(python_type: Any) -> Codec:
-    """Returns the codec of a typed dict class."""
+    """Return the codec of a typed dict class."""
     title = TYPED_DICT_TITLE + python_type.__name__
     fields, optional = hints.fields_of(python_type), hints.optional_keys(python_type)
     fields = {name: Optional[hint] if name in optional else hint for name, hint in fields.items()}
@@ -47,7 +48,7 @@ def typed_dict_codec(python_type: Any) -> Codec:
 
 
 def record_form(python_type: Any, spelling: Spelling) -> Form:
-    """Returns the plain form of a whole tuple: a dict with its fields (inside other values it is a list)."""
+    """Return the plain form of a whole tuple, a dict (inside other values it is a list)."""
     name, fields = type_name(python_type), _fields(python_type)
     make = getattr(python_type, "_make", tuple)
     forms = {field: plain_form(hint, spelling) for field, hint in fields.items()}

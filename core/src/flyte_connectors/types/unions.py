@@ -1,7 +1,8 @@
 """Codec of unions: the literal carries the value and the variant that it is.
 
-A value goes to the variant of its exact type, else to the only variant that accepts it. Where two do, nothing is
-guessed. The variant is named by its type and tag (``flyteidl2.core.Union``, ``TypeStructure.tag``).
+A value goes to the variant of its exact type, else to the only variant that accepts it. Where two
+do, nothing is guessed. The variant is named by its type and tag (``flyteidl2.core.Union``,
+``TypeStructure.tag``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def union_codec(python_type: Any, variants: list[Codec]) -> Codec:
-    """Returns the codec of a union of the types that ``variants`` convert."""
+    """Return the codec of a union of the types that ``variants`` convert."""
     name = " or ".join(type_name(variant.python_type) for variant in variants)
     tagged = [_tagged(variant) for variant in variants]
     literal_type = LiteralType()
@@ -81,7 +82,5 @@ def _only(
     if fits:
         names = " and ".join(type_name(variants[i].python_type) for i, _ in fits)
         raise ConversionError(f"expected {name}: the value fits {names}, so it is ambiguous")
-    for error in errors:
-        if error.path:
-            raise error
-    raise mismatch(name, value) if not isinstance(value, Literal) else errors[-1]
+    deepest = next((error for error in errors if error.path), None)
+    raise deepest or (errors[-1] if isinstance(value, Literal) else mismatch(name, value))

@@ -4,9 +4,10 @@
     containers.py   lists, maps, tuples, unions
     records.py      dataclasses, typed dicts
 
-The walk over dataclasses and containers is done here because it has to check: mashumaro lets a wrong value
-pass on the way out, and on the way in it bends values (``bool("no")``) and drops unknown fields. Types that
-are not in these tables, and every dataclass that is customised for mashumaro, are left to mashumaro.
+The walk over dataclasses and containers is done here because it has to check: mashumaro lets a
+wrong value pass on the way out, and on the way in it bends values (``bool("no")``) and drops
+unknown fields. Types that are not in these tables, and every dataclass that is customised for
+mashumaro, are left to mashumaro.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _CACHED_TYPES = 1024
 
 
 def plain_form(python_type: Any, spelling: Spelling) -> Form:
-    """Returns the plain form of a type, cached.
+    """Return the plain form of a type, cached.
 
     Raises:
         ConversionError: The type has none.
@@ -73,7 +74,7 @@ def _generic(python_type: Any, origin: Any, arguments: tuple[Any, ...], spelling
     if origin is Annotated:
         return plain_form(arguments[0], spelling)
     if origin is Union or origin is types.UnionType:
-        # The official SDK looks for enums behind Optional[T], not behind T | None or in other unions.
+        # The official SDK finds enums behind Optional[T], not behind T | None or in other unions.
         plain_optional = origin is Union and len(arguments) == 2 and type(None) in arguments
         by_value = spelling in ENUMS_BY_NAME and not plain_optional
         within = NESTED if by_value else spelling

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def untyped_form(python_type: type) -> Form:
-    """Returns the plain form of a bare ``list`` or ``dict``: whatever msgpack knows."""
+    """Return the plain form of a bare ``list`` or ``dict``: whatever msgpack knows."""
     check = instance_of(python_type)
     return Form(check, check)
 
@@ -26,9 +26,11 @@ def sequence_form(python_type: Any, container: Any, item: Form) -> Form:
     )
 
 
-def row_form(python_type: Any, make: Callable[[list[Any]], Any], items: list[tuple[str, Form]]) -> Form:
+def row_form(
+    python_type: Any, make: Callable[[list[Any]], Any], items: list[tuple[str, Form]]
+) -> Form:
     name = type_name(python_type)
-    check_native, check_plain = instance_of(tuple, name), instance_of((list, tuple), name)  # type: ignore[arg-type]
+    check_native, check_plain = instance_of(tuple, name), instance_of((list, tuple), name)
 
     def check_length(values: Any) -> Any:
         if len(values) != len(items):
@@ -51,7 +53,8 @@ def map_form(python_type: Any, key: Form, item: Form) -> Form:
 
     def convert(key_of: Callable[[Any], Any], item_of: Callable[[Any], Any], value: Any) -> Any:
         return {
-            convert_at(key_of, k, f"[{k!r}]"): convert_at(item_of, v, f"[{k!r}]") for k, v in check(value).items()
+            convert_at(key_of, k, f"[{k!r}]"): convert_at(item_of, v, f"[{k!r}]")
+            for k, v in check(value).items()
         }
 
     return Form(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def dataclass_form(python_type: Any, form_of: FormOf) -> Form:
-    """Returns the plain form of a dataclass; its fields are looked up on first use: it may hold itself."""
+    """Return the plain form of a dataclass; it may hold itself, so fields are looked up late."""
     name, check = python_type.__name__, instance_of(python_type)
     fields = dataclasses.fields(python_type)
     required = {field.name for field in fields if not has_default(field)}
@@ -46,12 +46,13 @@ def dataclass_form(python_type: Any, form_of: FormOf) -> Form:
 
 
 def typed_dict_form(python_type: Any, form_of: FormOf, *, write_missing: bool) -> Form:
-    """Returns the plain form of a typed dict.
+    """Return the plain form of a typed dict.
 
     Args:
         python_type: The typed dict.
         form_of: Finds the form of a field's type.
-        write_missing: Whether a ``NotRequired`` key that is missing is written as None (and read back as missing).
+        write_missing: Whether a ``NotRequired`` key that is missing is written as None (and read
+            back as missing).
     """
     name, required = python_type.__name__, hints.required_keys(python_type)
     blank = hints.optional_keys(python_type) if write_missing else set()
@@ -73,12 +74,14 @@ def typed_dict_form(python_type: Any, form_of: FormOf, *, write_missing: bool) -
 def load_fields(
     name: str, forms: dict[str, Form], required: Container[str], plain: Any
 ) -> dict[str, Any]:
-    """Loads the entries of a dict, each by its form, and refuses missing and unknown ones."""
+    """Load the entries of a dict, each by its form, and refuses missing and unknown ones."""
     if not isinstance(plain, dict):
         raise mismatch(name, plain)
     for key in plain:
         if key not in forms:
-            raise ConversionError(f"{name} has no field {key!r}; it has {', '.join(forms) or 'none'}")
+            raise ConversionError(
+                f"{name} has no field {key!r}; it has {', '.join(forms) or 'none'}"
+            )
     for key in forms:
         if key in required and key not in plain:
             raise ConversionError(f"the field {key!r} of {name} is missing")
@@ -86,7 +89,7 @@ def load_fields(
 
 
 def has_default(field: dataclasses.Field[Any]) -> bool:
-    """Tells whether a dataclass can be made without this field."""
+    """Tell whether a dataclass can be made without this field."""
     missing = dataclasses.MISSING
     return field.default is not missing or field.default_factory is not missing
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import enum
 import os
 import pathlib
 import uuid
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.io import DataFrame
 from flyte_connectors.types.codec import ConversionError, mismatch
-from flyte_connectors.types.iso8601 import parse_duration, write_duration
 from flyte_connectors.types.form import FIELDS, Form, Spelling, instance_of
+from flyte_connectors.types.iso8601 import parse_duration, write_duration
 
 if TYPE_CHECKING:
+    import enum
     from collections.abc import Callable
 
 
 def scalar_form(python_type: Any, spelling: Spelling) -> Form | None:
-    """Returns the plain form of a simple type, None if it is not one."""
+    """Return the plain form of a simple type, None if it is not one."""
     special = _IN_FIELDS if spelling is FIELDS else _IN_MODELS
     try:
         return special.get(python_type) or _COMMON.get(python_type)
@@ -29,7 +29,7 @@ def scalar_form(python_type: Any, spelling: Spelling) -> Form | None:
 
 
 def enum_form(python_type: type[enum.Enum], *, by_name: bool) -> Form:
-    """Returns the plain form of an enum class: members by name or by value."""
+    """Return the plain form of an enum class: members by name or by value."""
     check = instance_of(python_type)
     members = python_type.__members__
     expected = f"{python_type.__name__} (one of {', '.join(members)})"
@@ -50,7 +50,7 @@ def enum_form(python_type: type[enum.Enum], *, by_name: bool) -> Form:
 
 
 def choice_form(choices: tuple[Any, ...]) -> Form:
-    """Returns the plain form of ``typing.Literal[...]`` with plain choices."""
+    """Return the plain form of ``typing.Literal[...]`` with plain choices."""
 
     def check(value: Any) -> Any:
         if any(value == choice and type(value) is type(choice) for choice in choices):
@@ -76,7 +76,10 @@ def _load_float(value: Any) -> float:
 
 
 def _as_text(
-    python_type: type, write: Callable[[Any], str], read: Callable[[str], Any], but_not: tuple[type, ...] = ()
+    python_type: type,
+    write: Callable[[Any], str],
+    read: Callable[[str], Any],
+    but_not: tuple[type, ...] = (),
 ) -> Form:
     check = instance_of(python_type, but_not=but_not)
 
@@ -109,7 +112,9 @@ def _utf8(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise ConversionError("bytes in a tuple or typed dict travel as text, and these are no UTF-8") from None
+        raise ConversionError(
+            "bytes in a tuple or typed dict travel as text, and these are no UTF-8"
+        ) from None
 
 
 def _dump_dataframe(value: Any) -> dict[str, Any]:

@@ -1,17 +1,19 @@
-"""The plain form of a value whose type was declared where we can't see it; here the value itself has to tell."""
+"""The plain form of a value whose declared type is not at hand: the value itself has to tell."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import convert_at
-from flyte_connectors.types.form import Spelling
 from flyte_connectors.types.plain import plain_form
+
+if TYPE_CHECKING:
+    from flyte_connectors.types.form import Spelling
 
 
 def dump_undeclared(value: Any, spelling: Spelling) -> Any:
-    """Returns plain data for a value of any supported type. Raises ConversionError for other ones."""
+    """Return plain data for a value of any supported type. Raises ConversionError for others."""
     if isinstance(value, dict):
         return {
             key: convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{key!r}]")
@@ -26,7 +28,7 @@ def dump_undeclared(value: Any, spelling: Spelling) -> Any:
 
 
 def dump_undeclared_struct(value: Any, spelling: Spelling) -> Any:
-    """Returns the same for a whole struct, where a tuple is a record and not a list."""
+    """Return the same for a whole struct, where a tuple is a record and not a list."""
     if hints.is_named_tuple(type(value)):
         value = value._asdict()
     elif isinstance(value, tuple):
