@@ -4,13 +4,15 @@
     inside a running event loop      the call returns a coroutine: await it
 
 Calls from plain code share one event loop in a thread of its own, so that connectors can keep their
-clients from call to call.
+clients from call to call. However deep the calls are nested, cancelling the outermost one cancels
+them all, and waits for what they do about that, such as deleting their jobs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import functools
 import threading
@@ -20,9 +22,30 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def call_task(
-    execute: Callable[..., Coroutine[Any, Any, Any]], inputs: Mapping[str, Any]
-) -> Any:
+class _Cancellation:
+    """The calls that a function has made and that still run, so that they can be cancelled."""
+
+    def __init__(self) -> None:
+        self._calls: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
+
+    def add(self, task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._calls[task] = loop
+        task.add_done_callback(lambda task: self._calls.pop(task, None))
+
+    def cancel(self) -> None:
+        for task, loop in list(self._calls.items()):
+            with contextlib.suppress(RuntimeError):  # that loop has ended meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+
+
+_cancellation: contextvars.ContextVar[_Cancellation | None] = contextvars.ContextVar(
+    "cancellation", default=None
+)
+_loop_waits: contextvars.ContextVar[bool] = contextvars.ContextVar("loop_waits", default=False)
+"""Set in a thread that an event loop waits for, perhaps the shared one: it needs a loop of its own."""
+
+
+def call_task(execute: Callable[..., Coroutine[Any, Any, Any]], inputs: Mapping[str, Any]) -> Any:
     """The outputs of `execute(**inputs)`, or a coroutine of them where a loop is running."""
     coroutine = execute(**inputs)
     return coroutine if _loop_is_running() else run_sync(coroutine)
@@ -38,30 +61,49 @@ def call_function(function: Callable[..., T], inputs: Mapping[str, Any]) -> T:
         return function(**inputs)
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="task") as thread:
         context = contextvars.copy_context()
+        context.run(_loop_waits.set, True)
         return thread.submit(context.run, functools.partial(function, **inputs)).result()
+
+
+async def run_in_thread(function: Callable[..., T], inputs: Mapping[str, Any]) -> T:
+    """The result of a plain function, run in a thread; cancelling cancels the tasks it has called."""
+    cancellation = _Cancellation()
+    context = contextvars.copy_context()
+    context.run(_cancellation.set, cancellation)
+    call = functools.partial(context.run, functools.partial(function, **inputs))
+    running = asyncio.get_running_loop().run_in_executor(None, call)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        cancellation.cancel()
+        await asyncio.wait((running,))
+        raise
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of `coroutine`, run on the shared loop.
 
-    Ctrl-C cancels it and waits for what it does about that, such as deleting its job; a second
-    Ctrl-C stops waiting.
+    Ctrl-C cancels it; a second Ctrl-C does not wait for its end.
     """
+    if _loop_waits.get():
+        return asyncio.run(coroutine)
     loop = _shared_loop()
     context = contextvars.copy_context()
+    outer = _cancellation.get()
+    mine = _Cancellation()
     ended: concurrent.futures.Future[T] = concurrent.futures.Future()
-    tasks: list[asyncio.Task[T]] = []
 
     def start() -> None:
         task = context.run(loop.create_task, coroutine)
-        tasks.append(task)
+        for cancellation in filter(None, (outer, mine)):
+            cancellation.add(task, loop)
         task.add_done_callback(lambda task: _hand_over(task, ended))
 
     loop.call_soon_threadsafe(start)
     try:
         return ended.result()
     except KeyboardInterrupt:
-        loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+        mine.cancel()
         concurrent.futures.wait((ended,))
         raise
 

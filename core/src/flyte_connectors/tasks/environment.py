@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from flyte_connectors.errors import TaskFailedError
-from flyte_connectors.tasks.calls import call_function, call_task
+from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
 from flyte_connectors.tasks.execution import current_execution, executing
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.template import TaskTemplate
@@ -34,7 +33,7 @@ class FunctionTask(TaskTemplate):
             if inspect.iscoroutinefunction(self.function):
                 result = await self.function(**inputs)
             else:
-                result = await asyncio.to_thread(self.function, **inputs)
+                result = await run_in_thread(self.function, inputs)
         return self._checked_result(result)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,34 @@
+"""`flyte-connectors cancel RUN`: cancel the jobs of a run."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.cli.jobs import client_of
+from flyte_connectors.local import cancel_job
+from flyte_connectors.tasks import records
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `cancel`."""
+    parser.add_argument("name", metavar="RUN", help="name of the run, as `run` printed it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Cancel every job of the run; those that have ended stay as they are."""
+
+    async def cancel_all() -> None:
+        for job in records.find(options.name):
+            async with client_of(job) as client:
+                request = pb.DeleteTaskRequest(
+                    resource_meta=job.meta, task_category=job.category
+                )
+                await cancel_job(client, request)
+            print(f"job {job.action} of '{job.task}' is cancelled or has ended", file=sys.stderr)
+
+    asyncio.run(cancel_all())
+    return 0

@@ -1,0 +1,25 @@
+"""Find the jobs of a run again, and whom to ask about them."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import AsyncIterator
+
+from flyte_connectors.local import ConnectorClient, local_client
+from flyte_connectors.modules import import_module
+from flyte_connectors.tasks.records import JobRecord
+
+
+@contextlib.asynccontextmanager
+async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
+    """Whoever hosts the connector of `job`: a service, or this process."""
+    if job.endpoint:
+        from flyte_connectors.remote import RemoteService  # noqa: PLC0415  (only where needed)
+
+        async with RemoteService(job.endpoint) as service:
+            yield service
+        return
+    if job.module and pathlib.Path(job.module).exists():
+        import_module(job.module)  # it may register the connector itself
+    yield local_client()

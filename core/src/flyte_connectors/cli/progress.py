@@ -1,0 +1,111 @@
+"""What a person sees while a task runs: its phase, its progress, its log lines. All on stderr."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import Any
+
+from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+
+from flyte_connectors.cli.table import colour
+from flyte_connectors.connector import Phase
+from flyte_connectors.local import RunObserver
+from flyte_connectors.tasks import records
+
+_BAR = 24
+
+
+class Progress(RunObserver):
+    """Shows a run, and remembers its jobs for `logs` and `cancel`.
+
+    Args:
+        endpoint: The service that the run uses; empty for this process.
+        module: File that defines the task.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, *, endpoint: str, module: str, quiet: bool) -> None:
+        self._endpoint = endpoint
+        self._module = module
+        self._stream = sys.stderr
+        self._quiet = quiet
+        self._live = self._stream.isatty() and not quiet
+        self._begun = time.monotonic()
+        self._phase = ""
+        self._links: set[str] = set()
+        self.wants_logs = not quiet
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def started(self, run: str, task: str) -> None:
+        """The run has been given its name."""
+        self.note(f"run {run} of '{task}'")
+
+    def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
+        """A job has been started."""
+        record = records.save(
+            request, resource_meta, endpoint=self._endpoint, module=self._module
+        )
+        self.note(f"job {record.action} of '{record.task}' started")
+
+    def polled(self, resource: pb.Resource) -> None:
+        """The job's state has been read."""
+        for link in resource.log_links:
+            if link.uri not in self._links:
+                self._links.add(link.uri)
+                self.note(f"{link.name}: {link.uri}")
+        phase = Phase(resource.phase).name
+        if self._live:
+            self._draw(phase, resource)
+        elif phase != self._phase:
+            self.note(" ".join(filter(None, (phase, resource.message))))
+        self._phase = phase
+
+    def logged(self, line: LogLine) -> None:
+        """The job has written a log line."""
+        stamp = line.timestamp.ToDatetime().strftime("%H:%M:%S") if line.timestamp.seconds else ""
+        self._write(" ".join(filter(None, (colour(stamp, "dim", self._stream), line.message))))
+
+    def ended(self, word: str, colour_name: str) -> None:
+        """The run is over."""
+        seconds = time.monotonic() - self._begun
+        self._write(f"{colour(word, colour_name, self._stream)} after {seconds:.1f} s")
+
+    def note(self, text: str) -> None:
+        """Say something about the run."""
+        self._write(colour(text, "cyan", self._stream))
+
+    def _write(self, text: str) -> None:
+        if self._quiet:
+            return
+        self._clear()
+        print(text, file=self._stream, flush=True)
+
+    def _draw(self, phase: str, resource: pb.Resource) -> None:
+        seconds = time.monotonic() - self._begun
+        parts = [phase, f"{seconds:.0f} s", _bar(resource.custom_info), resource.message]
+        width = shutil.get_terminal_size().columns - 1
+        self._clear()
+        print(" ".join(filter(None, parts))[:width], end="", file=self._stream, flush=True)
+
+    def _clear(self) -> None:
+        if self._live:
+            print("\r\x1b[K", end="", file=self._stream)
+
+
+def _bar(custom_info: Any) -> str:
+    """A bar for the fraction that a connector reports as `custom_info["progress"]`, 0 to 1."""
+    if "progress" not in custom_info:
+        return ""
+    value = custom_info["progress"]
+    if not isinstance(value, (int, float)):
+        return ""
+    full = round(min(max(value, 0), 1) * _BAR)
+    return f"[{'#' * full}{'-' * (_BAR - full)}] {value:.0%}"
