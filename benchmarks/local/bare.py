@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from polls import Polls, spread
+from polls import Polls
 
 POLLS_PER_TURN = 100
 """Polls between two turns of the event loop."""
@@ -33,7 +33,7 @@ async def poll(jobs: int, interval: float, seconds: float) -> None:
         polls.poll(job.job_id)
 
     async def start() -> None:
-        async for job_id in spread(jobs, interval):
+        async for job_id in polls.starting():
             job = Job(job_id)
             await get(job)
             heapq.heappush(heap, (time.monotonic() + interval, job_id, job))

@@ -30,7 +30,7 @@ from flyte_connectors import (
     run,
 )
 from flyte_connectors.tasks.execution import Execution, executing
-from polls import Polls, spread
+from polls import Polls
 
 
 @dataclass
@@ -102,9 +102,8 @@ async def poll(jobs: int, interval: float, seconds: float) -> None:
     with executing(Execution()):
         connector.polls = Polls(jobs, interval)
         observing = asyncio.create_task(connector.polls.observe(seconds))
-        runs = [
-            asyncio.create_task(task.execute(job_id=job)) async for job in spread(jobs, interval)
-        ]
+        starting = connector.polls.starting()
+        runs = [asyncio.create_task(task.execute(job_id=job)) async for job in starting]
         await observing
         await asyncio.gather(*runs)
 

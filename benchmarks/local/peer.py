@@ -27,7 +27,7 @@ from flyte.connectors import (
 from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
 from flyteidl2.core.execution_pb2 import TaskExecution
-from polls import Polls, spread
+from polls import Polls
 
 
 @dataclass
@@ -104,7 +104,8 @@ async def poll(jobs: int, interval: float, seconds: float) -> None:
     """Run `jobs` jobs together, which the SDK polls every 3 seconds; watch for `seconds`."""
     connector.polls = Polls(jobs, interval)
     observing = asyncio.create_task(connector.polls.observe(seconds))
-    runs = [asyncio.create_task(task.execute(job_id=job)) async for job in spread(jobs, interval)]
+    starting = connector.polls.starting()
+    runs = [asyncio.create_task(task.execute(job_id=job)) async for job in starting]
     await observing
     await asyncio.gather(*runs)
 

@@ -6,6 +6,7 @@ Shared by the three local programs: their jobs call `poll` and do nothing else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -20,6 +21,7 @@ BUCKETS = 20 * BUCKETS_PER_SECOND
 """Lateness is counted to 0.1 ms, up to 20 s."""
 
 STARTED_TOGETHER = 10
+START_SECONDS = 60.0
 
 
 class Polls:
@@ -39,6 +41,19 @@ class Polls:
         self._all_started = asyncio.Event()
         self._memory_before = _resident_bytes()
 
+    async def starting(self) -> AsyncIterator[int]:
+        """The numbers of the jobs, so that they start evenly over an interval.
+
+        What cannot start them that fast does so as fast as it can, until `is_over`.
+        """
+        start = time.monotonic()
+        for job in range(self._jobs):
+            if job % STARTED_TOGETHER == 0:
+                await asyncio.sleep(start + self._interval * job / self._jobs - time.monotonic())
+            if self.is_over:
+                return
+            yield job
+
     def poll(self, job: int) -> None:
         """A job has been polled."""
         now, last = time.monotonic(), self._last[job]
@@ -55,10 +70,13 @@ class Polls:
     async def observe(self, seconds: float) -> None:
         """Wait until all jobs have been polled once and settled, watch, print the result as JSON.
 
+        Jobs that keep a process too busy to start more of them are watched as many as they are.
+
         Args:
             seconds: How long to watch.
         """
-        await self._all_started.wait()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._all_started.wait(), START_SECONDS)
         await asyncio.sleep(self._interval)
         self._late = array("q", bytes(8 * BUCKETS))
         cpu, polls = time.process_time(), self._polls
@@ -67,7 +85,8 @@ class Polls:
         memory = _resident_bytes() - self._memory_before
         self.is_over = True
         found = {
-            "bytes_per_job": memory / self._jobs,
+            "jobs": self._started,
+            "bytes_per_job": memory / self._started,
             "cpu_seconds_per_poll": cpu / polls,
             "seconds_late_p99": self._late_p99(),
         }
@@ -77,15 +96,6 @@ class Polls:
         counts = list(accumulate(self._late))
         bucket = next(at for at, count in enumerate(counts) if count >= 0.99 * counts[-1])
         return bucket / BUCKETS_PER_SECOND
-
-
-async def spread(jobs: int, seconds: float) -> AsyncIterator[int]:
-    """The numbers of the jobs, so that they start evenly over `seconds`, or as fast as they can."""
-    start = time.monotonic()
-    for job in range(jobs):
-        if job % STARTED_TOGETHER == 0:
-            await asyncio.sleep(start + seconds * job / jobs - time.monotonic())
-        yield job
 
 
 def _resident_bytes() -> int:
