@@ -88,7 +88,7 @@ class Replica:
         return f"127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Start the process and wait until its health is SERVING.
+        """Start the process and wait until its health is SERVING and its metrics are there.
 
         Raises:
             ReplicaError: It ended, or was not ready within `START_SECONDS`.
@@ -146,9 +146,16 @@ class Replica:
                     reply = await check(HealthCheckRequest(), timeout=1, wait_for_ready=True)
                 except grpc.aio.AioRpcError:
                     continue  # bounded by the caller
-                if reply.status == HealthCheckResponse.SERVING:
+                if reply.status == HealthCheckResponse.SERVING and await self._is_scraped():
                     return
                 await asyncio.sleep(0.05)
+
+    async def _is_scraped(self) -> bool:
+        try:
+            await self.metrics()
+        except OSError:
+            return False
+        return True
 
     async def _end(self, number: signal.Signals, seconds: float | None) -> None:
         if self.process is not None and self.process.returncode is None:
