@@ -157,12 +157,15 @@ async def follow_logs(
         emit: Called with each line.
         ended: Set when the job has ended.
         longest_poll: Longest pause between two pages, in seconds.
+
+    Raises:
+        ConnectorError: the log can't be read, and trying again would not help.
     """
     pause = _Pause(longest_poll)
     while True:
         last = ended.is_set()
         lines, token = 0, ""
-        with contextlib.suppress(ConnectorError):
+        try:
             async for item in client.get_logs(request):
                 if isinstance(item, LogLine):
                     emit(item)
@@ -172,6 +175,9 @@ async def follow_logs(
                     emit(line)
                 lines += len(item.body.lines)
                 token = item.header.token or token
+        except ConnectorError as error:
+            if not error.retryable or last:
+                raise
         if token:
             request.token = token
         if last and not (lines and token):
@@ -218,7 +224,8 @@ async def _attempt(
         resource = await _poll_to_end(client, poll, policy, observer)
         ended.set()
         if follower is not None:
-            await follower
+            with contextlib.suppress(ConnectorError):  # the job has run, whatever its log is like
+                await follower
     except BaseException as error:
         if follower is not None:
             follower.cancel()

@@ -120,7 +120,7 @@ UNSUPPORTED = [
 @pytest.mark.parametrize(("python_type", "text"), UNSUPPORTED)
 def test_a_type_without_a_safe_form_is_refused(python_type: Any, text: str) -> None:
     """The official SDK would pickle most of these; here the text names the way out."""
-    with pytest.raises(ConversionError, match="") as caught:
+    with pytest.raises(ConversionError) as caught:
         codec_for_type(python_type)
     assert text in str(caught.value)
 

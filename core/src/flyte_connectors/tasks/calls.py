@@ -76,7 +76,7 @@ async def run_in_thread(function: Callable[..., T], inputs: Mapping[str, Any]) -
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         cancellation.cancel()
-        await asyncio.wait((running,))
+        await asyncio.gather(running, return_exceptions=True)
         raise
 
 

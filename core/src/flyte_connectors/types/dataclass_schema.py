@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from flyte_connectors.io import DataFrame, Dir, File
+from flyte_connectors.types.codec import ConversionError, type_name
 
 _TEXT_OR_NONE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _FORMAT_AND_HASH = {
@@ -20,6 +21,10 @@ def dataclass_schema(python_type: Any) -> dict[str, Any] | None:
 
     try:
         return build_json_schema(python_type, plugins=[_reference_plugin()]).to_dict()
+    except NameError as error:
+        raise ConversionError(
+            f"{type_name(python_type)} names a type that its module does not define: {error}"
+        ) from None
     except (NotImplementedError, RecursionError, TypeError, ValueError):
         return None
 

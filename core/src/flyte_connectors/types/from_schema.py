@@ -13,6 +13,9 @@ from functools import partial
 from typing import Any, NamedTuple, Optional, TypedDict, Union
 
 from flyte_connectors.io import DataFrame, Dir, File
+from flyte_connectors.types.form import FIELDS
+from flyte_connectors.types.plain import plain_form
+from flyte_connectors.types.plain.records import OMIT_NONE
 
 Schema = dict[str, Any]
 
@@ -101,7 +104,7 @@ class _Reader:
             name.isidentifier() and not keyword.iskeyword(name) for name in _ordered(schema)
         ):
             return dict  # it holds more than its fields, or fields that are no attributes
-        if title.startswith(TYPED_DICT_TITLE):
+        if title.startswith(TYPED_DICT_TITLE) or "title" not in schema:
             return self._typed_dict(title.removeprefix(TYPED_DICT_TITLE), schema)
         return self._dataclass(title, schema)
 
@@ -121,8 +124,9 @@ class _Reader:
                 fields.append((name, python_type, dataclasses.field(default_factory=default)))
             elif name in required:
                 fields.append((name, python_type))
-            else:  # a default that a schema can't hold
-                fields.append((name, Optional[python_type], None))
+            else:  # it may be missing, or its default is known to the author's class only
+                blank = dataclasses.field(default=None, metadata={OMIT_NONE: True})
+                fields.append((name, Optional[python_type], blank))
         return dataclasses.make_dataclass(title if title.isidentifier() else "Struct", fields)
 
 
@@ -134,7 +138,4 @@ def _ordered(schema: Schema) -> dict[str, Schema]:
 
 
 def _default(python_type: Any, plain: Any) -> Any:
-    from flyte_connectors.types.form import FIELDS
-    from flyte_connectors.types.plain import plain_form
-
     return plain_form(python_type, FIELDS).load(plain)

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 
 from flyte_connectors.types.codec import ConversionError
 
+_FIELD_OPTIONS = {"alias", "deserialize", "serialization_strategy", "serialize"}
 _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
 
 
@@ -42,7 +43,7 @@ def is_model(python_type: Any) -> bool:
 def is_customised(python_type: Any) -> bool:
     """Tell whether a dataclass instructs mashumaro (by a mixin, ``Config`` or field options)."""
     return any(hasattr(python_type, name) for name in ("to_dict", "from_dict", "Config")) or any(
-        field.metadata for field in dataclasses.fields(python_type)
+        not _FIELD_OPTIONS.isdisjoint(field.metadata) for field in dataclasses.fields(python_type)
     )
 
 

@@ -20,7 +20,7 @@ class BatchJobTask(AsyncConnectorExecutorMixin, TaskTemplate):
     Args:
         name: The task's name.
         plugin_config: What the job runs.
-        inputs: Type of each input, by name. The job finds their values in `$BATCH_JOB_INPUTS`.
+        inputs: Type, or pair of type and default, of each input by name. The job finds their values in `$BATCH_JOB_INPUTS`.
         outputs: Type of each output, by name. The job writes their values to `$BATCH_JOB_OUTPUTS`.
         **kwargs: What every task takes.
 
@@ -39,22 +39,19 @@ class BatchJobTask(AsyncConnectorExecutorMixin, TaskTemplate):
         self,
         name: str,
         plugin_config: BatchJobConfig | None = None,
-        inputs: Mapping[str, type] | None = None,
-        outputs: Mapping[str, type] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             name=name,
-            interface=NativeInterface(
-                {input_: (type_, None) for input_, type_ in (inputs or {}).items()},
-                dict(outputs or {}),
-            ),
+            interface=NativeInterface(inputs or {}, outputs or {}),
             task_type=self._TASK_TYPE,
             image=None,
             **kwargs,
         )
         self.plugin_config = plugin_config or BatchJobConfig()
 
-    def custom_config(self, sctx: SerializationContext) -> dict[str, Any] | None:  # noqa: ARG002
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
         """The job's fields, as the connector reads them from `custom`."""
         return self.plugin_config.to_custom()

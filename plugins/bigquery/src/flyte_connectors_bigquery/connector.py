@@ -136,7 +136,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         google_application_credentials: str | None = None,
         **kwargs: Any,
     ) -> Iterator[GetTaskLogsResponse]:
-        """Yield what the job has gone through since `token`; see `job_log`.
+        """What the job has gone through since `token`, and the token to go on from; see `job_log`.
 
         Raises:
             InvalidRequestError: `token` is not one of this log.
@@ -147,9 +147,10 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         job = _job(bigquery, resource_meta)
         statements = bigquery.children(job) if job.num_child_jobs else []
         messages, next_token = job_log.page(job, statements, given, lines)
-        yield GetTaskLogsResponse(body={"lines": messages})
+        responses = [GetTaskLogsResponse(body={"lines": messages})]
         if next_token:
-            yield GetTaskLogsResponse(header={"token": next_token})
+            responses.append(GetTaskLogsResponse(header={"token": next_token}))
+        return iter(responses)
 
     def get_metrics(
         self,

@@ -1,13 +1,13 @@
 """Reading `bq://project:dataset.table` as frames of pandas, polars or pyarrow.
 
-Batches come over the Storage API (several streams, Arrow on the wire) where its library is installed
-and the credentials may use it, else over REST. `read_batches` holds a few batches at a time;
-`DataFrame.open` has the frame in memory as a whole, and little beside it.
+Batches come over the Storage API (Arrow on the wire) where its library is installed and the
+credentials may use it, else over REST; in both cases one after the other, in the order of the
+result. `read_batches` holds one at a time; `DataFrame.open` has the frame in memory as a whole, and
+little beside it.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import re
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
     from google.auth.credentials import Credentials
-    from google.cloud.bigquery_storage import BigQueryReadClient
     from google.cloud.bigquery.table import RowIterator
+    from google.cloud.bigquery_storage import BigQueryReadClient
+    from google.cloud.bigquery_storage.types import ReadSession
 
 STORAGE_EMULATOR_VARIABLE = "BIGQUERY_STORAGE_EMULATOR_HOST"
 """HOST:PORT of an emulator's Storage API, beside the vendor's `BIGQUERY_EMULATOR_HOST`."""
 
-QUEUE = 4
-"""Batches that wait for the reader at most; the server's streams pause when they are full."""
+STORAGE_SECONDS = 20.0
+"""How long the Storage API may take to answer before REST takes over."""
 
 _URI = re.compile(r"bq://(?P<project>.+):(?P<dataset>[^.:]+)\.(?P<table>[^.:]+)")
 _PROGRESS_SECONDS = 0.5
@@ -47,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_batches(uri: str, columns: Sequence[str] = ()) -> Iterator[pyarrow.RecordBatch]:
-    """Yield the rows of a table in batches, a few of which are in memory at a time.
+    """Yield the rows of a table in batches, of which one is in memory at a time.
 
     Args:
         uri: `bq://project:dataset.table`.
@@ -131,10 +132,9 @@ def _batches(
         raise _Gone from None
     selected = _selected(table, columns)
 
-    def rows() -> RowIterator:
-        return client.list_rows(table, selected_fields=selected)
-
-    return _over_storage(rows(), credentials) or _over_rest(rows()), table.num_rows or 0
+    session = _session(credentials, client.project, table, selected)
+    batches = _over_rest(client.list_rows(table, selected)) if session is None else session
+    return batches, table.num_rows or 0
 
 
 def _selected(
@@ -151,21 +151,52 @@ def _selected(
     return [fields[name.lower()] for name in columns]
 
 
-def _over_storage(
-    rows: RowIterator, credentials: Credentials
+def _session(
+    credentials: Credentials,
+    project: str,
+    table: bigquery.Table,
+    selected: Sequence[bigquery.SchemaField] | None,
 ) -> Iterator[pyarrow.RecordBatch] | None:
-    """The batches over the Storage API; None where it can't be used."""
+    """The batches over the Storage API; None where it can't be used.
+
+    https://cloud.google.com/bigquery/docs/reference/storage
+    """
     try:
+        from google.cloud.bigquery_storage import types
+
         storage = _storage_client(credentials)
         if storage is None:
             return None
-        batches = rows.to_arrow_iterable(bqstorage_client=storage, max_queue_size=QUEUE)
-        first = next(batches, None)
+        session = storage.create_read_session(
+            parent=f"projects/{project}",
+            read_session=types.ReadSession(
+                table=table.reference.to_bqstorage(),
+                data_format=types.DataFormat.ARROW,
+                read_options={"selected_fields": [field.name for field in selected or ()]},
+            ),
+            max_stream_count=1,  # several would mix up the rows of an ORDER BY
+            retry=None,
+            timeout=STORAGE_SECONDS,
+        )
     except (ImportError, exceptions.GoogleAPICallError) as error:
         logger.warning("reading over REST, because the Storage API is out of reach: %s", error)
         return None
-    # An empty table has no batch to take the schema from; REST makes one.
-    return itertools.chain([first], batches) if first is not None else None
+    return _over_storage(storage, session)
+
+
+def _over_storage(
+    storage: BigQueryReadClient, session: ReadSession
+) -> Iterator[pyarrow.RecordBatch]:
+    import pyarrow
+
+    with storage:
+        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(session.arrow_schema.serialized_schema))
+        # An empty table has no batch; this one tells its columns.
+        yield pyarrow.RecordBatch.from_pylist([], schema)
+        for stream in session.streams:
+            for response in storage.read_rows(stream.name):
+                batch = response.arrow_record_batch.serialized_record_batch
+                yield pyarrow.ipc.read_record_batch(pyarrow.py_buffer(batch), schema)
 
 
 def _storage_client(credentials: Credentials) -> BigQueryReadClient | None:

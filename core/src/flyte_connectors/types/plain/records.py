@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     FormOf = Callable[[Any], Form]
 
+OMIT_NONE = "flyte_connectors.omit_none"
+"""Metadata key of fields that are not written while they are None."""
+
 
 def dataclass_form(python_type: Any, form_of: FormOf) -> Form:
     """Return the plain form of a dataclass; it may hold itself, so fields are looked up late."""
@@ -22,6 +25,7 @@ def dataclass_form(python_type: Any, form_of: FormOf) -> Form:
     fields = dataclasses.fields(python_type)
     required = {field.name for field in fields if not has_default(field)}
     set_later = {field.name for field in fields if not field.init}
+    omitted = {field.name for field in fields if OMIT_NONE in field.metadata}
     forms = _forms(python_type, [field.name for field in fields], form_of)
 
     def dump(value: Any) -> dict[str, Any]:
@@ -29,6 +33,7 @@ def dataclass_form(python_type: Any, form_of: FormOf) -> Form:
         return {
             field: convert_at(form.dump, getattr(value, field), f".{field}")
             for field, form in forms().items()
+            if field not in omitted or getattr(value, field) is not None
         }
 
     def load(plain: Any) -> Any:
