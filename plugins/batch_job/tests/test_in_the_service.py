@@ -1,0 +1,101 @@
+"""The connector as the service calls it: found by its entry point, guarded, over wire messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from batch_jobs import Jobs, template
+from flyte_connectors.connector import Phase
+from flyte_connectors.discovery import load_plugins
+from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors.errors import InvalidRequestError, InvalidResourceMetaError
+from flyte_connectors.guard import CallGuard
+from flyte_connectors.registry import Registry
+from flyteidl2.connector import connector_pb2 as pb
+
+CATEGORY = pb.TaskCategory(name="batch_job", version=0)
+
+
+@pytest.fixture
+def service(jobs: Jobs) -> Dispatcher:  # noqa: ARG001  (for its spool)
+    """The call path behind the gRPC service."""
+    registry = Registry()
+    load_plugins(registry)
+    return Dispatcher(registry, CallGuard())
+
+
+def request(script: str, attempt: int = 0) -> pb.CreateTaskRequest:
+    """A request as the back end sends it."""
+    message = pb.CreateTaskRequest(template=template({"result": "STRING"}, script=script))
+    execution = message.task_execution_metadata.task_execution_id
+    execution.retry_attempt = attempt
+    execution.node_execution_id.node_id = "a0"
+    execution.node_execution_id.execution_id.name = "run"
+    return message
+
+
+async def end(service: Dispatcher, meta: bytes) -> pb.Resource:
+    """The job's resource once it is terminal."""
+    poll = pb.GetTaskRequest(resource_meta=meta, task_category=CATEGORY)
+    for _ in range(1000):
+        resource = (await service.get(poll)).resource
+        if resource.phase not in (Phase.QUEUED, Phase.RUNNING):
+            return resource
+        await asyncio.sleep(0.01)
+    pytest.fail("the job did not end")
+
+
+def test_a_job_goes_all_the_way(service: Dispatcher) -> None:
+    """Create, get, logs, metrics and delete, each over its message."""
+
+    async def life() -> tuple[pb.Resource, list[str], list[str]]:
+        meta = (await service.create(request("echo one; echo two"))).resource_meta
+        resource = await end(service, meta)
+        logs = pb.GetTaskLogsRequest(resource_meta=meta, task_category=CATEGORY)
+        lines = [line.message async for page in service.get_logs(logs) for line in page.body.lines]
+        metrics = pb.GetTaskMetricsRequest(resource_meta=meta, task_category=CATEGORY)
+        results = (await service.get_metrics(metrics)).results
+        await service.delete(pb.DeleteTaskRequest(resource_meta=meta, task_category=CATEGORY))
+        return resource, lines, [result.metric for result in results]
+
+    resource, lines, metrics = asyncio.run(life())
+    assert resource.phase == Phase.SUCCEEDED
+    assert resource.outputs.literals[0].value.scalar.primitive.string_value == "two"
+    assert lines == ["one", "two"]
+    assert metrics == ["cpu_seconds", "wall_seconds", "peak_memory_bytes"]
+
+
+def test_a_replayed_create_gives_the_same_job_and_a_new_attempt_another(
+    service: Dispatcher,
+) -> None:
+    """The key of the attempt is the job's id."""
+
+    async def metas() -> list[bytes]:
+        attempts = (0, 0, 1)
+        answers = [await service.create(request("true", attempt)) for attempt in attempts]
+        return [answer.resource_meta for answer in answers]
+
+    first, replayed, next_attempt = asyncio.run(metas())
+    assert first == replayed != next_attempt
+
+
+@pytest.mark.parametrize("meta", [b"", b"{}", b"not json", b'{"job_id": 3}', b'{"job_id": "../x"}'])
+def test_a_foreign_meta_is_refused(service: Dispatcher, meta: bytes) -> None:
+    """Empty, incomplete, damaged or forged."""
+    poll = pb.GetTaskRequest(resource_meta=meta, task_category=CATEGORY)
+    with pytest.raises(InvalidResourceMetaError):
+        asyncio.run(service.get(poll))
+
+
+def test_an_unknown_log_token_is_refused(service: Dispatcher) -> None:
+    """By name, also through the guard."""
+
+    async def ask() -> list[Any]:
+        meta = (await service.create(request("true"))).resource_meta
+        logs = pb.GetTaskLogsRequest(resource_meta=meta, task_category=CATEGORY, token="page-2")
+        return [item async for item in service.get_logs(logs)]
+
+    with pytest.raises(InvalidRequestError, match="token: 'page-2' is no page of this log"):
+        asyncio.run(ask())
