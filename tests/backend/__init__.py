@@ -1,4 +1,4 @@
-"""A model of Flyte's back end, to drive any connector service through faults and count what is lost.
+"""A model of Flyte's back end, to drive any connector service through faults and count the losses.
 
     back end      executor -> launcher, cache -> monitor      as the Go executor does it
                   discovery                                   the ListConnectors poll
@@ -6,7 +6,7 @@
     service       replicas                                    processes of either service
                   vendor_connector, vendor_connector_official the same connector for each
                   neighbours, jumping_clock                   trouble from inside the process
-    outside       vendor, vendor_client                       somebody's job service, and its client
+    outside       vendor, vendor_client                       somebody's job service, its client
     the run       scenarios, disturbances, junk               what goes wrong
                   stage -> report                             one scenario, and what became of it
 

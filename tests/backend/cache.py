@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import grpc
-from flyteidl2.connector.connector_pb2 import Resource
 from flyteidl2.core.execution_pb2 import TaskExecution
 
-from .service_client import ServiceClient
-from .task import Task
+if TYPE_CHECKING:
+    from flyteidl2.connector.connector_pb2 import Resource
+
+    from .service_client import ServiceClient
+    from .task import Task
 
 MAX_FAILURES = 5
 WORKERS = 10

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -26,6 +25,9 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 
 from .service_client import ServiceClient, Timings
 from .task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 FAST = Timings(poll=0.01, deadline=2.0, discovery=0.01, persist=0.0)
 

@@ -1,16 +1,18 @@
 """Discovery: the `ListConnectors` poll that decides which task types a service is good for.
 
-Source: `connector/client.go` (`updateRegistry`) of Flyte's back end. The registry is built anew each
-time: a service that hangs or errs loses its types until the next poll.
+Source: `connector/client.go` (`updateRegistry`) of Flyte's back end. The registry is built anew
+each time: a service that hangs or errs loses its types until the next poll.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import grpc
 
-from .service_client import ServiceClient
+if TYPE_CHECKING:
+    from .service_client import ServiceClient
 
 
 class Discovery:

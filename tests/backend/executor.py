@@ -1,21 +1,26 @@
 """The executor: takes tasks from launch to their end, and may crash on the way.
 
-Source: `webapi/core.go` (`Handle`, `Abort`) and `executor/` of Flyte's back end. A crash loses everything
-but the written state; what was in flight is cancelled, and the next executor begins from there.
+Source: `webapi/core.go` (`Handle`, `Abort`) and `executor/` of Flyte's back end. A crash loses
+everything but the written state; what was in flight is cancelled, and the next executor begins
+from there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import grpc
 
 from .cache import Cache, Item
-from .launcher import Launcher
 from .monitor import Next, judge
-from .service_client import ServiceClient
 from .task import Outcome, State, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .launcher import Launcher
+    from .service_client import ServiceClient
 
 MAX_RETRIES = 3
 MAX_ABORTS = 20

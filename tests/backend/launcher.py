@@ -1,19 +1,21 @@
 """The launcher: one `CreateTask` per attempt.
 
-Source: `webapi/launcher.go` of Flyte's back end. Any error at all is a retryable failure of the user's
-task. What the call returns counts only once it is written down: an executor that dies before that sends
-the same `task_execution_id` again.
+Source: `webapi/launcher.go` of Flyte's back end. Any error at all is a retryable failure of the
+user's task. What the call returns counts only once it is written down: an executor that dies before
+that sends the same `task_execution_id` again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from typing import TYPE_CHECKING
 
 import grpc
 
-from .service_client import ServiceClient
-from .task import Task
+if TYPE_CHECKING:
+    from .service_client import ServiceClient
+    from .task import Task
 
 
 class Launcher:

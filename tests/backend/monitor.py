@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flyteidl2.connector.connector_pb2 import Resource
 from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.task.common_pb2 import Outputs
 
-from .cache import Item
 from .task import Outcome, Task
+
+if TYPE_CHECKING:
+    from .cache import Item
 
 RUNNING_PHASES = {
     TaskExecution.QUEUED,

@@ -13,7 +13,7 @@ import asyncio
 import importlib.util
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from flyteidl2.core.execution_pb2 import TaskExecution
 
@@ -64,7 +64,7 @@ class Leaker(Neighbour):
 
     name = "Leaker"
     task_type_name = "leaker"
-    kept: list[asyncio.Task[None]] = []
+    kept: ClassVar[list[asyncio.Task[None]]] = []
 
     async def get(self, resource_meta: Nothing, **kwargs: Any) -> Resource:
         self.kept.append(asyncio.create_task(self.forever(bytes(10_000))))

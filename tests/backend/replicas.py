@@ -107,7 +107,8 @@ class Replica:
             await asyncio.wait_for(self._serving(), START_SECONDS)
         except asyncio.TimeoutError:
             await self.kill()
-            raise ReplicaError(f"not SERVING within {START_SECONDS:g} s: {self._tail()}") from None
+            message = f"not SERVING within {START_SECONDS:g} s: {self._tail()}"
+            raise ReplicaError(message) from None
 
     async def kill(self) -> None:
         """End the process at once (SIGKILL)."""
@@ -122,7 +123,7 @@ class Replica:
             await self.kill()
 
     def fill_disk(self) -> None:
-        """Let every further write of the process to a file fail (EFBIG, where a disk says ENOSPC)."""
+        """Let every further write to a file fail (with EFBIG, where a full disk says ENOSPC)."""
         resource.prlimit(self._pid(), resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
     def memory(self) -> float:
@@ -141,7 +142,8 @@ class Replica:
             check = HealthStub(channel).Check
             while True:
                 if self.process is None or self.process.returncode is not None:
-                    raise ReplicaError(f"ended at once: {self._tail()}")
+                    message = f"ended at once: {self._tail()}"
+                    raise ReplicaError(message)
                 try:
                     reply = await check(HealthCheckRequest(), timeout=1, wait_for_ready=True)
                 except grpc.aio.AioRpcError:
@@ -164,7 +166,8 @@ class Replica:
 
     def _pid(self) -> int:
         if self.process is None:
-            raise ReplicaError("not started")
+            message = "not started"
+            raise ReplicaError(message)
         return self.process.pid
 
     def _tail(self) -> str:

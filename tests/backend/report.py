@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .task import Outcome, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 COLUMNS = (
     ("scenario", "scenario"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ from . import disturbances
 from .vendor import Faults
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .stage import Stage
 
 HERE = Path(__file__).parent

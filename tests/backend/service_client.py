@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from flyteidl2.connector.connector_pb2 import ListConnectorsRequest
@@ -21,12 +19,18 @@ from flyteidl2.connector.service_pb2_grpc import (
     ConnectorMetadataServiceStub,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
 OPTIONS = [
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    # The other times of this model are scaled down, so is the time until a dead replica is redialled.
+    # All times of this model are scaled down, so is the one until a dead replica is redialled.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
@@ -71,7 +75,7 @@ class ServiceClient:
         self._verbs = AsyncConnectorServiceStub(self.channel)
         self._metadata = ConnectorMetadataServiceStub(self.channel)
 
-    async def __aenter__(self) -> ServiceClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -1,4 +1,4 @@
-"""The stage: a vendor, replicas of a connector service and a back end, set up for one scenario."""
+"""The stage: a vendor, replicas of a connector service and a back end, set up for a scenario."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .discovery import Discovery
 from .executor import Executor
 from .launcher import Launcher
 from .replicas import ROOT, Flavour, Replica
 from .report import Jobs, Report, percentile
-from .scenarios import Scenario
 from .service_client import ServiceClient, Timings
 from .task import Outcome, Task
 from .vendor_client import call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from .scenarios import Scenario
 
 POLLS = (4, 24)
 """How many polls a job lasts at least and at most: 2 to 12 minutes at Flyte's 30 s."""

@@ -1,15 +1,14 @@
 """A task that the back end runs, what it keeps of it between rounds, and the requests it makes.
 
-Sources: `flyteidl2/connector/connector.proto`; `connector/plugin.go` and `webapi/state.go` of Flyte's
-back end.
+Sources: `flyteidl2/connector/connector.proto`; `connector/plugin.go` and `webapi/state.go` of
+Flyte's back end.
 """
 
 from __future__ import annotations
 
 import enum
-import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector.connector_pb2 import (
     CreateTaskRequest,
@@ -31,6 +30,9 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.core.types_pb2 import INTEGER, STRING, LiteralType, SimpleType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral, Outputs
 from google.protobuf.struct_pb2 import Struct
+
+if TYPE_CHECKING:
+    import random
 
 
 class Outcome(enum.Enum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -11,21 +12,26 @@ from flyteidl2.connector.connector_pb2 import GetTaskRequest, Resource
 
 from .conftest import FAST, ScriptedService, read
 from .service_client import ServiceClient
-from .task import Task
+
+if TYPE_CHECKING:
+    from .task import Task
 
 
-def test_consecutive_calls_meet_different_replicas(task: Task) -> None:
+def test_consecutive_calls_meet_different_replicas() -> None:
     """Round robin, so a connector can't remember anything between two calls."""
     replicas = [ScriptedService(), ScriptedService()]
 
     async def play() -> None:
-        async with replicas[0].address() as one, replicas[1].address() as two:
-            async with ServiceClient([one, two], FAST, "canary") as client:
-                await asyncio.wait_for(_until_both_answer(client), 10)
-                for replica in replicas:
-                    replica.requests.clear()
-                for _ in range(10):
-                    await client.call("GetTask", GetTaskRequest())
+        async with (
+            replicas[0].address() as one,
+            replicas[1].address() as two,
+            ServiceClient([one, two], FAST, "canary") as client,
+        ):
+            await asyncio.wait_for(_until_both_answer(client), 10)
+            for replica in replicas:
+                replica.requests.clear()
+            for _ in range(10):
+                await client.call("GetTask", GetTaskRequest())
 
     async def _until_both_answer(client: ServiceClient) -> None:
         while not all(replica.requests for replica in replicas):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from flyteidl2.task.common_pb2 import Outputs
 
 from . import vendor as vendor_module
-from .task import Task
 from .vendor import Faults, Vendor
 from .vendor_client import VendorError, call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import pytest
+
+    from .task import Task
 
 JOB = {"task": "t1", "attempt": 0, "value": 21, "seconds": 0}
 

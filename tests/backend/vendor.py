@@ -9,9 +9,9 @@
     GET    /control/jobs    every job that ever existed, forgotten ones too
     GET    /control/calls   how many calls arrived and how each was answered
 
-Calls under /control are never faulted. A job is told by its labels which task and attempt it is for,
-so that duplicates can be counted whatever the key. `python -m tests.backend.vendor` listens on a
-free loopback port and prints its address.
+Calls under /control are never faulted. A job is told which task and attempt it is for, so that
+duplicates can be counted whatever the key. `python -m tests.backend.vendor` listens on a free
+loopback port and prints its address.
 """
 
 from __future__ import annotations

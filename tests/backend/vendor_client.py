@@ -48,7 +48,8 @@ async def call(
         writer.close()
     head, _, text = reply.partition(b"\r\n\r\n")
     if not head:
-        raise ConnectionResetError("the vendor closed the connection without an answer")
+        message = "the vendor closed the connection without an answer"
+        raise ConnectionResetError(message)
     status = int(head.split(b" ", 2)[1])
     if status >= 400:
         raise VendorError(status, text.decode())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import (
     AsyncConnector,
@@ -21,6 +20,9 @@ from flyte_connectors.errors import (
 )
 
 from .vendor_client import VendorError, call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 PHASES = {"running": Phase.RUNNING, "succeeded": Phase.SUCCEEDED, "cancelled": Phase.ABORTED}
 

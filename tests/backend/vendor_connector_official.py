@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any
 
 from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
-from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
 from flyteidl2.core.execution_pb2 import TaskExecution
-from flyteidl2.core.tasks_pb2 import TaskTemplate
 from google.protobuf import json_format
 
 from .vendor_client import call
+
+if TYPE_CHECKING:
+    from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 PHASES = {
     "running": TaskExecution.RUNNING,
@@ -41,9 +43,9 @@ class VendorConnector(AsyncConnector):
         self,
         task_template: TaskTemplate,
         output_prefix: str,
-        inputs: Optional[Dict[str, Any]] = None,
-        task_execution_metadata: Optional[TaskExecutionMetadata] = None,
-        api_key: Optional[str] = None,
+        inputs: dict[str, Any] | None = None,
+        task_execution_metadata: TaskExecutionMetadata | None = None,
+        api_key: str | None = None,
         **kwargs: Any,
     ) -> VendorJob:
         custom = json_format.MessageToDict(task_template.custom)
@@ -58,13 +60,13 @@ class VendorConnector(AsyncConnector):
         return VendorJob(f"{custom['endpoint']}/jobs/{started['id']}")
 
     async def get(
-        self, resource_meta: VendorJob, api_key: Optional[str] = None, **kwargs: Any
+        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
     ) -> Resource:
         job = await call("GET", resource_meta.url, token=api_key)
         return Resource(phase=PHASES[job["state"]], outputs=job.get("result"))
 
     async def delete(
-        self, resource_meta: VendorJob, api_key: Optional[str] = None, **kwargs: Any
+        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
     ) -> None:
         await call("DELETE", resource_meta.url, token=api_key)
 

@@ -1,11 +1,11 @@
 """A wall clock that jumps: Python imports this at start when its folder is on PYTHONPATH.
 
-Twice a second `time.time` and `time.time_ns` jump by up to a year, back and forth, as after a resumed
-suspend or a stepped NTP correction. Monotonic clocks go on, as they do on a real machine.
+Twice a second `time.time` and `time.time_ns` jump by up to a year, back and forth, as when NTP steps
+the clock. Monotonic clocks go on, as they do on a real machine.
 
-gRPC keeps the true clock: its C core reads that for deadlines, and its Python part compares the two. C
-code that tells the time itself (`datetime.now`) isn't reached either. (libfaketime, which would reach all
-of it, makes `time.sleep` fail when the clock is stepped.)
+gRPC keeps the true clock: its C core reads that for deadlines, and its Python part compares the two.
+C code that tells the time itself (`datetime.now`) isn't reached either. (libfaketime, which would
+reach all of it, makes `time.sleep` fail when the clock is stepped.)
 """
 
 from __future__ import annotations
