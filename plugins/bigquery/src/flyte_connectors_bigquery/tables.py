@@ -8,6 +8,7 @@ little beside it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -25,7 +26,7 @@ from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE, SCOPES
 from flyte_connectors_bigquery.vendor_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas
     import polars
@@ -133,7 +134,7 @@ def _batches(
     selected = _selected(table, columns)
 
     session = _session(credentials, client.project, table, selected)
-    batches = _over_rest(client.list_rows(table, selected)) if session is None else session
+    batches = session or _over_rest(functools.partial(client.list_rows, table, selected))
     return batches, table.num_rows or 0
 
 
@@ -217,10 +218,16 @@ def _storage_client(credentials: Credentials) -> BigQueryReadClient | None:
     return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
 
-def _over_rest(rows: RowIterator) -> Iterator[pyarrow.RecordBatch]:
-    if not rows.total_rows:
-        return iter(rows.to_arrow(create_bqstorage_client=False).to_batches())
-    return rows.to_arrow_iterable()
+def _over_rest(list_rows: Callable[[], RowIterator]) -> Iterator[pyarrow.RecordBatch]:
+    import pyarrow
+
+    empty = True
+    for batch in list_rows().to_arrow_iterable():
+        empty = False
+        yield batch
+    if empty:  # This one tells the columns.
+        schema = list_rows().to_arrow(create_bqstorage_client=False).schema
+        yield pyarrow.RecordBatch.from_pylist([], schema)
 
 
 def _progress(

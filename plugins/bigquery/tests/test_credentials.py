@@ -1,0 +1,200 @@
+"""Whose credentials a call uses, what they may reach, and that they stay where they are."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import google.auth
+import pytest
+from bed.calls import CONFIG, Calls
+from bed.proxy import Fault, Reply, answer
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import impersonated_credentials
+from google.auth.credentials import AnonymousCredentials
+
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
+from flyte_connectors_bigquery import BigQueryTask, client
+from flyte_connectors_bigquery.credentials import (
+    ALLOWED_PROJECTS_VARIABLE,
+    EMULATOR_VARIABLE,
+    Identity,
+)
+
+if TYPE_CHECKING:
+    from bed.proxy import Front
+
+SECRET = "google_application_credentials"
+TASK = BigQueryTask(
+    name="secret",
+    query_template="SELECT 1 AS n",
+    plugin_config=CONFIG,
+    outputs={"n": int},
+    google_application_credentials="bq-key",
+)
+
+
+@pytest.fixture(scope="module")
+def private_key() -> str:
+    """A private key as Google Cloud issues them."""
+    return (
+        rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
+
+
+@pytest.fixture
+def key(private_key: str, front: Front) -> str:
+    """A service account's JSON, whose tokens come from the proxy."""
+    return json.dumps(
+        {
+            "type": "service_account",
+            "client_email": "runner@p1.iam.gserviceaccount.com",
+            "private_key": private_key,
+            "token_uri": f"{front.url}/token",
+        }
+    )
+
+
+def _issue(front: Front, token: str = "issued-token") -> None:  # noqa: S107
+    body = json.dumps({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
+    front.faults.append(Fault(lambda _h, _f: Reply(200, body.encode()), path="/token"))
+
+
+async def test_the_tasks_own_key_is_used(calls: Calls, front: Front, key: str) -> None:
+    """A service account's JSON arrives as a secret and is exchanged for a token, once."""
+    _issue(front)
+    for _ in range(2):
+        assert await calls.run(TASK, secrets={SECRET: key}) == {"n": 1}
+    assert front.count("POST", "/token") == 1
+
+
+async def test_a_refused_key_is_an_authentication_error(calls: Calls, front: Front, key: str) -> None:
+    """An expired or revoked key says what to check, not what is in it."""
+    refused = answer(400, "invalid_grant", "Invalid JWT Signature.")
+    front.faults.append(Fault(refused, path="/token"))
+    with pytest.raises(AuthenticationError, match="check the service account JSON") as raised:
+        await calls.create(TASK, secrets={SECRET: key})
+    _holds_no_part_of(key, str(raised.value))
+
+
+async def test_refused_credentials_are_an_authentication_error(
+    calls: Calls, front: Front, key: str
+) -> None:
+    """A 401 of BigQuery's is told apart from a missing permission."""
+    _issue(front)
+    front.faults.append(Fault(answer(401, "authError", "Invalid Credentials"), path="/jobs"))
+    with pytest.raises(AuthenticationError, match="Invalid Credentials"):
+        await calls.create(TASK, secrets={SECRET: key})
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "no json",
+        "[]",
+        '{"type": "service_account"}',
+        '{"type": "authorized_user", "refresh_token": "x", "token_uri": "https://oauth2.googleapis.com/token"}',
+        '{"type": "external_account", "token_uri": "https://sts.googleapis.com/v1/token"}',
+    ],
+)
+async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
+    calls: Calls, front: Front, secret: str
+) -> None:
+    """Only service account keys: other forms name files, hosts and even commands to run."""
+    with pytest.raises(AuthenticationError, match="has to be the JSON that Google Cloud issued"):
+        await calls.create(TASK, secrets={SECRET: secret})
+    assert not front.calls
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://169.254.169.254/token", "https://googleapis.com.evil.example/", "http://oauth2.googleapis.com/"],
+)
+async def test_a_key_can_not_send_the_server_elsewhere(calls: Calls, key: str, uri: str) -> None:
+    """The token comes from Google, whatever host the key names."""
+    elsewhere = json.dumps({**json.loads(key), "token_uri": uri})
+    with pytest.raises(AuthenticationError):
+        await calls.create(TASK, secrets={SECRET: elsewhere})
+
+
+async def test_a_key_appears_nowhere(
+    calls: Calls, front: Front, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the meta, the state, the log, or what stands for the identity in the cache."""
+    _issue(front)
+    with caplog.at_level(logging.DEBUG):
+        job = await calls.create(TASK, secrets={SECRET: key})
+        resource = await job.end()
+    assert resource.phase == Phase.SUCCEEDED
+    known = [repr(entry) for entry in client._clients]  # noqa: SLF001
+    identity = repr(Identity("p1", key))
+    for place in (job.meta.decode("latin-1"), str(resource), caplog.text, identity, *known):
+        _holds_no_part_of(key, place)
+
+
+async def test_identities_do_not_share_clients(calls: Calls, front: Front, key: str) -> None:
+    """Two tasks with different keys ask with different tokens, interleaved as they may be."""
+    _issue(front)
+    other = json.dumps({**json.loads(key), "client_email": "other@p1.iam.gserviceaccount.com"})
+    for secret in (key, other, key, other):
+        await calls.run(TASK, secrets={SECRET: secret})
+    assert front.count("POST", "/token") == 2  # noqa: PLR2004
+
+
+class _Server:
+    """Google's default credentials on a server that runs in the project `own`."""
+
+    @pytest.fixture(autouse=True)
+    def _on_google(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(EMULATOR_VARIABLE, raising=False)
+        monkeypatch.setattr(google.auth, "default", lambda **_: (AnonymousCredentials(), "own"))
+
+
+class TestServerCredentials(_Server):
+    """The server's own credentials serve only the projects that the operator allows."""
+
+    def test_its_own_project_needs_no_setting(self) -> None:
+        """What the credentials belong to, they may be used for."""
+        assert Identity("own").load()
+        with pytest.raises(PermissionDeniedError, match=f"list other in {ALLOWED_PROJECTS_VARIABLE}"):
+            Identity("other").load()
+
+    def test_the_operator_lists_the_projects(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A list replaces the default; a star allows all."""
+        monkeypatch.setenv(ALLOWED_PROJECTS_VARIABLE, "a, b")
+        assert Identity("b").load()
+        with pytest.raises(PermissionDeniedError):
+            Identity("own").load()
+        monkeypatch.setenv(ALLOWED_PROJECTS_VARIABLE, "*")
+        assert Identity("anything").load()
+
+    @pytest.mark.parametrize(
+        "address", ["etl@other.iam.gserviceaccount.com", "123-compute@developer.gserviceaccount.com", "x"]
+    )
+    def test_acting_as_another_account_is_bounded_as_well(self, address: str) -> None:
+        """The server's credentials act only as accounts of allowed projects."""
+        with pytest.raises(PermissionDeniedError, match=address):
+            Identity("own", impersonate=address).load()
+
+    def test_an_allowed_account_is_acted_as(self) -> None:
+        """The credentials are those of the account, got through the server's."""
+        address = "etl@own.iam.gserviceaccount.com"
+        credentials: Any = Identity("own", impersonate=address).load()
+        assert isinstance(credentials, impersonated_credentials.Credentials)
+        assert credentials.service_account_email == address
+
+
+def _holds_no_part_of(key: str, text: str) -> None:
+    content: dict[str, str] = json.loads(key)
+    lines = content["private_key"].splitlines()[1:-1]
+    assert not [line for line in lines if line in text]
+    assert "issued-token" not in text
