@@ -170,8 +170,8 @@ def _translated(uri: str) -> Iterator[None]:
     errors = _obstore().exceptions
     try:
         yield
-    except errors.NotFoundError:
-        raise FileNotFoundError(f"nothing is stored at {shown}") from None
-    except errors.BaseError as error:
+    except (FileNotFoundError, errors.NotFoundError):
+        raise FileNotFoundError(f"{shown} not found: no such object or bucket") from None
+    except (PermissionError, ValueError, errors.BaseError) as error:
         reason = str(error).partition("\n")[0]
         raise StorageError(f"{shown}: {reason}") from None
