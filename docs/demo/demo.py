@@ -11,7 +11,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).parent
-DOCS = HERE.parent
+ROOT = HERE.parent.parent
 COMMAND = [sys.executable, "-m", "flyte_connectors"]
 
 
@@ -43,7 +43,7 @@ def main() -> int:
     print(
         "  flyte-connectors list                        what is installed\n"
         "  flyte-connectors serve                       your own service\n"
-        f"  flyte-connectors run {HERE.name}/word_count.py count_words --folder docs\n"
+        f"  flyte-connectors run docs/demo/word_count.py count_words --folder .\n"
         "                                               the same job without any service\n"
         "  docs/request-path.md                         how a request travels\n"
     )
@@ -72,7 +72,7 @@ def serve(port: int) -> tuple[subprocess.Popen[str], str]:
 
 def run(address: str, pause: float) -> subprocess.Popen[bytes]:
     """A client that runs the word count on the service and shows it."""
-    task = [str(HERE / "word_count.py"), "count_words", "--folder", str(DOCS), "--pause", str(pause)]
+    task = [str(HERE / "word_count.py"), "count_words", "--folder", str(ROOT), "--pause", str(pause)]
     return subprocess.Popen([*COMMAND, "run", "--endpoint", address, *task])
 
 

@@ -10,11 +10,12 @@ import json, os, pathlib, time
 folder = pathlib.Path(os.environ["BATCH_JOB_INPUT_FOLDER"])
 pause = float(os.environ["BATCH_JOB_INPUT_PAUSE"])
 total = 0
-files = sorted(folder.glob("*.md"))
+patterns = ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md")
+files = sorted(file for pattern in patterns for file in folder.glob(pattern))
 for file in files:
     words = len(file.read_text().split())
     total += words
-    print(f"{file.name}: {words} words", flush=True)
+    print(f"{file.relative_to(folder)}: {words} words", flush=True)
     time.sleep(pause)
 with open(os.environ["BATCH_JOB_OUTPUTS"], "w") as outputs:
     json.dump({"words": total, "files": len(files)}, outputs)

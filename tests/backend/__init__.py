@@ -5,8 +5,8 @@
                   task, service_client                        requests and how they travel
     service       replicas                                    processes of either service
                   vendor_connector, vendor_connector_official the same connector for each
-                  neighbours, jumping_clock                   trouble from inside the process
-    outside       vendor, vendor_client                       somebody's job service, its client
+                  neighbours, jumping_clock                   trouble from inside it
+    outside       vendor, vendor_client                       a job service and its client
     the run       scenarios, disturbances, junk               what goes wrong
                   stage -> report                             one scenario, and what became of it
 

@@ -71,7 +71,7 @@ async def run(options: argparse.Namespace, directory: Path) -> list[Report]:
 
 
 def main() -> int:
-    """Print the reports; 1 if one of ours is not spotless."""
+    """Print the reports; 1 if one of ours has a flaw."""
     options = arguments()
     # SIGTERM unwinds like Ctrl-C, so that no process is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -80,7 +80,7 @@ def main() -> int:
     if not options.json:
         print(table(reports))
     ours = Flavour.OURS.value
-    return int(any(report.against == ours and not report.spotless for report in reports))
+    return int(any(report.against == ours and report.flaws for report in reports))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ async def _watch_replica(stage: Stage, address: str) -> None:
         watches = [health.Watch(HealthCheckRequest()) for _ in range(WATCHES)]
         reading = [asyncio.ensure_future(_first(watch)) for watch in watches]
         answered, _ = await asyncio.wait(reading, timeout=10)
-        stage.notes["watches answered"] += len(answered)
+        stage.notes["watches unanswered"] += len(reading) - len(answered)
         while True:
             await asyncio.sleep(0.5)
             began = time.perf_counter()

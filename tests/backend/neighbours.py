@@ -33,19 +33,34 @@ class Nothing(ResourceMeta):
     id: str = "nothing"
 
 
-class Neighbour(AsyncConnector):
+class Neighbour(AsyncConnector[Nothing]):
     """A connector whose job runs for ever."""
 
     metadata_type = Nothing
 
-    async def create(self, **kwargs: Any) -> Nothing:
+    async def create(
+        self,
+        task_template: Any,
+        output_prefix: str,
+        inputs: Any = None,
+        task_execution_metadata: Any = None,
+        **kwargs: Any,
+    ) -> Nothing:
+        await self.trouble_at_create()
         return Nothing()
 
     async def get(self, resource_meta: Nothing, **kwargs: Any) -> Resource:
+        await self.trouble_at_get()
         return Resource(phase=TaskExecution.RUNNING)
 
     async def delete(self, resource_meta: Nothing, **kwargs: Any) -> None:
         pass
+
+    async def trouble_at_create(self) -> None:
+        """What this neighbour does to the others in `create`."""
+
+    async def trouble_at_get(self) -> None:
+        """What this neighbour does to the others in `get`."""
 
 
 class Blocker(Neighbour):
@@ -54,9 +69,8 @@ class Blocker(Neighbour):
     name = "Blocker"
     task_type_name = "blocker"
 
-    async def create(self, **kwargs: Any) -> Nothing:
+    async def trouble_at_create(self) -> None:
         time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251 - that is the fault
-        return Nothing()
 
 
 class Leaker(Neighbour):
@@ -66,24 +80,23 @@ class Leaker(Neighbour):
     task_type_name = "leaker"
     kept: ClassVar[list[asyncio.Task[None]]] = []
 
-    async def get(self, resource_meta: Nothing, **kwargs: Any) -> Resource:
+    async def trouble_at_get(self) -> None:
         self.kept.append(asyncio.create_task(self.forever(bytes(10_000))))
-        return Resource(phase=TaskExecution.RUNNING)
 
     async def forever(self, ballast: bytes) -> None:
+        """Keep the ballast."""
         while ballast:
             await asyncio.sleep(3600)
 
 
 class Hog(Neighbour):
-    """Fills the loop's own thread pool."""
+    """Fills the event loop's own thread pool."""
 
     name = "Hog"
     task_type_name = "hog"
 
-    async def create(self, **kwargs: Any) -> Nothing:
+    async def trouble_at_create(self) -> None:
         await asyncio.to_thread(time.sleep, HOG_SECONDS)
-        return Nothing()
 
 
 for connector in (Blocker(), Leaker(), Hog()):

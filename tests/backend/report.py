@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from .task import Outcome, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+SERIES_BOUND = 100
+MEMORY_BOUND_MB = 40.0
+"""What a run may add to a replica: first uses cost something, a thousandth one must not."""
 
 COLUMNS = (
     ("scenario", "scenario"),
@@ -25,11 +29,6 @@ COLUMNS = (
     ("unfinished", "unfin"),
     ("retries", "retries"),
     ("jobs", "jobs"),
-    ("twice", "twice"),
-    ("orphans", "orphans"),
-    ("left_running", "left"),
-    ("leaked", "leaked"),
-    ("vanished", "vanish"),
     ("p99_ms", "p99 ms"),
     ("seconds", "s"),
 )
@@ -52,10 +51,11 @@ class Jobs:
     left_running: int
 
     @classmethod
-    def count(cls, tasks: Iterable[Task], jobs: list[Mapping[str, Any]]) -> Jobs:
+    def count(cls, tasks: Iterable[Task], jobs: Iterable[Mapping[str, Any]]) -> Jobs:
         """Match the vendor's list of jobs with what the back end knows."""
         handles = {(task.name, attempt) for task in tasks for attempt in task.handles}
         aborted = {task.name for task in tasks if task.outcome is Outcome.ABORTED}
+        jobs = list(jobs)
         kept = [job for job in jobs if job["state"] in {"running", "succeeded"}]
         per_task = Counter(job["task"] for job in kept)
         per_attempt = Counter((job["task"], job["attempt"]) for job in kept)
@@ -116,22 +116,33 @@ class Report:
     seconds: float = 0.0
 
     @property
-    def spotless(self) -> bool:
-        """Whether every task ended as its user wanted, with exactly one job and no leak."""
-        ended_well = self.right + self.aborted == self.tasks
-        spoiled = self.twice or self.orphans or self.left_running or self.vanished or self.leaked
-        return ended_well and not spoiled
+    def flaws(self) -> list[str]:
+        """What is not as an operator wants it, each with its number."""
+        lost = self.tasks - self.right - self.aborted
+        counted = {
+            "tasks not right": lost,
+            "tasks with two jobs": self.twice,
+            "orphaned jobs": self.orphans,
+            "jobs left running": self.left_running,
+            "discovery polls without the type": self.vanished,
+            "secrets leaked": sum(self.leaked.values()),
+            "health checks failed": self.notes.get("health checks failed", 0),
+            "watches unanswered": self.notes.get("watches unanswered", 0),
+            "series grown": _growth(self.series, SERIES_BOUND),
+            "MB grown": _growth(self.memory_mb, MEMORY_BOUND_MB),
+        }
+        return [f"{round(count)} {what}" for what, count in counted.items() if count]
 
 
-def table(reports: Iterable[Report]) -> str:
-    """The reports as an aligned table, one line each; `*` marks the spotless ones."""
+def table(reports: Sequence[Report]) -> str:
+    """The reports as an aligned table, one line each, with whatever the columns don't show."""
     rows = [[title for _, title in COLUMNS]]
     rows += [[_cell(getattr(report, name)) for name, _ in COLUMNS] for report in reports]
-    marks = [" ", *("*" if report.spotless else " " for report in reports)]
+    remarks = ["flaws", *("; ".join(report.flaws) or "none" for report in reports)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        mark + " " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for mark, row in zip(marks, rows, strict=True)
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), remark])
+        for row, remark in zip(rows, remarks, strict=True)
     )
 
 
@@ -140,7 +151,11 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(share * len(values)), len(values) - 1)] if values else 0.0
 
 
+def _growth(looks: Iterable[tuple[float, float]], bound: float) -> float:
+    """The largest growth, if it is beyond the bound."""
+    growth = max((after - before for before, after in looks), default=0.0)
+    return growth if growth > bound else 0.0
+
+
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.0f}"
-    return str(sum(value.values()) if isinstance(value, dict) else value)
+    return f"{value:.0f}" if isinstance(value, float) else str(value)

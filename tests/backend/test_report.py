@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .report import Jobs
+from .report import Jobs, Report
 from .task import Outcome, Task
 
 
@@ -43,3 +43,23 @@ def test_a_job_that_outlives_its_abort_is_left_running(task: Task) -> None:
     task.handles = {0}
     task.outcome = Outcome.ABORTED
     assert Jobs.count([task], [job(0, "running")]).left_running == 1
+
+
+def report(**fields: Any) -> Report:
+    """A report of one task that ended right, but for what is given."""
+    return Report(
+        scenario="calm", against="ours", replicas=1, tasks=1, seed=0, **{"right": 1} | fields
+    )
+
+
+def test_a_good_run_has_no_flaws() -> None:
+    """A few new series and megabytes are the price of first uses."""
+    assert report(series=[(60, 70)], memory_mb=[(50.0, 55.0)]).flaws == []
+
+
+def test_every_loss_is_a_flaw() -> None:
+    """Each is named with its number."""
+    assert report(right=0, stranded=1).flaws == ["1 tasks not right"]
+    assert report(twice=2, orphans=3).flaws == ["2 tasks with two jobs", "3 orphaned jobs"]
+    assert report(leaked={"log": 4}).flaws == ["4 secrets leaked"]
+    assert report(series=[(16, 36_115)]).flaws == ["36099 series grown"]

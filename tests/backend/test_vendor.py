@@ -112,7 +112,7 @@ def test_faults_are_the_same_for_the_same_seed() -> None:
         async def play() -> list[type]:
             async with serving(vendor) as url:
                 await call("PUT", url.replace("jobs", "control/faults"), faults)
-                replies = []
+                replies: list[Any] = []
                 for number in range(20):
                     reply = call("PUT", f"{url}/{number}", JOB)
                     replies += await asyncio.gather(reply, return_exceptions=True)

@@ -22,7 +22,7 @@ from flyte_connectors.errors import (
 from .vendor_client import VendorError, call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 PHASES = {"running": Phase.RUNNING, "succeeded": Phase.SUCCEEDED, "cancelled": Phase.ABORTED}
 
@@ -49,7 +49,7 @@ async def vendor_faults() -> AsyncIterator[None]:
         raise ServiceUnavailableError(str(error)) from error
 
 
-class VendorConnector(AsyncConnector):
+class VendorConnector(AsyncConnector[VendorJob]):
     """Runs a job at the vendor's."""
 
     name = "Vendor"
@@ -60,15 +60,16 @@ class VendorConnector(AsyncConnector):
         self,
         task_template: Any,
         output_prefix: str,
-        inputs: dict[str, Any],
-        task_execution_metadata: Any,
+        inputs: Mapping[str, Any] | None = None,
+        task_execution_metadata: Any = None,
         *,
-        idempotency_key: str,
+        idempotency_key: str = "",
         api_key: str | None = None,
         **kwargs: Any,
     ) -> VendorJob:
         custom = task_template.custom
         url = f"{custom['endpoint']}/jobs/{idempotency_key}"
+        assert inputs is not None
         job = {
             "task": inputs["name"],
             "value": inputs["value"],

@@ -49,6 +49,8 @@ class VendorConnector(AsyncConnector):
         **kwargs: Any,
     ) -> VendorJob:
         custom = json_format.MessageToDict(task_template.custom)
+        assert inputs is not None
+        assert task_execution_metadata is not None
         job = {
             "task": inputs["name"],
             "value": inputs["value"],

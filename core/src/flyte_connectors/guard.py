@@ -8,6 +8,7 @@ holds no secret.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
 import time
@@ -180,7 +181,7 @@ class CallGuard:
     async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
         if verb.mode is Mode.THREAD:
             result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
-            return await result if asyncio.iscoroutine(result) else result
+            return await result if inspect.iscoroutine(result) else result
         lane = self._lanes.get(verb.connector)
         if lane is not None and lane.loop is not None:
             return await lane.loop.run(self._await(verb, arguments))

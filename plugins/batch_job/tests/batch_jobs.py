@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flyte_connectors.connector import TERMINAL_PHASES, Resource
@@ -12,8 +13,25 @@ from flyte_connectors_batch_job.runner.job import Job
 from flyte_connectors_batch_job.runner.spool import Spool
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.core.types_pb2 import SimpleType
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 PATIENCE_SECONDS = 20.0
+
+FOREVER = 'echo $$ > "$BATCH_JOB_OUTPUTS.pid"; sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.kid"; wait'
+"""A script with two processes that run on; it writes their ids down as `pid` and `kid`."""
+
+SPEC = {
+    "command": None,
+    "script": None,
+    "env": {},
+    "working_directory": None,
+    "timeout_seconds": 60,
+    "grace_seconds": 5,
+    "inputs": {},
+    "outputs": [],
+    "line_output": None,
+}
+"""What the spool takes for a job, but for its script."""
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
@@ -23,6 +41,14 @@ def wait_for(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.01)
     return answer
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def template(outputs: dict[str, str] | None = None, **fields: Any) -> TaskTemplate:
@@ -68,12 +94,15 @@ class Jobs:
         """Create a job and wait for its end."""
         return self.end(self.start(script, **arguments))
 
-    def logs(self, meta: BatchJobMetadata, token: str = "", lines: int = 0) -> tuple[Any, str]:
+    def logs(
+        self, meta: BatchJobMetadata, token: str = "", lines_wanted: int = 0
+    ) -> tuple[list[LogLine], str]:
         """The lines of one page, and the next page's token."""
-        responses = list(self.connector.get_logs(meta, token=token, lines=lines))
-        return [line for part in responses for line in part.body.lines], responses[
-            -1
-        ].header.token if responses else ""
+        lines, next_token = [], ""
+        for response in self.connector.get_logs(meta, token=token, lines=lines_wanted):
+            lines += response.body.lines
+            next_token = response.header.token
+        return lines, next_token
 
     def all_logs(self, meta: BatchJobMetadata) -> list[str]:
         """The text of all lines of a job that has ended."""
@@ -87,3 +116,8 @@ class Jobs:
     def job(self, meta: BatchJobMetadata) -> Job:
         """The job's directory."""
         return self.spool.job(meta.job_id)
+
+    def process_id(self, meta: BatchJobMetadata, name: str) -> int:
+        """A process id that the job has written."""
+        path = Path(self.job(meta).file(f"outputs.json.{name}"))
+        return int(wait_for(lambda: path.exists() and path.read_text().strip()))

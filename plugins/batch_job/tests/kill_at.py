@@ -15,32 +15,33 @@ import sys
 from flyte_connectors_batch_job.runner import supervisor
 from flyte_connectors_batch_job.runner.spool import Spool
 
-real_fork = os.fork
-steps = 0
-victim = os.getpid()
-deadly_step = int(sys.argv[5])
 
+class Killer:
+    """Counts the steps of one process, and kills it at the deadly one."""
 
-def count(*_: object) -> None:
-    """The audit hook."""
-    global steps
-    if os.getpid() == victim:
-        steps += 1
-        if steps == deadly_step:
-            os.kill(victim, signal.SIGKILL)
+    def __init__(self, deadly_step: int) -> None:
+        self.steps_left = deadly_step
+        self.victim = os.getpid()
+        self._fork = os.fork
 
+    def audit(self, *_: object) -> None:
+        """The audit hook."""
+        if os.getpid() == self.victim:
+            self.steps_left -= 1
+            if self.steps_left == 0:
+                os.kill(self.victim, signal.SIGKILL)
 
-def fork_and_follow() -> int:
-    """The first fork makes the supervisor: from then on it is the victim."""
-    global victim
-    os.fork = real_fork
-    pid = real_fork()
-    if not pid:
-        victim = os.getpid()
-    return pid
+    def fork(self) -> int:
+        """The first fork makes the supervisor: from then on that is the victim."""
+        os.fork = self._fork
+        pid = os.fork()
+        if not pid:
+            self.victim = os.getpid()
+        return pid
 
 
 def main() -> None:
+    """Do as told."""
     verb, root, job_id, script = sys.argv[1:5]
     spec = {
         "command": None,
@@ -54,11 +55,12 @@ def main() -> None:
         "line_output": "result",
     }
     spool = Spool(root)
-    sys.addaudithook(count)
+    killer = Killer(int(sys.argv[5]))
+    sys.addaudithook(killer.audit)
     if verb == "submit":
         spool.submit(job_id, spec)
     else:
-        os.fork = fork_and_follow
+        os.fork = killer.fork
         supervisor.main(spool.job(job_id).path, os.dup(1))
     sys.stdout.write("done\n")
 

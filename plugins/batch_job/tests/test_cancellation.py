@@ -5,20 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from batch_jobs import Jobs, wait_for
+from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_for
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidResourceMetaError, JobNotFoundError
 from flyte_connectors_batch_job import BatchJobMetadata
 from flyte_connectors_batch_job.runner.spool import Spool
-from test_end_of_a_job import is_running
-
-FOREVER = 'echo $$ > "$BATCH_JOB_OUTPUTS.pid"; sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.kid"; wait'
 
 
 def test_delete_terminates_the_whole_group(jobs: Jobs) -> None:
     """The job is ABORTED at once, and its processes are gone soon after."""
     meta = jobs.start(FOREVER)
-    pids = [process_id(jobs, meta, name) for name in ("pid", "kid")]
+    pids = [jobs.process_id(meta, name) for name in ("pid", "kid")]
     jobs.connector.delete(meta)
     assert jobs.connector.get(meta).phase == Phase.ABORTED
     wait_for(lambda: not any(map(is_running, pids)))
@@ -29,7 +26,7 @@ def test_delete_terminates_the_whole_group(jobs: Jobs) -> None:
 def test_a_cancelled_job_may_say_goodbye(jobs: Jobs) -> None:
     """SIGTERM comes first, and what the job prints then is in the log."""
     meta = jobs.start(f"trap 'echo bye; exit 0' TERM; {FOREVER}")
-    process_id(jobs, meta, "kid")
+    jobs.process_id(meta, "kid")
     jobs.connector.delete(meta)
     wait_for(lambda: not jobs.job(meta).is_supervised())
     assert jobs.all_logs(meta) == ["cancelled: sending SIGTERM", "bye"]
@@ -76,22 +73,3 @@ def test_a_job_id_never_leads_out_of_the_spool(jobs: Jobs, job_id: str) -> None:
     """A forged meta is refused before any path is made of it."""
     with pytest.raises(InvalidResourceMetaError):
         jobs.connector.delete(BatchJobMetadata(job_id))
-
-
-SPEC = {
-    "command": None,
-    "script": None,
-    "env": {},
-    "working_directory": None,
-    "timeout_seconds": 60,
-    "grace_seconds": 5,
-    "inputs": {},
-    "outputs": [],
-    "line_output": None,
-}
-
-
-def process_id(jobs: Jobs, meta: BatchJobMetadata, name: str) -> int:
-    """A process id that the job has written."""
-    path = Path(jobs.job(meta).file(f"outputs.json.{name}"))
-    return int(wait_for(lambda: path.exists() and path.read_text().strip()))

@@ -43,4 +43,6 @@ def test_a_spool_that_is_not_there_is_one_line(
 ) -> None:
     """And another exit code."""
     assert main(["--older-than", "1"]) == 1
-    assert capsys.readouterr().err.startswith(f"error: [Errno 2] No such file or directory: '{spool.root}")
+    assert capsys.readouterr().err.startswith(
+        f"error: [Errno 2] No such file or directory: '{spool.root}"
+    )

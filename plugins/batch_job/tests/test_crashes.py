@@ -12,12 +12,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from batch_jobs import Jobs, wait_for
+from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_for
 from flyte_connectors.connector import Phase
 from flyte_connectors_batch_job import BatchJobMetadata
 from flyte_connectors_batch_job.runner.spool import Spool
-from test_cancellation import FOREVER, SPEC, process_id
-from test_end_of_a_job import is_running
 
 KILL_AT = str(Path(__file__).with_name("kill_at.py"))
 MOST_STEPS = 200
@@ -58,7 +56,7 @@ def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_t
 ) -> None:
     """After SIGKILL at each step of a supervisor, a create of the same key ends in one state.
 
-    If the job had not begun, it is run now. If it had begun, it is lost, unless its end was recorded.
+    A job that had not begun is run now. One that had is lost, unless its end was recorded.
     """
     for step in count(1):
         runs = tmp_path / f"runs-{step}"
@@ -83,7 +81,7 @@ def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_t
 def test_a_killed_supervisor_takes_its_job_along(jobs: Jobs) -> None:
     """The job is RETRYABLE_FAILED, and no process of it is left to run beside its next attempt."""
     meta = jobs.start(FOREVER)
-    pids = [process_id(jobs, meta, name) for name in ("pid", "kid")]
+    pids = [jobs.process_id(meta, name) for name in ("pid", "kid")]
     os.kill(supervisor_id(jobs, meta), signal.SIGKILL)
     resource = jobs.end(meta)
     assert resource.phase == Phase.RETRYABLE_FAILED

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from batch_jobs import Jobs, wait_for
+from batch_jobs import Jobs, is_running, wait_for
 from flyte_connectors.connector import Phase
 
 
@@ -73,7 +73,9 @@ def test_the_job_ends_with_its_first_process(jobs: Jobs) -> None:
 
 def test_a_daemon_that_leaves_the_group_does_not_hold_the_job(jobs: Jobs) -> None:
     """Even a process that keeps stdout open in a session of its own can't delay the end."""
-    meta = jobs.start('setsid sh -c \'echo $$ > "$BATCH_JOB_OUTPUTS.pid"; exec sleep 60\' & sleep 0.2')
+    meta = jobs.start(
+        "setsid sh -c 'echo $$ > \"$BATCH_JOB_OUTPUTS.pid\"; exec sleep 60' & sleep 0.2"
+    )
     assert jobs.end(meta).phase == Phase.SUCCEEDED
     os.kill(int(Path(jobs.job(meta).file("outputs.json.pid")).read_text()), signal.SIGKILL)
 
@@ -84,11 +86,3 @@ def test_nothing_is_left_running(jobs: Jobs, script: str) -> None:
     meta = jobs.start(script)
     jobs.end(meta)
     wait_for(lambda: not jobs.job(meta).is_supervised())
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

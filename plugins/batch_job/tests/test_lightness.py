@@ -12,7 +12,9 @@ from flyte_connectors_batch_job import BatchJobConnector
 def modules_after(statement: str) -> set[str]:
     """The top-level modules that a new interpreter has loaded after `statement`."""
     code = f"{statement}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     return set(answer.stdout.split())
 
 

@@ -63,13 +63,15 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(
-    portions=st.lists(st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b)), max_size=5),
+    portions=st.lists(
+        st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b)), max_size=5
+    ),
     size=st.integers(1, 10),
 )
 def test_any_pages_of_a_log_give_back_what_was_written(
     path: Path, portions: list[list[bytes]], size: int
 ) -> None:
-    """Reading on from each returned offset gives every line once, and every offset is a line's start."""
+    """Reading on from each offset gives every line once, and each offset is a line's start."""
     path.unlink(missing_ok=True)
     writer = log.LogWriter(str(path))
     for lines in portions:

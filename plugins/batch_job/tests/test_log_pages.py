@@ -14,7 +14,7 @@ MEGABYTE = 1_000_000
 
 
 def test_lines_have_time_and_origin(jobs: Jobs) -> None:
-    """stdout is as it was, stderr is marked, and each line says when it was read."""
+    """What stdout got is as it was, stderr is marked, and each line says when it was read."""
     before = time.time()
     meta = jobs.start("echo out; sleep 0.05; echo err >&2")
     jobs.end(meta)
@@ -28,7 +28,7 @@ def test_lines_have_time_and_origin(jobs: Jobs) -> None:
 
 def test_the_log_grows_while_the_job_runs_and_old_tokens_stay_valid(jobs: Jobs) -> None:
     """A token goes on where its page ended, however often and late it is used."""
-    meta = jobs.start('echo 1; sleep 60')
+    meta = jobs.start("echo 1; sleep 60")
     lines, token = wait_for(lambda: (page := jobs.logs(meta))[0] and page)
     assert [line.message for line in lines] == ["1"]
     assert jobs.logs(meta, token) == ([], token)
@@ -72,7 +72,9 @@ def test_a_long_log_comes_in_bounded_messages(jobs: Jobs) -> None:
 
 def test_long_lines_are_split_and_bad_utf8_is_replaced(jobs: Jobs) -> None:
     """No byte a job can print breaks its log."""
-    meta = jobs.start(rf"head -c {MAX_LINE_BYTES + 10} /dev/zero | tr '\0' x; echo; printf '\377ok'")
+    meta = jobs.start(
+        rf"head -c {MAX_LINE_BYTES + 10} /dev/zero | tr '\0' x; echo; printf '\377ok'"
+    )
     jobs.end(meta)
     texts = jobs.all_logs(meta)
     assert [len(text) for text in texts] == [MAX_LINE_BYTES, 10, 3]

@@ -61,7 +61,7 @@ def test_a_failed_job_raises_with_its_last_words() -> None:
 def test_a_wrong_config_is_refused_before_anything_runs() -> None:
     """By the name of its field."""
     task = BatchJobTask(name="wrong", plugin_config=BatchJobConfig(timeout_seconds=-1))
-    with pytest.raises(InvalidRequestError, match="custom.timeout_seconds"):
+    with pytest.raises(InvalidRequestError, match=r"custom\.timeout_seconds"):
         task()
 
 

@@ -1,4 +1,4 @@
-"""Remove old jobs from the spool: `python -m flyte_connectors_batch_job.clean --older-than DAYS`."""
+"""Removing old jobs: `python -m flyte_connectors_batch_job.clean --older-than DAYS`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ class BatchJobTask(AsyncConnectorExecutorMixin, TaskTemplate):
     Args:
         name: The task's name.
         plugin_config: What the job runs.
-        inputs: Type, or pair of type and default, of each input by name. The job finds their values in `$BATCH_JOB_INPUTS`.
+        inputs: Type, or pair of type and default, of each input by name. The job finds their
+            values in `$BATCH_JOB_INPUTS`.
         outputs: Type of each output, by name. The job writes their values to `$BATCH_JOB_OUTPUTS`.
         **kwargs: What every task takes.
 

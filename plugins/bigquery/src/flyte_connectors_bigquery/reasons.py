@@ -17,11 +17,8 @@ PASSING = frozenset(
 
 RETRYABLE = RATE_LIMITED | PASSING
 
-FORBIDDEN = frozenset({"accessDenied", "billingNotEnabled", "blocked", "forbidden"})
-"""The credentials are good, but may not do this."""
-
-QUOTA = frozenset({"quotaExceeded"})
-"""A quota, mostly of a day, is used up; trying again soon does not help."""
+QUOTA = "quotaExceeded"
+"""A quota, mostly of a day, is used up; trying again at once does not help."""
 
 STOPPED = "stopped"
 """The job was cancelled, by somebody or by its own time limit."""

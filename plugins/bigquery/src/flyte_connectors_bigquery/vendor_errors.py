@@ -77,7 +77,8 @@ def to_connector_error(error: BaseException, what: str) -> ConnectorError:
     if isinstance(error, exceptions.RetryError) and error.cause is not None:
         error = error.cause
     text = f"{what}: {_text(error)}"
-    if isinstance(error, exceptions.TooManyRequests) or _reason(error) in reasons.RATE_LIMITED:
+    slow_down = reasons.RATE_LIMITED | {reasons.QUOTA}
+    if isinstance(error, exceptions.TooManyRequests) or _reason(error) in slow_down:
         return RateLimitedError(text)
     if is_transient(error):
         return ServiceUnavailableError(text)

@@ -230,12 +230,11 @@ def _record(job: Job, outcome: dict[str, Any]) -> None:
     while True:
         try:
             job.settle(outcome)
-        except OSError as error:
+            break
+        except OSError as error:  # noqa: PERF203  (the loop is the point)
             if not _is_full(error):
                 raise
             time.sleep(FULL_DISK_SECONDS)
-        else:
-            return
 
 
 def _is_full(error: OSError) -> bool:
