@@ -8,7 +8,7 @@
                   neighbours, jumping_clock                   trouble from inside it
     outside       vendor, vendor_client                       a job service and its client
     the run       scenarios, disturbances, junk               what goes wrong
-                  stage -> report                             one scenario, and what became of it
+                  stage -> report                             one scenario, what became of it
 
 `python -m tests.backend --help` lists the scenarios. Nothing here imports `flyte_connectors` but the
 modules that are loaded into it.
