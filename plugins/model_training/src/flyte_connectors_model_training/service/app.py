@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from flyte_connectors_model_training.service.job_files import LogOffsetError
+from flyte_connectors_model_training.service.job_files import MAX_LINES, LogOffsetError
 from flyte_connectors_model_training.service.job_store import JobConflictError, UnknownJobError
 from flyte_connectors_model_training.service.training_spec import (
     TrainingSpec,
@@ -116,11 +116,7 @@ class _Api:
         return job, is_new
 
     def list_jobs(self, request: Request) -> Response:
-        limit = _integer(request, "limit", default=100)
-        if not 1 <= limit <= _MAX_LISTED:
-            message = f"limit must be from 1 to {_MAX_LISTED}, got {limit}"
-            raise RequestError(message)
-        jobs = self._store.latest(limit)
+        jobs = self._store.latest(_limit(request, _MAX_LISTED))
         return JSONResponse({"jobs": [self._shown(job, request) for job in jobs]})
 
     def job(self, request: Request) -> Response:
@@ -143,7 +139,8 @@ class _Api:
     def logs(self, request: Request) -> Response:
         # The job is read before its log: if it has ended, then the log is complete.
         job = self._requested(request)
-        page = self._supervisor.files(job.job_id).log_page(_integer(request, "offset", default=0))
+        offset, limit = _integer(request, "offset", default=0), _limit(request, MAX_LINES)
+        page = self._supervisor.files(job.job_id).log_page(offset, limit)
         return JSONResponse(
             {
                 "lines": page.lines,
@@ -244,6 +241,14 @@ def _integer(request: Request, name: str, default: int) -> int:
         message = f"{name} must be an integer, got {text[:80]!r}"
         raise RequestError(message)
     return int(text)
+
+
+def _limit(request: Request, most: int) -> int:
+    limit = _integer(request, "limit", default=most)
+    if not 1 <= limit <= most:
+        message = f"limit must be from 1 to {most}, got {limit}"
+        raise RequestError(message)
+    return limit
 
 
 def _resource(name: str) -> bytes:

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; answers its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return _serve(options)
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
     except (OSError, ServeError) as error:
         print(f"flyte-model-training: {error}", file=sys.stderr)
         return 1
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flyte-model-training", description=__doc__)
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="run the reference training service")
+    serve.set_defaults(run=_serve)
     serve.add_argument("--data-dir", type=Path, required=True, help="jobs, models and logs")
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     serve.add_argument("--port", type=int, default=8100, help="0 picks one; default: %(default)s")
@@ -43,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         help="jobs trained at once; default: one per core",
     )
     serve.add_argument("--public-url", help="base of links, where a proxy changes it")
+    train = commands.add_parser("train", help=_train.__doc__)
+    train.set_defaults(run=_train)
     return parser
 
 
@@ -71,6 +75,13 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"training service listening on http://{host}:{port}/jobs", flush=True)
         server.run(sockets=[listener])
     return 0
+
+
+def _train(_: argparse.Namespace) -> int:
+    """Train once, as the environment variables TRAINING_* say."""
+    from flyte_connectors_model_training.service.train_once import train_once
+
+    return train_once(os.environ)
 
 
 @contextmanager

@@ -112,15 +112,24 @@ def _fetch_http(uri: str, destination: _Bounded) -> None:
 
 
 def _fetch_s3(uri: str, destination: _Bounded) -> None:
-    parts = urlsplit(uri)
-    store = S3FileSystem(
+    with s3_store().open_input_stream(s3_key(uri)) as source:
+        shutil.copyfileobj(source, destination)
+
+
+def s3_store() -> S3FileSystem:
+    """Answer the S3 that the environment names, with its credentials."""
+    return S3FileSystem(
         endpoint_override=os.environ.get("AWS_ENDPOINT_URL"),
         region=os.environ.get("AWS_REGION", "us-east-1"),
         connect_timeout=_CONNECT_SECONDS,
         request_timeout=_SILENCE_SECONDS,
     )
-    with store.open_input_stream(f"{parts.netloc}{unquote(parts.path)}") as source:
-        shutil.copyfileobj(source, destination)
+
+
+def s3_key(uri: str) -> str:
+    """Answer bucket and key of an `s3://` URI, as Arrow writes them."""
+    parts = urlsplit(uri)
+    return f"{parts.netloc}{unquote(parts.path)}"
 
 
 _FETCHERS: dict[str, Callable[[str, _Bounded], None]] = {

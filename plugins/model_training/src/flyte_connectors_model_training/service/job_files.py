@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MAX_LINES = 1000
+MAX_LINES = 1000
 _TAIL_BYTES = 4096  # many times the metrics of an epoch
 
 
@@ -140,8 +140,8 @@ class JobFiles:
         self.dataset.unlink(missing_ok=True)
         self.checkpoint.unlink(missing_ok=True)
 
-    def log_page(self, offset: int) -> LogPage:
-        """Read up to 1000 complete lines from `offset` (bytes).
+    def log_page(self, offset: int, limit: int = MAX_LINES) -> LogPage:
+        """Read up to `limit` complete lines from `offset` (bytes).
 
         Raises:
             LogOffsetError: The offset is negative or past the end.
@@ -154,10 +154,10 @@ class JobFiles:
             return LogPage([], 0, at_end=True)
         with self.log.open("rb") as file:
             file.seek(offset)
-            lines = [line for line in _up_to(_MAX_LINES, file) if line.endswith(b"\n")]
+            lines = [line for line in _up_to(limit, file) if line.endswith(b"\n")]
         end = offset + sum(map(len, lines))
         texts = [line[:-1].decode(errors="replace") for line in lines]
-        return LogPage(texts, end, at_end=len(lines) < _MAX_LINES)
+        return LogPage(texts, end, at_end=len(lines) < limit)
 
     def _write_json(self, path: Path, value: object) -> None:
         with self.replacing(path) as file:

@@ -60,12 +60,7 @@ def _end_with_service(service_alive: Connection) -> None:
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path)
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s")
-    formatter.datefmt = "%Y-%m-%dT%H:%M:%S"
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
+    log_to(handler)
     try:
         yield
     finally:
@@ -73,26 +68,42 @@ def _logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
+def log_to(handler: logging.Handler) -> None:
+    """Send the training's log lines to `handler`, each with its time (UTC, RFC 3339)."""
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s")
+    formatter.datefmt = "%Y-%m-%dT%H:%M:%S"
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+
+
 def _outcome_of_training(files: JobFiles, spec: TrainingSpec) -> Outcome:
     try:
-        accuracy = _train(files, spec)
+        train(files, spec)
     except dataset.DatasetError as error:
         _log.error("%s", error)
         return Outcome("failed", str(error))
     except Exception as error:  # noqa: BLE001, whatever ends the job is its outcome
         _log.exception("training failed")
         return Outcome("failed", f"training failed: {type(error).__name__}, see the job's log")
+    accuracy = (files.last_epoch() or {})["validation_accuracy"]
     message = f"trained {spec.epochs} epochs, validation accuracy {accuracy:.4f}"
     _log.info("%s", message)
     return Outcome("finished", message)
 
 
-def _train(files: JobFiles, spec: TrainingSpec) -> float:
+def train(files: JobFiles, spec: TrainingSpec) -> None:
+    """Train from the last checkpoint on and write the model.
+
+    Raises:
+        DatasetError: The data set cannot be trained on.
+    """
     data = _split(files, spec)
     model, done = _resumed(files) or (training.new_model(data), 0)
     files.keep_epochs(done)
     for metrics in training.train(model, data, spec, done):
-        files.append_epoch(asdict(metrics))
+        files.append_epoch({**asdict(metrics), "ended_at": round(time.time(), 3)})
         _save_checkpoint(files, model, metrics.epoch)
         _log.info(
             "epoch %d of %d: loss %.4f, accuracy %.4f, validation loss %.4f, accuracy %.4f",
@@ -107,7 +118,6 @@ def _train(files: JobFiles, spec: TrainingSpec) -> float:
         skops.io.dump(model, file)
     epochs = files.epochs()
     files.write_summary({"spec": spec.shown(), "final": epochs[-1], "epochs": epochs})
-    return float(epochs[-1]["validation_accuracy"])
 
 
 def _split(files: JobFiles, spec: TrainingSpec) -> training.Split:

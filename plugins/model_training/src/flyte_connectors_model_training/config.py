@@ -1,0 +1,233 @@
+"""What a training task says, and its way through the task template's `custom` and the job's meta.
+
+Only what differs from the defaults travels, so that a plain task is `{"endpoint": ...}`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import InvalidRequestError
+from google.protobuf import json_format
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+
+CREDENTIAL = "training_credential"
+"""The keyword argument in which the connector receives the secret."""
+
+AUTH_SCHEMES = ("bearer", "basic", "header")
+_FOR_THE_CORE = frozenset({"secrets", "configs"})
+_PHASE_NAMES = frozenset(phase.name for phase in Phase) - {Phase.UNDEFINED.name}
+
+
+@dataclass(frozen=True)
+class Auth:
+    """How requests prove who sends them.
+
+    Args:
+        secret: Name of the secret that holds the token, password or key.
+        scheme: `bearer` (`Authorization: Bearer SECRET`, RFC 6750), `basic` (RFC 7617), or
+            `header` (a header of the service's own).
+        name: For `basic` the user's name, for `header` the header's.
+    """
+
+    secret: str
+    scheme: str = "bearer"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingApi:
+    """How an HTTP training service spells things; the defaults are the reference service's.
+
+    Fields of replies are named by dotted paths, such as `job.state`. An empty name means that the
+    service has no such thing.
+
+    Args:
+        job_id: The job's id, in the reply to a submission.
+        chosen_job_id: Where a submission carries an id of the client's choice. A service that
+            takes one knows a repeated submission, so the connector repeats one whose reply was lost.
+        status: The job's status, a word.
+        message: A text about the status.
+        results: URI of the trained model, once there is one.
+        dashboard: URL of a page about the job.
+        epoch: Epochs trained so far; `epochs` all of them, `loss` the current loss.
+        job_path: Appended to the endpoint: where a job is read (GET) and cancelled (DELETE).
+        logs_path: Where its log is paged: `?offset=N&limit=M` answers `lines`, `next_offset` and
+            `complete`.
+        metrics_path: Where its metrics are: `epochs`, a list of objects of numbers with the time
+            `ended_at` (seconds since 1970).
+        statuses: Name of a `Phase` for words that `KNOWN_STATUSES` lacks, or has otherwise.
+    """
+
+    job_id: str = "job_id"
+    chosen_job_id: str = "job_id"
+    status: str = "status"
+    message: str = "message"
+    results: str = "results"
+    dashboard: str = "dashboard"
+    epoch: str = "epoch"
+    epochs: str = "epochs"
+    loss: str = "metrics.loss"
+    job_path: str = "/{job_id}"
+    logs_path: str = "/{job_id}/logs"
+    metrics_path: str = "/{job_id}/metrics"
+    statuses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RayTrainConfig:
+    """Trains as a Ray job (https://docs.ray.io/en/latest/cluster/running-applications/job-submission).
+
+    The entrypoint finds the inputs in environment variables: `TRAINING_EPOCHS`,
+    `TRAINING_DATASET_URI`, `TRAINING_PARAMETERS` (JSON) and `TRAINING_RESULTS_URI`, where it writes
+    the model. The default one trains as the reference service does.
+
+    Args:
+        address: URL of Ray's dashboard, such as `http://ray-head:8265`.
+        entrypoint: The command that Ray runs in a shell.
+        runtime_env: Ray's description of the job's environment (`pip`, `env_vars`, ...).
+        results_prefix: URI under which models are written; the task's output prefix if empty.
+    """
+
+    address: str
+    entrypoint: str = "flyte-model-training train"
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+    results_prefix: str = ""
+
+    def results_uri(self, job_id: str, output_prefix: str) -> str:
+        """Answer where the model of a job goes.
+
+        Raises:
+            InvalidRequestError: There is no place for it.
+        """
+        prefix = self.results_prefix or output_prefix
+        if not prefix:
+            _refuse("custom.ray.results_prefix", "missing, and the task has no output prefix")
+        return f"{prefix.rstrip('/')}/{job_id}/model.skops"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """All of a training task but its inputs.
+
+    Args:
+        endpoint: Where jobs are submitted (POST); empty with `ray`.
+        api: How that service spells things.
+        ray: Trains on Ray instead.
+        parameters: Further fields of the submission, such as `label` or `seed`.
+        auth: How to authenticate.
+    """
+
+    endpoint: str = ""
+    api: TrainingApi = field(default_factory=TrainingApi)
+    ray: RayTrainConfig | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    auth: Auth | None = None
+
+    def to_custom(self) -> dict[str, Any]:
+        """Answer the task's `custom`.
+
+        Raises:
+            InvalidRequestError: A field is wrong; the error names it.
+        """
+        custom = overrides(self)
+        if self.auth:
+            custom["secrets"] = {CREDENTIAL: self.auth.secret}
+        return custom
+
+    @classmethod
+    def from_custom(cls, custom: Struct) -> TrainingConfig:
+        """Read what `to_custom` gave, or somebody wrote by hand.
+
+        Raises:
+            InvalidRequestError: A field is unknown or wrong; the error names it.
+        """
+        fields = _whole(json_format.MessageToDict(custom))
+        for name in _FOR_THE_CORE:
+            fields.pop(name, None)
+        return read(cls, fields, "custom")
+
+    def __post_init__(self) -> None:
+        if bool(self.endpoint) == bool(self.ray):
+            _refuse("custom.endpoint", "give the URL of a training service, or else custom.ray")
+        if self.auth and self.auth.scheme not in AUTH_SCHEMES:
+            _refuse("custom.auth.scheme", f"{self.auth.scheme!r} is none of {AUTH_SCHEMES}")
+        if self.auth and self.auth.scheme != "bearer" and not self.auth.name:
+            _refuse("custom.auth.name", f"{self.auth.scheme} needs the name of a user or header")
+        for word, phase in self.api.statuses.items():
+            if phase not in _PHASE_NAMES:
+                known = ", ".join(sorted(_PHASE_NAMES))
+                _refuse(f"custom.api.statuses.{word}", f"{phase!r} is no phase: one of {known}")
+
+
+T = TypeVar("T")
+
+
+def overrides(config: Any) -> dict[str, Any]:
+    """Answer the fields of a dataclass that differ from their defaults, as JSON."""
+    changed = {}
+    for entry in dataclasses.fields(config):
+        value = getattr(config, entry.name)
+        if value != _default(entry):
+            changed[entry.name] = overrides(value) if dataclasses.is_dataclass(value) else value
+    return changed
+
+
+def _whole(value: Any) -> Any:
+    """Turn whole floats into integers: a protobuf `Struct` has but one kind of number."""
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _default(entry: dataclasses.Field[Any]) -> Any:
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return entry.default
+
+
+_NESTED: Mapping[str, type] = {"api": TrainingApi, "ray": RayTrainConfig, "auth": Auth}
+_TABLES = frozenset({"parameters", "statuses", "runtime_env"})
+
+
+def read(cls: type[T], fields: Mapping[str, Any], path: str) -> T:
+    """Make a dataclass of what `overrides` gave.
+
+    Args:
+        cls: `TrainingConfig` or a part of it.
+        fields: What differs from the defaults.
+        path: Name of `fields`, for errors.
+
+    Raises:
+        InvalidRequestError: A field is missing, unknown or wrong; the error names it.
+    """
+    known = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = {}
+    for name, value in fields.items():
+        here = f"{path}.{name}"
+        if name not in known:
+            _refuse(here, f"unknown; known are {', '.join(known)}")
+        if name in _NESTED or name in _TABLES:
+            if not isinstance(value, dict):
+                _refuse(here, f"must be an object, got {value!r}")
+            values[name] = read(_NESTED[name], value, here) if name in _NESTED else value
+        elif isinstance(value, str):
+            values[name] = value
+        else:
+            _refuse(here, f"must be a string, got {value!r}")
+    for name, entry in known.items():
+        if name not in values and _default(entry) is dataclasses.MISSING:
+            _refuse(f"{path}.{name}", "missing")
+    return cls(**values)
+
+
+def _refuse(name: str, message: str) -> NoReturn:
+    raise InvalidRequestError(message, field=name)

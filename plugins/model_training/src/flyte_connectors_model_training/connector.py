@@ -1,0 +1,252 @@
+"""The connector: each verb in a few lines over a training platform.
+
+Importing this module imports no HTTP client: the first call does.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
+from flyte_connectors.errors import AuthenticationError, InvalidRequestError
+from flyteidl2.connector.connector_pb2 import (
+    GetTaskLogsResponse,
+    GetTaskLogsResponseBody,
+    GetTaskLogsResponseHeader,
+    GetTaskMetricsResponse,
+)
+from flyteidl2.core.execution_pb2 import TaskLog
+from flyteidl2.core.literals_pb2 import LiteralMap
+from flyteidl2.core.types_pb2 import BlobType
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
+
+from flyte_connectors_model_training.config import (
+    CREDENTIAL,
+    Auth,
+    TrainingConfig,
+    overrides,
+    read,
+)
+from flyte_connectors_model_training.endpoints import checked_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+    from flyte_connectors_model_training.platform import JobState, TrainingPlatform
+
+PAGE_LINES = 1000
+_MAX_EPOCHS = 2**31
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
+
+
+@dataclass
+class ModelTrainJobMeta(ResourceMeta):
+    """What identifies a training.
+
+    Args:
+        job_id: The platform's id of it.
+        endpoint: The training service; empty on Ray.
+        config: What else of the task's configuration later calls need.
+        results_uri: Where the model will be, if the platform does not tell.
+    """
+
+    job_id: str
+    endpoint: str
+    config: dict[str, Any] = field(default_factory=dict)
+    results_uri: str = ""
+
+
+class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
+    """Runs task type `external_model_training`: trainings behind an HTTP API, or on Ray.
+
+    Its state is in the platform alone. The idempotency key is the training's id.
+    """
+
+    name = "Model Training Connector"
+    task_type_name = "external_model_training"
+    metadata_type = ModelTrainJobMeta
+
+    async def create(  # noqa: D102, the contract is in `flyte_connectors.hookspecs`
+        self,
+        task_template: TaskTemplate,
+        output_prefix: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **kwargs: Any,
+    ) -> ModelTrainJobMeta:
+        from flyte_connectors_model_training.platform import Submission
+
+        config = TrainingConfig.from_custom(task_template.custom)
+        epochs, dataset_uri = _checked_inputs(inputs or {})
+        job_id = idempotency_key or f"job-{uuid.uuid4().hex}"  # a foreign service sends no key
+        results_uri = config.ray.results_uri(job_id, output_prefix) if config.ray else ""
+        submission = Submission(job_id, epochs, dataset_uri, config.parameters, results_uri)
+        job_id = await _platform(config, kwargs).submit(submission)
+        kept = overrides(config)
+        for done in ("endpoint", "parameters"):
+            kept.pop(done, None)
+        return ModelTrainJobMeta(job_id, config.endpoint, kept, results_uri)
+
+    async def get(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> Resource:  # noqa: D102
+        state = await _existing(resource_meta, kwargs).state(resource_meta.job_id)
+        links = [TaskLog(name="training-dashboard", uri=state.dashboard)] if state.dashboard else []
+        if state.phase == Phase.SUCCEEDED:
+            return _succeeded(resource_meta, state, links)
+        return Resource(
+            phase=state.phase,
+            message=state.message,
+            log_links=links,
+            custom_info=dict(state.progress) or None,
+        )
+
+    async def delete(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> None:  # noqa: D102
+        await _existing(resource_meta, kwargs).cancel(resource_meta.job_id)
+
+    async def get_logs(  # noqa: D102
+        self, resource_meta: ModelTrainJobMeta, token: str = "", lines: int = 0, **kwargs: Any
+    ) -> AsyncIterator[GetTaskLogsResponse]:
+        limit = min(lines or PAGE_LINES, PAGE_LINES)
+        platform = _existing(resource_meta, kwargs)
+        page = await platform.log_page(resource_meta.job_id, _offset(token), limit)
+        if page.lines:
+            entries = [_log_line(line) for line in page.lines]
+            yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=entries))
+        if page.next_offset is not None:
+            header = GetTaskLogsResponseHeader(token=str(page.next_offset))
+            yield GetTaskLogsResponse(header=header)
+
+    async def get_metrics(  # noqa: D102
+        self,
+        resource_meta: ModelTrainJobMeta,
+        queries: Sequence[str] = (),
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        **kwargs: Any,
+    ) -> GetTaskMetricsResponse:
+        epochs = await _existing(resource_meta, kwargs).metrics(resource_meta.job_id)
+        known = sorted({name for epoch in epochs for name in epoch} - {"ended_at"})
+        if epochs and (unknown := sorted(set(queries) - set(known))):
+            message = f"unknown metric {unknown[0]!r}; this training has {', '.join(known)}"
+            raise InvalidRequestError(message, field="queries")
+        begin, end = _seconds(start_time, 0.0), _seconds(end_time, float("inf"))
+        shown = [epoch for epoch in epochs if begin <= epoch.get("ended_at", 0.0) <= end]
+        response = GetTaskMetricsResponse()
+        for name in queries or known:
+            response.results.add(metric=name).data.update(_series(resource_meta, name, shown))
+        return response
+
+
+def _platform(config: TrainingConfig, secrets: Mapping[str, Any]) -> TrainingPlatform:
+    """Make the platform that the configuration names.
+
+    Raises:
+        PermissionDeniedError: The operator does not allow its address.
+        AuthenticationError: It wants a credential that the call does not bring.
+    """
+    with_credentials = config.auth is not None
+    headers = _credentials(config.auth, secrets) if config.auth else {}
+    if config.ray:
+        from flyte_connectors_model_training.ray_jobs import RayJobs
+
+        address = checked_endpoint(
+            config.ray.address, "custom.ray.address", with_credentials=with_credentials
+        )
+        return RayJobs(address, config.ray, headers)
+    from flyte_connectors_model_training.training_service import TrainingService
+
+    endpoint = checked_endpoint(
+        config.endpoint, "custom.endpoint", with_credentials=with_credentials
+    )
+    return TrainingService(endpoint, config.api, headers)
+
+
+def _existing(meta: ModelTrainJobMeta, secrets: Mapping[str, Any]) -> TrainingPlatform:
+    endpoint = {"endpoint": meta.endpoint} if meta.endpoint else {}
+    config = read(TrainingConfig, {**meta.config, **endpoint}, "resource_meta")
+    return _platform(config, secrets)
+
+
+def _credentials(auth: Auth, secrets: Mapping[str, Any]) -> dict[str, str]:
+    secret = secrets.get(CREDENTIAL)
+    if not secret:
+        message = f"the secret {auth.secret!r} did not come as {CREDENTIAL}: see custom.secrets"
+        raise AuthenticationError(message)
+    if auth.scheme == "header":
+        return {auth.name: str(secret)}
+    if auth.scheme == "basic":
+        pair = base64.b64encode(f"{auth.name}:{secret}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _checked_inputs(inputs: Mapping[str, Any]) -> tuple[int, str]:
+    epochs, dataset_uri = inputs.get("epochs"), inputs.get("dataset_uri")
+    if not isinstance(epochs, int) or not 0 < epochs < _MAX_EPOCHS:
+        message = f"must be an integer over 0, got {epochs!r}"
+        raise InvalidRequestError(message, field="inputs.epochs")
+    if not isinstance(dataset_uri, str) or not urlsplit(dataset_uri).scheme:
+        message = f"must be a URI such as s3://bucket/data.csv, got {dataset_uri!r}"
+        raise InvalidRequestError(message, field="inputs.dataset_uri")
+    return epochs, dataset_uri
+
+
+def _succeeded(meta: ModelTrainJobMeta, state: JobState, links: list[TaskLog]) -> Resource:
+    uri = state.results or meta.results_uri
+    if not isinstance(uri, str) or not (uri.startswith("/") or urlsplit(uri).scheme):
+        shown = repr(uri)[:80]
+        message = f"training {meta.job_id} ended, but its results are no file: {shown}"
+        return Resource(phase=Phase.FAILED, message=message, log_links=links)
+    # A literal, not a `File`: the official service has another class of that name.
+    outputs = LiteralMap()
+    blob = outputs.literals["results"].scalar.blob
+    blob.uri = uri
+    blob.metadata.type.dimensionality = BlobType.SINGLE
+    return Resource(
+        phase=Phase.SUCCEEDED,
+        message=state.message,
+        log_links=links,
+        outputs=outputs,
+        custom_info=dict(state.progress) or None,
+    )
+
+
+def _offset(token: str) -> int:
+    if not token:
+        return 0
+    if not (token.isascii() and token.isdecimal() and len(token) < 19):  # noqa: PLR2004, int64
+        message = f"{token[:40]!r} is no page of this log: start again with an empty token"
+        raise InvalidRequestError(message, field="token")
+    return int(token)
+
+
+def _log_line(text: str) -> LogLine:
+    """Make a log line, timed by the timestamp that its text begins with, if it does."""
+    line = LogLine(message=text, originator=LogLineOriginator.USER)
+    if match := _TIMESTAMP.match(text):
+        line.timestamp.FromJsonString(match.group())
+        line.message = text[match.end() :].lstrip()
+    return line
+
+
+def _seconds(time: datetime | None, default: float) -> float:
+    return time.replace(tzinfo=time.tzinfo or timezone.utc).timestamp() if time else default
+
+
+def _series(
+    meta: ModelTrainJobMeta, name: str, epochs: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
+    """Make the result of a Prometheus range query, as `ExecutionMetricResult` demands."""
+    values = [[epoch.get("ended_at", 0.0), str(epoch[name])] for epoch in epochs if name in epoch]
+    return {
+        "resultType": "matrix",
+        "result": [{"metric": {"job": meta.job_id}, "values": values}],
+    }

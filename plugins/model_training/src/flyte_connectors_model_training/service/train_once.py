@@ -1,0 +1,76 @@
+"""One training without a service, as a Ray job runs it.
+
+The environment says what to train, so that no value passes through a shell:
+`TRAINING_DATASET_URI`, `TRAINING_EPOCHS`, `TRAINING_PARAMETERS` (a JSON object of further fields of
+`TrainingSpec`) and `TRAINING_RESULTS_URI`, where the model goes: a path, `file://` or `s3://`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from flyte_connectors_model_training.service import dataset, worker
+from flyte_connectors_model_training.service.job_files import JobFiles
+from flyte_connectors_model_training.service.training_spec import (
+    TrainingSpec,
+    TrainingSpecError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def train_once(environment: Mapping[str, str]) -> int:
+    """Train and store the model; answers the exit status. Log lines go to standard output."""
+    worker.log_to(logging.StreamHandler(sys.stdout))
+    try:
+        spec = _spec(environment)
+        results_uri = environment["TRAINING_RESULTS_URI"]
+        with tempfile.TemporaryDirectory() as directory:
+            files = JobFiles(Path(directory))
+            worker.train(files, spec)
+            _store(files.model, results_uri)
+    except KeyError as error:
+        print(f"flyte-model-training: {error.args[0]} is not set", file=sys.stderr)
+        return 2
+    except (dataset.DatasetError, TrainingSpecError, OSError, ValueError) as error:
+        print(f"flyte-model-training: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _spec(environment: Mapping[str, str]) -> TrainingSpec:
+    parameters = json.loads(environment.get("TRAINING_PARAMETERS", "{}"))
+    return TrainingSpec.from_json(
+        {
+            **parameters,
+            "dataset_uri": environment["TRAINING_DATASET_URI"],
+            "epochs": int(environment["TRAINING_EPOCHS"]),
+        }
+    )
+
+
+def _store(model: Path, uri: str) -> None:
+    parts = urlsplit(uri)
+    if parts.scheme == "s3":
+        with (
+            model.open("rb") as source,
+            dataset.s3_store().open_output_stream(dataset.s3_key(uri)) as target,
+        ):
+            shutil.copyfileobj(source, target)
+        return
+    if parts.scheme not in ("", "file"):
+        message = f"TRAINING_RESULTS_URI {uri!r}: the model goes to a path, file:// or s3://"
+        raise ValueError(message)
+    path = Path(unquote(parts.path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.copyfile(model, partial)
+    partial.replace(path)

@@ -1,0 +1,195 @@
+"""Trainings behind an HTTP API, spelled as a `TrainingApi` says."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import (
+    InvalidRequestError,
+    JobNotFoundError,
+    ServiceUnavailableError,
+    UnsupportedVerbError,
+)
+
+from flyte_connectors_model_training import http_client
+from flyte_connectors_model_training.platform import JobState, LogPage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flyte_connectors_model_training.config import TrainingApi
+    from flyte_connectors_model_training.platform import Submission
+
+_log = logging.getLogger(__name__)
+
+KNOWN_STATUSES: Mapping[str, Phase] = {
+    word: phase
+    for phase, words in {
+        Phase.QUEUED: "queued pending submitted created accepted new",
+        Phase.WAITING_FOR_RESOURCES: "waiting blocked scheduling scheduled",
+        Phase.INITIALIZING: "initializing starting loading preparing provisioning",
+        Phase.RUNNING: "running training in_progress active stopping cancelling",
+        Phase.SUCCEEDED: "finished succeeded success completed complete done",
+        Phase.FAILED: "failed failure error errored",
+        Phase.RETRYABLE_FAILED: "preempted evicted lost node_failed",
+        Phase.ABORTED: "cancelled canceled stopped aborted deleted killed terminated",
+    }.items()
+    for word in words.split()
+}
+"""Phase for each status word that services commonly use, in lower case."""
+
+_MAX_ID_CHARACTERS = 255
+
+
+class TrainingService:
+    """A training service at an endpoint.
+
+    Args:
+        endpoint: Where jobs are submitted.
+        api: How the service spells things.
+        headers: Credentials.
+    """
+
+    def __init__(self, endpoint: str, api: TrainingApi, headers: Mapping[str, str]) -> None:
+        self._endpoint = endpoint
+        self._api = api
+        self._headers = headers
+
+    async def submit(self, submission: Submission) -> str:
+        """Start a training; see `TrainingPlatform`."""
+        chosen = self._api.chosen_job_id
+        body = {
+            **submission.parameters,
+            "dataset_uri": submission.dataset_uri,
+            "epochs": submission.epochs,
+            **({chosen: submission.job_id} if chosen else {}),
+        }
+        reply = await http_client.send(
+            "POST",
+            self._endpoint,
+            headers={**self._headers, "Idempotency-Key": submission.job_id},
+            body=body,
+            repeatable=bool(chosen),
+        )
+        try:
+            job_id = _at(reply.checked().json(), self._api.job_id)
+        except (JobNotFoundError, http_client.NotJsonError) as error:
+            message = f"{error}: is this where trainings are submitted?"
+            raise InvalidRequestError(message, field="custom.endpoint") from error
+        return self._checked_id(job_id, reply.where)
+
+    async def state(self, job_id: str) -> JobState:
+        """Answer how the training stands; see `TrainingPlatform`."""
+        reply = await self._get(self._job_url(job_id))
+        job = reply.checked().json()
+        status = _at(job, self._api.status)
+        if not isinstance(status, str):
+            message = f"{reply.where} answered no {self._api.status}: set the status of TrainingApi"
+            raise ServiceUnavailableError(message)
+        progress = _numbers(
+            {name: _at(job, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")}
+        )
+        phase = self._phase(status)
+        text = _at(job, self._api.message)
+        return JobState(
+            phase=phase,
+            message=text if isinstance(text, str) and text else _summary(status, progress),
+            dashboard=_url(_at(job, self._api.dashboard)),
+            results=_at(job, self._api.results),
+            progress=progress,
+        )
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop the training; see `TrainingPlatform`."""
+        reply = await http_client.send("DELETE", self._job_url(job_id), headers=self._headers)
+        reply.checked()
+
+    async def log_page(self, job_id: str, offset: int, limit: int) -> LogPage:
+        """Answer a part of the log; see `TrainingPlatform`."""
+        if not self._api.logs_path:
+            message = f"{self._endpoint} has no logs: TrainingApi.logs_path is empty"
+            raise UnsupportedVerbError(message)
+        url = self._url(self._api.logs_path, job_id)
+        page = (await self._get(url, offset=offset, limit=limit)).checked().json()
+        lines, following = _at(page, "lines"), _at(page, "next_offset")
+        if not isinstance(lines, list) or not isinstance(following, int):
+            message = f"{url} answered no lines and next_offset: see TrainingApi.logs_path"
+            raise ServiceUnavailableError(message)
+        return LogPage([str(line) for line in lines], None if page.get("complete") else following)
+
+    async def metrics(self, job_id: str) -> list[Mapping[str, float]]:
+        """Answer the metrics of each epoch; see `TrainingPlatform`."""
+        if not self._api.metrics_path:
+            message = f"{self._endpoint} has no metrics: TrainingApi.metrics_path is empty"
+            raise UnsupportedVerbError(message)
+        url = self._url(self._api.metrics_path, job_id)
+        epochs = _at((await self._get(url)).checked().json(), "epochs")
+        if not isinstance(epochs, list):
+            message = f"{url} answered no epochs: see TrainingApi.metrics_path"
+            raise ServiceUnavailableError(message)
+        return [_numbers(epoch) for epoch in epochs if isinstance(epoch, dict)]
+
+    async def _get(self, url: str, **query: int) -> http_client.Reply:
+        return await http_client.send("GET", url, headers=self._headers, query=query or None)
+
+    def _job_url(self, job_id: str) -> str:
+        return self._url(self._api.job_path, job_id)
+
+    def _url(self, path: str, job_id: str) -> str:
+        return f"{self._endpoint}{path.replace('{job_id}', quote(job_id, safe=''))}"
+
+    def _checked_id(self, job_id: object, where: str) -> str:
+        if isinstance(job_id, int) and not isinstance(job_id, bool):
+            job_id = str(job_id)
+        if not isinstance(job_id, str) or not 0 < len(job_id) <= _MAX_ID_CHARACTERS:
+            message = f"{where} answered no {self._api.job_id}: set the job_id of TrainingApi"
+            raise InvalidRequestError(message, field="custom.endpoint")
+        if job_id in {".", ".."}:
+            message = f"{where} answered the job id {job_id!r}, which is no part of a path"
+            raise InvalidRequestError(message, field="custom.endpoint")
+        return job_id
+
+    def _phase(self, status: str) -> Phase:
+        name = self._api.statuses.get(status)
+        phase = Phase[name] if name else KNOWN_STATUSES.get(status.lower().replace("-", "_"))
+        if phase is None:
+            _log.warning("unknown status %r of %s is taken for running", status, self._endpoint)
+            return Phase.RUNNING
+        return phase
+
+
+def _at(value: Any, path: str) -> Any:
+    """Follow a dotted path through objects; None where it ends early, or is empty."""
+    for name in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _summary(status: str, progress: Mapping[str, float]) -> str:
+    parts = [status]
+    if "epoch" in progress:
+        total = f" of {progress['epochs']:g}" if "epochs" in progress else ""
+        parts.append(f"epoch {progress['epoch']:g}{total}")
+    if "loss" in progress:
+        parts.append(f"loss {progress['loss']:.4g}")
+    return ", ".join(parts)
+
+
+def _url(value: object) -> str | None:
+    is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
+    return value if is_url else None  # type: ignore[return-value]
