@@ -10,6 +10,6 @@
     the run       scenarios, disturbances, junk               what goes wrong
                   stage -> report                             one scenario, what became of it
 
-`python -m tests.backend --help` lists the scenarios. Nothing here imports `flyte_connectors` but the
-modules that are loaded into it.
+`python -m tests.backend --help` lists the scenarios. Nothing here imports `flyte_connectors` but
+the modules that are loaded into it.
 """

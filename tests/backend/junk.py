@@ -37,15 +37,19 @@ async def send_junk(
 
     async def send() -> None:
         for method, payload in requests:
-            # No serializers: the payload is the message.
-            try:
-                await channel.unary_unary(method)(payload, timeout=10)
-                codes["OK"] += 1
-            except grpc.aio.AioRpcError as error:
-                codes[error.code().name] += 1
+            codes[await _code(channel, method, payload)] += 1
 
     await asyncio.gather(*(send() for _ in range(at_a_time)))
     return codes
+
+
+async def _code(channel: grpc.aio.Channel, method: str, payload: bytes) -> str:
+    try:
+        # No serializers: the payload is the message.
+        await channel.unary_unary(method)(payload, timeout=10)
+    except grpc.aio.AioRpcError as error:
+        return str(error.code().name)
+    return "OK"
 
 
 def _request(draw: random.Random) -> tuple[str, bytes]:

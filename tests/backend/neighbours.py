@@ -85,8 +85,7 @@ class Leaker(Neighbour):
 
     async def forever(self, ballast: bytes) -> None:
         """Keep the ballast."""
-        while ballast:
-            await asyncio.sleep(3600)
+        await asyncio.Event().wait()
 
 
 class Hog(Neighbour):

@@ -56,7 +56,7 @@ class VendorConnector(AsyncConnector[VendorJob]):
     task_type_name = "vendor_job"
     metadata_type = VendorJob
 
-    async def create(
+    async def create(  # noqa: PLR0913 - the contract's arguments
         self,
         task_template: Any,
         output_prefix: str,

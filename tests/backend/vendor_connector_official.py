@@ -1,4 +1,4 @@
-"""The vendor's connector, written for the official SDK in the way its shipped connectors are:
+"""The vendor's connector, written for the official SDK in the way its shipped connectors are.
 
 `create` posts a job and keeps the id it gets, and every refusal of the vendor raises.
 """
