@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import blocking, cpu_per_request, footprint, local_runs, logs, startup
 from benchmarks.contender import Contender, Name
 from benchmarks.report import Row, as_json, as_table
 from benchmarks.rounds import Measure, run_rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MEASURES: dict[str, Measure] = {
     "cpu": cpu_per_request,

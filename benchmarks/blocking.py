@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
 from statistics import quantiles
+from typing import TYPE_CHECKING
 
 import grpc.aio
 from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub
 
-from benchmarks.contender import Contender
 from benchmarks.payloads import (
     BLOCKING_TASK_TYPE,
     TIMEOUT_SECONDS,
@@ -26,6 +25,11 @@ from benchmarks.payloads import (
 from benchmarks.report import Target
 from benchmarks.rounds import Found, one_after_another
 from benchmarks.server_process import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from benchmarks.contender import Contender
 
 ALONE = "p99 GetTask, nothing blocks"
 CREATES_PER_SECOND = (4, 20)

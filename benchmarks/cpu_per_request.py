@@ -7,14 +7,18 @@ machine that gets slower or faster meanwhile does so for all of them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from benchmarks.contender import Contender, Name
 from benchmarks.http2_load import Connection, connect
 from benchmarks.payloads import Call, checked_calls
 from benchmarks.report import Target
 from benchmarks.rounds import Found, rotated
 from benchmarks.server_process import ServerProcess, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from benchmarks.contender import Contender, Name
 
 TARGETS = (
     Target("GetTask RUNNING", "µs", 1.08, against_bare=True),

@@ -6,6 +6,8 @@ batch again; the bare server always does that with batches.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import grpc
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsRequest,
@@ -13,7 +15,6 @@ from flyteidl2.connector.connector_pb2 import (
     TaskCategory,
 )
 
-from benchmarks.contender import Contender
 from benchmarks.payloads import (
     SERVICE,
     TASK_TYPE,
@@ -24,6 +25,9 @@ from benchmarks.payloads import (
 from benchmarks.report import Target
 from benchmarks.rounds import Found, one_after_another
 from benchmarks.server_process import ServerProcess, serve
+
+if TYPE_CHECKING:
+    from benchmarks.contender import Contender
 
 ONE_BY_ONE = "10,000 log lines, one at a time"
 BATCHED = "1,000,000 log lines, 1,000 at a time"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 from flyteidl2.connector.connector_pb2 import (
@@ -26,6 +26,9 @@ from flyteidl2.core.literals_pb2 import Literal, Primitive, Scalar
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral, Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SERVICE = "/flyteidl2.connector.AsyncConnectorService"
 TASK_TYPE, BLOCKING_TASK_TYPE = "benchmark", "benchmark_blocking"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.contender import Contender, Name
 from benchmarks.report import Row, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.contender import Contender, Name
 
 Found = dict[str, float]
 """Values by the names of the targets; a name is missing where a contender has nothing like it."""

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.contender import ENVIRONMENT, Contender
 from benchmarks.http2_load import TransportError, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 5.0

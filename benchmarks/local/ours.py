@@ -13,9 +13,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flyte_connectors.local
 from flyte_connectors import (
@@ -31,6 +30,9 @@ from flyte_connectors import (
 )
 from flyte_connectors.tasks.execution import Execution, executing
 from polls import Polls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass
@@ -48,9 +50,7 @@ class LocalConnector(AsyncConnector[Job]):
     metadata_type = Job
     polls: Polls
 
-    async def create(
-        self, task_template: Any, output_prefix: str, inputs: Mapping[str, Any], **_: Any
-    ) -> Job:
+    async def create(self, inputs: Mapping[str, Any], **_: Any) -> Job:  # type: ignore[override]
         """Take the number from the input."""
         return Job(inputs["job_id"])
 
@@ -98,7 +98,7 @@ async def run_at_once(runs: int) -> float:
 async def poll(jobs: int, interval: float, seconds: float) -> None:
     """Run `jobs` jobs together, polled every `interval` seconds; watch for `seconds`."""
     # The pauses between polls grow with a job's age; here every job is old from the start.
-    flyte_connectors.local._Pause._next = lambda _: interval  # type: ignore[method-assign]  # noqa: SLF001
+    flyte_connectors.local._Pause._next = lambda _: interval  # type: ignore[assignment]  # noqa: SLF001
     with executing(Execution()):
         connector.polls = Polls(jobs, interval)
         observing = asyncio.create_task(connector.polls.observe(seconds))

@@ -45,9 +45,7 @@ class LocalConnector(AsyncConnector[Job]):
     metadata_type = Job
     polls: Polls
 
-    async def create(
-        self, task_template: Any, output_prefix: str, inputs: dict[str, Any], **_: Any
-    ) -> Job:
+    async def create(self, inputs: dict[str, Any], **_: Any) -> Job:  # type: ignore[override]
         """Take the number from the input."""
         return Job(inputs["job_id"])
 
@@ -71,7 +69,7 @@ class LocalTask(AsyncConnectorExecutorMixin, TaskTemplate):
         interface = NativeInterface.from_types({"job_id": (int, -1)}, {"answer": int})
         super().__init__(name=name, interface=interface, task_type="benchmark", image=None)
 
-    def custom_config(self, sctx: SerializationContext) -> dict[str, str]:
+    def custom_config(self, sctx: SerializationContext) -> dict[str, str]:  # noqa: ARG002
         """Nothing in it is read, but empty it would not travel."""
         return {"kind": "benchmark"}
 

@@ -11,9 +11,12 @@ import json
 import os
 import time
 from array import array
-from collections.abc import AsyncIterator
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 BUCKETS_PER_SECOND = 10_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -29,6 +29,9 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 SERVICE = "flyteidl2.connector.AsyncConnectorService"
 BLOCK_SECONDS = 0.2

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
 
 BLOCK_SECONDS = 0.2
 USER = LogLineOriginator.USER  # a look-up that costs as much as the line it is for
@@ -30,9 +32,7 @@ class TrivialConnector(AsyncConnector[Job]):
     task_type_name = "benchmark"
     metadata_type = Job
 
-    async def create(
-        self, task_template: Any, output_prefix: str, inputs: Mapping[str, Any], **_: Any
-    ) -> Job:
+    async def create(self, inputs: Mapping[str, Any], **_: Any) -> Job:  # type: ignore[override]
         """Check the three inputs; put the state into the meta."""
         if inputs["ratio"] != 0.5:
             message = "the inputs differ from what the benchmark sends"
