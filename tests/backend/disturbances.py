@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 WATCHES = 200
 JUNK = 10_000
-NEIGHBOUR_CALLS_PER_SECOND = 20
 
 
 async def nothing(_: Stage) -> None:
@@ -78,9 +77,12 @@ async def call_leaker(stage: Stage) -> None:
     await _call_neighbour(stage, "GetTask", "leaker")
 
 
-async def call_hog(stage: Stage) -> None:
-    """Twenty creates a second of the connector that keeps threads."""
-    await _call_neighbour(stage, "CreateTask", "hog")
+async def call_hogs(stage: Stage) -> None:
+    """A hundred creates a second of the connectors that keep threads: more than any queue holds."""
+    await asyncio.gather(
+        _call_neighbour(stage, "CreateTask", "hog", per_second=50),
+        _call_neighbour(stage, "CreateTask", "plain_hog", per_second=50),
+    )
 
 
 async def fill_disk(stage: Stage) -> None:
@@ -114,7 +116,9 @@ async def _first(watch: Any) -> None:
         return
 
 
-async def _call_neighbour(stage: Stage, method: str, task_type: str) -> None:
+async def _call_neighbour(
+    stage: Stage, method: str, task_type: str, *, per_second: float = 20
+) -> None:
     """Call a neighbour at a steady pace, whatever becomes of the calls."""
     verb = getattr(AsyncConnectorServiceStub(stage.client.channel), method)
     calls: set[asyncio.Task[None]] = set()
@@ -123,7 +127,7 @@ async def _call_neighbour(stage: Stage, method: str, task_type: str) -> None:
             call = asyncio.create_task(_call(stage, verb, _neighbour_request(method, task_type)))
             calls.add(call)
             call.add_done_callback(calls.discard)
-            await asyncio.sleep(1 / NEIGHBOUR_CALLS_PER_SECOND)
+            await asyncio.sleep(1 / per_second)
     finally:
         for call in calls:
             call.cancel()

@@ -2,9 +2,10 @@
 
     blocker   blocks the event loop for 0.2 s in every `create`
     leaker    leaves a task and 10 kB behind in every `get`
-    hog       keeps a thread for half a minute in every `create`
+    hog       keeps a thread of the event loop's pool for half a minute in every `create`
+    plain_hog keeps a thread of its own pool, as a plain function (ours only)
 
-They load into either service; both declare connectors with the same names.
+They load into either service.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any, ClassVar
 
 from flyteidl2.core.execution_pb2 import TaskExecution
 
-if importlib.util.find_spec("flyte_connectors"):
+OURS = importlib.util.find_spec("flyte_connectors") is not None
+
+if OURS:
     from flyte_connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
 else:
     from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
@@ -98,5 +101,19 @@ class Hog(Neighbour):
         await asyncio.to_thread(time.sleep, HOG_SECONDS)
 
 
-for connector in (Blocker(), Leaker(), Hog()):
-    ConnectorRegistry.register(connector)
+class PlainHog(Neighbour):
+    """Fills the threads that the service gives to plain functions."""
+
+    name = "Plain Hog"
+    task_type_name = "plain_hog"
+
+    def create(self, *_: Any, **__: Any) -> Nothing:
+        time.sleep(HOG_SECONDS)
+        return Nothing()
+
+
+NEIGHBOURS: list[Neighbour] = [Blocker(), Leaker(), Hog()]
+if OURS:
+    NEIGHBOURS.append(PlainHog())  # the official service has no threads for plain functions
+for neighbour in NEIGHBOURS:
+    ConnectorRegistry.register(neighbour)

@@ -100,8 +100,8 @@ SCENARIOS = {
         ),
         Scenario(
             "threads",
-            "another connector fills the thread pool",
-            disturb=disturbances.call_hog,
+            "other connectors fill the thread pools",
+            disturb=disturbances.call_hogs,
             modules=NEIGHBOURS,
         ),
         Scenario("disk", "no file can be written any more", disturb=disturbances.fill_disk),

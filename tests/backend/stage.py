@@ -8,6 +8,7 @@ import os
 import random
 import secrets
 import sys
+import tempfile
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -144,14 +145,14 @@ async def _run(
 def _tasks(scenario: Scenario, setting: Setting, vendor: str, canary: str) -> list[Task]:
     draw = random.Random(setting.seed)
     poll = setting.timings.poll
-    run = secrets.token_hex(3)
+    outputs = tempfile.mkdtemp(prefix="outputs-", dir=setting.directory)
     return [
         Task(
-            name=f"r{run}-{number:05}",
+            name=f"t{number:05}",
             value=draw.randrange(-(2**40), 2**40),
             seconds=round(draw.uniform(*POLLS) * poll, 3),
             endpoint=vendor,
-            output_root=str(setting.directory / "outputs"),
+            output_root=outputs,
             secret=canary,
             writes_outputs=number % 4 == 0,
             aborts_after=poll * draw.uniform(0, 4) if draw.random() < scenario.aborting else None,
