@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `bed`
 
 from bed import emulator, proxy
 from bed.calls import Calls

@@ -68,6 +68,16 @@ def hang(handler: _Handler, _forward: Callable[[], Reply]) -> None:
     handler.front.stopping.wait(HANG_SECONDS)
 
 
+def slow(seconds: float) -> Trouble:
+    """The server's answer, later."""
+
+    def delayed(handler: _Handler, forward: Callable[[], Reply]) -> Reply:
+        handler.front.stopping.wait(seconds)
+        return forward()
+
+    return delayed
+
+
 def answer(status: int, reason: str, message: str) -> Trouble:
     """An error in BigQuery's form instead of the server's answer."""
     error = {"reason": reason, "message": message, "domain": "global"}

@@ -1,0 +1,149 @@
+"""Passing faults between the plugin and BigQuery: tried again, waited for, and named in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+from bed.calls import CONFIG, Calls
+from bed.proxy import (
+    RATE_LIMITED,
+    TOO_MANY,
+    UNAVAILABLE,
+    Fault,
+    Reply,
+    answer,
+    hang,
+    lost_reply,
+    reset,
+)
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from flyte_connectors.errors import (
+    ConnectorError,
+    InvalidRequestError,
+    JobNotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServiceUnavailableError,
+)
+from flyte_connectors_bigquery import BigQueryTask, client
+from flyte_connectors_bigquery.client import BigQuery, TimeLimit
+from flyte_connectors_bigquery.credentials import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bed.emulator import Emulator
+    from bed.proxy import Front
+
+QUERIES = 200
+
+
+async def test_a_fault_on_every_third_call_costs_no_result_and_no_job(
+    calls: Calls, front: Front, server: Emulator
+) -> None:
+    """200 queries, a third of all calls troubled in turn: 200 right results, exactly 200 jobs."""
+    troubles = itertools.cycle([lost_reply, reset, TOO_MANY, UNAVAILABLE, RATE_LIMITED])
+    front.faults.append(Fault(lambda handler, forward: next(troubles)(handler, forward), every=3))
+    task = BigQueryTask(
+        name="square",
+        query_template="SELECT @n * @n AS square",
+        plugin_config=CONFIG,
+        inputs={"n": int},
+        outputs={"square": int},
+    )
+    before = _count_jobs(server.url)
+    results = await asyncio.gather(*(calls.run(task, {"n": n}) for n in range(QUERIES)))
+    assert results == [{"square": n * n} for n in range(QUERIES)]
+    assert _count_jobs(server.url) - before == QUERIES
+
+
+@pytest.fixture
+def impatient(front: Front) -> Iterator[BigQuery]:
+    """BigQuery, asked with short time limits."""
+    with bigquery.Client(
+        project="p1",
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        client_options={"api_endpoint": front.url},
+    ) as vendor:
+        yield BigQuery(vendor, TimeLimit(0.5, 1.5), TimeLimit(0.5, 1.5))
+
+
+def test_a_call_that_hangs_is_given_up_and_tried_again(impatient: BigQuery, front: Front) -> None:
+    """One request has its own time limit, so that there is time for another."""
+    front.faults.append(Fault(hang, method="GET", times=1))
+    started = time.monotonic()
+    with pytest.raises(JobNotFoundError):
+        impatient.job("p1", "US", "unknown")
+    assert 0.5 <= time.monotonic() - started < 1.5  # noqa: PLR2004
+
+
+@pytest.mark.parametrize("trouble", [hang, reset, lost_reply, UNAVAILABLE])
+def test_a_service_that_stays_away_is_unavailable(
+    impatient: BigQuery, front: Front, trouble: object
+) -> None:
+    """After the time for all attempts the caller learns that trying later is worth it."""
+    front.faults.append(Fault(trouble, method="GET"))  # type: ignore[arg-type]
+    started = time.monotonic()
+    with pytest.raises(ServiceUnavailableError, match=r"BigQuery job p1:US\.some"):
+        impatient.job("p1", "US", "some")
+    assert time.monotonic() - started < 4  # noqa: PLR2004
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "error"),
+    [
+        (400, "invalid", InvalidRequestError),
+        (403, "accessDenied", PermissionDeniedError),
+        (403, "quotaExceeded", RateLimitedError),
+        (403, "rateLimitExceeded", RateLimitedError),
+        (404, "notFound", JobNotFoundError),
+        (429, "rateLimitExceeded", RateLimitedError),
+        (500, "backendError", ServiceUnavailableError),
+        (502, "badGateway", ServiceUnavailableError),
+        (503, "backendError", ServiceUnavailableError),
+        (400, "jobInternalError", ServiceUnavailableError),
+    ],
+)
+def test_answers_have_errors(
+    impatient: BigQuery, front: Front, status: int, reason: str, error: type[ConnectorError]
+) -> None:
+    """Each status and reason is one kind of error, in one line with BigQuery's own words."""
+    front.faults.append(Fault(answer(status, reason, "because\nof this"), method="GET"))
+    with pytest.raises(ConnectorError, match="because of this") as raised:
+        impatient.job("p1", "US", "some")
+    assert type(raised.value) is error
+
+
+def test_an_answer_that_is_no_json_is_unavailable(impatient: BigQuery, front: Front) -> None:
+    """A gateway's page of HTML between here and BigQuery is a passing fault."""
+    def gateway(_handler: object, _forward: object) -> Reply:
+        return Reply(502, b"<html><h1>Bad Gateway</h1></html>")
+
+    front.faults.append(Fault(gateway, method="GET"))
+    with pytest.raises(ServiceUnavailableError):
+        impatient.job("p1", "US", "some")
+
+
+def test_clients_are_kept_closed_and_bounded(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """One client for each identity; the one unused for longest goes when there are too many."""
+    client.close_all()
+    monkeypatch.setattr(client, "_MAX_CLIENTS", 2)
+    first = client.connect(Identity("p1"))._client  # noqa: SLF001
+    assert client.connect(Identity("p1"))._client is first  # noqa: SLF001
+    client.connect(Identity("p2"))
+    client.connect(Identity("p1"))
+    client.connect(Identity("p3"))
+    assert [key[0] for key in client._clients] == ["p1", "p3"]  # noqa: SLF001
+
+
+def _count_jobs(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/bigquery/v2/projects/p1/jobs?maxResults=100000") as reply:
+        return len(json.load(reply)["jobs"])
