@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import timeit
-from collections.abc import Callable
-from typing import Any
-
-from flyteidl2.core.literals_pb2 import LiteralMap
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.types import codec_for_literal_type, codec_for_type
+from flyteidl2.core.literals_pb2 import LiteralMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROUNDS = 7
 

@@ -1,16 +1,20 @@
 """Random types that Flyte can carry, and values of them (hypothesis strategies).
 
-No ``from __future__ import annotations`` here: the official SDK can't declare a named tuple whose annotations are text.
+No ``from __future__ import annotations`` here: the official SDK can't declare a named tuple whose
+annotations are text.
 """
 
+# All spellings of types and moments are tested on purpose.
+# ruff: noqa: DTZ001, UP045
+
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import pathlib
 import typing
 import uuid
-from typing import Any, Dict, List, Literal, NamedTuple, Optional, Union
+from typing import Any, Literal, NamedTuple, Optional, Union
 
 from hypothesis import strategies as st
 from typing_extensions import NotRequired, TypedDict
@@ -34,7 +38,7 @@ class Point:
 
     x: int
     y: float = 0.5
-    label: Optional[str] = None
+    label: str | None = None
 
 
 @dataclasses.dataclass
@@ -42,9 +46,9 @@ class Order:
     number: int
     price: float
     open: bool
-    when: datetime.datetime
-    day: datetime.date
-    took: datetime.timedelta
+    when: dt.datetime
+    day: dt.date
+    took: dt.timedelta
     color: Color
     level: Level
     amount: decimal.Decimal
@@ -53,30 +57,30 @@ class Order:
     raw: bytes
     speed: Literal["slow", "fast"]
     where: Point
-    maybe: Optional[Point]
-    route: List[Point]
-    named: Dict[str, Point]
-    counts: Dict[int, str]
-    pair: typing.Tuple[int, str]
-    either: Union[int, str]
+    maybe: Point | None
+    route: list[Point]
+    named: dict[str, Point]
+    counts: dict[int, str]
+    pair: tuple[int, str]
+    either: int | str
     anything: dict
-    tags: List[str] = dataclasses.field(default_factory=list)
+    tags: list[str] = dataclasses.field(default_factory=list)
     note: str = "none"
 
 
 class Row(NamedTuple):
     number: int
     ratio: float
-    name: Optional[str]
+    name: str | None
     color: Color
-    colors: List[Color]
-    when: datetime.datetime
-    took: datetime.timedelta
+    colors: list[Color]
+    when: dt.datetime
+    took: dt.timedelta
     where: Point
-    route: List[Point]
-    by_name: Dict[str, int]
-    by_number: Dict[int, str]
-    pair: typing.Tuple[int, str]
+    route: list[Point]
+    by_name: dict[str, int]
+    by_number: dict[int, str]
+    pair: tuple[int, str]
 
 
 class Inner(TypedDict):
@@ -87,34 +91,32 @@ class Inner(TypedDict):
 class Record(TypedDict):
     number: int
     inner: Inner
-    inners: List[Inner]
+    inners: list[Inner]
     maybe: NotRequired[float]
     point: Point
-    both: Union[int, str]
+    both: int | str
 
 
 integers = st.integers(-(2**63), 2**63 - 1)
 floats = st.floats(allow_nan=False)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-moments = st.datetimes(
-    min_value=datetime.datetime(1970, 1, 2), timezones=st.just(datetime.timezone.utc)
-)
-days = st.dates(min_value=datetime.date(1970, 1, 2))
-durations = st.timedeltas(datetime.timedelta(days=-3000), datetime.timedelta(days=3000))
+moments = st.datetimes(min_value=dt.datetime(1970, 1, 2), timezones=st.just(dt.timezone.utc))
+days = st.dates(min_value=dt.date(1970, 1, 2))
+durations = st.timedeltas(dt.timedelta(days=-3000), dt.timedelta(days=3000))
 plain = st.recursive(
     st.none() | st.booleans() | integers | finite | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=6,
 )
 
-LEAVES: Dict[Any, Any] = {
+LEAVES: dict[Any, Any] = {
     int: integers,
     float: floats,
     str: text,
     bool: st.booleans(),
-    datetime.datetime: moments,
-    datetime.timedelta: durations,
+    dt.datetime: moments,
+    dt.timedelta: durations,
     dict: st.dictionaries(text, plain, max_size=3),
     Color: st.sampled_from(Color),
     Level: st.sampled_from(Level),
@@ -144,8 +146,8 @@ def values_of(python_type: Any, leaves: Any = LEAVES) -> Any:
 
 def _compose(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
-        inner.map(lambda t: List[t]),
-        inner.map(lambda t: Dict[str, t]),
+        inner.map(lambda t: list[t]),
+        inner.map(lambda t: dict[str, t]),
         inner.map(lambda t: Optional[t]),
     )
 

@@ -3,26 +3,28 @@
 Runs where the official ``flyte`` 2.12 is installed next to ours.
 """
 
+# All spellings of types and moments are tested on purpose.
+# ruff: noqa: DTZ001, UP007, UP045
+
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
-import enum
-import typing
-from typing import Annotated, Any, Dict, List, Literal, NamedTuple, Optional, Union
+import datetime as dt
+from typing import Annotated, Any, Literal, Optional, Union, TYPE_CHECKING
 
 import msgpack
 import pytest
-from flyteidl2.core.literals_pb2 import Literal as LiteralMessage
-from flyteidl2.core.types_pb2 import LiteralType
+from flyte_connectors import io
+from flyte_connectors.types import codec_for_literal_type, codec_for_type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flyte_connectors import io
-from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
-
 from . import strategies as s
+
+if TYPE_CHECKING:
+    from flyteidl2.core.literals_pb2 import Literal as LiteralMessage
+    from flyteidl2.core.types_pb2 import LiteralType
 
 official_io = pytest.importorskip("flyte.io")
 TypeEngine = pytest.importorskip("flyte.types").TypeEngine
@@ -39,7 +41,9 @@ def official_type(python_type: Any) -> LiteralType:
 
 
 def official_encode(value: Any, python_type: Any) -> LiteralMessage:
-    return LOOP.run_until_complete(TypeEngine.to_literal(value, python_type, official_type(python_type)))
+    return LOOP.run_until_complete(
+        TypeEngine.to_literal(value, python_type, official_type(python_type))
+    )
 
 
 def official_decode(literal: LiteralMessage, python_type: Any) -> Any:
@@ -110,37 +114,33 @@ def test_a_tuple_is_the_same_message(pair: tuple[Any, Any]) -> None:
 def test_dicts_that_are_no_maps_are_the_same_messages(untyped: Any, by_number: Any) -> None:
     """Untyped ones and those whose keys are not text."""
     assert_interchangeable(dict, untyped)
-    assert_interchangeable(Dict[int, str], by_number)
+    assert_interchangeable(dict[int, str], by_number)
 
 
 @given(
-    st.integers(-(2**63), 2**63 - 1)
-    | s.text
-    | st.none()
-    | s.points
-    | st.lists(s.text, max_size=2)
+    st.integers(-(2**63), 2**63 - 1) | s.text | st.none() | s.points | st.lists(s.text, max_size=2)
 )
 def test_a_union_is_the_same_message(value: Any) -> None:
     """Whichever variant the value is."""
-    assert_interchangeable(Union[int, str, s.Point, List[str], None], value)
+    assert_interchangeable(Union[int, str, s.Point, list[str], None], value)
 
 
-@given(st.datetimes(min_value=datetime.datetime(1970, 1, 2)))
-def test_a_moment_without_time_zone_is_the_same_message(moment: datetime.datetime) -> None:
+@given(st.datetimes(min_value=dt.datetime(1970, 1, 2)))
+def test_a_moment_without_time_zone_is_the_same_message(moment: dt.datetime) -> None:
     """It counts as UTC on both sides and comes back with that zone."""
-    ours = codec_for_type(datetime.datetime).encode(moment)
-    assert ours == official_encode(moment, datetime.datetime)
-    read = codec_for_type(datetime.datetime).decode(ours)
-    assert read == moment.replace(tzinfo=datetime.timezone.utc)
+    ours = codec_for_type(dt.datetime).encode(moment)
+    assert ours == official_encode(moment, dt.datetime)
+    read = codec_for_type(dt.datetime).decode(ours)
+    assert read == moment.replace(tzinfo=dt.timezone.utc)
 
 
 @given(s.days)
-def test_a_day_is_the_same_message(day: datetime.date) -> None:
+def test_a_day_is_the_same_message(day: dt.date) -> None:
     """Midnight in UTC."""
-    assert codec_for_type(datetime.date).literal_type == official_type(datetime.date)
-    ours = codec_for_type(datetime.date).encode(day)
-    assert ours == official_encode(day, datetime.date)
-    assert codec_for_type(datetime.date).decode(ours) == day
+    assert codec_for_type(dt.date).literal_type == official_type(dt.date)
+    ours = codec_for_type(dt.date).encode(day)
+    assert ours == official_encode(day, dt.date)
+    assert codec_for_type(dt.date).decode(ours) == day
 
 
 def test_literal_choices_have_the_same_type() -> None:
@@ -175,7 +175,7 @@ def test_files_and_folders_are_the_same_messages(
 @given(NAMES, st.sampled_from(["", "parquet", "csv"]), st.sampled_from(["", "parquet"]))
 def test_tables_are_the_same_messages(uri: str, form: str, declared: str) -> None:
     """With declared columns and format, and without."""
-    for columns in ({}, {"a": int, "b": str, "c": float, "d": list[int], "e": datetime.datetime}):
+    for columns in ({}, {"a": int, "b": str, "c": float, "d": list[int], "e": dt.datetime}):
         ours = Annotated[io.DataFrame, columns, declared]
         theirs = Annotated[official_io.DataFrame, columns, declared]
         codec = codec_for_type(ours)
@@ -194,7 +194,7 @@ def job_class(module: Any) -> Any:
         ("data", module.Dir),
         ("table", module.DataFrame),
         ("log", Optional[module.File], None),
-        ("more", List[module.File], dataclasses.field(default_factory=list)),
+        ("more", list[module.File], dataclasses.field(default_factory=list)),
     ]
     return dataclasses.make_dataclass("Job", fields)
 

@@ -38,7 +38,7 @@ def register_reader(protocol: str, library: str, reader: Reader) -> None:
     _READERS[protocol, library] = reader
 
 
-def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any:
+def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any:  # noqa: A002
     """Return a table as a frame. Blocks.
 
     Args:
@@ -97,38 +97,38 @@ def _parts(uri: str) -> list[bytes]:
         return [storage.read_bytes(name) for name in names]
 
 
-def _file_reader(library: str, format: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _file_reader(library: str, stored_as: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     if library == "pandas":
-        import pandas
+        import pandas as pd
 
         readers = {
-            "parquet": lambda file, columns: pandas.read_parquet(file, columns=columns),
-            "csv": lambda file, columns: pandas.read_csv(file, usecols=columns),
+            "parquet": lambda file, columns: pd.read_parquet(file, columns=columns),
+            "csv": lambda file, columns: pd.read_csv(file, usecols=columns),
         }
-        concatenate: Callable[..., Any] = pandas.concat
+        concatenate: Callable[..., Any] = pd.concat
     elif library == "polars":
-        import polars
+        import polars as pl
 
         readers = {
-            "parquet": lambda file, columns: polars.read_parquet(file, columns=columns),
-            "csv": lambda file, columns: polars.read_csv(file, columns=columns),
+            "parquet": lambda file, columns: pl.read_parquet(file, columns=columns),
+            "csv": lambda file, columns: pl.read_csv(file, columns=columns),
         }
-        concatenate = polars.concat
+        concatenate = pl.concat
     elif library == "pyarrow":
-        import pyarrow
+        import pyarrow as pa
         import pyarrow.csv
         import pyarrow.parquet
 
-        options = pyarrow.csv.ConvertOptions
+        options = pa.csv.ConvertOptions
         readers = {
-            "parquet": lambda file, columns: pyarrow.parquet.read_table(file, columns=columns),
-            "csv": lambda file, columns: pyarrow.csv.read_csv(
+            "parquet": lambda file, columns: pa.parquet.read_table(file, columns=columns),
+            "csv": lambda file, columns: pa.csv.read_csv(
                 file, convert_options=options(include_columns=columns or [])
             ),
         }
-        concatenate = pyarrow.concat_tables
+        concatenate = pa.concat_tables
     else:
         raise FrameError(f"files can't be read with {library}; pandas, polars and pyarrow can")
-    if format not in readers:
-        raise FrameError(f"{format} files can't be read; {' and '.join(readers)} can")
-    return readers[format], concatenate
+    if stored_as not in readers:
+        raise FrameError(f"{stored_as} files can't be read; {' and '.join(readers)} can")
+    return readers[stored_as], concatenate

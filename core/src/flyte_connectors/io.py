@@ -267,7 +267,10 @@ class DataFrame:
 
     @classmethod
     def from_existing_remote(
-        cls, remote_path: str, format: str | None = None, **kwargs: Any
+        cls,
+        remote_path: str,
+        format: str | None = None,  # noqa: A002 (the official name)
+        **kwargs: Any,
     ) -> Self:
         """Return a reference to a table that is stored already."""
         return cls(uri=remote_path, format=format or "", **kwargs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from flyte_connectors import storage
 
 if TYPE_CHECKING:

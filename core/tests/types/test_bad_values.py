@@ -1,18 +1,20 @@
 """What does not fit its declared type is refused in one line that says what was expected."""
 
+# All spellings of types and moments are tested on purpose.
+# ruff: noqa: DTZ001, UP007, UP045
+
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 from typing import Any, Literal, NamedTuple, Optional, Union
 
 import pytest
-from typing_extensions import TypedDict
-
 from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.types import ConversionError, codec_for_type
+from typing_extensions import TypedDict
 
 
 class Color(enum.Enum):
@@ -28,7 +30,7 @@ class Permission(enum.Flag):
 @dataclasses.dataclass
 class Point:
     x: int
-    y: Optional[float] = None
+    y: float | None = None
 
 
 @dataclasses.dataclass
@@ -61,11 +63,11 @@ REFUSED = [
     (str, b"x", "expected str, got b'x' (bytes)"),
     (str, "\ud800", "is no valid Unicode text"),
     (bytes, "x", "expected bytes, got 'x' (str)"),
-    (datetime.date, datetime.datetime(2020, 1, 1), "expected date, got"),
-    (datetime.datetime, datetime.date(2020, 1, 1), "expected datetime, got"),
+    (dt.date, dt.datetime(2020, 1, 1), "expected date, got"),
+    (dt.datetime, dt.date(2020, 1, 1), "expected datetime, got"),
     (
-        datetime.datetime,
-        datetime.datetime.max.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=-1))),
+        dt.datetime,
+        dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-1))),
         "lies outside the years 1 to 9999",
     ),
     (decimal.Decimal, 1.5, "expected Decimal, got 1.5 (float)"),
@@ -130,7 +132,7 @@ def test_a_dataclass_with_a_name_that_does_not_exist_is_refused() -> None:
 
     @dataclasses.dataclass
     class Broken:
-        field: "NoSuchType"  # noqa: F821 # type: ignore[name-defined]
+        field: NoSuchType  # noqa: F821 # type: ignore[name-defined]
 
     with pytest.raises(ConversionError, match="Broken names a type that its module does not"):
         codec_for_type(Broken).encode(Broken(1))

@@ -11,7 +11,7 @@ HEAVY = ("msgpack", "mashumaro", "pydantic", "obstore", "pandas", "numpy", "pyar
 def loaded_by(code: str) -> set[str]:
     """Returns which of the heavy packages a program loads."""
     program = f"{code}\nimport sys; print(*sys.modules)"
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     return {name.partition(".")[0] for name in done.stdout.split()} & set(HEAVY)
@@ -21,7 +21,8 @@ def test_importing_loads_no_library() -> None:
     """And neither do codecs of simple types, lists, maps and files."""
     assert loaded_by("import flyte_connectors.types, flyte_connectors.io") == set()
     code = (
-        "from flyte_connectors.types import codec_for_type as c; from flyte_connectors.io import File\n"
+        "from flyte_connectors.types import codec_for_type as c\n"
+        "from flyte_connectors.io import File\n"
         "c(int).decode(c(int).encode(3)); c(list[str]).encode(['x']); c(dict[str, File]).encode({})"
     )
     assert loaded_by(code) == set()

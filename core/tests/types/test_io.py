@@ -7,7 +7,6 @@ import pathlib
 from typing import Any
 
 import pytest
-
 from flyte_connectors import frames, storage
 from flyte_connectors.io import DataFrame, Dir, File
 
@@ -24,9 +23,9 @@ def test_a_file_is_named_after_its_path() -> None:
 
 def test_a_local_file_that_is_not_there_is_an_error(tmp_path: pathlib.Path) -> None:
     """Named in the text."""
-    with pytest.raises(FileNotFoundError, match="there is no file .*missing"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*missing"):
         File.from_local_sync(tmp_path / "missing")
-    with pytest.raises(FileNotFoundError, match="there is no folder .*missing"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing"):
         Dir.from_local_sync(tmp_path / "missing")
 
 
@@ -57,7 +56,7 @@ def test_a_file_is_written_and_read_asynchronously(bucket: str, tmp_path: pathli
             assert await reader.read() == b"one two"
         assert await file.exists()
         copy = await (await File.from_local(await file.download())).download(tmp_path / "copy")
-        assert pathlib.Path(copy).read_bytes() == b"one two"
+        assert storage.read_bytes(copy) == b"one two"
 
     async def fail() -> None:
         async with File(path=f"{bucket}/failed").open("w") as writer:
@@ -73,7 +72,7 @@ def test_a_file_is_written_and_read_asynchronously(bucket: str, tmp_path: pathli
 
 @pytest.mark.parametrize("remote", [True, False])
 def test_a_folder_goes_there_and_back(
-    remote: bool,  # noqa: FBT001
+    remote: bool,
     bucket: str,
     tmp_path: pathlib.Path,
 ) -> None:

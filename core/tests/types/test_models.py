@@ -1,13 +1,15 @@
 """Pydantic models, validated by their own rules."""
 
+# All spellings of types and moments are tested on purpose.
+# ruff: noqa: RUF012
+
 from __future__ import annotations
 
 import enum
 import math
-from typing import Annotated, Optional
+from typing import Annotated
 
 import pytest
-
 from flyte_connectors.io import DataFrame, File
 from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
 
@@ -29,8 +31,8 @@ class Job(pydantic.BaseModel):
     where: Point
     route: list[Point] = []
     color: Color = Color.RED
-    script: Optional[File] = None
-    table: Optional[DataFrame] = None
+    script: File | None = None
+    table: DataFrame | None = None
 
 
 JOB = Job(

@@ -7,11 +7,14 @@ import pickle
 import sys
 
 import pytest
-from flyteidl2.core.literals_pb2 import Literal
-from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
-
 from flyte_connectors.io import File
 from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
+from flyteidl2.core.literals_pb2 import Literal
+from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathlib
 
 
 class Bomb:
@@ -43,12 +46,11 @@ def large_pickle(path: str) -> Literal:
 
 
 @pytest.mark.parametrize("python_type", [int, bytes, dict, list[int], dict[str, int], File, object])
-def test_a_pickled_value_is_refused(python_type: type, tmp_path: object) -> None:
+def test_a_pickled_value_is_refused(python_type: type, tmp_path: pathlib.Path) -> None:
     """Whatever the declared type is, and wherever the pickle lies."""
-    path = f"{tmp_path}/pickle"
-    with open(path, "wb") as file:
-        pickle.dump(Bomb(), file)
-    for literal in (small_pickle(), large_pickle(path)):
+    path = tmp_path / "pickle"
+    path.write_bytes(pickle.dumps(Bomb()))
+    for literal in (small_pickle(), large_pickle(str(path))):
         if python_type is object:
             codec = codec_for_literal_type(LiteralType(simple=SimpleType.STRUCT))
         else:
@@ -101,5 +103,5 @@ def test_a_value_stored_elsewhere_is_refused() -> None:
     literal = Literal()
     literal.offloaded_metadata.uri = "s3://bucket/x"
     literal.offloaded_metadata.size_bytes = 123
-    with pytest.raises(ConversionError, match="123 bytes stored elsewhere.* pass large data as"):
+    with pytest.raises(ConversionError, match=r"123 bytes stored elsewhere.* pass large data as"):
         codec_for_type(int).decode(literal)

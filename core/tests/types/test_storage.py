@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pathlib
 import sys
 
 import pytest
-
 from flyte_connectors import storage
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathlib
 
 pytest.importorskip("obstore")
 
@@ -37,7 +39,7 @@ def test_a_file_that_is_not_there_is_a_file_not_found_error(prefix: str) -> None
     with pytest.raises(FileNotFoundError):
         storage.read_bytes(storage.join(prefix, "nothing"))
     with pytest.raises(FileNotFoundError):
-        storage.download(storage.join(prefix, "nothing"), "/tmp/never")  # noqa: S108
+        storage.download(storage.join(prefix, "nothing"), "/tmp/never")
     assert not storage.exists(storage.join(prefix, "nothing"))
 
 
@@ -73,7 +75,7 @@ def test_a_store_that_refuses_gives_one_line(bucket: str) -> None:
 
 def test_an_unknown_scheme_gives_one_line() -> None:
     """Naming the URI."""
-    with pytest.raises(storage.StorageError, match="^weird://x/y: "):
+    with pytest.raises(storage.StorageError, match=r"^weird://x/y: "):
         storage.read_bytes("weird://x/y")
 
 

@@ -84,7 +84,7 @@ def _each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
     done: list[Any] = []
     try:
         for value in values:
-            done.append(convert(value))
+            done.append(convert(value))  # noqa: PERF401 (its length is where it failed)
     except ConversionError as error:
         raise error.within(f"[{len(done)}]") from None
     return done

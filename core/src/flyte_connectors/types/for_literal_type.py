@@ -37,7 +37,7 @@ def _cached(serialized: bytes) -> Codec:
     return _build(LiteralType.FromString(serialized))
 
 
-def _build(literal_type: LiteralType) -> Codec:
+def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per kind of type)
     kind = literal_type.WhichOneof("type")
     if literal_type.structure.tag == PICKLE_TAG or literal_type.blob.format == PICKLE_FORMAT:
         raise ConversionError(
@@ -54,7 +54,7 @@ def _build(literal_type: LiteralType) -> Codec:
         return map_codec(dict[str, item.python_type], item)  # type: ignore[name-defined]
     if kind == "union_type":
         variants = [codec_for_literal_type(variant) for variant in literal_type.union_type.variants]
-        python_type: Any = Union[tuple(variant.python_type for variant in variants)]
+        python_type: Any = Union[tuple(variant.python_type for variant in variants)]  # noqa: UP007
         return union_codec(python_type, variants)
     if kind == "enum_type":
         return choice_codec(str, tuple(literal_type.enum_type.values))

@@ -59,7 +59,7 @@ def _build(python_type: Any) -> Codec:
     raise unsupported(python_type)
 
 
-def _generic(python_type: Any, origin: Any, arguments: tuple[Any, ...]) -> Codec:
+def _generic(python_type: Any, origin: Any, arguments: tuple[Any, ...]) -> Codec:  # noqa: PLR0911 (one line per kind of type)
     if origin is Annotated:
         return _annotated(arguments[0], arguments[1:])
     if origin is Union or origin is types.UnionType:
@@ -79,7 +79,7 @@ def _generic(python_type: Any, origin: Any, arguments: tuple[Any, ...]) -> Codec
     raise unsupported(python_type)
 
 
-def _class(python_type: Any) -> Codec:
+def _class(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
     if issubclass(python_type, enum.Enum):
         return enum_codec(python_type)
     if issubclass(python_type, (File, Dir)):

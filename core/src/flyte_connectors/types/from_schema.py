@@ -67,12 +67,12 @@ class _Reader:
         finally:
             self._depth -= 1
 
-    def _type(self, schema: Schema) -> Any:
+    def _type(self, schema: Schema) -> Any:  # noqa: PLR0911 (one line per kind of type)
         if "$ref" in schema:
             return self.type(self._definitions.get(schema["$ref"].rpartition("/")[2]))
         variants = schema.get("anyOf") or schema.get("oneOf")
         if variants:
-            return Union[tuple(self.type(variant) for variant in variants)]
+            return Union[tuple(self.type(variant) for variant in variants)]  # noqa: UP007
         if "enum" in schema or "const" in schema:
             return Any
         kind = schema.get("type")
@@ -126,7 +126,7 @@ class _Reader:
                 fields.append((name, python_type))
             else:  # it may be missing, or its default is known to the author's class only
                 blank = dataclasses.field(default=None, metadata={OMIT_NONE: True})
-                fields.append((name, Optional[python_type], blank))
+                fields.append((name, Optional[python_type], blank))  # noqa: UP045
         return dataclasses.make_dataclass(title if title.isidentifier() else "Struct", fields)
 
 

@@ -14,6 +14,7 @@ _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
 
 
 def is_named_tuple(python_type: Any) -> bool:
+    """Tell whether this is a named tuple class."""
     return (
         isinstance(python_type, type)
         and issubclass(python_type, tuple)
@@ -22,6 +23,7 @@ def is_named_tuple(python_type: Any) -> bool:
 
 
 def is_typed_dict(python_type: Any) -> bool:
+    """Tell whether this is a typed dict class."""
     # Not typing.is_typeddict: before Python 3.12 it does not know those of typing_extensions.
     return (
         isinstance(python_type, type)

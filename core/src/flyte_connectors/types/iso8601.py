@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 
 _DURATION = re.compile(
@@ -11,9 +11,9 @@ _DURATION = re.compile(
 )
 
 
-def write_duration(value: datetime.timedelta) -> str:
+def write_duration(value: dt.timedelta) -> str:
     """Return the ISO 8601 text of a duration, to the microsecond."""
-    sign = "-" if value < datetime.timedelta() else ""
+    sign = "-" if value < dt.timedelta() else ""
     value = abs(value)
     hours, rest = divmod(value.seconds, 3600)
     minutes, seconds = divmod(rest, 60)
@@ -27,7 +27,7 @@ def write_duration(value: datetime.timedelta) -> str:
     return f"{sign}P{date}{'T' + time if time else ''}"
 
 
-def parse_duration(text: str) -> datetime.timedelta:
+def parse_duration(text: str) -> dt.timedelta:
     """Return the duration that ISO 8601 text means. Raises ValueError for anything else."""
     match = _DURATION.fullmatch(text)
     if match is None or text in {"P", "-P", "+P"}:
@@ -37,7 +37,7 @@ def parse_duration(text: str) -> datetime.timedelta:
     }
     days = int(parts.pop("days", "0")) + 365 * int(parts.pop("years", "0"))  # as pydantic counts
     seconds, _, fraction = parts.pop("seconds", "0").partition(".")
-    duration = datetime.timedelta(
+    duration = dt.timedelta(
         days=days,
         seconds=int(seconds),
         microseconds=int(f"{fraction:0<6}"[:6]),

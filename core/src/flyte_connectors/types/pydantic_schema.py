@@ -7,7 +7,7 @@ hold it against pydantic's own.
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import inspect
@@ -73,7 +73,7 @@ class _Writer:
             schema["default"] = plain_form(hint, NESTED).dump(defaults[name])
         return schema
 
-    def _type(self, hint: Any) -> Schema:
+    def _type(self, hint: Any) -> Schema:  # noqa: PLR0911 (one line per kind of type)
         origin, arguments = get_origin(hint), get_args(hint)
         if origin is Annotated:
             return self._type(arguments[0])
@@ -145,7 +145,7 @@ class _Writer:
         if self._typed:
             optional = hints.optional_keys(hint)
             fields = {
-                key: Union[inner, None] if key in optional else inner
+                key: Union[inner, None] if key in optional else inner  # noqa: UP007
                 for key, inner in fields.items()
             }
             return self.record(name, fields, dict.fromkeys(optional))
@@ -202,9 +202,9 @@ _SCALARS: dict[Any, Schema] = {
     type(None): {"type": "null"},
     None: {"type": "null"},
     bytes: {"type": "string", "format": "binary"},
-    datetime.datetime: {"type": "string", "format": "date-time"},
-    datetime.date: {"type": "string", "format": "date"},
-    datetime.timedelta: {"type": "string", "format": "duration"},
+    dt.datetime: {"type": "string", "format": "date-time"},
+    dt.date: {"type": "string", "format": "date"},
+    dt.timedelta: {"type": "string", "format": "duration"},
     decimal.Decimal: {"anyOf": [{"type": "number"}, {"type": "string"}]},
     uuid.UUID: {"type": "string", "format": "uuid"},
     pathlib.Path: {"type": "string", "format": "path"},

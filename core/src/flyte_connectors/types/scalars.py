@@ -10,7 +10,7 @@ dataclass that way (``order.amount``).
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import os
 import pathlib
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def encode_int(value: Any) -> Literal:
+def _encode_int(value: Any) -> Literal:
     if not isinstance(value, int) or isinstance(value, bool):
         raise mismatch("int", value)
     literal = Literal()
@@ -38,7 +38,7 @@ def encode_int(value: Any) -> Literal:
     return literal
 
 
-def decode_int(literal: Literal) -> int:
+def _decode_int(literal: Literal) -> int:
     primitive: Any = literal.scalar.primitive
     if primitive.HasField("integer"):
         return primitive.integer
@@ -52,7 +52,7 @@ def decode_int(literal: Literal) -> int:
     return _from_msgpack(literal, int)
 
 
-def encode_float(value: Any) -> Literal:
+def _encode_float(value: Any) -> Literal:
     if not isinstance(value, (float, int)) or isinstance(value, bool):
         raise mismatch("float", value)
     literal = Literal()
@@ -63,7 +63,7 @@ def encode_float(value: Any) -> Literal:
     return literal
 
 
-def decode_float(literal: Literal) -> float:
+def _decode_float(literal: Literal) -> float:
     primitive = literal.scalar.primitive
     if primitive.HasField("float_value"):
         return primitive.float_value
@@ -73,6 +73,7 @@ def decode_float(literal: Literal) -> float:
 
 
 def encode_str(value: Any) -> Literal:
+    """Return the literal of a text."""
     if not isinstance(value, str):
         raise mismatch("str", value)
     literal = Literal()
@@ -84,13 +85,14 @@ def encode_str(value: Any) -> Literal:
 
 
 def decode_str(literal: Literal) -> str:
+    """Return the text in a literal."""
     primitive = literal.scalar.primitive
     if primitive.HasField("string_value"):
         return primitive.string_value
     return _from_msgpack(literal, str)
 
 
-def encode_bool(value: Any) -> Literal:
+def _encode_bool(value: Any) -> Literal:
     if value is not True and value is not False:
         raise mismatch("bool", value)
     literal = Literal()
@@ -98,16 +100,16 @@ def encode_bool(value: Any) -> Literal:
     return literal
 
 
-def decode_bool(literal: Literal) -> bool:
+def _decode_bool(literal: Literal) -> bool:
     primitive = literal.scalar.primitive
     if primitive.HasField("boolean"):
         return primitive.boolean
     return _from_msgpack(literal, bool)
 
 
-def encode_datetime(value: Any) -> Literal:
+def _encode_datetime(value: Any) -> Literal:
     """Write a moment; one without a time zone counts as UTC, as the official SDK has it."""
-    if not isinstance(value, datetime.datetime):
+    if not isinstance(value, dt.datetime):
         raise mismatch("datetime", value)
     literal = Literal()
     try:
@@ -119,44 +121,44 @@ def encode_datetime(value: Any) -> Literal:
     return literal
 
 
-def decode_datetime(literal: Literal) -> datetime.datetime:
+def _decode_datetime(literal: Literal) -> dt.datetime:
     """Read a moment, always with the time zone UTC; nanoseconds are cut to microseconds."""
     primitive = literal.scalar.primitive
     if not primitive.HasField("datetime"):
         text = _from_msgpack(literal, str, "datetime")
-        return _parse(datetime.datetime.fromisoformat, text.replace("Z", "+00:00"), "datetime")
+        return _parse(dt.datetime.fromisoformat, text.replace("Z", "+00:00"), "datetime")
     try:
-        return primitive.datetime.ToDatetime(datetime.timezone.utc)
+        return primitive.datetime.ToDatetime(dt.timezone.utc)
     except (OverflowError, ValueError):
         seconds = primitive.datetime.seconds
         raise ConversionError(f"{seconds} s since 1970 lie outside the years 1 to 9999") from None
 
 
-def encode_date(value: Any) -> Literal:
+def _encode_date(value: Any) -> Literal:
     """Write a day as its midnight in UTC."""
-    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
         raise mismatch("date", value)
-    return encode_datetime(datetime.datetime.combine(value, datetime.time.min))
+    return _encode_datetime(dt.datetime.combine(value, dt.time.min))
 
 
-def decode_date(literal: Literal) -> datetime.date:
+def _decode_date(literal: Literal) -> dt.date:
     if literal.scalar.primitive.HasField("datetime"):
-        return decode_datetime(literal).date()
-    return _parse(datetime.date.fromisoformat, _from_msgpack(literal, str, "date"), "date")
+        return _decode_datetime(literal).date()
+    return _parse(dt.date.fromisoformat, _from_msgpack(literal, str, "date"), "date")
 
 
-def encode_timedelta(value: Any) -> Literal:
-    if not isinstance(value, datetime.timedelta):
+def _encode_timedelta(value: Any) -> Literal:
+    if not isinstance(value, dt.timedelta):
         raise mismatch("timedelta", value)
     literal = Literal()
     literal.scalar.primitive.duration.FromTimedelta(value)
     return literal
 
 
-def decode_timedelta(literal: Literal) -> datetime.timedelta:
+def _decode_timedelta(literal: Literal) -> dt.timedelta:
     primitive = literal.scalar.primitive
     if not primitive.HasField("duration"):
-        return datetime.timedelta(seconds=_from_msgpack(literal, (float, int), "timedelta"))
+        return dt.timedelta(seconds=_from_msgpack(literal, (float, int), "timedelta"))
     try:
         return primitive.duration.ToTimedelta()
     except (OverflowError, ValueError):
@@ -164,7 +166,7 @@ def decode_timedelta(literal: Literal) -> datetime.timedelta:
         raise ConversionError(f"a duration of {seconds} s is too long for a timedelta") from None
 
 
-def encode_none(value: Any) -> Literal:
+def _encode_none(value: Any) -> Literal:
     if value is not None:
         raise mismatch("None", value)
     literal = Literal()
@@ -172,18 +174,18 @@ def encode_none(value: Any) -> Literal:
     return literal
 
 
-def decode_none(literal: Literal) -> None:
+def _decode_none(literal: Literal) -> None:
     if not literal.scalar.HasField("none_type"):
         raise wrong_literal("None", literal)
 
 
-def encode_bytes(value: Any) -> Literal:
+def _encode_bytes(value: Any) -> Literal:
     if not isinstance(value, bytes):
         raise mismatch("bytes", value)
     return binary_literal(value)
 
 
-def decode_bytes(literal: Literal) -> bytes:
+def _decode_bytes(literal: Literal) -> bytes:
     return _from_msgpack(literal, bytes)
 
 
@@ -225,26 +227,26 @@ def _build() -> dict[Any, Codec]:
         return LiteralType(simple=number)
 
     codecs = [
-        Codec(int, simple(SimpleType.INTEGER), "int", encode_int, decode_int),
-        Codec(float, simple(SimpleType.FLOAT), "float", encode_float, decode_float),
+        Codec(int, simple(SimpleType.INTEGER), "int", _encode_int, _decode_int),
+        Codec(float, simple(SimpleType.FLOAT), "float", _encode_float, _decode_float),
         Codec(str, simple(SimpleType.STRING), "str", encode_str, decode_str),
-        Codec(bool, simple(SimpleType.BOOLEAN), "bool", encode_bool, decode_bool),
-        Codec(type(None), simple(SimpleType.NONE), "none", encode_none, decode_none),
-        Codec(bytes, simple(SimpleType.BINARY), "bytes", encode_bytes, decode_bytes),
+        Codec(bool, simple(SimpleType.BOOLEAN), "bool", _encode_bool, _decode_bool),
+        Codec(type(None), simple(SimpleType.NONE), "none", _encode_none, _decode_none),
+        Codec(bytes, simple(SimpleType.BINARY), "bytes", _encode_bytes, _decode_bytes),
         Codec(
-            datetime.datetime,
+            dt.datetime,
             simple(SimpleType.DATETIME),
             "datetime",
-            encode_datetime,
-            decode_datetime,
+            _encode_datetime,
+            _decode_datetime,
         ),
-        Codec(datetime.date, simple(SimpleType.DATETIME), "date", encode_date, decode_date),
+        Codec(dt.date, simple(SimpleType.DATETIME), "date", _encode_date, _decode_date),
         Codec(
-            datetime.timedelta,
+            dt.timedelta,
             simple(SimpleType.DURATION),
             "timedelta",
-            encode_timedelta,
-            decode_timedelta,
+            _encode_timedelta,
+            _decode_timedelta,
         ),
         _text_codec(decimal.Decimal, simple(SimpleType.STRING), str),
         _text_codec(uuid.UUID, simple(SimpleType.STRING), str),
@@ -260,7 +262,7 @@ SCALARS = _build()
 SCALARS_BY_NUMBER = {
     SCALARS[python_type].literal_type.simple: SCALARS[python_type]
     for python_type in (
-        int, float, str, bool, type(None), bytes, datetime.datetime, datetime.timedelta
+        int, float, str, bool, type(None), bytes, dt.datetime, dt.timedelta
     )
 }  # fmt: skip
 """Codec by ``flyteidl2.core.SimpleType``, for whoever knows only the Flyte type."""

@@ -7,7 +7,7 @@ The official SDK wraps each in a pydantic model made for it; the title of the sc
 
 from __future__ import annotations
 
-from typing import Any, Optional, get_args
+from typing import Any, Union, get_args
 
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
@@ -41,7 +41,10 @@ def typed_dict_codec(python_type: Any) -> Codec:
     """Return the codec of a typed dict class."""
     title = TYPED_DICT_TITLE + python_type.__name__
     fields, optional = hints.fields_of(python_type), hints.optional_keys(python_type)
-    fields = {name: Optional[hint] if name in optional else hint for name, hint in fields.items()}
+    fields = {
+        name: Union[hint, None] if name in optional else hint  # noqa: UP007
+        for name, hint in fields.items()
+    }
     schema = wrapper_schema(title, fields, optional, typed=True)
     form = plain_form(python_type, TYPED)
     return struct_codec(python_type, struct_type(schema, MODEL_TAG), "TypedDict", form)
@@ -59,7 +62,7 @@ def record_form(python_type: Any, spelling: Spelling) -> Form:
             raise mismatch(name, value)
         if len(value) != len(fields):
             raise ConversionError(f"expected {len(fields)} items for {name}, got {len(value)}")
-        return load_fields(name, dumps, fields, dict(zip(fields, value)))
+        return load_fields(name, dumps, fields, dict(zip(fields, value, strict=True)))
 
     def load(plain: Any) -> Any:
         loaded = load_fields(name, forms, fields, plain)

@@ -62,9 +62,8 @@ def _tagged(variant: Codec) -> LiteralType:
 
 def _candidates(variants: list[Codec], written: LiteralType) -> list[Codec]:
     same_tag = [variant for variant in variants if variant.tag == written.structure.tag]
-    if len(same_tag) < 2:
-        return same_tag
-    return [variant for variant in same_tag if _tagged(variant) == written] or same_tag
+    same_type = [variant for variant in same_tag if _tagged(variant) == written]
+    return same_type or same_tag
 
 
 def _only(
@@ -75,7 +74,7 @@ def _only(
     for i, variant in enumerate(variants):
         try:
             fits.append((i, convert(variant)))
-        except ConversionError as error:
+        except ConversionError as error:  # noqa: PERF203 (there are few variants)
             errors.append(error)
     if len(fits) == 1:
         return fits[0]

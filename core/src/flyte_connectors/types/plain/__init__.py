@@ -70,13 +70,15 @@ def _build(python_type: Any, spelling: Spelling) -> Form:
     return _class(python_type, spelling)
 
 
-def _generic(python_type: Any, origin: Any, arguments: tuple[Any, ...], spelling: Spelling) -> Form:
+def _generic(  # noqa: PLR0911 (one line per kind of type)
+    python_type: Any, origin: Any, arguments: tuple[Any, ...], spelling: Spelling
+) -> Form:
     if origin is Annotated:
         return plain_form(arguments[0], spelling)
     if origin is Union or origin is types.UnionType:
         # The official SDK finds enums behind Optional[T], not behind T | None or in other unions.
-        plain_optional = origin is Union and len(arguments) == 2 and type(None) in arguments
-        by_value = spelling in ENUMS_BY_NAME and not plain_optional
+        is_optional = origin is Union and len({*arguments} - {type(None)}) == 1
+        by_value = spelling in ENUMS_BY_NAME and not is_optional
         within = NESTED if by_value else spelling
         return union_form(python_type, [(a, plain_form(a, within)) for a in arguments])
     if origin is typing.Literal and not any(isinstance(a, enum.Enum) for a in arguments):

@@ -18,6 +18,7 @@ def untyped_form(python_type: type) -> Form:
 
 
 def sequence_form(python_type: Any, container: Any, item: Form) -> Form:
+    """Return the plain form of a list, a set or a tuple of any length: a list."""
     name = type_name(python_type)
     check_native, check_plain = instance_of(container, name), instance_of(list, name)
     return Form(
@@ -29,6 +30,7 @@ def sequence_form(python_type: Any, container: Any, item: Form) -> Form:
 def row_form(
     python_type: Any, make: Callable[[list[Any]], Any], items: list[tuple[str, Form]]
 ) -> Form:
+    """Return the plain form of a tuple with fixed items: a list."""
     name = type_name(python_type)
     check_native, check_plain = instance_of(tuple, name), instance_of((list, tuple), name)
 
@@ -39,16 +41,21 @@ def row_form(
 
     def dump(value: Any) -> list[Any]:
         values = check_length(check_native(value))
-        return [convert_at(form.dump, v, step) for (step, form), v in zip(items, values)]
+        return [
+            convert_at(form.dump, v, step) for (step, form), v in zip(items, values, strict=True)
+        ]
 
     def load(plain: Any) -> Any:
         values = check_length(check_plain(plain))
-        return make([convert_at(form.load, v, step) for (step, form), v in zip(items, values)])
+        return make(
+            [convert_at(form.load, v, step) for (step, form), v in zip(items, values, strict=True)]
+        )
 
     return Form(dump, load)
 
 
 def map_form(python_type: Any, key: Form, item: Form) -> Form:
+    """Return the plain form of a dict whose keys and values have types."""
     check = instance_of(dict, type_name(python_type))
 
     def convert(key_of: Callable[[Any], Any], item_of: Callable[[Any], Any], value: Any) -> Any:
@@ -64,6 +71,7 @@ def map_form(python_type: Any, key: Form, item: Form) -> Form:
 
 
 def union_form(python_type: Any, variants: list[tuple[Any, Form]]) -> Form:
+    """Return the plain form of a union: that of the exact type, else of the first that fits."""
     name = type_name(python_type)
 
     def first(direction: str, value: Any) -> Any:
@@ -72,7 +80,7 @@ def union_form(python_type: Any, variants: list[tuple[Any, Form]]) -> Form:
         for form in exact or [form for _, form in variants]:
             try:
                 return getattr(form, direction)(value)
-            except ConversionError as error:
+            except ConversionError as error:  # noqa: PERF203 (one of few)
                 inner = inner or (error if error.path else None)
         raise inner or mismatch(name, value)
 

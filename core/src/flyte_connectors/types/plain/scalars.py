@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import os
 import pathlib
@@ -92,18 +92,18 @@ def _as_text(
     return Form(lambda value: write(check(value)), load)
 
 
-def _read_datetime(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+def _read_datetime(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
 
 
-def _write_datetime_z(value: datetime.datetime) -> str:
+def _write_datetime_z(value: dt.datetime) -> str:
     text = value.isoformat()
     return text[:-6] + "Z" if text.endswith("+00:00") else text
 
 
-def _load_seconds(plain: Any) -> datetime.timedelta:
+def _load_seconds(plain: Any) -> dt.timedelta:
     try:
-        return datetime.timedelta(seconds=_check_float(plain))
+        return dt.timedelta(seconds=_check_float(plain))
     except (OverflowError, ValueError):
         raise mismatch("timedelta", plain) from None
 
@@ -135,9 +135,7 @@ _COMMON: dict[Any, Form] = {
     str: Form(_check_str, _check_str),
     bool: Form(instance_of(bool), instance_of(bool)),
     type(None): Form(instance_of(type(None), "None"), instance_of(type(None), "None")),
-    datetime.date: _as_text(
-        datetime.date, datetime.date.isoformat, datetime.date.fromisoformat, (datetime.datetime,)
-    ),
+    dt.date: _as_text(dt.date, dt.date.isoformat, dt.date.fromisoformat, (dt.datetime,)),
     decimal.Decimal: _as_text(decimal.Decimal, str, decimal.Decimal),
     uuid.UUID: _as_text(uuid.UUID, str, uuid.UUID),
     pathlib.Path: _as_text(pathlib.Path, os.fspath, pathlib.Path),
@@ -146,16 +144,16 @@ _COMMON: dict[Any, Form] = {
 }
 _IN_FIELDS: dict[Any, Form] = {
     bytes: Form(_check_bytes, _check_bytes),
-    datetime.datetime: _as_text(datetime.datetime, datetime.datetime.isoformat, _read_datetime),
-    datetime.timedelta: Form(
-        lambda value: instance_of(datetime.timedelta)(value).total_seconds(), _load_seconds
+    dt.datetime: _as_text(dt.datetime, dt.datetime.isoformat, _read_datetime),
+    dt.timedelta: Form(
+        lambda value: instance_of(dt.timedelta)(value).total_seconds(), _load_seconds
     ),
 }
 _IN_MODELS: dict[Any, Form] = {
     float: Form(_load_float, _load_float),
     bytes: _as_text(bytes, _utf8, str.encode),
-    datetime.datetime: _as_text(datetime.datetime, _write_datetime_z, _read_datetime),
-    datetime.timedelta: _as_text(datetime.timedelta, write_duration, parse_duration),
+    dt.datetime: _as_text(dt.datetime, _write_datetime_z, _read_datetime),
+    dt.timedelta: _as_text(dt.timedelta, write_duration, parse_duration),
 }
 
 JSON_INT_KEY = _as_text(int, str, int, (bool,))
