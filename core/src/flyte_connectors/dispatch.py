@@ -7,6 +7,7 @@ the guard, write the reply.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import timezone
@@ -28,14 +29,13 @@ from flyte_connectors.registry import find_metadata
 from flyte_connectors.secrets import holds_secret, protected, resolve, secret_names
 
 if TYPE_CHECKING:
-    from flyteidl2.core.security_pb2 import Connection
-
     from flyte_connectors.binding import BoundConnector, Verb
     from flyte_connectors.guard import CallGuard
     from flyte_connectors.registry import Registry
 
 logger = logging.getLogger(__name__)
 
+_NO_SECRETS = contextlib.nullcontext()
 _ARGUMENTS = frozenset(
     {
         "task_template",
@@ -90,7 +90,7 @@ class Dispatcher:
             "idempotency_key": key,
         }
         envelope = Envelope(b"", wire.declared_outputs(template), names, key)
-        with self._secrets(arguments, names, request.connection):
+        with self._secrets(arguments, names, request):
             start = self._do if connector.is_sync else self._create
             work = start(connector, arguments, envelope, timeout)
             return await self.guard.finish(work, f"create of {key}")
@@ -108,14 +108,15 @@ class Dispatcher:
         envelope = unseal(request.resource_meta, category.name)
         if connector.is_sync:
             return pb.GetTaskResponse(resource=_finished(envelope, category.name))
+        response = pb.GetTaskResponse()
         arguments = {
             "resource_meta": _decode(connector, envelope.meta),
             "output_prefix": request.output_prefix,
         }
-        with self._secrets(arguments, envelope.secrets, request.connection):
+        with self._secrets(arguments, envelope.secrets, request):
             resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
-            message = wire.write_resource(resource, envelope.outputs, category.name)
-        return pb.GetTaskResponse(resource=message)
+            wire.write_resource(resource, envelope.outputs, category.name, response.resource)
+        return response
 
     async def delete(
         self, request: pb.DeleteTaskRequest, timeout: float | None = None
@@ -130,7 +131,7 @@ class Dispatcher:
         envelope = unseal(request.resource_meta, category.name)
         if not connector.is_sync:
             arguments = {"resource_meta": _decode(connector, envelope.meta)}
-            with self._secrets(arguments, envelope.secrets, request.connection):
+            with self._secrets(arguments, envelope.secrets, request):
                 await self._delete(connector.verb("delete"), arguments, timeout)
         return pb.DeleteTaskResponse()
 
@@ -217,7 +218,8 @@ class Dispatcher:
         timeout: float | None,
     ) -> pb.CreateTaskResponse:
         resource = await self.guard.call(connector.verb("do"), arguments, timeout=timeout)
-        message = wire.write_resource(resource, envelope.outputs, connector.category.name)
+        message = pb.Resource()
+        wire.write_resource(resource, envelope.outputs, connector.category.name, message)
         if message.phase not in TERMINAL_PHASES:
             text = f"{connector.name} returned a resource that is not finished from do"
             raise InternalError(text)
@@ -245,12 +247,13 @@ class Dispatcher:
         self,
         arguments: dict[str, Any],
         names: Mapping[str, str],
-        connection: Connection | None = None,
-    ) -> Any:
+        request: pb.CreateTaskRequest | pb.GetTaskRequest | pb.DeleteTaskRequest | None = None,
+    ) -> contextlib.AbstractContextManager[None]:
         """Add secrets and configs to `arguments`; protects the secrets within the block it guards."""
-        sent, configs = wire.read_connection(connection) if connection is not None else ({}, {})
-        if not (names or sent or configs):
-            return protected({})
+        connected = request is not None and request.HasField("connection")
+        if not (names or connected):
+            return _NO_SECRETS
+        sent, configs = wire.read_connection(request.connection) if connected else ({}, {})
         clash = (names.keys() | sent.keys() | configs.keys()) & (_ARGUMENTS | {"cls"})
         clash |= (names.keys() | sent.keys()) & configs.keys()
         if clash:

@@ -13,6 +13,7 @@ Bytes without the magic are a bare meta, as older releases and the official serv
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
 import zlib
@@ -95,4 +96,9 @@ def unseal(data: bytes, task_type: str) -> Envelope:
 
 
 def _checksum(body: bytes, task_type: str) -> int:
-    return zlib.crc32(body, zlib.crc32(task_type.encode()))
+    return zlib.crc32(body, _seed(task_type))
+
+
+@functools.lru_cache(maxsize=256)
+def _seed(task_type: str) -> int:
+    return zlib.crc32(task_type.encode())

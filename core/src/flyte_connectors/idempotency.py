@@ -32,4 +32,6 @@ def idempotency_key(execution: TaskExecutionIdentifier) -> str:
 
 
 def _slug(text: str, length: int) -> str:
+    if text.isascii() and text.isalnum() and text.islower():
+        return text[:length]
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:length].rstrip("-") or "x"

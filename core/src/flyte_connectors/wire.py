@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,16 @@ from flyteidl2.task.common_pb2 import Outputs
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InternalError, InvalidRequestError
 from flyte_connectors.secrets import redact, redact_all
-from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
+from flyte_connectors.types import Codec, ConversionError, codec_for_literal_type, codec_for_type
 
 if TYPE_CHECKING:
     from flyteidl2.core.security_pb2 import Connection
     from flyteidl2.core.tasks_pb2 import TaskTemplate
-    from flyteidl2.core.types_pb2 import LiteralType
     from flyteidl2.task.common_pb2 import Inputs
 
     from flyte_connectors.connector import Resource
 
+_COMPACT = 512  # bytes
 _KNOWN_PHASES = frozenset(Phase) - {Phase.UNDEFINED}
 
 
@@ -36,17 +37,11 @@ def read_inputs(template: TaskTemplate, inputs: Inputs) -> dict[str, Any]:
     """
     literals = {named.name: named.value for named in inputs.literals}
     values = {}
-    for entry in template.interface.inputs.variables:
-        name = entry.key
-        try:
-            literal = literals.pop(name)
-        except KeyError:
-            message = f"missing: task '{template.id.name}' declares it"
-            raise InvalidRequestError(message, field=f"inputs.{name}") from None
-        try:
-            values[name] = codec_for_literal_type(entry.value.type).decode(literal)
-        except ConversionError as error:
-            raise _conversion_error(error, template, f"inputs.{name}") from None
+    try:
+        for name, codec in _codecs(template.interface.inputs.SerializeToString()):
+            values[name] = codec.decode(literals.pop(name))
+    except (KeyError, ConversionError) as error:
+        raise _input_error(error, template, values, literals) from None
     if literals:
         name = next(iter(literals))
         declared = ", ".join(values) or "none"
@@ -72,9 +67,12 @@ def read_connection(connection: Connection) -> tuple[dict[str, str], dict[str, s
 def declared_outputs(template: TaskTemplate) -> bytes:
     """The output types of a task, serialized compactly for the meta envelope.
 
-    Type metadata (a dataclass's JSON schema can be kilobytes) is left out: values of such types
-    encode without it.
+    Where that would be long, type metadata (a dataclass's JSON schema can be kilobytes) is left out:
+    values of such types encode without it.
     """
+    declared: bytes = template.interface.outputs.SerializeToString()
+    if len(declared) <= _COMPACT:
+        return declared
     outputs = VariableMap()
     for entry in template.interface.outputs.variables:
         literal_type = outputs.variables.add(key=entry.key).value.type
@@ -86,28 +84,29 @@ def declared_outputs(template: TaskTemplate) -> bytes:
     return outputs.SerializeToString()
 
 
-def write_resource(resource: Resource, outputs: bytes | None, task: str) -> connector_pb2.Resource:
-    """The message for what a connector reported.
+def write_resource(
+    resource: Resource, outputs: bytes | None, task: str, message: connector_pb2.Resource
+) -> None:
+    """Fill `message` with what a connector reported.
+
+    Outputs that don't fit the declared ones make it FAILED with a message that says why: an error
+    instead would be polled again and again, and never come to anything else.
 
     Args:
         resource: The connector's answer.
         outputs: Declared outputs from the meta envelope; None if they are not known, and each value
             is then typed by itself.
         task: The task type, for messages.
-
-    Outputs that don't fit the declared ones make it FAILED with a message that says why: an error
-    instead would be polled again and again, and never come to anything else.
+        message: What to fill.
 
     Raises:
         InternalError: the phase is none of `Phase`.
     """
     phase = resource.phase
     if phase not in _KNOWN_PHASES:
-        message = f"the connector of task type '{task}' reported phase {phase!r}: use one of Phase"
-        raise InternalError(message)
-    if phase == Phase.RUNNING and resource.message is None and resource.custom_info is None:
-        return connector_pb2.Resource(phase=phase, log_links=resource.log_links)  # the usual poll
-    message = connector_pb2.Resource(phase=phase)
+        text = f"the connector of task type '{task}' reported phase {phase!r}: use one of Phase"
+        raise InternalError(text)
+    message.phase = phase
     if resource.message:
         message.message = redact(resource.message)
     for link in resource.log_links or ():
@@ -123,7 +122,6 @@ def write_resource(resource: Resource, outputs: bytes | None, task: str) -> conn
             message.ClearField("outputs")
             message.phase = TaskExecution.FAILED
             message.message = redact(f"{error} (task type '{task}')")
-    return message
 
 
 class _OutputError(Exception):
@@ -143,35 +141,60 @@ def _write_outputs(
         for name, value in given.items():
             _write(message, name, value, None)
         return
-    variables = VariableMap.FromString(declared).variables
-    for entry in variables:
-        if entry.key not in given:
+    codecs = _declared_codecs(declared)
+    for name, codec in codecs:
+        if name not in given:
             got = ", ".join(given) or "none"
-            fault = f"outputs.{entry.key}: missing; the connector gave {got}"
+            fault = f"outputs.{name}: missing; the connector gave {got}"
             raise _OutputError(fault)
-        _write(message, entry.key, given[entry.key], entry.value.type)
-    if len(given) > len(variables):
-        extra = next(name for name in given if all(name != entry.key for entry in variables))
-        known = ", ".join(entry.key for entry in variables) or "none"
-        fault = f"outputs.{extra}: undeclared; the task declares {known}"
+        _write(message, name, given[name], codec)
+    if len(given) > len(codecs):
+        names = [name for name, _ in codecs]
+        extra = next(name for name in given if name not in names)
+        fault = f"outputs.{extra}: undeclared; the task declares {', '.join(names) or 'none'}"
         raise _OutputError(fault)
 
 
-def _write(message: Outputs, name: str, value: Any, declared: LiteralType | None) -> None:
+def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:
     try:
         if isinstance(value, Literal):
             literal = value
-        elif declared is None:
-            literal = codec_for_type(type(value)).encode(value)
         else:
-            literal = codec_for_literal_type(declared).encode(value)
+            literal = (codec or codec_for_type(type(value))).encode(value)
     except ConversionError as error:
         fault = f"outputs.{name}: {error}"
         raise _OutputError(fault) from None
     message.literals.add(name=name, value=literal)
 
 
-def _conversion_error(
-    error: ConversionError, template: TaskTemplate, field: str
+def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
+    try:
+        return _codecs(declared)
+    except ConversionError as error:
+        fault = f"outputs: {error}"
+        raise _OutputError(fault) from None
+
+
+@functools.lru_cache(maxsize=1024)
+def _codecs(variables: bytes) -> tuple[tuple[str, Codec], ...]:
+    """Name and codec of each variable of a serialized `VariableMap`; most tasks run many times.
+
+    Raises:
+        ConversionError: a type is not supported.
+    """
+    entries = VariableMap.FromString(variables).variables
+    return tuple((entry.key, codec_for_literal_type(entry.value.type)) for entry in entries)
+
+
+def _input_error(
+    error: Exception, template: TaskTemplate, values: Mapping[str, Any], given: Mapping[str, Any]
 ) -> InvalidRequestError:
-    return InvalidRequestError(f"{error} (task '{template.id.name}')", field=field)
+    """The error of the first declared input that has no value yet."""
+    task = template.id.name
+    names = (entry.key for entry in template.interface.inputs.variables)
+    name = next((name for name in names if name not in values), "")
+    if isinstance(error, KeyError):
+        got = ", ".join([*values, *given]) or "none"
+        message = f"missing: task '{task}' declares it; given are {got}"
+        return InvalidRequestError(message, field=f"inputs.{name}")
+    return InvalidRequestError(f"{error} (task '{task}')", field=f"inputs.{name}")
