@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import TERMINAL_PHASES, Resource
-from flyte_connectors_batch_job import BatchJobConfig, BatchJobConnector, BatchJobMetadata
-from flyte_connectors_batch_job.runner.job import Job
-from flyte_connectors_batch_job.runner.spool import Spool
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.core.types_pb2 import SimpleType
-from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+
+from flyte_connectors_batch_job import BatchJobConfig, BatchJobConnector, BatchJobMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+
+    from flyte_connectors_batch_job.runner.job import Job
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 PATIENCE_SECONDS = 20.0
 
 FOREVER = 'echo $$ > "$BATCH_JOB_OUTPUTS.pid"; sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.kid"; wait'
 """A script with two processes that run on; it writes their ids down as `pid` and `kid`."""
 
-SPEC = {
+SPEC: dict[str, Any] = {
     "command": None,
     "script": None,
     "env": {},
@@ -49,6 +54,16 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def wait_until_alone(job: Job) -> None:
+    """Return when the job's supervisor has ended."""
+    wait_for(lambda: not job.is_supervised())
+
+
+def wait_until_gone(pids: Iterable[int]) -> None:
+    """Return when none of the processes runs any more."""
+    wait_for(lambda: not any(map(is_running, pids)))
 
 
 def template(outputs: dict[str, str] | None = None, **fields: Any) -> TaskTemplate:
@@ -88,7 +103,8 @@ class Jobs:
             resource = self.connector.get(meta)
             return resource if resource.phase in TERMINAL_PHASES else None
 
-        return wait_for(ended)
+        resource: Resource = wait_for(ended)
+        return resource
 
     def run(self, script: str | None = None, **arguments: Any) -> Resource:
         """Create a job and wait for its end."""

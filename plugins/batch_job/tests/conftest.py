@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from batch_jobs import Jobs, wait_for
+from batch_jobs import Jobs, wait_until_alone
+
 from flyte_connectors_batch_job.runner.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
     for path in directory.glob("[!.]*"):
         job = spool.job(path.name)
         job.cancel()
-        wait_for(lambda job=job: not job.is_supervised())
+        wait_until_alone(job)
 
 
 @pytest.fixture

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_for
+from batch_jobs import FOREVER, SPEC, Jobs, wait_for, wait_until_alone, wait_until_gone
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidResourceMetaError, JobNotFoundError
+
 from flyte_connectors_batch_job import BatchJobMetadata
-from flyte_connectors_batch_job.runner.spool import Spool
+
+if TYPE_CHECKING:
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 
 def test_delete_terminates_the_whole_group(jobs: Jobs) -> None:
@@ -18,8 +22,8 @@ def test_delete_terminates_the_whole_group(jobs: Jobs) -> None:
     pids = [jobs.process_id(meta, name) for name in ("pid", "kid")]
     jobs.connector.delete(meta)
     assert jobs.connector.get(meta).phase == Phase.ABORTED
-    wait_for(lambda: not any(map(is_running, pids)))
-    wait_for(lambda: not jobs.job(meta).is_supervised())
+    wait_until_gone(pids)
+    wait_until_alone(jobs.job(meta))
     assert jobs.connector.get(meta).phase == Phase.ABORTED
 
 
@@ -28,7 +32,7 @@ def test_a_cancelled_job_may_say_goodbye(jobs: Jobs) -> None:
     meta = jobs.start(f"trap 'echo bye; exit 0' TERM; {FOREVER}")
     jobs.process_id(meta, "kid")
     jobs.connector.delete(meta)
-    wait_for(lambda: not jobs.job(meta).is_supervised())
+    wait_until_alone(jobs.job(meta))
     assert jobs.all_logs(meta) == ["cancelled: sending SIGTERM", "bye"]
 
 
@@ -38,7 +42,7 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_time(spool: Spool)
     job = spool.submit("stubborn", {**SPEC, "script": script, "grace_seconds": 0.3})
     wait_for(lambda: Path(job.file("outputs.json.kid")).exists())
     job.cancel()
-    wait_for(lambda: not job.is_supervised())
+    wait_until_alone(job)
 
 
 def test_delete_is_idempotent(jobs: Jobs) -> None:
@@ -52,7 +56,7 @@ def test_delete_is_idempotent(jobs: Jobs) -> None:
 def test_a_job_deleted_before_its_start_never_starts(jobs: Jobs, spool: Spool) -> None:
     """A supervisor that comes after the delete finds nothing to do."""
     meta = BatchJobMetadata("early")
-    spool._publish(jobs.job(meta), {**SPEC, "script": "echo ran"})  # noqa: SLF001  (a crashed create)
+    spool._publish(jobs.job(meta), {**SPEC, "script": "echo ran"})
     assert jobs.connector.get(meta).phase == Phase.QUEUED
     jobs.connector.delete(meta)
     jobs.start("echo ran", key="early")

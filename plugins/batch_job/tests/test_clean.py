@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from batch_jobs import Jobs, wait_for
+from batch_jobs import Jobs, wait_until_alone
 from flyte_connectors.connector import Phase
+
 from flyte_connectors_batch_job.clean import main
-from flyte_connectors_batch_job.runner.spool import Spool
+
+if TYPE_CHECKING:
+    import pytest
+
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 TWO_DAYS_AGO = time.time() - 2 * 86400
 
@@ -27,14 +32,14 @@ def test_only_old_jobs_that_have_ended_are_removed(
     old, young, running = (jobs.start(s, key=s[:5]) for s in ("true", "false", "sleep 60"))
     for meta in (old, young):
         jobs.end(meta)
-        wait_for(lambda meta=meta: not jobs.job(meta).is_supervised())
+        wait_until_alone(jobs.job(meta))
     remains = Path(spool.root) / ".new-abc"
     remains.mkdir()
     for path in (jobs.job(old).path, jobs.job(running).path, remains):
         age(path)
     assert main(["--older-than", "1"]) == 0
     assert capsys.readouterr().out == "removed 1 jobs\n"
-    assert sorted(os.listdir(spool.root)) == ["false", "sleep"]
+    assert {path.name for path in Path(spool.root).iterdir()} == {"false", "sleep"}
     assert jobs.connector.get(running).phase == Phase.RUNNING
 
 

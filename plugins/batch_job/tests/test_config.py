@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from batch_jobs import Jobs
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors_batch_job import BatchJobConfig
-from flyte_connectors_batch_job.runner.spool import Spool
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flyte_connectors_batch_job import BatchJobConfig
+
+if TYPE_CHECKING:
+    from batch_jobs import Jobs
+
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 NAMES = WORDS.filter(lambda name: name and "=" not in name)

@@ -10,12 +10,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_for
+from batch_jobs import FOREVER, SPEC, Jobs, wait_until_alone, wait_until_gone
 from flyte_connectors.connector import Phase
+
 from flyte_connectors_batch_job import BatchJobMetadata
-from flyte_connectors_batch_job.runner.spool import Spool
+
+if TYPE_CHECKING:
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 KILL_AT = str(Path(__file__).with_name("kill_at.py"))
 MOST_STEPS = 200
@@ -48,7 +52,7 @@ def test_a_create_killed_at_any_step_is_completed_by_the_next(
         if not killed:
             break
         assert step < MOST_STEPS
-    assert step > 10  # noqa: PLR2004  (or the steps were not seen)
+    assert step > 10
 
 
 def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_twice(
@@ -62,20 +66,20 @@ def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_t
         runs = tmp_path / f"runs-{step}"
         job = spool.job(f"job-{step}")
         spec = {**SPEC, "script": script(runs), "outputs": ["result"], "line_output": "result"}
-        spool._publish(job, spec)  # noqa: SLF001  (a create that died here)
+        spool._publish(job, spec)
         killed = kill_at("supervise", spool, job.id, script(runs), step)
-        wait_for(lambda job=job: not job.is_supervised())
+        wait_until_alone(job)
         has_begun = Path(job.file("begun.json")).exists()
         meta = jobs.start(script(runs), key=job.id, outputs={"result": "STRING"})
         phase = jobs.end(meta).phase
         pids = runs.read_text().split() if runs.exists() else []
         assert phase == Phase.SUCCEEDED or (phase == Phase.RETRYABLE_FAILED and has_begun)
         assert len(pids) == 1 or (not pids and phase == Phase.RETRYABLE_FAILED)
-        wait_for(lambda pids=pids: not any(is_running(int(pid)) for pid in pids))
+        wait_until_gone(map(int, pids))
         if not killed and phase == Phase.SUCCEEDED:
             break
         assert step < MOST_STEPS
-    assert step > 20  # noqa: PLR2004  (or the steps were not seen)
+    assert step > 20
 
 
 def test_a_killed_supervisor_takes_its_job_along(jobs: Jobs) -> None:
@@ -86,7 +90,7 @@ def test_a_killed_supervisor_takes_its_job_along(jobs: Jobs) -> None:
     resource = jobs.end(meta)
     assert resource.phase == Phase.RETRYABLE_FAILED
     assert "supervisor vanished" in (resource.message or "")
-    wait_for(lambda: not any(map(is_running, pids)))
+    wait_until_gone(pids)
 
 
 def test_a_lost_job_stays_lost_when_it_is_deleted(jobs: Jobs) -> None:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from batch_jobs import Jobs, is_running, wait_for
+from batch_jobs import Jobs, wait_until_alone, wait_until_gone
 from flyte_connectors.connector import Phase
 
 
@@ -67,7 +67,7 @@ def test_the_job_ends_with_its_first_process(jobs: Jobs) -> None:
     meta = jobs.start('sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.pid"; echo done')
     assert jobs.end(meta).phase == Phase.SUCCEEDED
     background = int(Path(jobs.job(meta).file("outputs.json.pid")).read_text())
-    wait_for(lambda: not is_running(background))
+    wait_until_gone([background])
     assert jobs.all_logs(meta) == ["done"]
 
 
@@ -85,4 +85,4 @@ def test_nothing_is_left_running(jobs: Jobs, script: str) -> None:
     """Supervisor and keeper end with the job, however it ends."""
     meta = jobs.start(script)
     jobs.end(meta)
-    wait_for(lambda: not jobs.job(meta).is_supervised())
+    wait_until_alone(jobs.job(meta))

@@ -19,7 +19,7 @@ CATEGORY = pb.TaskCategory(name="batch_job", version=0)
 
 
 @pytest.fixture
-def service(jobs: Jobs) -> Dispatcher:  # noqa: ARG001  (for its spool)
+def service(jobs: Jobs) -> Dispatcher:
     """The call path behind the gRPC service."""
     registry = Registry()
     load_plugins(registry)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from batch_jobs import Jobs
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flyte_connectors_batch_job.inputs import to_json
 from flyte_connectors_batch_job.runner.environment import MAX_INPUT_BYTES
 from flyte_connectors_batch_job.runner.outputs import MAX_BYTES
-from flyte_connectors_batch_job.runner.spool import Spool
-from hypothesis import given
-from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batch_jobs import Jobs
+
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -109,7 +113,7 @@ def test_a_job_runs_where_it_is_told(jobs: Jobs, tmp_path: Path) -> None:
     told = jobs.run("pwd", working_directory=str(tmp_path), outputs={"at": "STRING"}, key="told")
     own = jobs.run("pwd; ls", outputs={"at": "STRING"}, key="own")
     assert told.outputs == {"at": str(tmp_path)}
-    assert own.outputs == {"at": os.path.join(jobs.spool.root, "own", "work")}
+    assert own.outputs == {"at": f"{jobs.spool.root}/own/work"}
 
 
 def test_outputs_come_from_the_file(jobs: Jobs) -> None:

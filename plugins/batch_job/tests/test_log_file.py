@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from flyte_connectors_batch_job.runner import log
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flyte_connectors_batch_job.runner import log
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PORTIONS = st.lists(
     st.one_of(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+
 import pytest
-from batch_jobs import Jobs, wait_for
+from batch_jobs import Jobs, wait_for, wait_until_alone
 from flyte_connectors.errors import InvalidRequestError
+from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
+
 from flyte_connectors_batch_job.log_pages import MESSAGE_LINES, PAGE_LINES
 from flyte_connectors_batch_job.runner.log import MAX_LINE_BYTES
-from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
 MEGABYTE = 1_000_000
 
@@ -33,7 +35,7 @@ def test_the_log_grows_while_the_job_runs_and_old_tokens_stay_valid(jobs: Jobs) 
     assert [line.message for line in lines] == ["1"]
     assert jobs.logs(meta, token) == ([], token)
     jobs.connector.delete(meta)
-    wait_for(lambda: not jobs.job(meta).is_supervised())
+    wait_until_alone(jobs.job(meta))
     later, end = jobs.logs(meta, token)
     assert [line.message for line in later] == ["cancelled: sending SIGTERM"]
     assert jobs.logs(meta, token) == (later, end) == (later, "")

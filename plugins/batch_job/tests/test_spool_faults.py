@@ -7,16 +7,20 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import pytest
-from batch_jobs import Jobs, template, wait_for
+from batch_jobs import Jobs, template, wait_for, wait_until_alone
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import PermissionDeniedError, ServiceUnavailableError
+
 from flyte_connectors_batch_job import BatchJobMetadata
-from flyte_connectors_batch_job.runner.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flyte_connectors_batch_job.runner.spool import Spool
 
 NOBODY = 65534
 
@@ -35,7 +39,7 @@ def small_disk(spool: Spool, jobs: Jobs) -> Iterator[Path]:
         for path in disk.glob("[!.]*"):
             if path.is_dir():
                 jobs.connector.delete(BatchJobMetadata(path.name))
-                wait_for(lambda path=path: not spool.job(path.name).is_supervised())
+                wait_until_alone(spool.job(path.name))
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
@@ -64,7 +68,7 @@ def test_a_disk_that_fills_up_costs_log_lines_but_no_result(jobs: Jobs, small_di
     """The job goes on, its outcome waits for space, and the log tells of the gap."""
     full, free = fifo(small_disk.parent / "full"), fifo(small_disk.parent / "free")
     meta = jobs.start(
-        f"echo before; read go < {full}; seq 1 20000; read go < {free}; echo after",
+        f"echo before; read go < {full}; seq 1 100000; read go < {free}; echo after",
         outputs={"last": "STRING"},
     )
     with opened_by_the_job(full) as go:
@@ -124,7 +128,7 @@ def test_a_spool_of_somebody_else_is_refused(jobs: Jobs) -> None:
         os.seteuid(0)
 
 
-@pytest.mark.parametrize("directory", ["relative/spool", "~/spool"])
+@pytest.mark.parametrize("directory", ["relative/spool", "~no-such-user/spool"])
 def test_a_relative_spool_is_refused(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch, directory: str
 ) -> None:

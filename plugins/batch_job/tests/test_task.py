@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from batch_jobs import Jobs
 from flyte_connectors import SerializationContext, TaskEnvironment, run
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
+
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
+
+if TYPE_CHECKING:
+    from batch_jobs import Jobs
 
 
 @pytest.fixture(autouse=True)

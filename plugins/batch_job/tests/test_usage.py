@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from batch_jobs import Jobs, wait_for
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors_batch_job import BatchJobMetadata
+
+if TYPE_CHECKING:
+    from flyte_connectors_batch_job import BatchJobMetadata
 
 MEBIBYTE = 1024 * 1024
 BURN = "import sys, time; b = bytearray(40 * 1024 * 1024)\nwhile time.process_time() < %s: pass"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flyte_connectors.errors import InvalidRequestError
 from google.protobuf import json_format
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from google.protobuf.struct_pb2 import Struct
 
 _FOR_THE_CORE = frozenset({"secrets", "configs"})
@@ -117,7 +118,7 @@ def _check_env(env: Any) -> None:
 
 
 def _check_directory(path: Any) -> None:
-    if not isinstance(path, str) or not os.path.isabs(path) or not os.path.isdir(path):
+    if not isinstance(path, str) or not Path(path).is_absolute() or not Path(path).is_dir():
         _refuse("working_directory", f"{path!r} is no absolute path of a directory here")
 
 

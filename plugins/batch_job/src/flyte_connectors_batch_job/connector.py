@@ -2,6 +2,8 @@
 
 All verbs are plain functions: they touch files, so the core runs them in its threads.
 """
+# The arguments of the verbs are the contract's, used or not.
+# ruff: noqa: ARG002
 
 from __future__ import annotations
 
@@ -9,7 +11,6 @@ import contextlib
 import dataclasses
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
@@ -30,6 +31,8 @@ from flyte_connectors_batch_job.runner.spool import Spool
 from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, spool_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from flyteidl2.connector.connector_pb2 import (
         GetTaskLogsResponse,
         GetTaskMetricsResponse,
@@ -78,12 +81,12 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     def create(
         self,
         task_template: TaskTemplate,
-        output_prefix: str = "",  # noqa: ARG002  (outputs go into the reply)
+        output_prefix: str = "",
         inputs: Mapping[str, Any] | None = None,
-        task_execution_metadata: TaskExecutionMetadata | None = None,  # noqa: ARG002
+        task_execution_metadata: TaskExecutionMetadata | None = None,
         *,
         idempotency_key: str | None = None,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> BatchJobMetadata:
         """Start the job of this key; return once it has begun."""
         spec = _spec(task_template, inputs)
@@ -92,7 +95,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
             spool.submit(job_id, spec)
         return BatchJobMetadata(job_id)
 
-    def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:  # noqa: ARG002
+    def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
         """The job's state."""
         with _existing_job(resource_meta) as job:
             state = job.state()
@@ -102,7 +105,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
             outputs=state.get("outputs"),
         )
 
-    def delete(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> None:  # noqa: ARG002
+    def delete(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> None:
         """Cancel the job. Its supervisor then terminates it, within the grace time."""
         with _existing_job(resource_meta) as job:
             job.cancel()
@@ -112,7 +115,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         resource_meta: BatchJobMetadata,
         token: str = "",
         lines: int = 0,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> Iterator[GetTaskLogsResponse]:
         """One page of the job's log."""
         with _existing_job(resource_meta) as job:
@@ -122,7 +125,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         self,
         resource_meta: BatchJobMetadata,
         queries: Sequence[str] = (),
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> GetTaskMetricsResponse:
         """CPU seconds, wall seconds and peak memory so far."""
         with _existing_job(resource_meta) as job:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def to_json(inputs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -28,9 +30,9 @@ def _checked(name: str, value: object) -> Any:
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, (datetime.datetime, datetime.date)):
+    if isinstance(value, (dt.datetime, dt.date)):
         return value.isoformat()
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, dt.timedelta):
         return value.total_seconds()
     message = f"a {type(value).__name__} has no JSON form"
     raise TypeError(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from flyte_connectors.errors import ServiceUnavailableError
 
@@ -17,10 +18,13 @@ def spool_directory() -> str:
     Raises:
         ServiceUnavailableError: the variable is relative, or unset while the user has no home.
     """
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    default = os.path.join(state, "flyte-connectors", "batch-job")
-    directory = os.environ.get(SPOOL_VARIABLE) or default
-    if not os.path.isabs(directory):
-        message = f"the spool '{directory}' is no absolute path: set {SPOOL_VARIABLE} to one"
+    state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    directory = os.environ.get(SPOOL_VARIABLE) or state / "flyte-connectors" / "batch-job"
+    try:
+        path = Path(directory).expanduser()
+    except RuntimeError:  # no home, as users in containers often have none
+        path = Path(directory)
+    if not path.is_absolute():
+        message = f"the spool '{path}' is no absolute path: set {SPOOL_VARIABLE} to one"
         raise ServiceUnavailableError(message)
-    return directory
+    return str(path)

@@ -27,6 +27,7 @@ READ_BYTES = 128 * 1024
 _STAMP_DIGITS = 16
 _TEXT_AT = _STAMP_DIGITS + 3
 _NEWLINE = b"\n"
+_CONTINUATION = 0x80  # top bits of a byte inside a UTF-8 character, RFC 3629
 
 
 class LineSplitter:
@@ -130,7 +131,7 @@ def _cut(line: bytes) -> Iterator[bytes]:
     """Pieces of at most `MAX_LINE_BYTES`, no UTF-8 character cut in two; at least one piece."""
     while len(line) > MAX_LINE_BYTES:
         end = MAX_LINE_BYTES
-        while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == 0x80:  # a continuation byte
+        while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == _CONTINUATION:
             end -= 1
         yield line[:end]
         line = line[end:]

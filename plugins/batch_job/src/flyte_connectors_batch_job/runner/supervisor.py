@@ -143,8 +143,8 @@ class _Watch:
         return self._outcome()
 
     def _pipes(self) -> list[tuple[bytes, IO[bytes]]]:
-        assert self._process.stdout  # noqa: S101  (for the type checker)
-        assert self._process.stderr  # noqa: S101
+        assert self._process.stdout
+        assert self._process.stderr
         return [(STDOUT, self._process.stdout), (STDERR, self._process.stderr)]
 
     def _copy(self, source: bytes, pipe: int) -> bool:
@@ -231,7 +231,7 @@ def _record(job: Job, outcome: dict[str, Any]) -> None:
         try:
             job.settle(outcome)
             break
-        except OSError as error:  # noqa: PERF203  (the loop is the point)
+        except OSError as error:
             if not _is_full(error):
                 raise
             time.sleep(FULL_DISK_SECONDS)
