@@ -1,0 +1,37 @@
+"""A real service in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from flyte_connectors.discovery import PluginReport
+from flyte_connectors.registry import Registry
+from flyte_connectors.service.server import ConnectorService, ServiceSettings
+
+from tests.connectors.fake import CONNECTORS
+
+
+@contextlib.asynccontextmanager
+async def hosting(
+    *, reports: Iterable[PluginReport] = (), connectors: Iterable[Any] = CONNECTORS, **settings: Any
+) -> AsyncIterator[ConnectorService]:
+    """A service on a free port for this block, without an HTTP endpoint.
+
+    Args:
+        reports: A load report to tell about.
+        connectors: What it hosts.
+        **settings: Fields of `ServiceSettings`.
+    """
+    registry = Registry()
+    for connector in connectors:
+        registry.register(connector)
+    usual = ServiceSettings(port=0, metrics_port=None, grace=5.0)
+    service = ConnectorService(registry, dataclasses.replace(usual, **settings), reports)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
