@@ -6,7 +6,10 @@ For connector authors
 For task authors
     TaskTemplate, AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin, NativeInterface,
     SerializationContext, TaskEnvironment, run, init_from_config, File, Dir, DataFrame, Resources,
-    Secret, logger
+    Secret, logger, install_as_flyte
+For authors of task types that run from their serialized template
+    ShimTaskExecutor, PythonCustomizedContainerTask, ExecutableTemplateShimTask,
+    TaskTemplateResolver, TaskPlugins, ConnectorShimExecutor
 For operators
     ConnectorService, and the command `flyte-connectors`
 
@@ -19,6 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flyte_connectors.compat.flyte_names import install_as_flyte
     from flyte_connectors.connector import (
         AsyncConnector,
         Phase,
@@ -41,6 +45,14 @@ if TYPE_CHECKING:
     )
     from flyte_connectors.tasks.resources import Resources
     from flyte_connectors.tasks.runs import init_from_config, run
+    from flyte_connectors.tasks.shim import (
+        ConnectorShimExecutor,
+        ExecutableTemplateShimTask,
+        PythonCustomizedContainerTask,
+        ShimTaskExecutor,
+        TaskPlugins,
+        TaskTemplateResolver,
+    )
     from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
 
 _HOMES = {
@@ -49,24 +61,31 @@ _HOMES = {
     "ConnectorRegistry": "registry",
     "ConnectorSecretsMixin": "secrets",
     "ConnectorService": "service.server",
+    "ConnectorShimExecutor": "tasks.shim",
     "DataFrame": "io",
     "Dir": "io",
+    "ExecutableTemplateShimTask": "tasks.shim",
     "File": "io",
     "HOOK_API": "hookspecs",
     "NativeInterface": "tasks.interface",
     "Phase": "connector",
+    "PythonCustomizedContainerTask": "tasks.shim",
     "Resource": "connector",
     "ResourceMeta": "connector",
     "Resources": "tasks.resources",
     "Secret": "secrets",
     "SerializationContext": "tasks.template",
+    "ShimTaskExecutor": "tasks.shim",
     "SyncConnector": "connector",
     "SyncConnectorExecutorMixin": "tasks.mixins",
     "TaskCategory": "connector",
     "TaskEnvironment": "tasks.environment",
+    "TaskPlugins": "tasks.shim",
     "TaskTemplate": "tasks.template",
+    "TaskTemplateResolver": "tasks.shim",
     "hookimpl": "hookspecs",
     "init_from_config": "tasks.runs",
+    "install_as_flyte": "compat.flyte_names",
     "logger": "logs",
     "run": "tasks.runs",
 }
@@ -78,23 +97,30 @@ __all__ = [
     "ConnectorRegistry",
     "ConnectorSecretsMixin",
     "ConnectorService",
+    "ConnectorShimExecutor",
     "DataFrame",
     "Dir",
+    "ExecutableTemplateShimTask",
     "File",
     "NativeInterface",
     "Phase",
+    "PythonCustomizedContainerTask",
     "Resource",
     "ResourceMeta",
     "Resources",
     "Secret",
     "SerializationContext",
+    "ShimTaskExecutor",
     "SyncConnector",
     "SyncConnectorExecutorMixin",
     "TaskCategory",
     "TaskEnvironment",
+    "TaskPlugins",
     "TaskTemplate",
+    "TaskTemplateResolver",
     "hookimpl",
     "init_from_config",
+    "install_as_flyte",
     "logger",
     "run",
 ]

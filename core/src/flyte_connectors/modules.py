@@ -7,7 +7,9 @@ import importlib.util
 import pathlib
 import sys
 import types
+from collections.abc import Callable
 
+from flyte_connectors.compat.flyte_names import install_as_flyte
 from flyte_connectors.errors import InvalidRequestError
 
 
@@ -16,7 +18,8 @@ def import_module(name: str) -> types.ModuleType:
 
     Args:
         name: Dotted name of a module, or path of a Python file. A file's folder, or the working
-            directory for a dotted name, is made importable, as `python file.py` would.
+            directory for a dotted name, is made importable, as `python file.py` would. Where the
+            official SDK is absent, its names resolve to this package.
 
     Raises:
         InvalidRequestError: it does not exist, or fails while it is imported.
@@ -27,12 +30,23 @@ def import_module(name: str) -> types.ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return _import_file(path) if is_file else importlib.import_module(name)
+        return _with_flyte(lambda: _import_file(path) if is_file else importlib.import_module(name))
     except FileNotFoundError as error:
         raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
     except Exception as error:
         text = f"{type(error).__name__} while importing it: {error}"
         raise InvalidRequestError(text, field=name) from error
+
+
+def _with_flyte(load: Callable[[], types.ModuleType]) -> types.ModuleType:
+    """What `load` imports; its `import flyte` finds this package if the official SDK is absent."""
+    try:
+        return load()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "flyte" or "flyte" in sys.modules:
+            raise
+    install_as_flyte()
+    return load()
 
 
 def _import_file(path: pathlib.Path) -> types.ModuleType:

@@ -117,24 +117,24 @@ def write_resource(
         message.custom_info.update(redact_all(resource.custom_info))
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
-            _write_outputs(resource.outputs, outputs, message.outputs)
-        except _OutputError as error:
+            write_outputs(resource.outputs, outputs, message.outputs)
+        except OutputError as error:
             message.ClearField("outputs")
             message.phase = TaskExecution.FAILED
             message.message = redact(f"{error} (task type '{task}')")
 
 
-class _OutputError(Exception):
+class OutputError(Exception):
     """An output is missing, undeclared, or does not fit its declared type."""
 
 
-def _write_outputs(
+def write_outputs(
     values: Mapping[str, Any] | LiteralMap, declared: bytes | None, message: Outputs
 ) -> None:
     """Fill `message` with output values by name.
 
     Raises:
-        _OutputError: an output is missing, undeclared, or does not fit its declared type.
+        OutputError: an output is missing, undeclared, or does not fit its declared type.
     """
     given: Mapping[str, Any] = values.literals if isinstance(values, LiteralMap) else values
     if declared is None:
@@ -146,13 +146,13 @@ def _write_outputs(
         if name not in given:
             got = ", ".join(given) or "none"
             fault = f"outputs.{name}: missing; the connector gave {got}"
-            raise _OutputError(fault)
+            raise OutputError(fault)
         _write(message, name, given[name], codec)
     if len(given) > len(codecs):
         names = [name for name, _ in codecs]
         extra = next(name for name in given if name not in names)
         fault = f"outputs.{extra}: undeclared; the task declares {', '.join(names) or 'none'}"
-        raise _OutputError(fault)
+        raise OutputError(fault)
 
 
 def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:
@@ -163,7 +163,7 @@ def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None
             literal = (codec or codec_for_type(type(value))).encode(value)
     except ConversionError as error:
         fault = f"outputs.{name}: {error}"
-        raise _OutputError(fault) from None
+        raise OutputError(fault) from None
     message.literals.add(name=name, value=literal)
 
 
@@ -172,7 +172,7 @@ def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
         return _codecs(declared)
     except ConversionError as error:
         fault = f"outputs: {error}"
-        raise _OutputError(fault) from None
+        raise OutputError(fault) from None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "run a task of a file, here or on a service",
     "logs": "print the log of a job",
     "cancel": "cancel a job",
+    "execute": "run a serialized task, as its container does",
 }
 
 

@@ -9,11 +9,16 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flyteidl2.core.interface_pb2 import TypedInterface
+from flyteidl2.core.interface_pb2 import TypedInterface, VariableMap
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.types import Codec, ConversionError, codec_for_type
+from flyte_connectors.types import (
+    Codec,
+    ConversionError,
+    codec_for_literal_type,
+    codec_for_type,
+)
 
 REQUIRED = inspect.Parameter.empty
 
@@ -53,6 +58,22 @@ class NativeInterface:
                 raise InvalidRequestError(message, field=name)
             inputs[name] = (hints[name], parameter.default)
         return cls(inputs, _outputs(hints.get("return")))
+
+    @classmethod
+    def from_proto(cls, interface: TypedInterface) -> NativeInterface:
+        """The interface in the Python types that its Flyte types stand for.
+
+        Raises:
+            InvalidRequestError: a type has no form in Python.
+        """
+        inputs = _declared("inputs", interface.inputs)
+        outputs = _declared("outputs", interface.outputs)
+        native = cls(
+            {name: codec.python_type for name, codec in inputs},
+            {name: codec.python_type for name, codec in outputs},
+        )
+        native._input_codecs, native._output_codecs = inputs, outputs
+        return native
 
     def required_inputs(self) -> list[str]:
         """Names of the inputs that have no default."""
@@ -157,6 +178,16 @@ def _codec(side: str, name: str, python_type: Any) -> Codec:
         return codec_for_type(python_type)
     except ConversionError as error:
         raise InvalidRequestError(str(error), field=f"{side}.{name}") from None
+
+
+def _declared(side: str, variables: VariableMap) -> list[tuple[str, Codec]]:
+    codecs = []
+    for entry in variables.variables:
+        try:
+            codecs.append((entry.key, codec_for_literal_type(entry.value.type)))
+        except ConversionError as error:
+            raise InvalidRequestError(str(error), field=f"{side}.{entry.key}") from None
+    return codecs
 
 
 def _with_default(spec: Any) -> tuple[Any, Any]:

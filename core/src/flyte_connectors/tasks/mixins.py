@@ -10,7 +10,7 @@ import collections
 from typing import TYPE_CHECKING, Any, cast
 
 from flyteidl2.connector import connector_pb2 as pb
-from flyteidl2.task.common_pb2 import Outputs
+from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors import storage
 from flyte_connectors.errors import TaskFailedError
@@ -19,6 +19,8 @@ from flyte_connectors.tasks.execution import Execution, current_execution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateProto
 
     from flyte_connectors.tasks.template import TaskTemplate
 
@@ -36,7 +38,9 @@ class _ConnectorExecutorMixin:
         """
         task = cast("TaskTemplate", self)
         execution = current_execution()
-        request = create_request(task, task.interface.bind(task.name, (), kwargs), execution)
+        values = task.interface.bind(task.name, (), kwargs)
+        inputs = task.interface.write_inputs(task.name, values)
+        request = request_for(task.to_proto(), inputs, execution)
         policy = RunPolicy(retries=task.retries, timeout=task.timeout_seconds)
         resource = await run_job(execution.client, request, policy, execution.observer)
         outputs = resource.outputs
@@ -53,21 +57,16 @@ class SyncConnectorExecutorMixin(_ConnectorExecutorMixin):
     """Runs a task of a `SyncConnector`."""
 
 
-def create_request(
-    task: TaskTemplate, inputs: Mapping[str, Any], execution: Execution
+def request_for(
+    template: TaskTemplateProto, inputs: Inputs, execution: Execution
 ) -> pb.CreateTaskRequest:
-    """The request that starts `task` with bound inputs.
-
-    Raises:
-        InvalidRequestError: a value does not fit its declared type.
-    """
+    """The request that starts a task as the next action of `execution`."""
     action = execution.next_action()
-    template = task.to_proto()
     action.task_id.CopyFrom(template.id)
     folder = execution.folder / action.node_execution_id.node_id
     return pb.CreateTaskRequest(
         template=template,
-        inputs=task.interface.write_inputs(task.name, inputs),
+        inputs=inputs,
         output_prefix=folder.as_uri(),
         task_execution_metadata=pb.TaskExecutionMetadata(task_execution_id=action),
     )

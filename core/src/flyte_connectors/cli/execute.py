@@ -1,0 +1,85 @@
+"""`flyte-connectors execute`: run a shim task from its serialized template and inputs, in a container.
+
+Reads `flyteidl2.core.TaskTemplate` and `flyteidl2.task.Inputs`, writes `outputs.pb`
+(`flyteidl2.task.Outputs`) or `error.pb` (`flyteidl2.core.ErrorDocument`) under the output prefix, as
+Flyte's back end expects of a container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import pathlib
+import sys
+import traceback
+from typing import TypeVar
+
+from flyteidl2.core.execution_pb2 import ContainerError, ErrorDocument, ExecutionError
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+from flyteidl2.task.common_pb2 import Inputs
+from google.protobuf.message import DecodeError, Message
+
+from flyte_connectors import storage
+from flyte_connectors.errors import ConnectorError, InvalidRequestError
+from flyte_connectors.tasks.mixins import OUTPUTS_FILE
+from flyte_connectors.tasks.shim import TaskTemplateResolver
+
+ERROR_FILE = "error.pb"
+
+M = TypeVar("M", bound=Message)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `execute`."""
+    parser.add_argument("--task-template", required=True, metavar="F", help="path or URI")
+    parser.add_argument("--executor", required=True, metavar="MODULE:CLASS", help="what to run")
+    parser.add_argument("--inputs", required=True, metavar="F", help="path or URI")
+    parser.add_argument("--output-prefix", required=True, metavar="P", help="folder or URI prefix")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the task; an error is reported to the back end in a file, and by exit code 1."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    sys.path.insert(0, str(pathlib.Path.cwd()))
+    try:
+        template = _read("--task-template", options.task_template, TaskTemplate())
+        inputs = _read("--inputs", options.inputs, Inputs())
+        task = TaskTemplateResolver.load_task(["--executor", options.executor], template)
+        outputs = task.dispatch_execute(inputs)
+    except Exception as error:
+        document = _error_document(error)
+        storage.write_bytes(storage.join(options.output_prefix, ERROR_FILE), document)
+        if isinstance(error, ConnectorError):
+            raise
+        traceback.print_exc()
+        return 1
+    uri = storage.join(options.output_prefix, OUTPUTS_FILE)
+    storage.write_bytes(uri, outputs.SerializeToString())
+    print(uri)
+    return 0
+
+
+def _read(flag: str, uri: str, message: M) -> M:
+    try:
+        message.ParseFromString(storage.read_bytes(uri))
+    except OSError as error:
+        raise InvalidRequestError(f"can't read {uri}: {error}", field=flag) from error
+    except DecodeError as error:
+        name = message.DESCRIPTOR.full_name
+        raise InvalidRequestError(f"{uri} holds no {name}", field=flag) from error
+    return message
+
+
+def _error_document(error: Exception) -> bytes:
+    retryable = isinstance(error, ConnectorError) and error.retryable
+    known = isinstance(error, ConnectorError)
+    kind = ContainerError.RECOVERABLE if retryable else ContainerError.NON_RECOVERABLE
+    document = ErrorDocument(
+        error=ContainerError(
+            code=error.code if isinstance(error, ConnectorError) else type(error).__name__,
+            message=str(error) if known else f"{type(error).__name__}: {error}",
+            kind=kind,
+            origin=ExecutionError.USER,
+        )
+    )
+    return document.SerializeToString()
