@@ -85,11 +85,11 @@ class Report:
         notes: Whatever else the scenario counted.
     """
 
-    scenario: str
-    against: str
     replicas: int
     tasks: int
     seed: int
+    scenario: str = ""
+    against: str = ""
     right: int = 0
     wrong: int = 0
     failed: int = 0

@@ -62,6 +62,7 @@ class Stage:
     replicas: list[Replica]
     client: ServiceClient
     executor: Executor
+    discovery: Discovery
     seed: int
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -76,51 +77,63 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
             ServiceClient([replica.address for replica in replicas], setting.timings, canary)
         )
         launcher = Launcher(client, setting.seed, cancelling=scenario.cancelling)
-        executor = Executor(client, launcher, in_flight=setting.in_flight)
-        stage = Stage(replicas, client, executor, setting.seed)
-        discovery = Discovery(client, "vendor_job")
+        stage = Stage(
+            replicas=replicas,
+            client=client,
+            executor=Executor(client, launcher, in_flight=setting.in_flight),
+            discovery=Discovery(client, "vendor_job"),
+            seed=setting.seed,
+        )
         tasks = _tasks(scenario, setting, vendor, canary)
         faults = dataclasses.replace(scenario.faults, seed=setting.seed)
         await call("PUT", f"{vendor}/control/faults", dataclasses.asdict(faults))
 
         before = [await _look(replica) for replica in replicas]
         began = time.monotonic()
-        await _run(stage, scenario, discovery, tasks, setting.limit)
+        await _run(stage, scenario, tasks, setting.limit)
         seconds = time.monotonic() - began
         after = [await _look(replica) for replica in replicas]
 
-        outcomes = Counter(task.outcome for task in tasks)
-        jobs = Jobs.count(tasks, await call("GET", f"{vendor}/control/jobs"))
-        reads = client.seconds["GetTask"]
-        pairs = [(a, b) for a, b in zip(before, after, strict=True) if a and b]
-        return Report(
-            scenario=scenario.name,
-            against=setting.flavour.value,
-            replicas=setting.replicas,
-            tasks=len(tasks),
-            seed=setting.seed,
-            **{outcome.value: outcomes[outcome] for outcome in Outcome},
-            retries=executor.retries,
-            **dataclasses.asdict(jobs),
-            leaked=dict(client.leaks + _leaks(canary, replicas, after)),
-            polls=discovery.polls,
-            vanished=discovery.vanished,
-            p50_ms=1000 * percentile(reads, 0.5),
-            p99_ms=1000 * percentile(reads, 0.99),
-            codes={" ".join(key): count for key, count in sorted(client.codes.items())},
-            examples={" ".join(key): details for key, details in client.examples.items()},
-            vendor_calls=await call("GET", f"{vendor}/control/calls"),
-            memory_mb=[(round(a.memory, 1), round(b.memory, 1)) for a, b in pairs],
-            series=[(a.series, b.series) for a, b in pairs],
-            notes=dict(stage.notes + _counted(executor, replicas)),
-            seconds=round(seconds, 1),
-        )
+        client.leaks += _leaks(canary, replicas, after)
+        report = _report(stage, tasks, await call("GET", f"{vendor}/control/jobs"))
+        report.scenario = scenario.name
+        report.against = setting.flavour.value
+        report.seconds = round(seconds, 1)
+        report.vendor_calls = await call("GET", f"{vendor}/control/calls")
+        seen = [(a, b) for a, b in zip(before, after, strict=True) if a and b]
+        report.memory_mb = [(round(a.memory, 1), round(b.memory, 1)) for a, b in seen]
+        report.series = [(a.series, b.series) for a, b in seen]
+        return report
 
 
-async def _run(
-    stage: Stage, scenario: Scenario, discovery: Discovery, tasks: list[Task], limit: float
-) -> None:
-    polling = asyncio.create_task(discovery.run())
+def _report(stage: Stage, tasks: list[Task], jobs: list[dict[str, Any]]) -> Report:
+    """What became of the tasks and their jobs."""
+    client = stage.client
+    outcomes = Counter(task.outcome for task in tasks)
+    counts: dict[str, Any] = {outcome.value: outcomes[outcome] for outcome in Outcome}
+    counts |= dataclasses.asdict(Jobs.count(tasks, jobs))
+    reads = client.seconds["GetTask"]
+    stage.notes["crashes"] = stage.executor.crashes
+    stage.notes["overdue"] = sum(replica.overdue for replica in stage.replicas)
+    return Report(
+        replicas=len(stage.replicas),
+        tasks=len(tasks),
+        seed=stage.seed,
+        **counts,
+        retries=stage.executor.retries,
+        leaked=dict(client.leaks),
+        polls=stage.discovery.polls,
+        vanished=stage.discovery.vanished,
+        p50_ms=1000 * percentile(reads, 0.5),
+        p99_ms=1000 * percentile(reads, 0.99),
+        codes={" ".join(key): count for key, count in sorted(client.codes.items())},
+        examples={" ".join(key): details for key, details in client.examples.items()},
+        notes={what: count for what, count in stage.notes.items() if count},
+    )
+
+
+async def _run(stage: Stage, scenario: Scenario, tasks: list[Task], limit: float) -> None:
+    polling = asyncio.create_task(stage.discovery.run())
     disturbing = asyncio.ensure_future(scenario.disturb(stage))
     working = asyncio.ensure_future(stage.executor.run(tasks))
     try:
@@ -221,12 +234,6 @@ async def _look(replica: Replica) -> Look | None:
         return Look(replica.memory(), await replica.metrics())
     except (OSError, StopIteration):
         return None
-
-
-def _counted(executor: Executor, replicas: list[Replica]) -> Counter[str]:
-    return Counter(
-        {"crashes": executor.crashes, "overdue": sum(replica.overdue for replica in replicas)}
-    )
 
 
 def _leaks(canary: str, replicas: list[Replica], looks: list[Look | None]) -> Counter[str]:

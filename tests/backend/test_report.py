@@ -47,9 +47,7 @@ def test_a_job_that_outlives_its_abort_is_left_running(task: Task) -> None:
 
 def report(**fields: Any) -> Report:
     """A report of one task that ended right, but for what is given."""
-    return Report(
-        scenario="calm", against="ours", replicas=1, tasks=1, seed=0, **{"right": 1} | fields
-    )
+    return Report(replicas=1, tasks=1, seed=0, **{"right": 1} | fields)
 
 
 def test_a_good_run_has_no_flaws() -> None:
