@@ -107,7 +107,7 @@ class PlainHog(Neighbour):
     name = "Plain Hog"
     task_type_name = "plain_hog"
 
-    def create(self, *_: Any, **__: Any) -> Nothing:
+    def create(self, *_: Any, **__: Any) -> Nothing:  # type: ignore[override]
         time.sleep(HOG_SECONDS)
         return Nothing()
 
