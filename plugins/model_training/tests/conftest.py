@@ -1,11 +1,16 @@
-"""The reference service as a real process, and data sets to train on."""
+"""The reference service as a real process, a service gone wrong, and data sets to train on."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +22,7 @@ from pyarrow import csv
 from sklearn.datasets import load_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 PATIENCE_SECONDS = 60.0
@@ -130,3 +135,82 @@ def _write(path: Path, features: Any, labels: Any) -> Path:
     columns = {f"x{index}": column for index, column in enumerate(features.T)}
     csv.write_csv(pa.table({**columns, "label": labels}), path)
     return path
+
+
+class ScriptedServer:
+    """A TCP server that answers as scripted, byte by byte: what no proper service does.
+
+    Attributes:
+        replies: One per request, the last one for ever: bytes, or a coroutine function that gets
+            the stream writer.
+        requests: What was received.
+    """
+
+    def __init__(self) -> None:
+        self._answering: set[asyncio.Task[None]] = set()
+        self.replies: list[Any] = []
+        self.requests: list[str] = []
+
+    async def __aenter__(self) -> ScriptedServer:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{port}/jobs"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+
+    def answer(self, *bodies: Any, status: str = "200 OK", headers: str = "") -> None:
+        """Script replies with JSON bodies."""
+        for body in bodies:
+            content = json.dumps(body).encode()
+            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}"
+            self.replies.append(f"{head}Connection: close\r\n\r\n".encode() + content)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._answering.add(task)
+        try:
+            await self._answer_one(reader, writer)
+        finally:
+            self._answering.discard(task)
+            writer.close()
+
+    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
+        body = await reader.readexactly(int(length[1])) if length else b""
+        self.requests.append(head + body.decode())
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        with contextlib.suppress(ConnectionError):
+            if isinstance(reply, bytes):
+                writer.write(reply)
+                await writer.drain()
+            else:
+                await reply(writer)
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[ScriptedServer]:
+    """A server to be scripted."""
+    async with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def scripted_elsewhere() -> Iterator[ScriptedServer]:
+    """A server to be scripted, on an event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ScriptedServer()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.__aexit__(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conftest import ServiceProcess
 
 EPOCHS = 30
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # each start loads scikit-learn anew
 
 
 def arrays_of(service: ServiceProcess, job: dict[str, Any]) -> list[Any]:
