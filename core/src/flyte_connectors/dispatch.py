@@ -7,6 +7,7 @@ the guard, write the reply.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors import wire
+from flyte_connectors import storage, wire
 from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.envelope import Envelope, seal, unseal
 from flyte_connectors.errors import (
@@ -23,6 +24,7 @@ from flyte_connectors.errors import (
     InvalidRequestError,
     InvalidResourceMetaError,
     JobNotFoundError,
+    ServiceUnavailableError,
 )
 from flyte_connectors.idempotency import idempotency_key
 from flyte_connectors.registry import find_metadata
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LARGEST_IN_META = 32 * 1024  # bytes of a sync connector's result; the back end stores metas
 _NO_SECRETS = contextlib.nullcontext()
 _ARGUMENTS = frozenset(
     {
@@ -223,6 +226,8 @@ class Dispatcher:
         if message.phase not in TERMINAL_PHASES:
             text = f"{connector.name} returned a resource that is not finished from do"
             raise InternalError(text)
+        if message.ByteSize() > _LARGEST_IN_META:
+            await _store_outputs(message, arguments["output_prefix"])
         finished = envelope._replace(outputs=None, finished=message.SerializeToString())
         return pb.CreateTaskResponse(resource_meta=seal(finished, connector.category.name))
 
@@ -283,6 +288,22 @@ def _encode(connector: BoundConnector, meta: Any) -> bytes:
         message = "it holds a secret"
         raise ValueError(message)
     return data
+
+
+async def _store_outputs(resource: pb.Resource, prefix: str) -> None:
+    """Move large outputs to where the back end looks for outputs that a resource does not have.
+
+    Raises:
+        ServiceUnavailableError: they can't be stored there.
+    """
+    uri = storage.join(prefix, storage.OUTPUTS_FILE)
+    try:
+        await asyncio.to_thread(storage.write_bytes, uri, resource.outputs.SerializeToString())
+    except OSError as error:
+        size = resource.outputs.ByteSize()
+        message = f"outputs of {size} bytes can't be stored at {uri}: {error}"
+        raise ServiceUnavailableError(message) from error
+    resource.ClearField("outputs")
 
 
 def _finished(envelope: Envelope, task_type: str) -> pb.Resource:

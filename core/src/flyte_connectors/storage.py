@@ -21,6 +21,9 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OUTPUTS_FILE = "outputs.pb"
+"""Name of the file that Flyte's back end reads outputs from, under the output prefix."""
+
 _CHUNK_BYTES = 8 * 1024 * 1024
 
 

@@ -21,7 +21,6 @@ from google.protobuf.message import DecodeError, Message
 
 from flyte_connectors import storage
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
-from flyte_connectors.tasks.mixins import OUTPUTS_FILE
 from flyte_connectors.tasks.shim import TaskTemplateResolver
 
 ERROR_FILE = "error.pb"
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
             raise
         traceback.print_exc()
         return 1
-    uri = storage.join(options.output_prefix, OUTPUTS_FILE)
+    uri = storage.join(options.output_prefix, storage.OUTPUTS_FILE)
     storage.write_bytes(uri, outputs.SerializeToString())
     print(uri)
     return 0

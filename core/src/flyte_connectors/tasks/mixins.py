@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
     from flyte_connectors.tasks.template import TaskTemplate
 
-OUTPUTS_FILE = "outputs.pb"
-"""Name of the file that Flyte's back end reads outputs from, under the output prefix."""
-
-
 class _ConnectorExecutorMixin:
     async def execute(self, **kwargs: Any) -> Any:
         """Run the task through its connector, exactly as Flyte's back end would.
@@ -87,7 +83,7 @@ def _stored_outputs(task: TaskTemplate, prefix: str) -> Outputs:
     Raises:
         TaskFailedError: it wrote nothing.
     """
-    uri = storage.join(prefix, OUTPUTS_FILE)
+    uri = storage.join(prefix, storage.OUTPUTS_FILE)
     try:
         return Outputs.FromString(storage.read_bytes(uri))
     except FileNotFoundError:
