@@ -91,10 +91,16 @@ def _plan(cls: type) -> _Plan:
     ensure_dataclass(cls)
     hints = typing.get_type_hints(cls)
     fields = dataclasses.fields(typing.cast("Any", cls))
-    plain = {field.name: _plain_types(hints[field.name]) for field in fields if field.init}
+    plain = {field.name: _plain_types(_hint(field, hints)) for field in fields if field.init}
     if all(plain.values()):
         return _plain_plan(cls, typing.cast("dict[str, tuple[type, ...]]", plain))
     return _mashumaro_plan(cls)
+
+
+def _hint(field: dataclasses.Field[Any], hints: dict[str, Any]) -> Any:
+    """The field's type, which takes None if that is its default, as people write it."""
+    hint = hints[field.name]
+    return typing.Optional[hint] if field.default is None else hint
 
 
 def _plain_types(hint: Any) -> tuple[type, ...] | None:
@@ -113,10 +119,13 @@ def _plain_types(hint: Any) -> tuple[type, ...] | None:
 
 
 def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
-    names = tuple(accepted)
-
     def to_json(meta: Any) -> str:
-        return _ENCODER.encode({name: getattr(meta, name) for name in names})
+        fields = {}
+        for name, types_ in accepted.items():
+            value = fields[name] = getattr(meta, name)
+            if not isinstance(value, types_):
+                raise TypeError(_misfit(name, value))  # what could not be read back is not written
+        return _ENCODER.encode(fields)
 
     def from_dict(fields: dict[str, Any]) -> Any:
         known = fields
@@ -125,8 +134,7 @@ def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
             if types_ is None:
                 known = {name: value for name, value in fields.items() if name in accepted}
             elif not isinstance(value, types_):
-                message = f"field '{name}' holds a {type(value).__name__}"
-                raise ValueError(message)  # noqa: TRY004  (as above)
+                raise ValueError(_misfit(name, value))  # noqa: TRY004  (as above)
         try:
             return cls(**known)
         except TypeError as error:
@@ -134,6 +142,10 @@ def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
             raise ValueError(message) from error
 
     return _Plan(to_json, from_dict)
+
+
+def _misfit(name: str, value: object) -> str:
+    return f"field '{name}' holds a {type(value).__name__}"
 
 
 def _mashumaro_plan(cls: type) -> _Plan:
