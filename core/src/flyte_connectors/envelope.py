@@ -23,7 +23,7 @@ from typing import NamedTuple
 from flyte_connectors.errors import InvalidResourceMetaError
 
 _MAGIC = b"\x00fc1"
-_LENGTHS = struct.Struct("!4sIHBI")
+_LENGTHS = struct.Struct("!4sIIBI")
 _CHECKSUM = struct.Struct("!I")
 
 
