@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import uuid
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def idempotency_key(execution: TaskExecutionIdentifier) -> str:
     if not run.name:
         return f"anonymous-{uuid.uuid4().hex}"
     parts = (run.org, run.project, run.domain, run.name, node.node_id, str(execution.retry_attempt))
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     label = f"{_slug(run.name, 24)}-{_slug(node.node_id, 12)}-{execution.retry_attempt % 10**6}"
     return f"f-{label}-{digest}" if not label[0].isalpha() else f"{label}-{digest}"
 
