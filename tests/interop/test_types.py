@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from typing import Annotated, Any, Literal, Optional, Union, TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
 
 import msgpack
+import pydantic
 import pytest
 from flyte_connectors import io
-from flyte_connectors.types import codec_for_literal_type, codec_for_type
+from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -222,3 +223,74 @@ def test_references_inside_a_dataclass_are_the_same_messages(path: str) -> None:
     assert codec.decode(literal) == OUR_JOB(**job(io, path))
     assert official_decode(literal, OFFICIAL_JOB).more[0].format == "csv"
     assert codec_for_literal_type(codec.literal_type).decode(literal).script == io.File(path=path)
+
+
+class Customer(pydantic.BaseModel):
+    """Somebody who buys."""
+
+    name: str
+    level: s.Level
+    favourite: Optional[s.Color] = None
+
+
+class Purchase(pydantic.BaseModel):
+    number: Annotated[int, pydantic.Field(ge=0)]
+    when: dt.datetime
+    took: dt.timedelta
+    customer: Customer
+    others: list[Customer] = []
+    colors: dict[s.Color, int] = {}
+    note: Union[int, str] = "none"
+
+
+customers = st.builds(
+    Customer,
+    name=s.text,
+    level=st.sampled_from(s.Level),
+    favourite=st.none() | st.sampled_from(s.Color),
+)
+purchases = st.builds(
+    Purchase,
+    number=st.integers(0, 2**63 - 1),
+    when=s.moments,
+    took=s.durations,
+    customer=customers,
+    others=st.lists(customers, max_size=2),
+    colors=st.dictionaries(st.sampled_from(s.Color), s.integers, max_size=2),
+    note=s.integers | s.text,
+)
+
+
+@given(purchases)
+def test_a_model_is_the_same_message(purchase: Purchase) -> None:
+    """With nested models and enums in several places."""
+    assert_interchangeable(Purchase, purchase)
+
+
+@pytest.mark.parametrize(
+    "python_type",
+    [
+        Annotated[str, pydantic.Field(pattern="^s3://", description="where")],
+        Annotated[int, pydantic.Field(ge=1, le=5)],
+        Annotated[Optional[str], pydantic.Field(min_length=2, title="T")],
+        Annotated[list[int], pydantic.Field(max_length=3)],
+        Annotated[int, "only a note"],
+        Annotated[dict, pydantic.Field(description="free")],
+    ],
+)
+def test_descriptions_of_inputs_are_in_the_type(python_type: Any) -> None:
+    """Those that pydantic's ``Field`` gives."""
+    assert codec_for_type(python_type).literal_type == official_type(python_type)
+
+
+@pytest.mark.parametrize(("value", "size"), [(1j, "small"), ([1j] * 2000, "large")])
+def test_what_the_official_sdk_pickles_is_refused(value: Any, size: str) -> None:
+    """In the literal or in a file: by the type already, and by each codec that is handed the value."""
+    assert size
+    declared = official_type(complex)
+    with pytest.raises(ConversionError, match="the declared type is a pickle"):
+        codec_for_literal_type(declared)
+    literal = official_encode(value, complex)
+    for python_type in (int, bytes, dict, List[int], Optional[str], io.File, s.Point):
+        with pytest.raises(ConversionError, match="pickled inputs are refused"):
+            codec_for_type(python_type).decode(literal)

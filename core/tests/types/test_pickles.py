@@ -5,13 +5,13 @@ from __future__ import annotations
 import builtins
 import pickle
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from flyte_connectors.io import File
 from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pathlib

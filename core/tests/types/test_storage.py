@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from flyte_connectors import storage
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pathlib

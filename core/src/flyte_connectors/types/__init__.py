@@ -1,12 +1,26 @@
 """Values on the wire: Python values to Flyte literals and back, always by the declared type.
 
-    codec.py             Codec and ConversionError
-    scalars.py           int, float, str, bool, bytes, None, moments, and types that travel as text
-    containers.py        list[T], dict[str, T]
-    unions.py            Union, Optional
-    msgpack_binary.py    msgpack inside a literal
+    codec.py             Codec, ConversionError
     for_type.py          Python type to codec (task side)
     for_literal_type.py  Flyte type to codec (service side)
+
+    One kind of literal each:
+    scalars.py           numbers, text, moments, bytes, types with a text form
+    containers.py        list[T], dict[str, T]
+    unions.py            Union, Optional
+    enums.py             Enum, Literal
+    references.py        File, Dir, DataFrame; columns.py their columns
+    structs.py           dataclasses, models, untyped dicts
+    declared_structs.py  the same where only the Flyte type is known
+    tuples.py            tuple[A, B], named tuples, typed dicts
+
+    Inside structs:
+    form.py, plain/      values as plain data, in the spellings that Flyte uses; iso8601.py durations
+    models.py            pydantic's share of it
+    msgpack_binary.py    plain data in a literal
+
+    JSON schemas:
+    dataclass_schema.py, pydantic_schema.py, from_schema.py, descriptions.py
 
 Nothing here unpickles, and nothing named in a literal is imported.
 """

@@ -68,7 +68,7 @@ def map_codec(python_type: Any, item: Codec) -> Codec:
             entries[key].CopyFrom(convert_at(encode_item, inner, f"[{key!r}]"))
         return literal
 
-    def decode(literal: Literal) -> dict[str, Any]:
+    def decode(literal: Literal) -> Any:
         if literal.HasField("map"):
             entries = literal.map.literals
             return {key: convert_at(decode_item, entries[key], f"[{key!r}]") for key in entries}

@@ -16,6 +16,7 @@ from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, type_name
 from flyte_connectors.types.columns import columns_of
 from flyte_connectors.types.containers import list_codec, map_codec
+from flyte_connectors.types.descriptions import described_type
 from flyte_connectors.types.enums import choice_codec, enum_codec
 from flyte_connectors.types.references import blob_codec, dataframe_codec
 from flyte_connectors.types.scalars import SCALARS
@@ -98,8 +99,14 @@ def _class(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of ty
 
 
 def _annotated(python_type: Any, notes: tuple[Any, ...]) -> Codec:
-    if not (isinstance(python_type, type) and issubclass(python_type, DataFrame)):
-        return codec_for_type(python_type)
+    if isinstance(python_type, type) and issubclass(python_type, DataFrame):
+        return dataframe_codec(_declared_table(notes))
+    codec = codec_for_type(python_type)
+    described = described_type(codec.literal_type, python_type, notes)
+    return Codec(codec.python_type, described, codec.tag, codec.encode, codec.decode)
+
+
+def _declared_table(notes: tuple[Any, ...]) -> StructuredDatasetType:
     declared = StructuredDatasetType()
     for note in notes:
         if isinstance(note, str):
@@ -108,7 +115,7 @@ def _annotated(python_type: Any, notes: tuple[Any, ...]) -> Codec:
             declared.columns.extend(columns_of(note))
         elif dataclasses.is_dataclass(note):
             declared.columns.extend(columns_of(hints.fields_of(note)))
-    return dataframe_codec(declared)
+    return declared
 
 
 def unsupported(python_type: Any) -> ConversionError:

@@ -46,7 +46,7 @@ def type_from_schema(schema: Schema) -> Any:
         return tuple[tuple(reader.type(fields[f"item_{i}"]) for i in range(count))]  # type: ignore[misc]
     if title.startswith(NAMED_TUPLE_TITLE):
         named = [(name, reader.type(field)) for name, field in _ordered(schema).items()]
-        return NamedTuple(title.removeprefix(NAMED_TUPLE_TITLE), named)  # type: ignore[misc]
+        return NamedTuple(title.removeprefix(NAMED_TUPLE_TITLE), named)
     return reader.type(schema)
 
 

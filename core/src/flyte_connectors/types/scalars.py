@@ -15,7 +15,7 @@ import decimal
 import os
 import pathlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
@@ -25,6 +25,8 @@ from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 
 def _encode_int(value: Any) -> Literal:
@@ -39,7 +41,7 @@ def _encode_int(value: Any) -> Literal:
 
 
 def _decode_int(literal: Literal) -> int:
-    primitive: Any = literal.scalar.primitive
+    primitive = literal.scalar.primitive
     if primitive.HasField("integer"):
         return primitive.integer
     if primitive.HasField(
@@ -189,17 +191,19 @@ def _decode_bytes(literal: Literal) -> bytes:
     return _from_msgpack(literal, bytes)
 
 
-def _from_msgpack(literal: Literal, kind: Any, expected: str = "") -> Any:
-    names = expected or (kind.__name__ if isinstance(kind, type) else kind[0].__name__)
+def _from_msgpack(
+    literal: Literal, kind: type[_T] | tuple[type[_T], ...], expected: str = ""
+) -> _T:
+    name = expected or (kind.__name__ if isinstance(kind, type) else kind[0].__name__)
     if not holds_msgpack(literal):
-        raise wrong_literal(names, literal)
+        raise wrong_literal(name, literal)
     value = unpack(literal)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise mismatch(names, value)
+        raise mismatch(name, value)
     return value
 
 
-def _parse(parser: Callable[[str], Any], text: str, expected: str) -> Any:
+def _parse(parser: Callable[[str], _T], text: str, expected: str) -> _T:
     try:
         return parser(text)
     except (ArithmeticError, ValueError):
@@ -223,7 +227,7 @@ def _text_codec(
 
 
 def _build() -> dict[Any, Codec]:
-    def simple(number: SimpleType.ValueType) -> LiteralType:
+    def simple(number: SimpleType) -> LiteralType:
         return LiteralType(simple=number)
 
     codecs = [

@@ -62,6 +62,8 @@ def _tagged(variant: Codec) -> LiteralType:
 
 def _candidates(variants: list[Codec], written: LiteralType) -> list[Codec]:
     same_tag = [variant for variant in variants if variant.tag == written.structure.tag]
+    if len(same_tag) <= 1:
+        return same_tag
     same_type = [variant for variant in same_tag if _tagged(variant) == written]
     return same_type or same_tag
 
