@@ -1,8 +1,9 @@
 """Latency of one connector's GetTask while another connector blocks in its `async def create`.
 
-GetTask is called at a fixed rate, whether or not earlier calls have been answered. The blocking
-connector is called twice before anything is timed, since a service can only isolate what it has
-seen block. The bare server takes the blocking call to a thread, as its author knows that it blocks.
+GetTask is called at a fixed rate, whether or not earlier calls have been answered; with nothing
+blocking before, between and after. The blocking connector is called twice before anything is timed,
+since a service can only isolate what it has seen block. The bare server takes the blocking call to
+a thread, as its author knows that it blocks.
 """
 
 from __future__ import annotations
@@ -79,15 +80,18 @@ async def _measure(target: str, seconds: int) -> Found:
             await stub.CreateTask(block, timeout=10 * seconds)
 
         await _latencies(get, GETS_PER_SECOND, 1)
-        alone = _p99(await _latencies(get, GETS_PER_SECOND, seconds))
         for _ in range(2):
             await create()
-        found = {ALONE: alone}
+        alone = await _latencies(get, GETS_PER_SECOND, seconds)
+        beside = {}
         for rate in CREATES_PER_SECOND:
             creating = asyncio.ensure_future(_latencies(create, rate, seconds))
-            beside = _p99(await _latencies(get, GETS_PER_SECOND, seconds))
+            beside[rate] = _p99(await _latencies(get, GETS_PER_SECOND, seconds))
             await creating
-            found |= {_beside(rate): beside, _times_alone(rate): beside / alone}
+            alone += await _latencies(get, GETS_PER_SECOND, seconds)
+        found = {ALONE: _p99(alone)}
+        for rate, latency in beside.items():
+            found |= {_beside(rate): latency, _times_alone(rate): latency / _p99(alone)}
         return found
 
 
