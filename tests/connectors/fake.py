@@ -164,9 +164,9 @@ class OddMetaConnector(FakeConnector):
     task_type_name = "fake_odd_meta"
 
     async def create(self, idempotency_key: str, **arguments: Any) -> FakeMeta:
-        """A meta with a lambda, or with a secret in it."""
+        """A meta with a function in it, or with the secret called `odd`."""
         meta = await super().create(idempotency_key=idempotency_key, **arguments)
-        meta.number = arguments.get("token", lambda: 0)
+        meta.number = arguments.get("odd", lambda: 0)
         return meta
 
 
