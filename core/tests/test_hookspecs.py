@@ -1,0 +1,72 @@
+"""The hook specifications: complete, documented, and in step with the authoring classes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+from flyte_connectors import AsyncConnector, SyncConnector, hookspecs
+
+SECTIONS = ("Called when:", "Must:", "Must not:", "Raise:", "Example:")
+
+
+def _arguments(function: object) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    return [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+
+
+def test_verbs_are_all_the_hooks() -> None:
+    """`VERBS` lists exactly the functions that carry the marker."""
+    marked = {name for name, value in vars(hookspecs).items() if hasattr(value, "flyte.connectors_spec")}
+    assert set(hookspecs.VERBS) == marked
+
+
+@pytest.mark.parametrize("verb", hookspecs.VERBS)
+def test_a_hook_tells_its_whole_contract(verb: str) -> None:
+    """When it is called, what it must and must not do, what it raises, and an example."""
+    text = inspect.getdoc(getattr(hookspecs, verb)) or ""
+    places = [text.find(section) for section in SECTIONS]
+    assert all(place > 0 for place in places), dict(zip(SECTIONS, places, strict=True))
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("verb", hookspecs.VERBS)
+def test_an_example_is_an_implementation(verb: str) -> None:
+    """The example defines the verb, compiles, and takes no argument the hook does not have."""
+    spec = getattr(hookspecs, verb)
+    example = (inspect.getdoc(spec) or "").partition("Example:")[2]
+    found: dict[str, object] = {}
+    exec(inspect.cleandoc(example), {}, found)
+    assert set(_arguments(found[verb])) <= set(_arguments(spec))
+
+
+@pytest.mark.parametrize(
+    ("base", "verb"),
+    [(AsyncConnector, v) for v in hookspecs.VERBS if v != "do"] + [(SyncConnector, "do")],
+)
+def test_the_authoring_classes_have_the_same_verbs(base: type, verb: str) -> None:
+    """A method of a base class takes arguments of its hook and leaves the rest to `**kwargs`."""
+    method = getattr(base, verb)
+    assert set(_arguments(method)) <= set(_arguments(getattr(hookspecs, verb)))
+    kinds = [p.kind for p in inspect.signature(method).parameters.values()]
+    assert inspect.Parameter.VAR_KEYWORD in kinds
+
+
+@pytest.mark.parametrize("verb", hookspecs.VERBS)
+def test_an_unwritten_verb_names_the_class_and_itself(verb: str) -> None:
+    """Calling what a connector did not implement says so."""
+    base = SyncConnector if verb == "do" else AsyncConnector
+
+    class Empty(base):  # type: ignore[misc, valid-type]
+        task_type_name = "empty"
+
+    arguments = ("template", "prefix") if verb in ("create", "do") else ("meta",)
+    with pytest.raises(NotImplementedError, match=rf"Empty does not implement {verb}$"):
+        getattr(Empty(), verb)(*arguments)
+
+
+def test_the_entry_point_group_is_the_marker() -> None:
+    """Plugins declare themselves under the same name that pluggy marks them with."""
+    assert hookspecs.PROJECT == hookspecs.hookimpl.project_name == "flyte.connectors"
+    assert re.fullmatch(r"[1-9]\d*", str(hookspecs.HOOK_API))
