@@ -105,7 +105,11 @@ class ConnectorService:
         self._guard.start()
         await self._health.set_ready()
         if settings.metrics_port is not None:
-            await asyncio.to_thread(self._start_http, settings.metrics_port)
+            try:
+                await asyncio.to_thread(self._start_http, settings.metrics_port)
+            except ServiceStartError:
+                await self.stop()
+                raise
 
     async def stop(self) -> None:
         """Drain and end, within the grace time."""
