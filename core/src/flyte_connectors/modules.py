@@ -33,7 +33,7 @@ def import_module(name: str) -> types.ModuleType:
         return _with_flyte(lambda: _import_file(path) if is_file else importlib.import_module(name))
     except FileNotFoundError as error:
         raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"{type(error).__name__} while importing it: {error}"
         raise InvalidRequestError(text, field=name) from error
 
