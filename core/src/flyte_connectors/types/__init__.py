@@ -15,7 +15,7 @@
     tuples.py            tuple[A, B], named tuples, typed dicts
 
     Inside structs:
-    form.py, plain/      values as plain data, in the spellings that Flyte uses; iso8601.py durations
+    form.py, plain/      values as plain data; iso8601.py durations
     models.py            pydantic's share of it
     msgpack_binary.py    plain data in a literal
 
