@@ -98,14 +98,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _serve(service: ConnectorService, registry: Registry) -> None:
-    await service.start()
-    types = ", ".join(sorted(bound.category.name for bound in registry)) or "no task types"
-    print(
-        f"listening on {service.address} for {types}; "
-        f"metrics on http://{service.metrics_address}/metrics",
-        flush=True,
-    )
-    await service.serve_until_signal()
+    def announce() -> None:
+        types = ", ".join(sorted(bound.category.name for bound in registry)) or "no task types"
+        print(
+            f"listening on {service.address} for {types}; "
+            f"metrics on http://{service.metrics_address}/metrics",
+            flush=True,
+        )
+
+    await service.serve_until_signal(announce)
     print("drained", file=sys.stderr)
 
 

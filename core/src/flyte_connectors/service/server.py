@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
@@ -130,12 +130,21 @@ class ConnectorService:
         if self._http is not None:
             self._http.close()
 
-    async def serve_until_signal(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once."""
+    async def serve_until_signal(self, ready: Callable[[], object]) -> None:
+        """Start, serve until SIGTERM or SIGINT, then drain; a second signal ends at once.
+
+        Args:
+            ready: Called once the service answers, and a signal drains it.
+
+        Raises:
+            ServiceStartError: a port is in use.
+        """
         loop = asyncio.get_running_loop()
         signalled = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signalled.set)
+        await self.start()
+        ready()
         await signalled.wait()
         logger.info("draining for at most %g s", self._settings.grace)
         ending = asyncio.ensure_future(self.stop())
