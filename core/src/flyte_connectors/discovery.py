@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from importlib_metadata import EntryPoint, entry_points
@@ -89,19 +89,32 @@ def load_plugins(
     return reports
 
 
-def load_module(registry: Registry, module: types.ModuleType, source: str) -> list[BoundConnector]:
-    """Register what a module that was just imported offers.
+def load_module(
+    registry: Registry,
+    module: types.ModuleType,
+    source: str,
+    before: Collection[BoundConnector] = (),
+) -> list[BoundConnector]:
+    """Register what an imported module offers.
 
     Args:
         registry: Where the connectors go.
         module: A module that has registered connectors while it was imported, has `@hookimpl`
             functions, or defines connector classes.
         source: Name of its origin for messages.
+        before: Connectors that were there before it was imported.
+
+    Returns:
+        Its connectors, those included that it had registered when somebody imported it earlier.
 
     Raises:
         RegistrationError: a connector in it breaks the contract.
     """
-    registered = [bound for bound in registry if bound.source == source]
+    registered = [
+        bound
+        for bound in registry
+        if (bound.source == source and bound not in before) or _is_from(bound, module)
+    ]
     if registered or not hasattr(module, "task_type_name"):
         return registered
     return [registry.register(module, source=source)]
@@ -128,7 +141,7 @@ def _load(
     before = set(registry)
     try:
         with registering_for(report.source):
-            _register(registry, entry_point.load(), report.source)
+            report.connectors = _register(registry, entry_point.load(), report.source, before)
     except DuplicateTaskTypeError as error:
         report.status, report.reason = Status.SHADOWED, error.message
     except RegistrationError as error:
@@ -138,19 +151,25 @@ def _load(
         text = " ".join(str(error).split())
         report.status, report.reason = Status.FAILED, f"{type(error).__name__}: {text}"
     else:
-        report.connectors = [bound for bound in registry if bound not in before]
         if not report.connectors:
             report.status, report.reason = Status.FAILED, "registers no connector"
     if report.status is not Status.LOADED:
-        registry.withdraw(report.source)
+        registry.withdraw(set(registry) - before)
     return report
 
 
-def _register(registry: Registry, plugin: Any, source: str) -> None:
+def _register(
+    registry: Registry, plugin: Any, source: str, before: Collection[BoundConnector]
+) -> list[BoundConnector]:
     if isinstance(plugin, types.ModuleType):
-        load_module(registry, plugin, source)
-    else:
-        registry.register(plugin, source=source)
+        return load_module(registry, plugin, source, before)
+    known = [bound for bound in registry if plugin in (bound.plugin, type(bound.plugin))]
+    return known or [registry.register(plugin, source=source)]
+
+
+def _is_from(bound: BoundConnector, module: types.ModuleType) -> bool:
+    """Whether the connector was registered by `module`, or in its package, without a source."""
+    return f"{bound.source}.".startswith(f"{module.__name__}.")
 
 
 def _entry_points() -> list[EntryPoint]:

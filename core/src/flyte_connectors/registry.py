@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.binding import BoundConnector
@@ -77,10 +77,10 @@ class Registry:
         except KeyError:
             raise self._not_found(task_type, version) from None
 
-    def withdraw(self, source: str) -> None:
-        """Forget all connectors that came from `source`."""
+    def withdraw(self, connectors: Collection[BoundConnector]) -> None:
+        """Forget `connectors`."""
         self._connectors = {
-            key: bound for key, bound in self._connectors.items() if bound.source != source
+            key: bound for key, bound in self._connectors.items() if bound not in connectors
         }
         self._metadata = None
 
