@@ -1,0 +1,5 @@
+"""A plugin that is a script."""
+
+import sys
+
+sys.exit("usage: fixture FILE")

@@ -1,0 +1,1 @@
+"""A plugin that forgot to register its connector."""

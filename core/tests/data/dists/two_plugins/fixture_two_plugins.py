@@ -1,0 +1,29 @@
+"""One plugin of a distribution that brings three."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyte_connectors import AsyncConnector, Phase, Resource, ResourceMeta
+
+
+class Meta(ResourceMeta):
+    job: str
+
+
+class Good(AsyncConnector[Meta]):
+    name = "Good"
+    task_type_name = "fixture_good"
+    metadata_type = Meta
+
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Meta:
+        return Meta(job=idempotency_key)
+
+    async def get(self, resource_meta: Meta, **kwargs: Any) -> Resource:
+        return Resource(Phase.SUCCEEDED)
+
+    async def delete(self, resource_meta: Meta, **kwargs: Any) -> None:
+        pass
+
+
+broken = object()
