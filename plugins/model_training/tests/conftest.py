@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from typing_extensions import Self
+
 PATIENCE_SECONDS = 60.0
 
 
@@ -151,7 +153,7 @@ class ScriptedServer:
         self.replies: list[Any] = []
         self.requests: list[str] = []
 
-    async def __aenter__(self) -> ScriptedServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{port}/jobs"

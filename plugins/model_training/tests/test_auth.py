@@ -10,10 +10,9 @@ from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
 from flyte_connectors.guard import CallGuard
 from flyte_connectors.registry import Registry
-from flyteidl2.connector import connector_pb2 as pb
-
 from flyte_connectors_model_training import Auth, ModelTrainingConnector, ModelTrainTask
 from flyte_connectors_model_training.endpoints import VARIABLE
+from flyteidl2.connector import connector_pb2 as pb
 
 if TYPE_CHECKING:
     from conftest import ScriptedServer

@@ -6,10 +6,6 @@ from typing import Any
 
 import pytest
 from flyte_connectors.errors import InvalidRequestError
-from google.protobuf.struct_pb2 import Struct
-from hypothesis import given
-from hypothesis import strategies as st
-
 from flyte_connectors_model_training.config import (
     CREDENTIAL,
     Auth,
@@ -18,6 +14,9 @@ from flyte_connectors_model_training.config import (
     TrainingConfig,
     overrides,
 )
+from google.protobuf.struct_pb2 import Struct
+from hypothesis import given
+from hypothesis import strategies as st
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
 JSON = st.recursive(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flyte_connectors import Phase
 from flyte_connectors.errors import InvalidRequestError, JobNotFoundError
-
 from flyte_connectors_model_training import (
     ModelTrainingConnector,
     ModelTrainJobMeta,
@@ -206,7 +205,7 @@ async def test_metrics_are_a_series_per_measure(service: ServiceProcess, digits:
     assert [value[1] for value in values] == ["1", "2", "3"]
     one = await ModelTrainingConnector().get_metrics(meta, ["loss"])
     assert [result.metric for result in one.results] == ["loss"]
-    with pytest.raises(InvalidRequestError, match="unknown metric 'speed'; .*accuracy"):
+    with pytest.raises(InvalidRequestError, match=r"unknown metric 'speed'; .*accuracy"):
         await ModelTrainingConnector().get_metrics(meta, ["speed"])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from flyte_connectors.errors import InvalidRequestError, PermissionDeniedError
-
 from flyte_connectors_model_training.endpoints import VARIABLE, checked_endpoint
 
 

@@ -15,12 +15,11 @@ from flyte_connectors.registry import Registry
 from flyte_connectors.remote import RemoteService
 from flyte_connectors.service.server import ServiceSettings
 from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors_model_training import ModelTrainingConnector, ModelTrainTask
 from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-
-from flyte_connectors_model_training import ModelTrainingConnector, ModelTrainTask
 
 if TYPE_CHECKING:
     from pathlib import Path

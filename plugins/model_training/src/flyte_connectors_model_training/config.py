@@ -6,7 +6,6 @@ Only what differs from the defaults travels, so that a plain task is `{"endpoint
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -15,6 +14,8 @@ from flyte_connectors.errors import InvalidRequestError
 from google.protobuf import json_format
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.struct_pb2 import Struct
 
 CREDENTIAL = "training_credential"
@@ -50,8 +51,8 @@ class TrainingApi:
 
     Args:
         job_id: The job's id, in the reply to a submission.
-        chosen_job_id: Where a submission carries an id of the client's choice. A service that
-            takes one knows a repeated submission, so the connector repeats one whose reply was lost.
+        chosen_job_id: Where a submission carries an id of the client's choice. A service that takes
+            one knows a repeated submission, so a submission whose reply was lost is repeated.
         status: The job's status, a word.
         message: A text about the status.
         results: URI of the trained model, once there is one.
@@ -210,7 +211,7 @@ def read(cls: type[T], fields: Mapping[str, Any], path: str) -> T:
         InvalidRequestError: A field is missing, unknown or wrong; the error names it.
     """
     known = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in fields.items():
         here = f"{path}.{name}"
         if name not in known:

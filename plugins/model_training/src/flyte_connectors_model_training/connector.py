@@ -38,6 +38,7 @@ from flyte_connectors_model_training.endpoints import checked_endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors_model_training.platform import JobState, TrainingPlatform
@@ -79,6 +80,7 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         task_template: TaskTemplate,
         output_prefix: str = "",
         inputs: Mapping[str, Any] | None = None,
+        task_execution_metadata: TaskExecutionMetadata | None = None,  # noqa: ARG002
         *,
         idempotency_key: str | None = None,
         **kwargs: Any,

@@ -7,8 +7,8 @@
     *.example.org                   any host below
     https://train.example.org/v1    this origin, and paths below `/v1`
 
-Where it is not set, any address may be named, but none that credentials would be sent to: the task
-names both, so anyone who may run tasks could have the service's secrets sent to a host of their own.
+Where it is not set, any address may be named, but none that credentials would be sent to: the
+task names both, so anyone who may run tasks could have the service's secrets sent to their host.
 """
 
 from __future__ import annotations

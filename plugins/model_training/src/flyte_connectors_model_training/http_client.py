@@ -1,7 +1,8 @@
 """HTTP as the connector needs it: pooled, limited in time and size, repeated where that is safe.
 
-One client per event loop keeps the connections, closed with the loop. Credentials are no part of a
-client: they go with each request, and cookies are not kept, so no caller gets anything of another's.
+One client per event loop keeps the connections, closed with the loop. Credentials are no part of
+a client: they go with each request, and cookies are not kept, so no caller gets anything of
+another's.
 """
 
 from __future__ import annotations
@@ -186,7 +187,8 @@ def _pause(attempt: int, retry_after: str = "") -> float:
     """Seconds until the next attempt: the service's wish (RFC 9110), or growing with jitter."""
     if retry_after.isdecimal():
         return min(float(retry_after), _LONGEST_PAUSE_SECONDS)
-    return _FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311, jitter
+    pause = _FIRST_PAUSE_SECONDS * random.uniform(1.0, 2.0)  # noqa: S311, jitter
+    return pause * attempt
 
 
 class _LoopClient(NamedTuple):
@@ -224,6 +226,6 @@ async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
 def _begin(generator: AsyncGenerator[None, None]) -> None:
     """Run an asynchronous generator to its first `yield`; it must not wait before."""
     try:
-        generator.__anext__().send(None)  # type: ignore[attr-defined]
+        generator.__anext__().__await__().send(None)
     except StopIteration:
         return

@@ -11,11 +11,10 @@ import boto3
 import numpy as np
 import pyarrow as pa
 import pytest
-from moto.server import ThreadedMotoServer
-from pyarrow import parquet
-
 from flyte_connectors_model_training.service import dataset
 from flyte_connectors_model_training.service.dataset import DatasetError
+from moto.server import ThreadedMotoServer
+from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +110,7 @@ def test_a_missing_web_file_says_so(web: str) -> None:
 
 def test_a_missing_s3_object_says_so(s3: str) -> None:
     """A missing key is a DatasetError of one line."""
-    with pytest.raises(DatasetError, match="other.csv' cannot be read") as caught:
+    with pytest.raises(DatasetError, match=r"other\.csv' cannot be read") as caught:
         fetched(f"{s3}/other.csv")
     assert str(caught.value).isprintable()
 

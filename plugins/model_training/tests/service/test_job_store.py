@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-
 from flyte_connectors_model_training.service.job_store import (
     JobConflictError,
     JobStore,

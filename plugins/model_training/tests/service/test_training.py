@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from flyte_connectors_model_training.service import training
+from flyte_connectors_model_training.service.dataset import Dataset, DatasetError
+from flyte_connectors_model_training.service.training_spec import TrainingSpec
 from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from flyte_connectors_model_training.service import training
-from flyte_connectors_model_training.service.dataset import Dataset, DatasetError
-from flyte_connectors_model_training.service.training_spec import TrainingSpec
 
 SPEC = TrainingSpec("file:///digits.csv", epochs=8, seed=7)
 
@@ -47,5 +46,5 @@ def test_the_loss_falls() -> None:
 
 def test_too_few_rows_of_a_class_cannot_be_split() -> None:
     """A class with one row has nothing left to validate on."""
-    with pytest.raises(DatasetError, match="cannot be split for validation: .*only 1 member"):
+    with pytest.raises(DatasetError, match=r"cannot be split for validation: .*only 1 member"):
         training.split(Dataset(np.ones((4, 1)), np.array(["a", "a", "a", "b"])), SPEC)

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except (OSError, ServeError) as error:
-        print(f"flyte-model-training: {error}", file=sys.stderr)
+        print(f"flyte-model-training: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
@@ -72,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
         app = training_app(store, supervisor, options.public_url)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         host, port = listener.getsockname()[:2]
-        print(f"training service listening on http://{host}:{port}/jobs", flush=True)
+        print(f"training service listening on http://{host}:{port}/jobs", flush=True)  # noqa: T201
         server.run(sockets=[listener])
     return 0
 

@@ -19,11 +19,11 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MAX_LINES = 1000
 _TAIL_BYTES = 4096  # many times the metrics of an epoch

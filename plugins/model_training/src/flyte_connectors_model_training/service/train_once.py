@@ -38,10 +38,10 @@ def train_once(environment: Mapping[str, str]) -> int:
             worker.train(files, spec)
             _store(files.model, results_uri)
     except KeyError as error:
-        print(f"flyte-model-training: {error.args[0]} is not set", file=sys.stderr)
+        print(f"flyte-model-training: {error.args[0]} is not set", file=sys.stderr)  # noqa: T201
         return 2
     except (dataset.DatasetError, TrainingSpecError, OSError, ValueError) as error:
-        print(f"flyte-model-training: {error}", file=sys.stderr)
+        print(f"flyte-model-training: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

@@ -14,7 +14,6 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import skops.io
@@ -25,6 +24,7 @@ from flyte_connectors_model_training.service.job_files import JobFiles, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from sklearn.pipeline import Pipeline
 
@@ -84,7 +84,7 @@ def _outcome_of_training(files: JobFiles, spec: TrainingSpec) -> Outcome:
     except dataset.DatasetError as error:
         _log.error("%s", error)
         return Outcome("failed", str(error))
-    except Exception as error:  # noqa: BLE001, whatever ends the job is its outcome
+    except Exception as error:
         _log.exception("training failed")
         return Outcome("failed", f"training failed: {type(error).__name__}, see the job's log")
     accuracy = (files.last_epoch() or {})["validation_accuracy"]

@@ -1,0 +1,224 @@
+"""Trainings on a real Ray cluster.
+
+Ray does not stay on loopback, so these run in a network namespace of their own:
+
+    unshare --net sh -c 'ip link set lo up && pytest tests/ray'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import skops.io
+from flyte_connectors import Phase
+from flyte_connectors.errors import (
+    InvalidRequestError,
+    JobNotFoundError,
+    TaskFailedError,
+    UnsupportedVerbError,
+)
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from flyte_connectors_model_training import (
+    ModelTrainingConnector,
+    ModelTrainJobMeta,
+    ModelTrainTask,
+    RayTrainConfig,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import ServiceProcess
+
+RAY = Path(sys.executable).with_name("ray")
+PORT, DASHBOARD_PORT = 26379, 28265
+EPOCHS = 8
+IS_ALONE = [name for _, name in socket.if_nameindex()] == ["lo"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not RAY.exists(), reason="needs ray[default]"),
+    pytest.mark.skipif(not IS_ALONE, reason="needs a network namespace with loopback only"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Ray head on loopback."""
+    # Ray's sockets need a short path; jobs find this environment's commands on PATH.
+    directory = tmp_path_factory.mktemp("ray")
+    short = Path(f"/tmp/ray-{os.getpid()}")
+    short.symlink_to(directory)
+    path = f"{RAY.parent}{os.pathsep}{os.environ['PATH']}"
+    command = [
+        *(str(RAY), "start", "--head", "--node-ip-address=127.0.0.1", f"--port={PORT}"),
+        *("--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD_PORT}", "--num-cpus=2"),
+        *("--disable-usage-stats", f"--temp-dir={short}", "--object-store-memory=100000000"),
+        "--block",
+    ]
+    head = subprocess.Popen(
+        command,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        url = f"http://127.0.0.1:{DASHBOARD_PORT}"
+        _wait_until_up(url, head)
+        yield url
+    finally:
+        head.terminate()
+        head.wait(60)
+        short.unlink()
+
+
+def _wait_until_up(url: str, head: subprocess.Popen[bytes]) -> None:
+    transport = httpx.HTTPTransport(retries=20)  # with growing pauses, about a minute
+    with httpx.Client(transport=transport) as client:
+        for _ in range(100):
+            assert head.poll() is None, "ray has ended"
+            try:
+                if client.get(f"{url}/api/jobs/", timeout=30).is_success:
+                    return
+            except httpx.TransportError:
+                continue
+    pytest.fail("ray's dashboard did not come up")
+
+
+def config_for(address: str, **options: Any) -> RayTrainConfig:
+    """A job without a runtime environment to install: the packages are there."""
+    return RayTrainConfig(address=address, **options)
+
+
+async def create(config: RayTrainConfig, key: str, prefix: str = "/tmp") -> ModelTrainJobMeta:
+    """Start a job as the core does."""
+    task = ModelTrainTask(name="train", plugin_config=config)
+    inputs = {"epochs": 1, "dataset_uri": "file:///no/such/file.csv"}
+    return await ModelTrainingConnector().create(
+        task.to_proto(), prefix, inputs, idempotency_key=key
+    )
+
+
+async def ended(meta: ModelTrainJobMeta) -> Any:
+    """Poll until the phase is final."""
+    for _ in range(600):
+        resource = await ModelTrainingConnector().get(meta)
+        if resource.phase not in {Phase.QUEUED, Phase.RUNNING}:
+            return resource
+        await asyncio.sleep(0.2)
+    pytest.fail(f"still {resource.phase!r}")
+
+
+async def log_of(meta: ModelTrainJobMeta, lines: int = 0) -> list[str]:
+    """Read all pages of the log."""
+    found: list[str] = []
+    token: str | None = ""
+    while token is not None:
+        pages = ModelTrainingConnector().get_logs(meta, token, lines)
+        token = None
+        async for reply in pages:
+            found += [line.message for line in reply.body.lines]
+            token = reply.header.token or token
+    return found
+
+
+async def test_the_task_trains_on_ray_to_the_same_model(
+    address: str, service: ServiceProcess, digits: Path, tmp_path: Path
+) -> None:
+    """As accurate as the reference service's, which is as accurate as scikit-learn alone."""
+    config = config_for(address, results_prefix=tmp_path.as_uri())
+    task = ModelTrainTask(name="train", plugin_config=config, parameters={"seed": 5})
+    model = await task(epochs=EPOCHS, dataset_uri=digits.as_uri())
+    service.submit(job_id="beside-ray", dataset_uri=digits.as_uri(), epochs=EPOCHS, seed=5)
+    expected = service.ended("beside-ray")["metrics"]["validation_accuracy"]
+    features, labels = load_digits(return_X_y=True)
+    _, held_out, _, held_out_labels = train_test_split(
+        features, labels, test_size=0.2, random_state=5, stratify=labels
+    )
+    pipeline = skops.io.load(model.download_sync())
+    assert pipeline.score(held_out, held_out_labels) == expected
+
+
+async def test_a_bad_data_set_fails_with_the_reason_in_the_log(address: str) -> None:
+    """The job's exit status reaches the task, its output the log."""
+    task = ModelTrainTask(name="train", plugin_config=config_for(address))
+    with pytest.raises(TaskFailedError, match="exit code 1"):
+        await task(epochs=1, dataset_uri="file:///no/such/file.csv")
+    meta = await create(config_for(address), "bad-data")
+    assert (await ended(meta)).phase == Phase.FAILED
+    assert "No such file" in "\n".join(await log_of(meta))
+
+
+async def test_the_same_key_is_the_same_job(address: str) -> None:
+    """Also when calls race: Ray's 500 "already exists" is success."""
+    config = config_for(address, entrypoint="sleep 1")
+    metas = await asyncio.gather(*(create(config, "race") for _ in range(4)))
+    assert {meta.job_id for meta in metas} == {"race"}
+    jobs = httpx.get(f"{address}/api/jobs/").json()
+    assert [job["submission_id"] for job in jobs].count("race") == 1
+
+
+async def test_delete_stops_a_job_and_may_be_repeated(address: str) -> None:
+    """ABORTED, and stays so; a finished job stays SUCCEEDED."""
+    stopped = await create(config_for(address, entrypoint="sleep 600"), "stopped")
+    finished = await create(config_for(address, entrypoint="true"), "finished")
+    await ended(finished)
+    for _ in range(2):
+        await ModelTrainingConnector().delete(stopped)
+        await ModelTrainingConnector().delete(finished)
+    assert (await ended(stopped)).phase == Phase.ABORTED
+    assert (await ended(finished)).phase == Phase.SUCCEEDED
+
+
+async def test_pages_of_the_log_give_every_line_once(address: str) -> None:
+    """Offsets count bytes, so that letters of any size stay whole."""
+    entrypoint = f"{sys.executable} -c 'for i in range(25): print(i, chr(228) * i)'"
+    meta = await create(config_for(address, entrypoint=entrypoint), "wordy")
+    await ended(meta)
+    whole = await log_of(meta)
+    assert whole[-25:] == [f"{i} {'ä' * i}" for i in range(25)]
+    assert await log_of(meta, lines=4) == whole
+
+
+async def test_inputs_pass_through_no_shell(address: str) -> None:
+    """They are environment variables; the author's own stay beside them."""
+    entrypoint = 'echo "$OWN|$TRAINING_DATASET_URI|$TRAINING_EPOCHS|$TRAINING_PARAMETERS"'
+    config = config_for(address, entrypoint=entrypoint, runtime_env={"env_vars": {"OWN": "kept"}})
+    task = ModelTrainTask(name="train", plugin_config=config, parameters={"label": "$(id)"})
+    uri = "s3://bucket/$(touch /tmp/evil);`id`"
+    meta = await ModelTrainingConnector().create(
+        task.to_proto(), "/tmp", {"epochs": 3, "dataset_uri": uri}, idempotency_key="quoted"
+    )
+    await ended(meta)
+    assert f'kept|{uri}|3|{{"label": "$(id)"}}' in await log_of(meta)
+
+
+async def test_what_ray_does_not_know_is_an_error(address: str) -> None:
+    """An unknown job, a wrong token, metrics, and an address that is not Ray's."""
+    connector = ModelTrainingConnector()
+    unknown = ModelTrainJobMeta("nobody", "", {"ray": {"address": address}})
+    with pytest.raises(JobNotFoundError):
+        await connector.get(unknown)
+    with pytest.raises(JobNotFoundError):
+        await connector.delete(unknown)
+    with pytest.raises(UnsupportedVerbError):
+        await connector.get_metrics(unknown)
+    meta = await create(config_for(address, entrypoint="true"), "known")
+    await ended(meta)
+    with pytest.raises(InvalidRequestError, match="past the end of the log"):
+        async for _ in connector.get_logs(meta, "99999999"):
+            pass
+    with pytest.raises(InvalidRequestError, match="is this the address of Ray's dashboard"):
+        await create(config_for(f"{address}/elsewhere"), "lost")
