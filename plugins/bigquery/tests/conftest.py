@@ -47,7 +47,7 @@ def front(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
 
 
 @pytest.fixture
-def calls(front: Front) -> Calls:  # noqa: ARG001  (it points the plugin at the server)
+def calls(front: Front) -> Calls:
     """The connectors behind the core's call path."""
     return Calls()
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bed.calls import CONFIG, Calls
 from bed.proxy import Fault, answer, rewrite
-
 from flyte_connectors import DataFrame
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
@@ -23,6 +22,8 @@ from flyte_connectors_bigquery.parameter_types import ParameterTypeError
 
 if TYPE_CHECKING:
     from bed.proxy import Front
+
+NOON = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.timezone.utc)
 
 
 @pytest.mark.parametrize("project", ["", "My Project", "p1/../p2"])
@@ -40,7 +41,9 @@ async def test_a_query_is_needed(calls: Calls, front: Front) -> None:
     assert not front.calls
 
 
-async def test_an_unknown_location_is_refused_in_bigquerys_words(calls: Calls, front: Front) -> None:
+async def test_an_unknown_location_is_refused_in_bigquerys_words(
+    calls: Calls, front: Front
+) -> None:
     """What BigQuery says to a location that it does not have reaches the author."""
     message = "Not found: Location mars"
     front.faults.append(Fault(answer(404, "notFound", message), method="POST"))
@@ -83,10 +86,10 @@ async def test_an_insert_that_is_refused_at_once_says_why(calls: Calls, front: F
         (list[str], "ARRAY<DATE>", ["2024-01-01", "x"], r"inputs.x\[1\]: expected DATE"),
         (dict, "STRUCT<n INT64>", {"n": "1"}, r"inputs.x.n: expected INT64"),
         (int, "ARRAY<INT64>", 1, "inputs.x: expected ARRAY"),
-        (datetime.datetime, "DATE", datetime.datetime(2024, 1, 1, 12), "inputs.x: expected DATE"),
+        (datetime.datetime, "DATE", NOON, "inputs.x: expected DATE"),
     ],
 )
-async def test_a_value_that_does_not_fit_its_parameter_is_named(
+async def test_a_value_that_does_not_fit_its_parameter_is_named(  # noqa: PLR0913, PLR0917
     calls: Calls, front: Front, python_type: Any, sql_type: str, value: Any, said: str
 ) -> None:
     """The error leads to the wrong part of the input, and nothing is sent."""
@@ -127,9 +130,14 @@ async def test_a_query_over_the_limit_is_refused_before_it_runs(calls: Calls, fr
     assert front.count("POST") == 1
 
 
-async def test_a_job_over_its_billing_limit_fails_with_the_reason(calls: Calls, front: Front) -> None:
+async def test_a_job_over_its_billing_limit_fails_with_the_reason(
+    calls: Calls, front: Front
+) -> None:
     """`maximum_bytes_billed` is BigQuery's to hold; its reason is the task's message."""
-    error = {"reason": "bytesBilledLimitExceeded", "message": "Query exceeded limit for bytes billed"}
+    error = {
+        "reason": "bytesBilledLimitExceeded",
+        "message": "Query exceeded limit for bytes billed",
+    }
     front.faults.append(Fault(_ends_with(error), method="GET", path="/jobs/"))
     resource = await (await calls.create(_task("SELECT 1", maximum_bytes_billed=1))).end()
     assert resource.phase == Phase.FAILED
@@ -164,14 +172,14 @@ async def test_labels_that_bigquery_can_not_take_are_named(
 )
 def test_a_name_that_is_no_table_is_refused(wrong: dict[str, Any]) -> None:
     """Destination and default dataset are checked when the task is serialized."""
-    with pytest.raises(ValueError, match="write 'project.dataset"):
+    with pytest.raises(ValueError, match=r"write 'project\.dataset"):
         BigQueryConfig(ProjectID="p1", **wrong).to_custom()
 
 
 async def test_a_custom_number_that_is_none_is_named(calls: Calls) -> None:
     """Hand-made `custom` is checked like our own."""
     task = _Handmade("SELECT 1", {"ProjectID": "p1", "maxBytes": "many"})
-    with pytest.raises(InvalidRequestError, match="custom.maxBytes: expected a number from 0"):
+    with pytest.raises(InvalidRequestError, match=r"custom\.maxBytes: expected a number from 0"):
         await calls.create(task)
 
 
@@ -182,7 +190,7 @@ class _Handmade(BigQueryTask):
         super().__init__("handmade", sql, CONFIG)
         self._custom = custom
 
-    def custom_config(self, sctx: Any) -> dict[str, Any]:  # noqa: ARG002
+    def custom_config(self, sctx: Any) -> dict[str, Any]:
         return self._custom
 
 

@@ -12,9 +12,6 @@ from bed.calls import CONFIG, Calls
 from bed.proxy import Fault, Reply, answer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from google.auth import impersonated_credentials
-from google.auth.credentials import AnonymousCredentials
-
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
 from flyte_connectors_bigquery import BigQueryTask, client
@@ -23,6 +20,8 @@ from flyte_connectors_bigquery.credentials import (
     EMULATOR_VARIABLE,
     Identity,
 )
+from google.auth import impersonated_credentials
+from google.auth.credentials import AnonymousCredentials
 
 if TYPE_CHECKING:
     from bed.proxy import Front
@@ -64,7 +63,7 @@ def key(private_key: str, front: Front) -> str:
     )
 
 
-def _issue(front: Front, token: str = "issued-token") -> None:  # noqa: S107
+def _issue(front: Front, token: str = "issued-token") -> None:
     body = json.dumps({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
     front.faults.append(Fault(lambda _h, _f: Reply(200, body.encode()), path="/token"))
 
@@ -77,7 +76,9 @@ async def test_the_tasks_own_key_is_used(calls: Calls, front: Front, key: str) -
     assert front.count("POST", "/token") == 1
 
 
-async def test_a_refused_key_is_an_authentication_error(calls: Calls, front: Front, key: str) -> None:
+async def test_a_refused_key_is_an_authentication_error(
+    calls: Calls, front: Front, key: str
+) -> None:
     """An expired or revoked key says what to check, not what is in it."""
     refused = answer(400, "invalid_grant", "Invalid JWT Signature.")
     front.faults.append(Fault(refused, path="/token"))
@@ -117,7 +118,11 @@ async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
 
 @pytest.mark.parametrize(
     "uri",
-    ["http://169.254.169.254/token", "https://googleapis.com.evil.example/", "http://oauth2.googleapis.com/"],
+    [
+        "http://169.254.169.254/token",
+        "https://googleapis.com.evil.example/",
+        "http://oauth2.googleapis.com/",
+    ],
 )
 async def test_a_key_can_not_send_the_server_elsewhere(calls: Calls, key: str, uri: str) -> None:
     """The token comes from Google, whatever host the key names."""
@@ -135,7 +140,7 @@ async def test_a_key_appears_nowhere(
         job = await calls.create(TASK, secrets={SECRET: key})
         resource = await job.end()
     assert resource.phase == Phase.SUCCEEDED
-    known = [repr(entry) for entry in client._clients]  # noqa: SLF001
+    known = [repr(entry) for entry in client._clients]
     identity = repr(Identity("p1", key))
     for place in (job.meta.decode("latin-1"), str(resource), caplog.text, identity, *known):
         _holds_no_part_of(key, place)
@@ -147,7 +152,7 @@ async def test_identities_do_not_share_clients(calls: Calls, front: Front, key: 
     other = json.dumps({**json.loads(key), "client_email": "other@p1.iam.gserviceaccount.com"})
     for secret in (key, other, key, other):
         await calls.run(TASK, secrets={SECRET: secret})
-    assert front.count("POST", "/token") == 2  # noqa: PLR2004
+    assert front.count("POST", "/token") == 2
 
 
 class _Server:
@@ -165,7 +170,9 @@ class TestServerCredentials(_Server):
     def test_its_own_project_needs_no_setting(self) -> None:
         """What the credentials belong to, they may be used for."""
         assert Identity("own").load()
-        with pytest.raises(PermissionDeniedError, match=f"list other in {ALLOWED_PROJECTS_VARIABLE}"):
+        with pytest.raises(
+            PermissionDeniedError, match=f"list other in {ALLOWED_PROJECTS_VARIABLE}"
+        ):
             Identity("other").load()
 
     def test_the_operator_lists_the_projects(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +185,8 @@ class TestServerCredentials(_Server):
         assert Identity("anything").load()
 
     @pytest.mark.parametrize(
-        "address", ["etl@other.iam.gserviceaccount.com", "123-compute@developer.gserviceaccount.com", "x"]
+        "address",
+        ["etl@other.iam.gserviceaccount.com", "123-compute@developer.gserviceaccount.com", "x"],
     )
     def test_acting_as_another_account_is_bounded_as_well(self, address: str) -> None:
         """The server's credentials act only as accounts of allowed projects."""

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bed.calls import CONFIG, Calls
 from bed.proxy import UNAVAILABLE, Fault, rewrite
-
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors_bigquery import BigQueryDryRunTask
 
 if TYPE_CHECKING:
     from bed.proxy import Front
 
-SQL = "SELECT species, MAX(petal_width) AS widest FROM garden.iris WHERE species = @s GROUP BY species"
+SQL = """
+    SELECT species, MAX(petal_width) AS widest FROM garden.iris
+    WHERE species = @s GROUP BY species"""
 
 
-async def test_an_estimate_names_schema_and_tables_and_runs_nothing(calls: Calls, front: Front) -> None:
+async def test_an_estimate_names_schema_and_tables_and_runs_nothing(
+    calls: Calls, front: Front
+) -> None:
     """Schema and tables of a query with parameters, from one call that starts no job."""
     estimate = await calls.run(_task(SQL, inputs={"s": str}), {"s": "setosa"})
     assert [(field["name"], field["type"]) for field in estimate["schema"]["fields"]] == [
@@ -45,7 +48,7 @@ async def test_a_price_without_a_rate_is_refused(calls: Calls) -> None:
     """Nobody guesses what a tebibyte costs."""
     task = _task("SELECT 1", price_per_tebibyte=6.25)
     task.plugin_config = CONFIG
-    with pytest.raises(InvalidRequestError, match="custom.pricePerTebibyte: unset"):
+    with pytest.raises(InvalidRequestError, match=r"custom\.pricePerTebibyte: unset"):
         await calls.run(task)
 
 
@@ -66,7 +69,7 @@ async def test_an_estimate_survives_a_passing_fault(calls: Calls, front: Front) 
     """A dry run that fails in passing is tried again."""
     front.faults.append(Fault(UNAVAILABLE, method="POST", times=2))
     await calls.run(_task("SELECT 1"))
-    assert front.count("POST") == 3  # noqa: PLR2004
+    assert front.count("POST") == 3
 
 
 def _task(sql: str, inputs: dict[str, type] | None = None, **config: Any) -> BigQueryDryRunTask:

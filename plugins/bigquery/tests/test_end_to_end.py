@@ -6,13 +6,12 @@ import datetime
 import decimal
 from typing import TYPE_CHECKING
 
+import flyte_connectors
 import pandas
 import pytest
 from bed import service
 from bed.calls import CONFIG
 from bed.emulator import PROJECT
-
-import flyte_connectors
 from flyte_connectors import DataFrame
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.remote import RemoteService
@@ -40,6 +39,8 @@ INPUTS = {
     "tags": ["a", "b"],
     "days": 2,
 }
+
+
 @pytest.fixture
 def address(front: Front, tmp_path: Path) -> Iterator[str]:
     """The address of a connector service."""
@@ -48,7 +49,9 @@ def address(front: Front, tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-def test_a_task_runs_on_a_laptop(front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_task_runs_on_a_laptop(
+    front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """`run(task)` finds the installed connector, waits for the job and gives its table."""
     assert front.url
     monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from bed.calls import CONFIG, Calls, Job
 from bed.proxy import UNAVAILABLE, Fault, answer, lost_reply, reset
-
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConflictError
 from flyte_connectors_bigquery import BigQueryTask
@@ -95,7 +94,7 @@ async def test_a_job_id_of_another_query_is_a_conflict(calls: Calls) -> None:
 
 
 async def test_a_limit_does_not_keep_a_replay_from_its_job(calls: Calls) -> None:
-    """`max_bytes` is not checked again for a job that is there: its statement may not dry-run now."""
+    """`max_bytes` is not checked again for a job that is there: its dry run may fail by now."""
     config = dataclasses.replace(CONFIG, max_bytes=10**9)
     task = BigQueryTask(
         name="once", query_template="CREATE TABLE garden.once (n INT64)", plugin_config=config

@@ -6,14 +6,15 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
-import pytest
-
 import flyte_connectors_bigquery as package
+import pytest
 
 HEAVY = ("google.cloud", "google.auth", "google.api_core", "requests", "pyarrow", "pandas")
 
 
-@pytest.mark.parametrize("entry_point", entry_points(group="flyte.connectors"), ids=lambda e: e.name)
+@pytest.mark.parametrize(
+    "entry_point", entry_points(group="flyte.connectors"), ids=lambda e: e.name
+)
 def test_entry_points_import_nothing_of_googles(entry_point: object) -> None:
     """Loading the plugin imports neither the vendor's client nor a frame library."""
     if not getattr(entry_point, "module", "").startswith(package.__name__):
@@ -22,7 +23,9 @@ def test_entry_points_import_nothing_of_googles(entry_point: object) -> None:
         f"import sys, {entry_point.module} as module; module.{entry_point.attr}()\n"  # type: ignore[attr-defined]
         f"print(*[name for name in {HEAVY} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
     assert done.stdout.strip() == ""
 
 

@@ -4,52 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import statistics
-import time
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from bed import service
 from bed.calls import CONFIG
 from bed.proxy import Fault, slow
-from flyteidl2.connector import connector_pb2 as pb
-
 from flyte_connectors.remote import RemoteService
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors_bigquery import BigQueryTask
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from bed.proxy import Front
 
+NEIGHBOUR = Path(__file__).parent / "bed/neighbour.py"
 IN_FLIGHT = 50
-CALLS = 1000
-TRIES = 4
-NEIGHBOUR = """
-from dataclasses import dataclass
-from flyte_connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
-
-@dataclass
-class Meta(ResourceMeta):
-    job_id: str = "x"
-
-class Neighbour(AsyncConnector):
-    name = "Neighbour"
-    task_type_name = "neighbour"
-    metadata_type = Meta
-
-    async def create(self, **kwargs):
-        return Meta()
-
-    async def get(self, resource_meta, **kwargs):
-        return Resource(phase=2)
-
-    async def delete(self, resource_meta, **kwargs):
-        pass
-
-ConnectorRegistry.register(Neighbour())
-"""
+TRIES = 5
 
 
 @pytest.mark.slow
@@ -57,58 +32,43 @@ ConnectorRegistry.register(Neighbour())
 async def test_slow_queries_do_not_slow_a_neighbour(front: Front, tmp_path: Path) -> None:
     """50 queries in flight, each call to BigQuery taking its time: the neighbour's p99 stays.
 
-    Time on a shared machine is noisy, so the best of a few comparisons counts; a connector that
-    blocks the service's loop fails all of them by orders of magnitude.
+    Time on a shared machine is noisy, so the best of a few comparisons counts.
     """
     front.faults.append(Fault(slow(0.3)))
-    module = tmp_path / "neighbour.py"
-    module.write_text(NEIGHBOUR)
-    with service.running(tmp_path, module) as address:
-        async with RemoteService(address) as remote:
-            await _p99(remote)
-            ratios = []
-            for _ in range(TRIES):
-                alone = await _p99(remote)
-                async with _queries(remote):
-                    beside = await _p99(remote)
-                ratios.append(beside / alone)
-                if ratios[-1] <= 1.5:
-                    break
-    print(f"p99 beside {IN_FLIGHT} queries / alone: {', '.join(f'{r:.2f}' for r in ratios)}")
-    assert min(ratios) <= 1.5
+    ratios: list[float] = []
+    with service.running(tmp_path, NEIGHBOUR) as address:
+        while len(ratios) < TRIES and not any(ratio <= 1.5 for ratio in ratios):
+            alone = await _p99(address)
+            async with _queries(address):
+                ratios.append(await _p99(address) / alone)
+    assert min(ratios) <= 1.5, ratios
 
 
-async def _p99(remote: RemoteService) -> float:
-    """Seconds that 99 % of the neighbour's calls stay below, one call after the other."""
-    request = pb.GetTaskRequest(
-        resource_meta=b'{"job_id": "x"}', task_category=pb.TaskCategory(name="neighbour")
+async def _p99(address: str) -> float:
+    stopwatch = await asyncio.create_subprocess_exec(
+        sys.executable, str(NEIGHBOUR), address, stdout=subprocess.PIPE
     )
-    times = []
-    for _ in range(CALLS):
-        started = time.perf_counter()
-        await remote.get(request)
-        times.append(time.perf_counter() - started)
-        await asyncio.sleep(0.001)
-    return statistics.quantiles(times, n=100)[98]
+    printed, _ = await stopwatch.communicate()
+    return float(printed)
 
 
 @contextlib.asynccontextmanager
-async def _queries(remote: RemoteService):
+async def _queries(address: str) -> AsyncIterator[None]:
     """Within this block, `IN_FLIGHT` queries are being started, polled and read."""
     task = BigQueryTask(
         name="quick", query_template="SELECT 1 AS n", plugin_config=CONFIG, outputs={"n": int}
     )
 
-    async def keep_busy() -> None:
+    async def keep_busy(remote: RemoteService) -> None:
         with executing(Execution(client=remote)):
             while True:
                 await task.execute()
 
-    busy = [asyncio.create_task(keep_busy()) for _ in range(IN_FLIGHT)]
-    await asyncio.sleep(0.5)
-    try:
-        yield
-    finally:
-        for query in busy:
-            query.cancel()
-        await asyncio.gather(*busy, return_exceptions=True)
+    async with RemoteService(address) as remote:
+        busy = [asyncio.create_task(keep_busy(remote)) for _ in range(IN_FLIGHT)]
+        try:
+            yield
+        finally:
+            for query in busy:
+                query.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -9,11 +10,6 @@ import math
 from typing import Any
 
 import pytest
-from flyteidl2.core.literals_pb2 import Literal
-from google.cloud import bigquery
-from hypothesis import given
-from hypothesis import strategies as st
-
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.types import codec_for_literal_type, codec_for_type
 from flyte_connectors_bigquery.parameter_types import (
@@ -24,9 +20,15 @@ from flyte_connectors_bigquery.parameter_types import (
     from_sql,
 )
 from flyte_connectors_bigquery.parameters import query_parameter
+from flyteidl2.core.literals_pb2 import Literal
+from google.cloud import bigquery
+from hypothesis import given
+from hypothesis import strategies as st
 
 UTC = datetime.timezone.utc
-NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**28), max_value=10**28, places=9)
+NUMBERS = st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**28), max_value=10**28, places=9
+)
 VALUES: dict[str, tuple[type, st.SearchStrategy[Any]]] = {
     "BOOL": (bool, st.booleans()),
     "INT64": (int, st.integers(-(2**63), 2**63 - 1)),
@@ -48,6 +50,8 @@ def test_scalars_mean_what_the_vendors_own_parameters_mean(kind: str, data: st.D
     assert from_python(python_type) == {"type": kind}
     read = bigquery.ScalarQueryParameter.from_api_repr(query_parameter("x", {"type": kind}, value))
     assert read.type_ == kind
+    if isinstance(value, datetime.datetime):
+        value = value.astimezone(UTC)  # moments that a clock skips or repeats equal no other
     assert _value(kind, read.value) == value
 
 
@@ -124,10 +128,8 @@ def test_types_are_written_as_in_sql() -> None:
 @given(st.text("ARYSTUC<>,INT64 x", max_size=30))
 def test_text_that_is_no_type_is_refused(text: str) -> None:
     """Whatever is written there, it is a type or a `ParameterTypeError`."""
-    try:
+    with contextlib.suppress(ParameterTypeError):
         assert from_sql(text)["type"] in {*SCALARS, "ARRAY", "STRUCT"}
-    except ParameterTypeError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -150,10 +152,14 @@ def test_tasks_without_declared_types_go_by_their_interface(
 def _representable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Without the moments that UTC's years 1 to 9999 do not hold."""
     return values.filter(
-        lambda value: not isinstance(value, datetime.datetime) or 2 <= value.year <= 9998  # noqa: PLR2004
+        lambda value: not isinstance(value, datetime.datetime) or 2 <= value.year <= 9998
     )
 
 
 def _value(kind: str, read: Any) -> Any:
     """What the vendor's library made of a parameter, TIMESTAMP aside, which it leaves as text."""
-    return datetime.datetime.fromisoformat(read) if kind == "TIMESTAMP" and isinstance(read, str) else read
+    return (
+        datetime.datetime.fromisoformat(read)
+        if kind == "TIMESTAMP" and isinstance(read, str)
+        else read
+    )

@@ -13,12 +13,11 @@ import pytest
 from bed.calls import CONFIG, Calls
 from bed.emulator import PROJECT
 from bed.proxy import Fault, Front, rewrite
-
 from flyte_connectors import DataFrame
 from flyte_connectors.connector import Phase
 from flyte_connectors_bigquery import BigQueryTask
 
-UTC = datetime.timezone.utc
+MOMENT = datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
 
 
 @dataclasses.dataclass
@@ -41,24 +40,34 @@ VALUES: dict[str, tuple[Any, str | None, Any, Any]] = {
         decimal.Decimal("12345678901234567890.5"),
         decimal.Decimal("12345678901234567890.5"),
     ),
-    "a_string": (str, None, "two  spaces,\n'quotes' and ünïcode", "two  spaces,\n'quotes' and ünïcode"),
+    "a_string": (
+        str,
+        None,
+        "two  spaces,\n'quotes' and ünïcode",
+        "two  spaces,\n'quotes' and ünïcode",
+    ),
     "bytes_": (bytes, None, b"\x00\xff", b"\x00\xff"),
     "a_date": (datetime.date, None, datetime.date(2024, 2, 29), datetime.date(2024, 2, 29)),
     "a_datetime": (
         datetime.datetime,
         "DATETIME",
-        datetime.datetime(2024, 2, 29, 1, 2, 3, 4),
-        datetime.datetime(2024, 2, 29, 1, 2, 3, 4),
+        MOMENT,
+        MOMENT.replace(tzinfo=None),
     ),
     "a_time": (str, "TIME", "01:02:03.000004", datetime.time(1, 2, 3, 4)),
     "a_timestamp": (
         datetime.datetime,
         None,
-        datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC),
-        datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC),
+        MOMENT,
+        MOMENT,
     ),
     "a_json": (dict, None, {"a": [1, None]}, '{"a":[1,null]}'),
-    "an_array": (list[datetime.date], None, [datetime.date(2024, 2, 29)], [datetime.date(2024, 2, 29)]),
+    "an_array": (
+        list[datetime.date],
+        None,
+        [datetime.date(2024, 2, 29)],
+        [datetime.date(2024, 2, 29)],
+    ),
     "an_empty_array": (list[float], None, [], []),
     "a_struct": (
         Order,
@@ -184,9 +193,7 @@ async def test_a_result_that_does_not_fit_fails_and_says_why(
     calls: Calls, sql: str, outputs: dict[str, Any], said: str
 ) -> None:
     """Outputs that the result can't fill make the task FAILED, for good, with a reason."""
-    task = BigQueryTask(
-        name="misfit", query_template=sql, plugin_config=CONFIG, outputs=outputs
-    )
+    task = BigQueryTask(name="misfit", query_template=sql, plugin_config=CONFIG, outputs=outputs)
     resource = await (await calls.create(task)).end()
     assert resource.phase == Phase.FAILED
     assert said in resource.message
@@ -279,7 +286,9 @@ async def test_the_console_shows_the_job(calls: Calls) -> None:
     """Each state comes with a link to the job in Google's console."""
     resource = await (await calls.create(_statement("SELECT 1"))).end()
     (link,) = resource.log_links
-    assert link.uri.startswith(f"https://console.cloud.google.com/bigquery?project={PROJECT}&j=bq:US:")
+    assert link.uri.startswith(
+        f"https://console.cloud.google.com/bigquery?project={PROJECT}&j=bq:US:"
+    )
 
 
 def _statement(sql: str, table: type[DataFrame] | None = None) -> BigQueryTask:

@@ -12,7 +12,6 @@ import polars
 import pyarrow
 import pytest
 from bed.calls import CONFIG, Calls
-
 from flyte_connectors import DataFrame
 from flyte_connectors.frames import FrameError
 from flyte_connectors_bigquery import BigQueryTask, read_batches, tables
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("front")
 
 
 @pytest.fixture(params=["storage", "rest"])
-def over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, front: Front) -> str:  # noqa: ARG001
+def over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, front: Front) -> str:
     """The way that the rows take."""
     if request.param == "rest":
         monkeypatch.delenv(tables.STORAGE_EMULATOR_VARIABLE)
@@ -45,8 +44,7 @@ def test_frames_hold_what_the_table_holds(library: Any) -> None:
             {name: value if name == "species" else float(value) for name, value in row.items()}
             for row in csv.DictReader(file)
         ]
-    key = lambda row: tuple(row.values())  # noqa: E731
-    assert sorted(rows, key=key) == sorted(expected, key=key)
+    assert sorted(map(_values, rows)) == sorted(map(_values, expected))
 
 
 def test_only_declared_columns_are_read(over: str, front: Front) -> None:
@@ -76,14 +74,16 @@ async def test_a_null_leaves_other_numbers_exact(calls: Calls) -> None:
 
 async def test_a_large_result_streams_in_batches(calls: Calls, over: str) -> None:
     """Rows can be had batch by batch, each freed before the next."""
-    frame = await _result(calls, "SELECT n, REPEAT('x', 100) AS s FROM UNNEST(GENERATE_ARRAY(1, 250000)) n")
+    frame = await _result(
+        calls, "SELECT n, REPEAT('x', 100) AS s FROM UNNEST(GENERATE_ARRAY(1, 250000)) n"
+    )
     assert frame.uri is not None
     seen = largest = batches = 0
     for batch in read_batches(frame.uri, ["n"]):
         seen += batch.num_rows
         batches += 1
         largest = max(largest, pyarrow.total_allocated_bytes())
-    assert seen == 250_000  # noqa: PLR2004
+    assert seen == 250_000
     assert batches > 1
     if over == "storage":
         assert largest < 250_000 * 8
@@ -96,7 +96,7 @@ async def test_rest_takes_over_where_the_storage_api_is_out_of_reach(
     monkeypatch.setenv(tables.STORAGE_EMULATOR_VARIABLE, "127.0.0.1:1")
     monkeypatch.setattr(tables, "STORAGE_SECONDS", 0.5)
     with caplog.at_level(logging.WARNING):
-        assert DataFrame(uri=IRIS).open(pyarrow.Table).all_sync().num_rows == 150  # noqa: PLR2004
+        assert DataFrame(uri=IRIS).open(pyarrow.Table).all_sync().num_rows == 150
     assert "reading over REST" in caplog.text
 
 
@@ -109,15 +109,19 @@ def test_a_table_that_is_gone_says_why() -> None:
 @pytest.mark.parametrize("uri", ["bq://p1.garden.iris", "bq://p1:garden", "bq://:garden.iris"])
 def test_a_uri_that_is_no_table_is_refused(uri: str) -> None:
     """The form of the URI is part of the message."""
-    with pytest.raises(FrameError, match="write bq://project:dataset.table"):
+    with pytest.raises(FrameError, match=r"write bq://project:dataset\.table"):
         DataFrame(uri=uri).open(pandas.DataFrame).all_sync()
 
 
 def test_a_column_that_is_not_there_is_named() -> None:
     """The columns that are there are part of the message."""
     frame = DataFrame(uri=IRIS, columns={"colour": str})
-    with pytest.raises(FrameError, match="no column 'colour': it has sepal_length, .* species"):
+    with pytest.raises(FrameError, match=r"no column 'colour': it has sepal_length, .* species"):
         frame.open(pandas.DataFrame).all_sync()
+
+
+def _values(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.values())
 
 
 async def _result(calls: Calls, sql: str) -> DataFrame:

@@ -14,15 +14,15 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import requests.adapters
+from flyte_connectors.errors import ConflictError
 from google.api_core import exceptions
 from google.api_core.client_info import ClientInfo
 from google.api_core.retry import Retry
 from google.cloud import bigquery
 
-from flyte_connectors.errors import ConflictError
 from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.request import DIGEST_LABEL
 from flyte_connectors_bigquery.vendor_errors import is_transient, translated
@@ -137,9 +137,7 @@ class BigQuery:
             ConnectorError: anything else; see `vendor_errors`.
         """
         with translated(f"BigQuery job {project}:{location}.{job_id}"):
-            return self._client.get_job(
-                job_id, project=project, location=location, **self._asking.options
-            )
+            return self._get(project, location, job_id)
 
     def cancel(self, project: str, location: str | None, job_id: str) -> None:
         """Ask BigQuery to cancel a job; one that has ended stays as it is.
@@ -182,13 +180,22 @@ class BigQuery:
     ) -> bigquery.QueryJob:
         return self._client.query(
             query.sql,
-            job_config=bigquery.QueryJobConfig.from_api_repr(configuration),
+            job_config=_job_config(configuration),
             job_id=job_id,
             project=query.project,
             location=query.location,
             job_retry=None,
             **self._submitting.options,
         )
+
+    def _get(self, project: str, location: str | None, job_id: str) -> bigquery.QueryJob:
+        job = self._client.get_job(
+            job_id, project=project, location=location, **self._asking.options
+        )
+        if not isinstance(job, bigquery.QueryJob):
+            message = f"BigQuery job {project}:{location}.{job_id} is a {job.job_type}, not a query"
+            raise ConflictError(message)
+        return job
 
     def _find(self, query: Query, job_id: str) -> bigquery.QueryJob | None:
         """The job that an insert ran into, or None if it was no job.
@@ -205,18 +212,21 @@ class BigQuery:
 
     def _look_up(self, query: Query, job_id: str) -> bigquery.QueryJob | None:
         try:
-            return self._client.get_job(
-                job_id, project=query.project, location=query.location, **self._asking.options
-            )
+            return self._get(query.project, query.location, job_id)
         except exceptions.NotFound:
             return None if query.location else self._recent(query.project, job_id)
 
     def _recent(self, project: str, job_id: str) -> bigquery.QueryJob | None:
-        """The job `job_id` in whatever region: without one, BigQuery looks in the US and EU only."""
+        """The job `job_id` in any region: without one BigQuery looks in the US and the EU only."""
         recent = self._client.list_jobs(
             project=project, max_results=RECENT_JOBS, **self._asking.options
         )
         return next((job for job in recent if job.job_id == job_id), None)
+
+
+def _job_config(configuration: dict[str, Any]) -> bigquery.QueryJobConfig:
+    """The vendor's object for a REST `JobConfiguration`."""
+    return cast("bigquery.QueryJobConfig", bigquery.QueryJobConfig.from_api_repr(configuration))
 
 
 _clients: OrderedDict[tuple[str, ...], bigquery.Client] = OrderedDict()

@@ -10,11 +10,12 @@ and `JobConfiguration` (`labels`, `jobTimeoutMs`). `maxBytes`, `impersonateServi
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from google.cloud import bigquery
 
 Custom = dict[str, Any]
@@ -150,7 +151,7 @@ class BigQueryConfig:
 
 def _table(name: str, project: str) -> Custom:
     parts = name.rsplit(".", 2)
-    if len(parts) < 2 or not all(parts):  # noqa: PLR2004
+    if len(parts) == 1 or not all(parts):
         message = f"destination {name!r} is no table: write 'project.dataset.table'"
         raise ValueError(message)
     *head, dataset, table = parts

@@ -1,4 +1,4 @@
-"""The connector for query jobs: create, get, delete, logs and metrics, in the order of a job's life.
+"""The connector for query jobs: create, get, delete, logs, metrics, in the order of a job's life.
 
 Nothing of Google's is imported before the first call; the verbs are plain functions, which the core
 runs in threads, because the vendor's client blocks.
@@ -6,20 +6,22 @@ runs in threads, because the vendor's client blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
+from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 
-from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
-from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors_bigquery import job_log, outputs, request
 from flyte_connectors_bigquery.states import message_of, phase_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from google.cloud.bigquery import QueryJob
@@ -56,16 +58,16 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
     task_type_name = "bigquery_query_job_task"
     metadata_type = BigQueryMetadata
 
-    def create(
+    def create(  # noqa: PLR0913  (the contract's arguments)
         self,
         task_template: TaskTemplate,
-        output_prefix: str = "",
+        output_prefix: str = "",  # noqa: ARG002
         inputs: Mapping[str, Any] | None = None,
         task_execution_metadata: TaskExecutionMetadata | None = None,
         *,
-        idempotency_key: str,
+        idempotency_key: str | None = None,
         google_application_credentials: str | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> BigQueryMetadata:
         """Start the query as the job `idempotency_key`, or find it started.
 
@@ -77,9 +79,10 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         query = request.read(task_template, inputs, task_execution_metadata)
         kinds = outputs.declared(task_template)
         bigquery = connect(query.project, google_application_credentials, query.impersonate)
-        if query.max_bytes is not None and not bigquery.has_started(query, idempotency_key):
+        job_id = idempotency_key or f"flyte-{uuid.uuid4().hex}"  # the official service sends none
+        if query.max_bytes is not None and not bigquery.has_started(query, job_id):
             _check_size(bigquery, query, query.max_bytes)
-        job = bigquery.start(query, idempotency_key)
+        job = bigquery.start(query, job_id)
         return BigQueryMetadata(
             job_id=job.job_id,
             project=query.project,
@@ -92,7 +95,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         self,
         resource_meta: BigQueryMetadata,
         google_application_credentials: str | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> Resource:
         """Report the job's state, and its outputs once it has succeeded.
 
@@ -117,7 +120,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         self,
         resource_meta: BigQueryMetadata,
         google_application_credentials: str | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> None:
         """Cancel the job; one that has ended stays as it is.
 
@@ -134,7 +137,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         token: str = "",
         lines: int = 0,
         google_application_credentials: str | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> Iterator[GetTaskLogsResponse]:
         """What the job has gone through since `token`, and the token to go on from; see `job_log`.
 
@@ -157,7 +160,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         resource_meta: BigQueryMetadata,
         queries: list[str] | None = None,
         google_application_credentials: str | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> GetTaskMetricsResponse:
         """Report those of `METRICS` that BigQuery knows by now.
 
@@ -167,7 +170,9 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         """
         for query in queries or ():
             if query not in METRICS:
-                message = f"{query[:100]!r} is no metric of a BigQuery job: use {', '.join(METRICS)}"
+                message = (
+                    f"{query[:100]!r} is no metric of a BigQuery job: use {', '.join(METRICS)}"
+                )
                 raise InvalidRequestError(message, field="queries")
         bigquery = _open(resource_meta, google_application_credentials)
         known = _metrics(bigquery, _job(bigquery, resource_meta))
@@ -179,6 +184,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
 
 
 def connect(project: str, service_account: str | None, impersonate: str | None) -> BigQuery:
+    """BigQuery as these credentials see it; imports the vendor's client when first called."""
     from flyte_connectors_bigquery import client
     from flyte_connectors_bigquery.credentials import Identity
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import google.auth
+from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
 from google.auth import exceptions, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2 import service_account
 
-from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
 from flyte_connectors_bigquery.vendor_errors import translated
 
 if TYPE_CHECKING:

@@ -1,21 +1,23 @@
 """The connector for estimates: what a query would read and give, without running it.
 
 Outputs, which a task declares as far as it wants them: `bytes_processed` (int), `schema` (dict, the
-REST `TableSchema`), `referenced_tables` (list of `project.dataset.table`), `estimated_price` (float,
-by `BigQueryConfig.price_per_tebibyte`) and `statement_type` (str).
+REST `TableSchema`), `referenced_tables` (list of `project.dataset.table`), `estimated_price`
+(float, by `BigQueryConfig.price_per_tebibyte`) and `statement_type` (str).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import Phase, Resource, SyncConnector
 from flyte_connectors.errors import InvalidRequestError
+
 from flyte_connectors_bigquery import request
 from flyte_connectors_bigquery.connector import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from google.cloud.bigquery import QueryJob
@@ -32,12 +34,12 @@ class BigQueryDryRunConnector(SyncConnector):
     def do(
         self,
         task_template: TaskTemplate,
-        output_prefix: str = "",
+        output_prefix: str = "",  # noqa: ARG002
         inputs: Mapping[str, Any] | None = None,
         task_execution_metadata: TaskExecutionMetadata | None = None,
         *,
         google_application_credentials: str | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> Resource:
         """Estimate the query.
 
@@ -62,7 +64,9 @@ class BigQueryDryRunConnector(SyncConnector):
 
 def _estimate(job: QueryJob, price_per_tebibyte: float | None) -> dict[str, Any]:
     size = job.total_bytes_processed or 0
-    tables = [f"{table.project}.{table.dataset_id}.{table.table_id}" for table in job.referenced_tables]
+    tables = [
+        f"{table.project}.{table.dataset_id}.{table.table_id}" for table in job.referenced_tables
+    ]
     return {
         "bytes_processed": size,
         "schema": {"fields": [field.to_api_repr() for field in job.schema or ()]},

@@ -11,9 +11,9 @@ import datetime
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
-from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors_bigquery.states import message_of, phase_of
 
 if TYPE_CHECKING:
@@ -92,21 +92,19 @@ def _steps(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
 def _stages(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
     for stage in job.query_plan:
         if stage.end is not None:
-            yield (
-                stage.end,
-                f"stage {stage.name} complete: {stage.records_read or 0} records read, "
-                f"{stage.records_written or 0} written",
-            )
+            read, written = stage.records_read or 0, stage.records_written or 0
+            yield stage.end, f"stage {stage.name} complete: {read} records read, {written} written"
 
 
 def _samples(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
     for sample in job.timeline:
         if job.started and sample.elapsed_ms is not None:
-            yield (
-                job.started + datetime.timedelta(milliseconds=sample.elapsed_ms),
+            time = job.started + datetime.timedelta(milliseconds=sample.elapsed_ms)
+            units = (
                 f"{sample.completed_units or 0} units done, {sample.active_units or 0} active, "
-                f"{sample.pending_units or 0} pending; {sample.slot_millis or 0} slot ms",
+                f"{sample.pending_units or 0} pending"
             )
+            yield time, f"{units}; {sample.slot_millis or 0} slot ms"
 
 
 def _statements(statements: Sequence[QueryJob]) -> Iterator[tuple[datetime.datetime, str]]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.io import DataFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from flyteidl2.core.types_pb2 import LiteralType
@@ -78,7 +78,7 @@ def _kind(literal_type: LiteralType) -> str:
     if kind == "union_type":
         kinds = [_kind(variant) for variant in literal_type.union_type.variants]
         return next((kind for kind in kinds if kind != "NONE"), "NONE")
-    return SimpleType.Name(literal_type.simple)
+    return str(SimpleType.Name(literal_type.simple))
 
 
 def _table(bigquery: BigQuery, job: QueryJob, name: str) -> TableReference:
@@ -98,7 +98,7 @@ def _uri(table: TableReference) -> str:
     return f"bq://{table.project}:{table.dataset_id}.{table.table_id}"
 
 
-def _row(rows: list[Row], kinds: Mapping[str, str]) -> dict[str, Any]:
+def _row(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[str, Any]:
     names = ", ".join(kinds)
     if len(rows) != 1:
         count = "no row" if not rows else "more than one row"

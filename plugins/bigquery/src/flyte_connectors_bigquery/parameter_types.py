@@ -4,7 +4,7 @@ All three ways end in a REST `QueryParameterType` as a plain dict, which travels
 `custom`: on Flyte's wire a date, a moment and a clock time look alike, and so do text and decimals.
 
     from_python(list[datetime.date])        what `BigQueryTask(inputs=...)` declares
-    from_sql("STRUCT<day DATE, tags ARRAY<STRING>>")   what `BigQueryConfig.parameter_types` overrides
+    from_sql("ARRAY<BIGNUMERIC>")           what `BigQueryConfig.parameter_types` overrides
     from_literal_type(literal_type)         all that a task of the official SDK tells
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter#queryparametertype
@@ -82,8 +82,8 @@ def from_python(python_type: Any) -> ParameterType:
         return _struct({field.name: from_python(hints[field.name]) for field in fields})
     name = getattr(python_type, "__name__", str(python_type))
     message = (
-        f"{name} has no counterpart among BigQuery's parameter types: use bool, int, float, Decimal, "
-        "str, bytes, date, datetime, time, dict (JSON), a dataclass, or a list of these"
+        f"{name} has no counterpart among BigQuery's parameter types: use bool, int, float, "
+        "Decimal, str, bytes, date, datetime, time, dict (JSON), a dataclass, or a list of these"
     )
     raise ParameterTypeError(message)
 
@@ -174,7 +174,9 @@ def _expect(tokens: list[str], token: str, text: str) -> None:
 
 
 def _unreadable(text: str) -> ParameterTypeError:
-    message = f"{text!r} is no parameter type: use {', '.join(SCALARS)}, ARRAY<...> or STRUCT<x ...>"
+    message = (
+        f"{text!r} is no parameter type: use {', '.join(SCALARS)}, ARRAY<...> or STRUCT<x ...>"
+    )
     return ParameterTypeError(message)
 
 

@@ -1,7 +1,8 @@
 """What a task template asks of BigQuery, checked before anything is sent.
 
-`read` turns the template, official or ours, and the input values into a `Query`: the SQL, untouched,
-and a REST `JobConfiguration`. Everything that can be wrong without asking BigQuery is found here.
+`read` turns the template, official or ours, and the input values into a `Query`: the SQL,
+untouched, and a REST `JobConfiguration`. Everything that can be wrong without asking BigQuery is
+found here.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
+
 from flyte_connectors_bigquery.parameter_types import ParameterTypeError, from_literal_type
 from flyte_connectors_bigquery.parameters import query_parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from google.protobuf.struct_pb2 import Value
@@ -30,8 +33,8 @@ DIGEST_LABEL = "flyte-request"
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+")
 _LABEL_KEY = re.compile(r"[^\W\d_][\w-]{0,62}")
 _LABEL_VALUE = re.compile(r"[\w-]{0,63}")
-# Members of `custom` that are not members of JobConfigurationQuery. `query` is: the statement itself,
-# which comes from the template's `sql`.
+# Members of `custom` that are not members of JobConfigurationQuery. `query` is one, but the
+# statement comes from the template's `sql`.
 _NOT_OF_QUERY = frozenset(
     {"ProjectID", "Location", "Domain", "secrets", "configs", "labels", "jobTimeoutMs", "query"}
     | {"queryParameters", "maxBytes", "impersonateServiceAccount", "pricePerTebibyte"}
@@ -139,7 +142,9 @@ def _parameters(
         for parameter in declared
         if "parameterValue" in parameter and parameter.get("name") not in inputs
     ]
-    literal_types = {entry.key: entry.value.type for entry in task_template.interface.inputs.variables}
+    literal_types = {
+        entry.key: entry.value.type for entry in task_template.interface.inputs.variables
+    }
     given = []
     # Sorted: inputs arrive in any order, and a replay has to be recognised.
     for name in sorted(inputs):
@@ -158,9 +163,15 @@ def _labels(labels: Mapping[str, Any]) -> dict[str, str]:
     """
     for key, value in labels.items():
         if key != key.lower() or not _LABEL_KEY.fullmatch(key):
-            message = "a label's key has up to 63 lower-case letters, digits, - or _, a letter first"
+            message = (
+                "a label's key has up to 63 lower-case letters, digits, - or _, a letter first"
+            )
             raise InvalidRequestError(message, field=f"custom.labels.{key}")
-        if not isinstance(value, str) or value != value.lower() or not _LABEL_VALUE.fullmatch(value):
+        if (
+            not isinstance(value, str)
+            or value != value.lower()
+            or not _LABEL_VALUE.fullmatch(value)
+        ):
             message = f"{value!r}: a label's value has up to 63 lower-case letters, digits, - or _"
             raise InvalidRequestError(message, field=f"custom.labels.{key}")
     return dict(labels)
@@ -177,13 +188,11 @@ def _names_of_run(
         names["flyte-domain"] = node.execution_id.domain
         names["flyte-run"] = node.execution_id.name
         names["flyte-action"] = node.node_id
-    return {
-        key: re.sub(r"[^\w-]", "_", name.lower())[:63] for key, name in names.items() if name
-    }
+    return {key: re.sub(r"[^\w-]", "_", name.lower())[:63] for key, name in names.items() if name}
 
 
 def _native(value: Value) -> Any:
-    """A `google.protobuf.Value` as Python has it; whole numbers as int, which JSON numbers are not."""
+    """A `google.protobuf.Value` as Python has it; whole numbers, which it has not, as int."""
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return {key: _native(member) for key, member in value.struct_value.fields.items()}

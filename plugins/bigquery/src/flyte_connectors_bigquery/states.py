@@ -2,7 +2,7 @@
 
     PENDING                                   QUEUED
     RUNNING, and any state not listed here    RUNNING
-    DONE without errorResult                  SUCCEEDED, whatever `errors` lists: those are not fatal
+    DONE without errorResult                  SUCCEEDED; entries in `errors` are not fatal
     DONE, reason stopped                      ABORTED; FAILED if it was the job's own time limit
     DONE, a retryable reason                  RETRYABLE_FAILED
     DONE, any other reason                    FAILED
@@ -16,6 +16,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import Phase
+
 from flyte_connectors_bigquery import reasons
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def phase_of(job: QueryJob) -> Phase:
     """The phase of `job` as BigQuery last reported it."""
     if job.state != "DONE":
         if job.state not in _UNFINISHED:
-            logger.warning("job %s is in the unknown state %r, taken as RUNNING", job.job_id, job.state)
+            logger.warning(
+                "job %s is in the unknown state %r, taken as RUNNING", job.job_id, job.state
+            )
         return _UNFINISHED.get(job.state, Phase.RUNNING)
     return Phase.SUCCEEDED if not job.error_result else _phase_of_failure(job.error_result)
 

@@ -14,14 +14,14 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import google.auth
+from flyte_connectors.frames import FrameError
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from flyte_connectors.frames import FrameError
 from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE, SCOPES
 from flyte_connectors_bigquery.vendor_errors import translated
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud.bigquery.table import RowIterator
     from google.cloud.bigquery_storage import BigQueryReadClient
-    from google.cloud.bigquery_storage.types import ReadSession
+    from google.cloud.bigquery_storage_v1.types import ReadSession
 
 STORAGE_EMULATOR_VARIABLE = "BIGQUERY_STORAGE_EMULATOR_HOST"
 """HOST:PORT of an emulator's Storage API, beside the vendor's `BIGQUERY_EMULATOR_HOST`."""
@@ -71,7 +71,7 @@ def read_batches(uri: str, columns: Sequence[str] = ()) -> Iterator[pyarrow.Reco
         try:
             with translated(uri):
                 yield from _progress(uri, *_batches(client, credentials, reference, columns))
-        except _Gone:
+        except _GoneError:
             message = (
                 f"there is no table {uri}: BigQuery keeps results without a destination for about "
                 "24 hours; set BigQueryConfig.destination to keep one"
@@ -108,7 +108,7 @@ def read_polars(uri: str, columns: Sequence[str] = ()) -> polars.DataFrame:
     return frame
 
 
-class _Gone(Exception):
+class _GoneError(Exception):
     """The table does not exist."""
 
 
@@ -130,7 +130,7 @@ def _batches(
     try:
         table = client.get_table(reference)
     except exceptions.NotFound:
-        raise _Gone from None
+        raise _GoneError from None
     selected = _selected(table, columns)
 
     session = _session(credentials, client.project, table, selected)
@@ -138,9 +138,7 @@ def _batches(
     return batches, table.num_rows or 0
 
 
-def _selected(
-    table: bigquery.Table, columns: Sequence[str]
-) -> list[bigquery.SchemaField] | None:
+def _selected(table: bigquery.Table, columns: Sequence[str]) -> list[bigquery.SchemaField] | None:
     if not columns:
         return None
     # Column names are case-insensitive in BigQuery.
@@ -163,7 +161,7 @@ def _session(
     https://cloud.google.com/bigquery/docs/reference/storage
     """
     try:
-        from google.cloud.bigquery_storage import types
+        from google.cloud.bigquery_storage_v1 import types
 
         storage = _storage_client(credentials)
         if storage is None:
@@ -240,8 +238,8 @@ def _progress(
         seen += batch.num_rows
         if shown and time.monotonic() >= due:
             due = time.monotonic() + _PROGRESS_SECONDS
-            print(f"\r{uri}: {seen:,} of {total:,} rows", end="", file=sys.stderr, flush=True)
+            print(f"\r{uri}: {seen:,} of {total:,} rows", end="", file=sys.stderr, flush=True)  # noqa: T201
         yield batch
     logger.info("read %d rows of %s", seen, uri)
     if shown:
-        print(f"\r{uri}: {seen:,} rows", file=sys.stderr)
+        print(f"\r{uri}: {seen:,} rows", file=sys.stderr)  # noqa: T201

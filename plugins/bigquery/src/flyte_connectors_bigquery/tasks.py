@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flyteidl2.core.tasks_pb2 import Sql
-
 from flyte_connectors import (
     AsyncConnectorExecutorMixin,
     DataFrame,
@@ -13,12 +11,15 @@ from flyte_connectors import (
     SyncConnectorExecutorMixin,
     TaskTemplate,
 )
+from flyteidl2.core.tasks_pb2 import Sql
+
 from flyte_connectors_bigquery.parameter_types import from_python, from_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flyte_connectors import SerializationContext
+
     from flyte_connectors_bigquery.config import BigQueryConfig
 
 
@@ -27,11 +28,12 @@ class _SqlTask(TaskTemplate):
 
     _TASK_TYPE: ClassVar[str]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         name: str,
         query_template: str,
         plugin_config: BigQueryConfig,
+        *,
         inputs: Mapping[str, type] | None,
         outputs: Mapping[str, type],
         google_application_credentials: str | None,
@@ -77,7 +79,7 @@ class _SqlTask(TaskTemplate):
             }
         return custom
 
-    def sql(self, sctx: SerializationContext) -> Sql:
+    def sql(self, sctx: SerializationContext) -> Sql:  # noqa: ARG002
         """The statement, just as it was written."""
         return Sql(statement=self.query_template, dialect=Sql.Dialect.ANSI)
 
@@ -111,7 +113,7 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
 
     _TASK_TYPE = "bigquery_query_job_task"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (the official task's arguments)
         self,
         name: str,
         query_template: str,
@@ -128,9 +130,9 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
             name,
             query_template,
             plugin_config,
-            inputs,
-            {**table, **(outputs or {})},
-            google_application_credentials,
+            inputs=inputs,
+            outputs={**table, **(outputs or {})},
+            google_application_credentials=google_application_credentials,
             **kwargs,
         )
 
@@ -159,18 +161,23 @@ class BigQueryDryRunTask(SyncConnectorExecutorMixin, _SqlTask):
         query_template: str,
         plugin_config: BigQueryConfig,
         inputs: Mapping[str, type] | None = None,
+        *,
         google_application_credentials: str | None = None,
         **kwargs: Any,
     ) -> None:
-        outputs = {"bytes_processed": int, "schema": dict, "referenced_tables": list[str]}
+        outputs: dict[str, Any] = {
+            "bytes_processed": int,
+            "schema": dict,
+            "referenced_tables": list[str],
+        }
         if plugin_config.price_per_tebibyte is not None:
             outputs["estimated_price"] = float
         super().__init__(
             name,
             query_template,
             plugin_config,
-            inputs,
-            outputs,
-            google_application_credentials,
+            inputs=inputs,
+            outputs=outputs,
+            google_application_credentials=google_application_credentials,
             **kwargs,
         )

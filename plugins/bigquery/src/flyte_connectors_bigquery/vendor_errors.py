@@ -1,6 +1,6 @@
 """The vendor library's exceptions as errors of this framework.
 
-`is_transient` decides what is tried again inside a call; `translated` names what is left after that.
+`is_transient` decides what is tried again inside a call; `translated` names what is left then.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import requests.exceptions
-from google.api_core import exceptions
-from google.auth import exceptions as auth
-
 from flyte_connectors.errors import (
     AuthenticationError,
     ConflictError,
@@ -22,6 +19,9 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
+from google.api_core import exceptions
+from google.auth import exceptions as auth
+
 from flyte_connectors_bigquery import reasons
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ _LIBRARY_ERRORS = (
     requests.exceptions.RequestException,
     ConnectionError,
 )
+_BY_TYPE: dict[type[BaseException], type[ConnectorError]] = {
+    exceptions.Forbidden: PermissionDeniedError,
+    exceptions.NotFound: JobNotFoundError,
+    exceptions.Conflict: ConflictError,
+    exceptions.ClientError: InvalidRequestError,  # the base of those above: the order matters
+}
 
 
 def is_transient(error: BaseException) -> bool:
@@ -50,7 +56,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, (*_PASSING_TYPES, exceptions.TooManyRequests)):
         return not isinstance(error, exceptions.MethodNotImplemented)
     if isinstance(error, auth.GoogleAuthError):
-        return error.retryable
+        return bool(error.retryable)
     return isinstance(error, exceptions.GoogleAPICallError) and _reason(error) in reasons.RETRYABLE
 
 
@@ -85,14 +91,9 @@ def to_connector_error(error: BaseException, what: str) -> ConnectorError:
     if isinstance(error, (exceptions.Unauthorized, auth.GoogleAuthError)):
         hint = "check the service account JSON in the secret, or the server's default credentials"
         return AuthenticationError(f"{text}; {hint}")
-    if isinstance(error, exceptions.Forbidden):
-        return PermissionDeniedError(text)
-    if isinstance(error, exceptions.NotFound):
-        return JobNotFoundError(text)
-    if isinstance(error, exceptions.Conflict):
-        return ConflictError(text)
-    if isinstance(error, exceptions.ClientError):
-        return InvalidRequestError(text)
+    for vendor_type, raised in _BY_TYPE.items():
+        if isinstance(error, vendor_type):
+            return raised(text)
     return ServiceUnavailableError(text)
 
 

@@ -1,7 +1,7 @@
 """The plugin's connectors behind the core's call path, as the service and a local run have them.
 
-Requests and replies are the protobuf messages of `flyteidl2.connector`, so values pass the wire both
-ways.
+Requests and replies are the protobuf messages of `flyteidl2.connector`, so values pass the wire
+both ways.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from flyteidl2.connector import connector_pb2 as pb
-
-from bed.emulator import PROJECT
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.guard import CallGuard
 from flyte_connectors.registry import Registry
 from flyte_connectors_bigquery import BigQueryConfig, BigQueryConnector, BigQueryDryRunConnector
+from flyteidl2.connector import connector_pb2 as pb
+
+from bed.emulator import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flyteidl2.logs.dataplane.payload_pb2 import LogLine
-
     from flyte_connectors import TaskTemplate
+    from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 CONFIG = BigQueryConfig(ProjectID=PROJECT, Location="US")
 _runs = itertools.count()

@@ -51,7 +51,7 @@ def running() -> Iterator[Emulator]:
             *("--project", PROJECT, "--data-dir", data),
         ]
         with (
-            open(Path(data) / "server.log", "wb") as log,
+            (Path(data) / "server.log").open("wb") as log,
             subprocess.Popen(
                 command, env={**os.environ, "HOME": str(home)}, stdout=log, stderr=log
             ) as server,
@@ -81,7 +81,7 @@ def _installed() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache / "flyte-connectors" / f"local-bigquery-{RELEASE}"
     home.mkdir(parents=True, exist_ok=True)
-    with open(home / "lock", "wb") as lock:
+    with (home / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "complete").exists():
             _install(home)

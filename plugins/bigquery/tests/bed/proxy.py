@@ -218,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
             response = server.getresponse()
             return Reply(response.status, response.read())
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Silent: `Front.calls` is the log."""

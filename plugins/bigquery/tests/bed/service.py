@@ -21,7 +21,16 @@ def running(folder: Path, *modules: Path) -> Iterator[str]:
     Yields:
         The address of the service.
     """
-    command = [sys.executable, "-m", "flyte_connectors", "serve", "--port", "0", "--metrics-port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "flyte_connectors",
+        "serve",
+        "--port",
+        "0",
+        "--metrics-port",
+        "0",
+    ]
     for module in modules:
         command += ["--module", str(module)]
     with (

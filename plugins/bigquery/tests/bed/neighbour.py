@@ -1,0 +1,67 @@
+"""A connector beside BigQuery's in the same service, and the stopwatch for its calls.
+
+As a module it is hosted (`serve --module`); as a program it prints the 99th percentile of calls to
+it, in seconds. The stopwatch is a process of its own, so that it measures the service alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from flyte_connectors import AsyncConnector, ConnectorRegistry, Phase, Resource, ResourceMeta
+from flyte_connectors.remote import RemoteService
+from flyteidl2.connector import connector_pb2 as pb
+
+CALLS = 800
+
+
+@dataclass
+class NeighbourMeta(ResourceMeta):
+    """Finds a job that never ends."""
+
+    job_id: str
+
+
+class Neighbour(AsyncConnector[NeighbourMeta]):
+    """Answers at once."""
+
+    name = "Neighbour"
+    task_type_name = "neighbour"
+    metadata_type = NeighbourMeta
+
+    async def create(self, **kwargs: Any) -> NeighbourMeta:
+        return NeighbourMeta("endless")
+
+    async def get(self, resource_meta: NeighbourMeta, **kwargs: Any) -> Resource:
+        return Resource(phase=Phase.RUNNING)
+
+    async def delete(self, resource_meta: NeighbourMeta, **kwargs: Any) -> None:
+        pass
+
+
+async def p99(address: str) -> float:
+    """Seconds that 99 % of `CALLS` calls stay below, one after the other."""
+    request = pb.GetTaskRequest(
+        resource_meta=NeighbourMeta("endless").encode(),
+        task_category=pb.TaskCategory(name=Neighbour.task_type_name),
+    )
+    times = []
+    async with RemoteService(address) as remote:
+        await remote.get(request)
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            await remote.get(request)
+            times.append(time.perf_counter() - started)
+            await asyncio.sleep(0.001)
+    return statistics.quantiles(times, n=100)[98]
+
+
+if __name__ == "__main__":
+    print(asyncio.run(p99(sys.argv[1])))  # noqa: T201
+else:
+    ConnectorRegistry.register(Neighbour())
