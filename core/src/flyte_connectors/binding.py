@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import enum
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pluggy
@@ -27,6 +27,10 @@ _STUBS = frozenset(
     for verb in hookspecs.VERBS
     if (function := base.__dict__.get(verb)) is not None
 )
+
+
+Call = Callable[[Mapping[str, Any]], Awaitable[Any]]
+"""A verb as a wrapper sees it: arguments in, result out."""
 
 
 class Mode(enum.Enum):
@@ -48,6 +52,7 @@ class Verb:
         accepts: Names of the arguments that it takes; None if it has `**kwargs` and takes all.
         connector: The connector it belongs to.
         calls: Its call metrics.
+        wrappers: What goes around each call, innermost first; see `hookspecs.wrap_verb`.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Verb:
     accepts: frozenset[str] | None
     connector: BoundConnector
     calls: CallSeries = dataclasses.field(default_factory=CallSeries)
+    wrappers: tuple[Callable[[Verb, Call], Call], ...] = ()
 
     def select(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Those of `arguments` that the implementation takes."""
@@ -63,6 +69,12 @@ class Verb:
         if accepts is None:
             return arguments
         return {name: value for name, value in arguments.items() if name in accepts}
+
+    def wrapped(self, call: Call) -> Call:
+        """`call` within all wrappers."""
+        for wrapper in self.wrappers:
+            call = wrapper(self, call)
+        return call
 
 
 class BoundConnector:
@@ -121,7 +133,10 @@ class _VerbFinder(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         if isinstance(plugin, (AsyncConnector, SyncConnector)):
-            return {} if name in hookspecs.VERBS and _is_written(plugin, name) else None
+            if name in hookspecs.VERBS:
+                return {} if _is_written(plugin, name) else None
+            if not inspect.isroutine(getattr(type(plugin), name, None)):
+                return None  # a property may open a connection
         return super().parse_hookimpl_opts(plugin, name)
 
 
