@@ -41,7 +41,7 @@ def test_the_log_grows_while_the_job_runs_and_old_tokens_stay_valid(jobs: Jobs) 
     assert jobs.logs(meta, token) == (later, end) == (later, "")
 
 
-@pytest.mark.parametrize("size", [1, 7, 100, 0])
+@pytest.mark.parametrize("size", [1, 7, 100, 0, -1, 2**31 - 1])
 def test_pages_of_any_size_concatenate_to_the_whole(jobs: Jobs, size: int) -> None:
     """No line is missing, none comes twice, and no page is longer than asked for."""
     meta = jobs.start("seq 1 150")
@@ -49,7 +49,7 @@ def test_pages_of_any_size_concatenate_to_the_whole(jobs: Jobs, size: int) -> No
     seen, token = [], ""
     while True:
         lines, token = jobs.logs(meta, token, size)
-        assert len(lines) <= (size or PAGE_LINES)
+        assert len(lines) <= (size if size > 0 else PAGE_LINES)
         seen += [int(line.message) for line in lines]
         if not token:
             break

@@ -71,6 +71,7 @@ def test_a_disk_that_fills_up_costs_log_lines_but_no_result(jobs: Jobs, small_di
         f"echo before; read go < {full}; seq 1 100000; read go < {free}; echo after",
         outputs={"last": "STRING"},
     )
+    wait_for(lambda: jobs.logs(meta)[0])
     with opened_by_the_job(full) as go:
         filler = fill(small_disk)
         go.write("go\n")

@@ -41,7 +41,7 @@ def page(job: Job, token: str, lines: int) -> Iterator[GetTaskLogsResponse]:
     Args:
         job: The job.
         token: Empty for the first page, else the token that the page before ended with.
-        lines: Most lines wanted; 0 for `PAGE_LINES`.
+        lines: Most lines wanted, up to `PAGE_LINES`; 0 for that many.
 
     Raises:
         InvalidRequestError: `token` is none that this log gave out.
@@ -49,7 +49,7 @@ def page(job: Job, token: str, lines: int) -> Iterator[GetTaskLogsResponse]:
     path = job.file("log")
     offset = _offset(path, token)
     may_grow = job.may_log()  # asked before reading: then no line can be missed
-    wanted = lines or PAGE_LINES
+    wanted = min(lines, PAGE_LINES) if lines > 0 else PAGE_LINES
     while wanted:
         records, offset = log.read(path, offset, min(wanted, MESSAGE_LINES))
         if not records:

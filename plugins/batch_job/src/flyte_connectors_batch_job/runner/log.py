@@ -59,7 +59,7 @@ class LineSplitter:
 
 
 class LogWriter:
-    """Appends lines. A full disk loses lines, and says so later, but never stops the job."""
+    """Appends lines. A full disk loses some, and a note before the next says so; the job goes on."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -69,8 +69,10 @@ class LogWriter:
         """Append `lines`, stamped with the present time."""
         if self._dropped and lines:
             note = b"%d lines are missing here: the spool was full" % self._dropped
-            if not self._append(SUPERVISOR, [note]):
-                self._dropped = 0
+            if self._append(SUPERVISOR, [note]):
+                self._dropped += len(lines)
+                return
+            self._dropped = 0
         self._dropped += self._append(source, lines)
 
     def _append(self, source: bytes, lines: list[bytes]) -> int:

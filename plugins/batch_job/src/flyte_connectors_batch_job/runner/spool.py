@@ -42,7 +42,7 @@ class Spool:
 
     def job(self, job_id: str) -> Job:
         """The job of this id, whether it exists or not."""
-        return Job(os.path.join(self.root, job_id))
+        return Job(self._path(job_id))
 
     def submit(self, job_id: str, spec: dict[str, Any]) -> Job:
         """Start the job of this id, unless it was started before. Returns when it has begun.
@@ -76,14 +76,16 @@ class Spool:
         latest = time.time() - older_than
         with os.scandir(self.root) as entries:
             old = [entry.name for entry in entries if entry.stat().st_mtime <= latest]
-        remains = [name for name in old if name.startswith(_STAGED)]
-        jobs = [name for name in old if name not in remains and not self.job(name).is_supervised()]
+        jobs = [name for name in old if _is_ended(self.job(name))]
         for name in jobs:
-            gone = os.path.join(self.root, f"{_STAGED}{name}")
-            os.rename(os.path.join(self.root, name), gone)  # at once, so that none is half removed
-        for name in remains + [f"{_STAGED}{name}" for name in jobs]:
-            shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+            os.rename(self._path(name), self._path(_STAGED + name))  # gone at once, not by halves
+        remains = [name for name in old if name.startswith(_STAGED)]
+        for name in remains + [_STAGED + name for name in jobs]:
+            shutil.rmtree(self._path(name), ignore_errors=True)
         return jobs
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.root, name)
 
     def _publish(self, job: Job, spec: dict[str, Any]) -> None:
         os.makedirs(self.root, mode=0o700, exist_ok=True)
@@ -95,6 +97,11 @@ class Spool:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
         files.sync_directory(self.root)
+
+
+def _is_ended(job: Job) -> bool:
+    is_job = not job.id.startswith(_STAGED) and os.path.exists(job.file("spec.json"))
+    return is_job and not job.is_supervised()
 
 
 @contextlib.contextmanager
