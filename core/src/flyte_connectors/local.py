@@ -151,6 +151,9 @@ async def follow_logs(
 ) -> None:
     """Emit a job's log lines as they appear, until it has ended and all are out.
 
+    A page that is read again, because its stream broke off or because the log gave no token to go on
+    from, is emitted from where it had come to.
+
     Args:
         client: Where the connector is.
         request: Which job; its token moves on with each page.
@@ -162,27 +165,27 @@ async def follow_logs(
         ConnectorError: the log can't be read, and trying again would not help.
     """
     pause = _Pause(longest_poll)
+    emitted = 0  # lines of the page that `request.token` names
     while True:
         last = ended.is_set()
-        lines, token = 0, ""
+        read, token = 0, ""
         try:
             async for item in client.get_logs(request):
-                if isinstance(item, LogLine):
-                    emit(item)
-                    lines += 1
-                    continue
-                for line in item.body.lines:
-                    emit(line)
-                lines += len(item.body.lines)
-                token = item.header.token or token
+                for line in (item,) if isinstance(item, LogLine) else item.body.lines:
+                    read += 1
+                    if read > emitted:
+                        emit(line)
+                if not isinstance(item, LogLine):
+                    token = item.header.token or token
         except ConnectorError as error:
             if not error.retryable or last:
                 raise
-        if token:
-            request.token = token
-        if last and not (lines and token):
+        news, emitted = read > emitted, max(read, emitted)
+        if token and token != request.token:
+            request.token, emitted = token, 0
+        if last and not (news and token):
             return
-        if not lines:
+        if not news:
             await pause.unless(ended)
 
 
