@@ -138,7 +138,7 @@ def _load(
         report.status = Status.BLOCKED
         report.reason = "denied" if names & denied else "not on the allow-list"
         return report
-    before = set(registry)
+    before, wrappers = set(registry), registry.wrappers
     try:
         with registering_for(report.source):
             report.connectors = _register(registry, entry_point.load(), report.source, before)
@@ -151,7 +151,7 @@ def _load(
         text = " ".join(str(error).split())
         report.status, report.reason = Status.FAILED, f"{type(error).__name__}: {text}"
     else:
-        if not report.connectors:
+        if not report.connectors and registry.wrappers == wrappers:
             report.status, report.reason = Status.FAILED, "registers no connector"
     if report.status is not Status.LOADED:
         registry.withdraw(set(registry) - before)

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors import storage, wire
+from flyte_connectors.call_context import CallContext, current
 from flyte_connectors.connector import TERMINAL_PHASES
+from flyte_connectors.endpoints import unrestricted
 from flyte_connectors.envelope import Envelope, seal, unseal
 from flyte_connectors.errors import (
     InternalError,
@@ -31,6 +33,7 @@ from flyte_connectors.registry import find_metadata
 from flyte_connectors.secrets import holds_secret, protected, resolve, secret_names
 
 if TYPE_CHECKING:
+    from flyte_connectors.absorb import TransientFaults
     from flyte_connectors.binding import BoundConnector, Verb
     from flyte_connectors.guard import CallGuard
     from flyte_connectors.registry import Registry
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LARGEST_IN_META = 32 * 1024  # bytes of a sync connector's result; the back end stores metas
-_NO_SECRETS = contextlib.nullcontext()
+_NOTHING = contextlib.nullcontext()
 _ARGUMENTS = frozenset(
     {
         "task_template",
@@ -64,13 +67,22 @@ class Dispatcher:
     Args:
         registry: The connectors.
         guard: What their verbs run under.
-        local: Whether user and operator are one, as in a local run: secrets may then be named by
-            any environment variable.
+        faults: Answers for `get` while a job can't be asked about; None raises the error.
+        local: Whether user and operator are one, as in a local run: any environment variable may then
+            be named as a secret, and any endpoint be called.
     """
 
-    def __init__(self, registry: Registry, guard: CallGuard, *, local: bool = False) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        guard: CallGuard,
+        *,
+        faults: TransientFaults | None = None,
+        local: bool = False,
+    ) -> None:
         self.registry = registry
         self.guard = guard
+        self._faults = faults
         self._local = local
 
     async def create(
@@ -93,6 +105,7 @@ class Dispatcher:
             "idempotency_key": key,
         }
         envelope = Envelope(b"", wire.declared_outputs(template), names, key)
+        current.set(CallContext("create", template.type, key))
         with self._secrets(arguments, names, request):
             start = self._do if connector.is_sync else self._create
             work = start(connector, arguments, envelope, timeout)
@@ -116,9 +129,19 @@ class Dispatcher:
             "resource_meta": _decode(connector, envelope.meta),
             "output_prefix": request.output_prefix,
         }
-        with self._secrets(arguments, envelope.secrets, request):
-            resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
+        verb = connector.verb("get")
+        current.set(CallContext("get", category.name, envelope.key))
+
+        async def ask(timeout: float | None) -> None:
+            resource = await self.guard.call(verb, arguments, timeout=timeout)
             wire.write_resource(resource, envelope.outputs, category.name, response.resource)
+
+        with self._secrets(arguments, envelope.secrets, request):
+            if self._faults is None:
+                await ask(timeout)
+            else:
+                job = request.resource_meta
+                await self._faults.answer(job, timeout, ask, instead=response.resource)
         return response
 
     async def delete(
@@ -133,6 +156,7 @@ class Dispatcher:
         connector = self.registry.find(category.name, category.version)
         envelope = unseal(request.resource_meta, category.name)
         if not connector.is_sync:
+            current.set(CallContext("delete", category.name, envelope.key))
             arguments = {"resource_meta": _decode(connector, envelope.meta)}
             with self._secrets(arguments, envelope.secrets, request):
                 await self._delete(connector.verb("delete"), arguments, timeout)
@@ -150,6 +174,7 @@ class Dispatcher:
         connector = self.registry.find(category.name, category.version)
         verb = connector.verb("get_metrics")
         envelope = unseal(request.resource_meta, category.name)
+        current.set(CallContext("get_metrics", category.name, envelope.key))
         start, end = request.HasField("start_time"), request.HasField("end_time")
         arguments = {
             "resource_meta": _decode(connector, envelope.meta),
@@ -175,6 +200,7 @@ class Dispatcher:
         connector = self.registry.find(category.name, category.version)
         verb = connector.verb("get_logs")
         envelope = unseal(request.resource_meta, category.name)
+        current.set(CallContext("get_logs", category.name, envelope.key))
         arguments = {
             "resource_meta": _decode(connector, envelope.meta),
             "token": request.token,
@@ -257,7 +283,7 @@ class Dispatcher:
         """Add secrets and configs to `arguments`; protects the secrets within the block it guards."""
         connected = request is not None and request.HasField("connection")
         if not (names or connected):
-            return _NO_SECRETS
+            return unrestricted() if self._local else _NOTHING
         sent, configs = wire.read_connection(request.connection) if connected else ({}, {})
         clash = (names.keys() | sent.keys() | configs.keys()) & (_ARGUMENTS | {"cls"})
         clash |= (names.keys() | sent.keys()) & configs.keys()
@@ -267,7 +293,12 @@ class Dispatcher:
         secrets = resolve(names, sent, local=self._local)
         arguments.update(configs)
         arguments.update(secrets)
-        return protected(secrets)
+        if not self._local:
+            return protected(secrets)
+        stack = contextlib.ExitStack()
+        stack.enter_context(unrestricted())
+        stack.enter_context(protected(secrets))
+        return stack
 
 
 def _decode(connector: BoundConnector, data: bytes) -> Any:

@@ -101,7 +101,7 @@ def _file_reader(library: str, stored_as: str) -> tuple[Callable[..., Any], Call
     if library == "pandas":
         import pandas as pd
 
-        readers = {
+        readers: dict[str, Callable[..., Any]] = {
             "parquet": lambda file, columns: pd.read_parquet(file, columns=columns),
             "csv": lambda file, columns: pd.read_csv(file, usecols=columns),
         }

@@ -83,7 +83,7 @@ class CallGuard:
         started = time.perf_counter()
         try:
             if timeout is None:
-                return await self._run(verb, arguments)
+                return await self._run_wrapped(verb, arguments)
             return await self._run_within(timeout, verb, arguments)
         except asyncio.CancelledError:
             code = "CANCELLED"
@@ -171,12 +171,17 @@ class CallGuard:
         deadline = time.monotonic() + seconds
         try:
             async with time_limit(seconds):
-                return await self._run(verb, arguments)
+                return await self._run_wrapped(verb, arguments)
         except asyncio.TimeoutError:
             if time.monotonic() < deadline:
                 raise  # the connector's own time limit, not the caller's
             message = f"{verb.connector.name} gave no answer to {verb.name} within {seconds:.3g} s"
             raise DeadlineExceededError(message) from None
+
+    async def _run_wrapped(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        if not verb.wrappers:
+            return await self._run(verb, arguments)
+        return await verb.wrapped(partial(self._run, verb))(arguments)
 
     async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
         if verb.mode is Mode.THREAD:

@@ -1,4 +1,4 @@
-"""The door of the project: the six verbs that a connector may have.
+"""The door of the project: the six verbs that a connector may have, and the wrapper around them.
 
 A connector is any object with `name`, `task_type_name` and functions named after these hooks. Write
 it as a class (`flyte_connectors.AsyncConnector`, `flyte_connectors.SyncConnector`) or as a module
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
+    from flyte_connectors.binding import Call, Verb
     from flyte_connectors.connector import Resource, ResourceMeta
 
 PROJECT = "flyte.connectors"
@@ -199,5 +200,33 @@ async def do(
     raise NotImplementedError  # a specification, never called
 
 
+@hookspec
+def wrap_verb(verb: Verb, call: Call) -> Call:
+    """Go around every call of every connector: tracing, auditing, limits.
+
+    A plugin with this function (and no task type) is a wrapper. It is composed with each verb once, when
+    the verb is registered; log streams are not wrapped.
+
+    Called when: a connector is registered, once for each of its verbs.
+
+    Must: return an async function that takes the arguments by name, awaits `call(arguments)`, and
+    returns its result or lets its error through.
+
+    Must not: change the arguments, or log their values.
+
+    Raise: nothing at registration.
+
+    Example:
+        @hookimpl
+        def wrap_verb(verb, call):
+            async def audited(arguments):
+                logger.info("%s of %s", verb.name, verb.connector.category)
+                return await call(arguments)
+
+            return audited
+    """
+    raise NotImplementedError  # a specification, never called
+
+
 VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
-"""Names of all hooks, in the order of a job's life."""
+"""Names of a connector's hooks, in the order of a job's life."""

@@ -11,7 +11,7 @@ import contextvars
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.binding import BoundConnector
+from flyte_connectors.binding import BoundConnector, Call, Verb
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
     ConnectorNotFoundError,
@@ -31,12 +31,24 @@ class Registry:
     Attributes:
         failures: One line for each plugin that could not be loaded; shown when a task type is
             not found, because the missing connector is probably in one of them.
+        wrappers: What goes around every verb, innermost first.
     """
 
     def __init__(self) -> None:
         self._connectors: dict[tuple[str, int], BoundConnector] = {}
         self._metadata: dict[str, ConnectorProto] | None = None
         self.failures: list[str] = []
+        self.wrappers: tuple[Callable[[Verb, Call], Call], ...] = ()
+
+    def wrap(self, wrapper: Callable[[Verb, Call], Call]) -> None:
+        """Put `wrapper` around every verb of every connector, registered already or later.
+
+        Args:
+            wrapper: See `hookspecs.wrap_verb`.
+        """
+        self.wrappers = (*self.wrappers, wrapper)
+        for bound in self:
+            self._apply_wrappers(bound)
 
     def register(
         self, connector: Any, *, override: bool = False, source: str | None = None
@@ -62,6 +74,7 @@ class Registry:
                 f"{taken.name} ({taken.source}): uninstall or deny one of them"
             )
             raise DuplicateTaskTypeError(message)
+        self._apply_wrappers(bound)
         self._connectors[key] = bound
         self._metadata = None
         return bound
@@ -101,6 +114,10 @@ class Registry:
                 entry.supported_task_categories.add(name=category.name, version=category.version)
             self._metadata = table
         return self._metadata
+
+    def _apply_wrappers(self, bound: BoundConnector) -> None:
+        for verb in bound.verbs.values():
+            verb.wrappers = self.wrappers
 
     def _not_found(self, task_type: str, version: int) -> ConnectorNotFoundError:
         wanted = TaskCategory(task_type[:100], version)

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from flyte_connectors.absorb import TransientFaults
 from flyte_connectors.binding import Verb
 from flyte_connectors.discovery import PluginReport, Status
 from flyte_connectors.metrics import SECONDS_BOUNDS
@@ -33,9 +34,15 @@ _LABELS = ("task_type", "version", "verb")
 class CallCollector(Collector):
     """The call metrics of every verb, and the load report, as Prometheus metrics."""
 
-    def __init__(self, registry: Registry, reports: Iterable[PluginReport]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        reports: Iterable[PluginReport],
+        faults: TransientFaults | None = None,
+    ) -> None:
         self._registry = registry
         self._reports = list(reports)
+        self._faults = faults
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
@@ -61,7 +68,7 @@ class CallCollector(Collector):
                 labels, list(zip(bounds, buckets, strict=True)), sum_value=verb.calls.seconds_sum
             )
             in_flight.add_metric(labels, verb.calls.in_flight)
-        yield from (calls, seconds, in_flight, self._plugins())
+        yield from (calls, seconds, in_flight, self._plugins(), self._absorbed())
 
     def _verbs(self) -> Iterator[Verb]:
         for connector in self._registry:
@@ -75,6 +82,18 @@ class CallCollector(Collector):
             number = sum(report.status is status for report in self._reports)
             plugins.add_metric((status.value,), number)
         return plugins
+
+
+    def _absorbed(self) -> Metric:
+        absorbed = CounterMetricFamily(
+            "flyte_connectors_faults_absorbed",
+            "Faults of get by what became of them: retried, answered RUNNING, or the job given up.",
+            labels=("outcome",),
+        )
+        if self._faults is not None:
+            for outcome, count in vars(self._faults.counts).items():
+                absorbed.add_metric((outcome,), count)
+        return absorbed
 
 
 class HttpEndpoint:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import signal
 from collections.abc import Callable, Iterable, Sequence
@@ -21,8 +20,12 @@ from grpc_reflection.v1alpha import reflection
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.guard import CallGuard
+from flyte_connectors.absorb import TransientFaults
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
+from flyte_connectors.service.auth import BearerAuth
 from flyte_connectors.service.health import ServiceHealth
+from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.tls import server_credentials
 
 if TYPE_CHECKING:
     from flyte_connectors.discovery import PluginReport
@@ -38,29 +41,6 @@ class ServiceStartError(ConnectorError):
     code = "FAILED_PRECONDITION"
 
 
-@dataclasses.dataclass(frozen=True)
-class ServiceSettings:
-    """How a service process listens and ends.
-
-    Attributes:
-        host: Address to listen on.
-        port: Port of the gRPC service; 0 picks one.
-        metrics_port: Port of /metrics, /healthz and /readyz; 0 picks one, None has none.
-        max_message_bytes: Largest request that is read, in bytes.
-        threads: Threads per connector for plain functions.
-        backlog: Calls per connector that may wait for a thread.
-        grace: Seconds that an ending may take.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    metrics_port: int | None = 9090
-    max_message_bytes: int = 10 * 1024 * 1024
-    threads: int = 16
-    backlog: int = 1000
-    grace: float = 30.0
-
-
 class ConnectorService:
     """A gRPC service that hosts the connectors of a registry.
 
@@ -74,13 +54,26 @@ class ConnectorService:
         registry: Registry,
         settings: ServiceSettings | None = None,
         reports: Iterable[PluginReport] = (),
+        *,
+        shared_port: bool = False,
     ) -> None:
+        """Prepare a service.
+
+        Args:
+            registry: The connectors to host.
+            settings: How to listen, whom to let in, how to end.
+            reports: How the plugins fared.
+            shared_port: Whether other processes of the same service listen on the port, too.
+        """
+        self._shared_port = shared_port
         self._registry = registry
         self._settings = settings or ServiceSettings()
         self._reports = list(reports)
         self._guard = CallGuard(
             threads=self._settings.threads, backlog=self._settings.backlog, isolate=True
         )
+        absorb = self._settings.transient_errors == "absorb"
+        self._faults = TransientFaults(lost_after=self._settings.lost_after) if absorb else None
         self._health = ServiceHealth(registry, self._reports)
         self._server: grpc.aio.Server | None = None
         self._http: HttpEndpoint | None = None
@@ -92,16 +85,23 @@ class ConnectorService:
 
         Raises:
             ServiceStartError: a port is in use.
+            SettingsError: a certificate or token file can't be read.
         """
         settings = self._settings
-        server = self._server = grpc.aio.server(options=_options(settings))
-        dispatcher = Dispatcher(self._registry, self._guard)
+        credentials = server_credentials(settings)
+        token_file = settings.auth_token_file
+        interceptors = [BearerAuth(token_file)] if token_file else []
+        server = self._server = grpc.aio.server(
+            interceptors=interceptors, options=_options(settings, shared=self._shared_port)
+        )
+        dispatcher = Dispatcher(self._registry, self._guard, faults=self._faults)
         server.add_generic_rpc_handlers(handlers(dispatcher))
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, server)
-        self.port = _bind(server, settings.host, settings.port)
+        self.port = _bind(server, settings.host, settings.port, credentials)
         await server.start()
+        _warn_if_open(settings)
         self._guard.start()
         await self._health.set_ready()
         if settings.metrics_port is not None:
@@ -161,7 +161,7 @@ class ConnectorService:
     @property
     def metrics_address(self) -> str:
         """Host and port that the HTTP endpoint listens on."""
-        return _address(self._settings.host, self.metrics_port or 0)
+        return _address(self._settings.host, self.metrics_port)
 
     def _start_http(self, port: int) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
@@ -172,7 +172,7 @@ class ConnectorService:
 
         host = self._settings.host
         try:
-            collector = CallCollector(self._registry, self._reports)
+            collector = CallCollector(self._registry, self._reports, self._faults)
             self._http = HttpEndpoint(host, port, self._health, collector)
         except OSError as error:
             message = f"can't listen on {_address(host, port)} for metrics: {error.strerror}"
@@ -180,25 +180,42 @@ class ConnectorService:
         self.metrics_port = self._http.port
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+def _bind(
+    server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None
+) -> int:
+    address = _address(host, port)
     try:
-        bound: int = server.add_insecure_port(_address(host, port))
+        bound: int = (
+            server.add_secure_port(address, credentials)
+            if credentials
+            else server.add_insecure_port(address)
+        )
     except RuntimeError:
         bound = 0
     if bound == 0:
-        message = f"can't listen on {_address(host, port)}: the port is in use or not allowed"
+        message = f"can't listen on {address}: the port is in use or not allowed"
         raise ServiceStartError(message)
     return bound
+
+
+def _warn_if_open(settings: ServiceSettings) -> None:
+    if settings.is_public and not settings.tls_cert:
+        logger.warning(
+            "listening on %s WITHOUT TLS: secrets of tasks travel in plain text to whoever can "
+            "listen, and anyone who reaches the port can start jobs. Set --tls-cert and --tls-key, or "
+            "keep the port within a network that you trust",
+            settings.host,
+        )
 
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _options(settings: ServiceSettings) -> Sequence[tuple[str, int]]:
+def _options(settings: ServiceSettings, *, shared: bool) -> Sequence[tuple[str, int]]:
     """Channel arguments; see grpc/impl/channel_arg_names.h for each."""
     return (
-        ("grpc.so_reuseport", 0),  # a second service on the same port is refused
+        ("grpc.so_reuseport", int(shared)),  # else a second service on the port is refused
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         # Flyte's client pings every 30 s, also while a log stream is quiet.

@@ -1,11 +1,11 @@
 """Values on the wire: Python values to Flyte literals and back, always by the declared type.
 
     codec.py             Codec, ConversionError
-    for_type.py          Python type to codec (task side)
+    for_type.py          Python type to codec (task side); for_class.py where classes are involved
     for_literal_type.py  Flyte type to codec (service side)
 
     One kind of literal each:
-    scalars.py           numbers, text, moments, bytes, types with a text form
+    scalars.py           numbers, text, moments, bytes; texts.py what travels as text
     containers.py        list[T], dict[str, T]
     unions.py            Union, Optional
     enums.py             Enum, Literal

@@ -19,9 +19,7 @@ from flyte_connectors.types.codec import (
     type_name,
     wrong_literal,
 )
-from flyte_connectors.types.form import FIELDS
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
-from flyte_connectors.types.plain import plain_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +42,7 @@ def list_codec(python_type: Any, container: type, item: Codec) -> Codec:
         if literal.HasField("collection"):
             return container(_each(decode_item, literal.collection.literals))
         if holds_msgpack(literal):
-            return plain_form(python_type, FIELDS).load(unpack(literal))
+            return _from_plain(python_type, unpack(literal))
         raise wrong_literal(name, literal)
 
     literal_type = LiteralType(collection_type=item.literal_type)
@@ -73,7 +71,7 @@ def map_codec(python_type: Any, item: Codec) -> Codec:
             entries = literal.map.literals
             return {key: convert_at(decode_item, entries[key], f"[{key!r}]") for key in entries}
         if holds_msgpack(literal):
-            return plain_form(python_type, FIELDS).load(unpack(literal))
+            return _from_plain(python_type, unpack(literal))
         raise wrong_literal(name, literal)
 
     literal_type = LiteralType(map_value_type=item.literal_type)
@@ -88,3 +86,10 @@ def _each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
     except ConversionError as error:
         raise error.within(f"[{len(done)}]") from None
     return done
+
+
+def _from_plain(python_type: Any, plain: Any) -> Any:
+    from flyte_connectors.types.form import FIELDS
+    from flyte_connectors.types.plain import plain_form
+
+    return plain_form(python_type, FIELDS).load(plain)

@@ -1,18 +1,18 @@
-"""From a Flyte type to a codec: the service side, where only a ``LiteralType`` is at hand."""
+"""From a Flyte type to a codec: the service side, where only a ``LiteralType`` is at hand.
+
+References and structs are imported when the first one appears.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, Union
 
-from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 
-from flyte_connectors.io import Dir, File
 from flyte_connectors.types.codec import PICKLE_FORMAT, PICKLE_TAG, Codec, ConversionError
 from flyte_connectors.types.containers import list_codec, map_codec
-from flyte_connectors.types.declared_structs import declared_struct_codec
 from flyte_connectors.types.enums import choice_codec
-from flyte_connectors.types.references import blob_codec, dataframe_codec
 from flyte_connectors.types.scalars import SCALARS_BY_NUMBER
 from flyte_connectors.types.unions import union_codec
 
@@ -58,12 +58,13 @@ def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per k
         return union_codec(python_type, variants)
     if kind == "enum_type":
         return choice_codec(str, tuple(literal_type.enum_type.values))
-    if kind == "structured_dataset_type":
-        return dataframe_codec(literal_type.structured_dataset_type)
-    if kind == "blob":
-        one_file = literal_type.blob.dimensionality == BlobType.SINGLE
-        return blob_codec(File if one_file else Dir, must_exist=False)
+    if kind in {"blob", "structured_dataset_type"}:
+        from flyte_connectors.types.references import declared_reference_codec
+
+        return declared_reference_codec(literal_type)
     if literal_type.simple == SimpleType.STRUCT:
+        from flyte_connectors.types.declared_structs import declared_struct_codec
+
         return declared_struct_codec(literal_type)
     raise _unsupported(literal_type)
 

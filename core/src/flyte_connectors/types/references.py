@@ -10,7 +10,7 @@ from typing import Any
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, StructuredDatasetType
 
-from flyte_connectors.io import DataFrame, File
+from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.storage import is_remote, local_path
 from flyte_connectors.types.codec import (
     PICKLE_FORMAT,
@@ -20,6 +20,14 @@ from flyte_connectors.types.codec import (
     wrong_literal,
 )
 from flyte_connectors.types.columns import columns_of, types_of
+
+
+def declared_reference_codec(literal_type: LiteralType) -> Codec:
+    """Return the codec of a type that is a blob or a structured dataset."""
+    if literal_type.HasField("structured_dataset_type"):
+        return dataframe_codec(literal_type.structured_dataset_type)
+    one_file = literal_type.blob.dimensionality == BlobType.SINGLE
+    return blob_codec(File if one_file else Dir, must_exist=False)
 
 
 def blob_codec(python_type: Any, *, must_exist: bool) -> Codec:

@@ -1,8 +1,8 @@
-"""Codecs of the simple types: numbers, text, moments, durations, None, bytes and text-like types.
+"""Codecs of the simple types: numbers, text, moments, durations, None and bytes.
 
 These run on every call for almost every field, so each direction is one small function. The
-literals are the official SDK's, except that it pickles ``bytes``, ``Decimal``, ``UUID`` and paths;
-here these travel as inside a dataclass: bytes as msgpack, the others as their text.
+literals are the official SDK's, except that it pickles ``bytes``; here these travel as they do
+inside a dataclass, as msgpack.
 
 A literal may also hold msgpack instead of a primitive: Flyte's back end hands over a field of a
 dataclass that way (``order.amount``).
@@ -11,10 +11,6 @@ dataclass that way (``order.amount``).
 from __future__ import annotations
 
 import datetime as dt
-import decimal
-import os
-import pathlib
-import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flyteidl2.core.literals_pb2 import Literal
@@ -210,22 +206,6 @@ def _parse(parser: Callable[[str], _T], text: str, expected: str) -> _T:
         raise mismatch(expected, text) from None
 
 
-def _text_codec(
-    python_type: type, literal_type: LiteralType, to_text: Callable[[Any], str]
-) -> Codec:
-    name = python_type.__name__
-
-    def encode(value: Any) -> Literal:
-        if not isinstance(value, python_type):
-            raise mismatch(name, value)
-        return encode_str(to_text(value))
-
-    def decode(literal: Literal) -> Any:
-        return _parse(python_type, decode_str(literal), name)
-
-    return Codec(python_type, literal_type, name, encode, decode)
-
-
 def _build() -> dict[Any, Codec]:
     def simple(number: SimpleType) -> LiteralType:
         return LiteralType(simple=number)
@@ -252,10 +232,6 @@ def _build() -> dict[Any, Codec]:
             _encode_timedelta,
             _decode_timedelta,
         ),
-        _text_codec(decimal.Decimal, simple(SimpleType.STRING), str),
-        _text_codec(uuid.UUID, simple(SimpleType.STRING), str),
-        _text_codec(pathlib.Path, simple(SimpleType.STRING), os.fspath),
-        _text_codec(pathlib.PurePath, simple(SimpleType.STRING), os.fspath),
     ]
     return {codec.python_type: codec for codec in codecs}
 

@@ -1,0 +1,76 @@
+"""Bearer tokens: only clients that send `authorization: Bearer TOKEN` get through (RFC 6750).
+
+Flyte's back end sends no token; this is for other clients and for services behind a sidecar that adds
+one. Health checks need none, because probes can't send it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import pathlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from flyte_connectors.service.settings import SettingsError
+
+_OPEN = "/grpc.health.v1.Health/"
+
+
+class BearerAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships no types
+    """Refuses calls without a valid token.
+
+    Args:
+        path: File with one token a line; read again when it changes.
+
+    Raises:
+        SettingsError: the file can't be read or holds no token.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = pathlib.Path(path)
+        self._read_at = 0
+        self._tokens: list[bytes] = []
+        self._refresh()
+        if not self._tokens:
+            raise SettingsError(f"{path} holds no token", field="--auth-token-file")
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """The call's handler, or one that refuses the call."""
+        method: str = handler_call_details.method
+        if method.startswith(_OPEN) or self._is_known(handler_call_details.invocation_metadata):
+            return await continuation(handler_call_details)
+        return grpc.unary_unary_rpc_method_handler(_refuse)
+
+    def _is_known(self, metadata: Any) -> bool:
+        self._refresh()
+        sent = next((value for key, value in metadata if key == "authorization"), "")
+        scheme, _, token = str(sent).partition(" ")
+        given = token.strip().encode()
+        matches = [hmac.compare_digest(given, known) for known in self._tokens]
+        return scheme.lower() == "bearer" and any(matches)
+
+    def _refresh(self) -> None:
+        try:
+            changed_at = os.stat(self._path).st_mtime_ns
+            if changed_at == self._read_at:
+                return
+            lines = self._path.read_bytes().splitlines()
+        except OSError as error:
+            if self._tokens:
+                return  # a file that is being replaced; the old tokens stay good meanwhile
+            message = f"can't read {self._path}: {error.strerror}"
+            raise SettingsError(message, field="--auth-token-file") from error
+        self._tokens = [line.strip() for line in lines if line.strip()]
+        self._read_at = changed_at
+
+
+async def _refuse(_: object, context: grpc.aio.ServicerContext) -> None:
+    text = "this service wants a token: send the metadata `authorization: Bearer TOKEN`"
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, text)

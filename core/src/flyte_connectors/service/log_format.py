@@ -1,0 +1,60 @@
+"""How the service's log lines look: for people, or one JSON object a line for programs.
+
+Each line of a call names its task type and job (run, action and attempt are in the job's key), and
+holds no secret of that call.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+from flyte_connectors.call_context import current
+from flyte_connectors.secrets import RedactingFilter
+from flyte_connectors.service.settings import ServiceSettings
+
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure_logging(settings: ServiceSettings) -> None:
+    """Send this process's log to standard error, as the settings say."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else ConsoleFormatter())
+    handler.addFilter(RedactingFilter())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with the job it is about."""
+        call = current.get()
+        line = super().format(record)
+        return f"{line} [{call.task_type} {call.key}]" if call and "\n" not in line else line
+
+
+class JsonFormatter(logging.Formatter):
+    """Lines for programs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object: time, level, logger, message, the call, and what `extra` added."""
+        fields: dict[str, object] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        call = current.get()
+        if call is not None:
+            fields.update(task_type=call.task_type, verb=call.verb, job=call.key)
+        fields.update(
+            (name, value) for name, value in vars(record).items() if name not in _RECORD_FIELDS
+        )
+        if record.exc_info:
+            fields["exception"] = record.exc_text or self.formatException(record.exc_info)
+        return json.dumps(fields, default=str)

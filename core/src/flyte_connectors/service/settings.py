@@ -1,0 +1,252 @@
+"""Every setting of the service, declared once: as flag, environment variable and key of a TOML file.
+
+    --metrics-port 9090        FLYTE_CONNECTORS_METRICS_PORT=9090        metrics-port = 9090
+
+A flag wins over the variable, the variable over the file, the file over the default. Unknown keys of
+the file are errors, as are unknown variables with the service's prefix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flyte_connectors.errors import InvalidRequestError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "FLYTE_CONNECTORS_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+class SettingsError(InvalidRequestError):
+    """A setting has a value that it can't have, or does not exist."""
+
+
+def _setting(
+    default: Any,
+    help: str,  # noqa: A002  (argparse's name)
+    parse: Callable[[str], Any] = str,
+    *,
+    many: bool = False,
+    choices: tuple[str, ...] = (),
+    metavar: str | None = None,
+) -> Any:
+    metadata = {"help": help, "parse": parse, "many": many, "choices": choices, "metavar": metavar}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:  # noqa: PLR2004
+        raise ValueError(text)
+    return port
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(text)
+    return word in _TRUE
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceSettings:
+    """How a service listens, whom it lets in, what it loads, and how it ends.
+
+    The help texts are the documentation of the fields; `docs/configuration.md` lists them.
+    """
+
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8000, "gRPC port, 0 picks one", _port)
+    metrics_port: int = _setting(
+        9090, "HTTP port of /metrics, /healthz and /readyz, 0 picks one", _port
+    )
+    module: tuple[str, ...] = _setting(
+        (), "also host the connectors of this module or file", many=True, metavar="M"
+    )
+    allow: tuple[str, ...] | None = _setting(
+        None, "load only these plugins, by distribution or entry point", many=True, metavar="NAME"
+    )
+    deny: tuple[str, ...] | None = _setting(
+        None, "never load these plugins", many=True, metavar="NAME"
+    )
+    lenient: bool = _setting(False, "start although a plugin failed to load", _flag)
+    workers: int = _setting(1, "processes that share the port", _positive, metavar="N")
+    tls_cert: str | None = _setting(None, "certificate chain, PEM; read again when it changes")
+    tls_key: str | None = _setting(None, "private key of the certificate, PEM")
+    tls_client_ca: str | None = _setting(
+        None, "let only clients in whose certificate this CA signed, PEM"
+    )
+    auth_token_file: str | None = _setting(
+        None, "let only clients in that send `authorization: Bearer` with a line of this file"
+    )
+    allowed_endpoints: tuple[str, ...] | None = _setting(
+        None,
+        "targets that a request may name: hosts, *.domains or URL prefixes",
+        many=True,
+        metavar="TARGET",
+    )
+    max_message_bytes: int = _setting(10 * 1024 * 1024, "largest request that is read", _positive)
+    threads: int = _setting(16, "threads per connector for plain functions", _positive)
+    backlog: int = _setting(1000, "calls per connector that may wait for a thread", _positive)
+    transient_errors: str = _setting(
+        "absorb",
+        "what GetTask answers while a job can't be asked about: its last known state, or the error",
+        choices=("absorb", "raise"),
+    )
+    lost_after: float = _setting(
+        600.0, "seconds after which such a job counts as lost", _seconds, metavar="SECONDS"
+    )
+    grace: float = _setting(
+        30.0, "seconds that an ending may take", _seconds, metavar="SECONDS"
+    )
+    log_format: str = _setting("console", "how log lines look", choices=("console", "json"))
+    log_level: str = _setting(
+        "info", "least important lines to log", choices=("debug", "info", "warning", "error")
+    )
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine can reach the service."""
+        return self.host not in ("127.0.0.1", "::1", "localhost")
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(ServiceSettings)}
+
+
+def flag_of(name: str) -> str:
+    """The command-line flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def parse_setting(name: str, value: Any, source: str) -> Any:
+    """The value of a setting, from text or from what TOML gives.
+
+    Raises:
+        SettingsError: it can't have that value.
+    """
+    metadata = FIELDS[name].metadata
+    try:
+        if metadata["many"]:
+            items = value.split(",") if isinstance(value, str) else value
+            return tuple(metadata["parse"](str(item).strip()) for item in items if str(item).strip())
+        parsed = metadata["parse"](str(value))
+    except (ValueError, TypeError):
+        message = f"{value!r} is no value for this setting ({metadata['help']})"
+        raise SettingsError(message, field=source) from None
+    if metadata["choices"] and parsed not in metadata["choices"]:
+        message = f"{value!r} is none of {', '.join(metadata['choices'])}"
+        raise SettingsError(message, field=source)
+    return parsed
+
+
+def read_settings(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    config: str | None = None,
+) -> tuple[ServiceSettings, dict[str, str]]:
+    """The settings in force.
+
+    Args:
+        flags: Parsed values of the flags that were given, by setting.
+        environment: Environment variables; the process's by default.
+        config: Path of the TOML file; from `FLYTE_CONNECTORS_CONFIG` by default.
+
+    Returns:
+        The settings, and for each where it comes from.
+
+    Raises:
+        SettingsError: a key is unknown, or a value impossible.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(FIELDS, "default")
+    path = config or environment.get(CONFIG_VARIABLE)
+    for key, value in (_read_file(path) if path else {}).items():
+        name = key.replace("-", "_")
+        if name not in FIELDS:
+            known = ", ".join(field.replace("_", "-") for field in FIELDS)
+            raise SettingsError(f"unknown key; known are {known}", field=f"{path}: {key}")
+        values[name] = parse_setting(name, value, f"{path}: {key}")
+        sources[name] = str(path)
+    for name in FIELDS:
+        variable = variable_of(name)
+        if variable in environment:
+            values[name] = parse_setting(name, environment[variable], variable)
+            sources[name] = variable
+    for name, value in flags.items():
+        values[name] = value
+        sources[name] = flag_of(name)
+    settings = ServiceSettings(**values)
+    _check_tls(settings)
+    return settings, sources
+
+
+def as_toml(settings: ServiceSettings, sources: Mapping[str, str]) -> str:
+    """The settings as a TOML file, each with a comment that says where it comes from."""
+    lines = []
+    for name in FIELDS:
+        value = getattr(settings, name)
+        key = name.replace("_", "-")
+        if value is None:
+            lines.append(f"# {key} is not set")
+        else:
+            lines.append(f"{key} = {_toml(value)}  # {sources[name]}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(pathlib.Path(path).read_text())
+    except OSError as error:
+        raise SettingsError(f"can't be read: {error.strerror}", field=path) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"no TOML: {error}", field=path) from error
+
+
+def _check_tls(settings: ServiceSettings) -> None:
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        missing = "tls_key" if settings.tls_cert else "tls_cert"
+        raise SettingsError("certificate and key belong together", field=flag_of(missing))
+    if settings.tls_client_ca and not settings.tls_cert:
+        raise SettingsError("needs --tls-cert and --tls-key", field="--tls-client-ca")

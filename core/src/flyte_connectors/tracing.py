@@ -1,0 +1,58 @@
+"""OpenTelemetry traces: a span around every call of a connector.
+
+A wrapper plugin like any other, brought by the extra `flyte-connectors[otel]` and loaded where
+`opentelemetry-api` is installed. The span continues the caller's trace (W3C `traceparent` in the gRPC
+metadata) and is current while the connector runs, so that what the connector calls continues it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from flyte_connectors.call_context import current, metadata
+from flyte_connectors.errors import ConnectorError
+
+if TYPE_CHECKING:
+    from flyte_connectors.binding import Call, Verb
+
+_tracer = trace.get_tracer("flyte_connectors")
+
+
+def wrap_verb(verb: Verb, call: Call) -> Call:
+    """`call` within a span named `<task type> <verb>`."""
+    category = verb.connector.category
+    name = f"{category.name} {verb.name}"
+    attributes = {
+        "rpc.system": "grpc",
+        "flyte.task_type": category.name,
+        "flyte.task_type_version": category.version,
+        "flyte.connector.verb": verb.name,
+    }
+
+    async def traced(arguments: Mapping[str, Any]) -> Any:
+        parent = propagate.extract(dict(metadata.get()))
+        with _tracer.start_as_current_span(
+            name,
+            parent,
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            record_exception=False,  # an exception's text may hold what the wire must not
+            set_status_on_exception=False,
+        ) as span:
+            context = current.get()
+            if context is not None and context.key:
+                span.set_attribute("flyte.job", context.key)
+            try:
+                return await call(arguments)
+            except ConnectorError as error:
+                span.set_status(Status(StatusCode.ERROR, error.code))
+                raise
+            except Exception as error:
+                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+                raise
+
+    return traced

@@ -1,0 +1,94 @@
+"""Codecs of classes and of types made of them. Imported when the first of these appears."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import enum
+import pathlib
+import uuid
+from typing import Any, get_origin
+
+from flyteidl2.core.types_pb2 import StructuredDatasetType
+
+from flyte_connectors.io import DataFrame, Dir, File
+from flyte_connectors.types import hints
+from flyte_connectors.types.codec import Codec, ConversionError, type_name
+from flyte_connectors.types.columns import columns_of
+from flyte_connectors.types.descriptions import described_type
+from flyte_connectors.types.enums import enum_codec
+from flyte_connectors.types.references import blob_codec, dataframe_codec
+from flyte_connectors.types.structs import dataclass_codec, dict_codec, model_codec
+from flyte_connectors.types.texts import text_codec
+from flyte_connectors.types.tuples import named_tuple_codec, tuple_codec, typed_dict_codec
+
+_TEXTS = (decimal.Decimal, uuid.UUID, pathlib.Path, pathlib.PurePath)
+
+
+def codec_for_class(python_type: Any) -> Codec:
+    """Return the codec of a class, or of a tuple or dict that is no list or map on the wire.
+
+    Raises:
+        ConversionError: The type has no safe form on the wire.
+    """
+    origin = get_origin(python_type)
+    if python_type in _TEXTS:
+        return text_codec(python_type)
+    if origin is tuple:
+        return tuple_codec(python_type)
+    if python_type is dict or origin is dict:
+        return dict_codec(python_type)
+    if dataclasses.is_dataclass(origin):
+        return dataclass_codec(python_type)
+    if origin is None and isinstance(python_type, type):
+        return _class(python_type)
+    raise _unsupported(python_type)
+
+
+def _class(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
+    if issubclass(python_type, enum.Enum):
+        return enum_codec(python_type)
+    if issubclass(python_type, (File, Dir)):
+        return blob_codec(python_type, must_exist=True)
+    if issubclass(python_type, DataFrame):
+        return dataframe_codec(StructuredDatasetType())
+    if hints.is_named_tuple(python_type):
+        return named_tuple_codec(python_type)
+    if hints.is_typed_dict(python_type):
+        return typed_dict_codec(python_type)
+    if hints.is_model(python_type):
+        return model_codec(python_type)
+    if dataclasses.is_dataclass(python_type):
+        return dataclass_codec(python_type)
+    raise _unsupported(python_type)
+
+
+def annotated_codec(codec: Codec, python_type: Any, notes: tuple[Any, ...]) -> Codec:
+    """Return the codec of ``Annotated[python_type, *notes]``, given the one of ``python_type``."""
+    if isinstance(python_type, type) and issubclass(python_type, DataFrame):
+        return dataframe_codec(_declared_table(notes))
+    described = described_type(codec.literal_type, python_type, notes)
+    return Codec(codec.python_type, described, codec.tag, codec.encode, codec.decode)
+
+
+def _declared_table(notes: tuple[Any, ...]) -> StructuredDatasetType:
+    declared = StructuredDatasetType()
+    for note in notes:
+        if isinstance(note, str):
+            declared.format = note
+        elif isinstance(note, dict):
+            declared.columns.extend(columns_of(note))
+        elif dataclasses.is_dataclass(note):
+            declared.columns.extend(columns_of(hints.fields_of(note)))
+    return declared
+
+
+def _unsupported(python_type: Any) -> ConversionError:
+    name = type_name(python_type)
+    if python_type is Any:
+        hint = "declare a concrete type, or dict for free-form data"
+    elif python_type in {list, tuple, set, frozenset}:
+        hint = f"say what it holds, such as {name}[int]"
+    else:
+        hint = "use a dataclass, or turn the value into one of Flyte's types before it is passed"
+    return ConversionError(f"{name} can't be carried by Flyte without pickle: {hint}")

@@ -1,0 +1,35 @@
+"""Codecs of types that travel as their text, as they do inside a dataclass: numbers, keys, paths.
+
+The official SDK pickles these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+
+from flyte_connectors.types.codec import Codec, mismatch
+from flyte_connectors.types.scalars import decode_str, encode_str
+
+if TYPE_CHECKING:
+    from flyteidl2.core.literals_pb2 import Literal
+
+
+def text_codec(python_type: type) -> Codec:
+    """Return the codec of a type that its own text restores, such as ``Decimal`` or ``Path``."""
+    name = python_type.__name__
+
+    def encode(value: Any) -> Literal:
+        if not isinstance(value, python_type):
+            raise mismatch(name, value)
+        return encode_str(str(value))
+
+    def decode(literal: Literal) -> Any:
+        text = decode_str(literal)
+        try:
+            return python_type(text)
+        except (ArithmeticError, ValueError):
+            raise mismatch(name, text) from None
+
+    return Codec(python_type, LiteralType(simple=SimpleType.STRING), name, encode, decode)
