@@ -59,7 +59,7 @@ class LineSplitter:
 
 
 class LogWriter:
-    """Appends lines. A full disk loses some, and a note before the next says so; the job goes on."""
+    """Appends lines. A full disk loses some, the next after them says so, the job goes on."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
