@@ -263,6 +263,23 @@ async def test_another_services_spelling_needs_no_code(scripted: ScriptedServer)
     assert scripted.requests[1].startswith("GET /jobs/17/status HTTP/1.1")
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", "405 Method Not Allowed", "409 Conflict"])
+async def test_deleting_what_has_ended_succeeds_whatever_the_service_says(
+    scripted: ScriptedServer, status: str
+) -> None:
+    """A refusal counts for a running job only."""
+    delete = ModelTrainingConnector().delete
+    meta = ModelTrainJobMeta("a", scripted.endpoint)
+    scripted.answer({}, status=status)
+    scripted.answer({"status": "finished"})
+    await delete(meta)
+    scripted.replies = []
+    scripted.answer({}, status=status)
+    scripted.answer({"status": "running"})
+    with pytest.raises((ConflictError, InvalidRequestError)):
+        await delete(meta)
+
+
 async def test_cookies_are_not_kept(scripted: ScriptedServer) -> None:
     """What one caller was given does not go out with the next one's request."""
     scripted.answer({"status": "running"}, headers="Set-Cookie: session=theirs\r\n")

@@ -13,8 +13,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
-from flyte_connectors.errors import AuthenticationError, InvalidRequestError
+from flyte_connectors.connector import (
+    TERMINAL_PHASES,
+    AsyncConnector,
+    Phase,
+    Resource,
+    ResourceMeta,
+)
+from flyte_connectors.errors import AuthenticationError, ConflictError, InvalidRequestError
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
     GetTaskLogsResponseBody,
@@ -93,10 +99,7 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         results_uri = config.ray.results_uri(job_id, output_prefix) if config.ray else ""
         submission = Submission(job_id, epochs, dataset_uri, config.parameters, results_uri)
         job_id = await _platform(config, kwargs).submit(submission)
-        kept = overrides(config)
-        for done in ("endpoint", "parameters"):
-            kept.pop(done, None)
-        return ModelTrainJobMeta(job_id, config.endpoint, kept, results_uri)
+        return ModelTrainJobMeta(job_id, config.endpoint, _kept(config), results_uri)
 
     async def get(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> Resource:  # noqa: D102
         state = await _existing(resource_meta, kwargs).state(resource_meta.job_id)
@@ -111,7 +114,13 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         )
 
     async def delete(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> None:  # noqa: D102
-        await _existing(resource_meta, kwargs).cancel(resource_meta.job_id)
+        platform, job_id = _existing(resource_meta, kwargs), resource_meta.job_id
+        try:
+            await platform.cancel(job_id)
+        except (ConflictError, InvalidRequestError):
+            # Some services refuse to cancel what has ended.
+            if (await platform.state(job_id)).phase not in TERMINAL_PHASES:
+                raise
 
     async def get_logs(  # noqa: D102
         self, resource_meta: ModelTrainJobMeta, token: str = "", lines: int = 0, **kwargs: Any
@@ -145,6 +154,16 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         for name in queries or known:
             response.results.add(metric=name).data.update(_series(resource_meta, name, shown))
         return response
+
+
+def _kept(config: TrainingConfig) -> dict[str, Any]:
+    """Answer what later calls need: neither what only a submission does, nor the endpoint."""
+    kept = overrides(config)
+    kept.pop("endpoint", None)
+    kept.pop("parameters", None)
+    if config.ray:
+        kept["ray"] = {"address": config.ray.address}
+    return kept
 
 
 def _platform(config: TrainingConfig, secrets: Mapping[str, Any]) -> TrainingPlatform:

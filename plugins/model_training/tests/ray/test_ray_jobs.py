@@ -25,15 +25,14 @@ from flyte_connectors.errors import (
     TaskFailedError,
     UnsupportedVerbError,
 )
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-
 from flyte_connectors_model_training import (
     ModelTrainingConnector,
     ModelTrainJobMeta,
     ModelTrainTask,
     RayTrainConfig,
 )
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +165,7 @@ async def test_the_same_key_is_the_same_job(address: str) -> None:
     config = config_for(address, entrypoint="sleep 1")
     metas = await asyncio.gather(*(create(config, "race") for _ in range(4)))
     assert {meta.job_id for meta in metas} == {"race"}
-    jobs = httpx.get(f"{address}/api/jobs/").json()
+    jobs = (await asyncio.to_thread(httpx.get, f"{address}/api/jobs/")).json()
     assert [job["submission_id"] for job in jobs].count("race") == 1
 
 
@@ -202,6 +201,7 @@ async def test_inputs_pass_through_no_shell(address: str) -> None:
         task.to_proto(), "/tmp", {"epochs": 3, "dataset_uri": uri}, idempotency_key="quoted"
     )
     await ended(meta)
+    assert b"OWN" not in meta.encode()
     assert f'kept|{uri}|3|{{"label": "$(id)"}}' in await log_of(meta)
 
 

@@ -1,0 +1,78 @@
+"""Train a classifier on handwritten digits, on the reference service, as a Flyte task.
+
+    pip install "flyte-connectors-model-training[service]"
+    python train_digits.py
+
+The service runs for as long as this program does; its data stay in the folder `training-data`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pyarrow as pa
+from flyte_connectors import File, TaskEnvironment
+from pyarrow import parquet
+from sklearn.datasets import load_digits
+
+from flyte_connectors_model_training import ModelTrainTask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path("training-data").absolute()
+env = TaskEnvironment(name="digits")
+
+
+@env.task
+def data_prep() -> str:
+    """Write the data set that ships with scikit-learn; answers its URI."""
+    features, labels = load_digits(return_X_y=True)
+    columns = {f"pixel_{index}": column for index, column in enumerate(features.T)}
+    path = DATA / "digits.parquet"
+    parquet.write_table(pa.table({**columns, "label": labels}), path)
+    return path.as_uri()
+
+
+def train(endpoint: str) -> File:
+    """Train as a workflow does: a task that calls tasks."""
+    model_train = ModelTrainTask(name="model_train", endpoint=endpoint)
+
+    @env.task
+    def train_model(epochs: int) -> File:
+        return model_train(epochs=epochs, dataset_uri=data_prep())
+
+    return train_model(epochs=30)
+
+
+@contextlib.contextmanager
+def training_service() -> Iterator[str]:
+    """Run the reference service; answers its endpoint."""
+    command = [sys.executable, "-m", "flyte_connectors_model_training.service", "serve"]
+    options = ["--data-dir", str(DATA), "--port", "0"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout
+        yield service.stdout.readline().split()[-1]
+        service.terminate()
+
+
+def main() -> None:
+    """Train, and show where to look."""
+    DATA.mkdir(exist_ok=True)
+    with training_service() as endpoint:
+        model = train(endpoint)
+        job = httpx.get(model.path.removesuffix("/results")).json()
+        print(f"dashboard  {job['dashboard']}")
+        print(f"model      {model.path}")
+        print(f"accuracy   {job['metrics']['validation_accuracy']:.4f}")
+        if sys.stdin.isatty():
+            input("Press Enter to stop the service. ")
+
+
+if __name__ == "__main__":
+    main()
