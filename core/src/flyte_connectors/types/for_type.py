@@ -1,6 +1,6 @@
 """From a Python type to its codec: the task side, where the author's own types are at hand.
 
-Simple types, lists, maps and unions are served from here; whatever needs more is in ``for_class``, which is
+Simple types, lists, maps and unions are served from here; the rest is in ``for_class``, which is
 imported when it is needed first.
 """
 
@@ -9,13 +9,15 @@ from __future__ import annotations
 import types
 import typing
 from functools import lru_cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from flyte_connectors.types.codec import Codec
 from flyte_connectors.types.containers import list_codec, map_codec
 from flyte_connectors.types.enums import choice_codec
 from flyte_connectors.types.scalars import SCALARS
 from flyte_connectors.types.unions import union_codec
+
+if TYPE_CHECKING:
+    from flyte_connectors.types.codec import Codec
 
 _CACHED_TYPES = 1024
 
@@ -38,7 +40,7 @@ def _cached(python_type: Any, _spelling: str) -> Codec:
     return _build(python_type)
 
 
-def _build(python_type: Any) -> Codec:
+def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
     if python_type is None:
         return SCALARS[type(None)]
     origin, arguments = get_origin(python_type), get_args(python_type)
