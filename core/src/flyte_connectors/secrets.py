@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
 
 MASK = "***"
+_SHORTEST = 4  # characters
 DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
 DEFAULT_DIRECTORY = "/etc/flyte/secrets"
 ENVIRONMENT_PREFIX = "FLYTE_SECRET_"
@@ -127,9 +128,9 @@ def secret_names(custom: Struct) -> dict[str, str]:
 def redact(text: str, secrets: Mapping[str, str] | None = None) -> str:
     """`text` with the secrets of this call masked, in plain and in the usual encoded forms."""
     values = _active.get() if secrets is None else tuple(secrets.values())
-    for value in values:
-        for form in _forms(value):
-            text = text.replace(form, MASK)
+    forms = {form for value in values for form in _forms(value)}
+    for form in sorted(forms, key=len, reverse=True):  # a secret may be a part of another
+        text = text.replace(form, MASK)
     return text
 
 
@@ -168,11 +169,19 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if _active.get():
-            record.msg = redact(record.getMessage())
-            record.args = None
+            record.msg, record.args = redact(_message(record)), None
             if record.exc_info and not record.exc_text:
-                record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+                record.exc_text = logging.Formatter().formatException(record.exc_info)
+            if record.exc_text:
+                record.exc_text = redact(record.exc_text)
         return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # a filter must not raise into the code that logs
+        return f"{record.msg} {record.args!r}"
 
 
 def _look_up(name: str, *, local: bool) -> SecretValue:
@@ -181,7 +190,9 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
     if value is None and local:
         value = os.environ.get(name)
     if value is None:
-        place = f"{variable} or {name}" if local else f"{variable} or the file {_directory() / name}"
+        place = (
+            f"{variable} or {name}" if local else f"{variable} or the file {_directory() / name}"
+        )
         message = f"secret '{name}' was not sent and is not known here: set {place}"
         raise AuthenticationError(message)
     return SecretValue(value)
@@ -201,12 +212,12 @@ def _directory() -> pathlib.Path:
 
 
 def _forms(value: str) -> tuple[str, ...]:
-    """How a secret may be spelled in a text; values too short to tell from words are left alone."""
-    if len(value) < 4:  # noqa: PLR2004
-        return ()
-    return (
+    """How a secret may be spelled in a text; what is too short to tell from words is left alone."""
+    spellings = (
         value,
         urllib.parse.quote(value, safe=""),
         json.dumps(value)[1:-1],
         base64.b64encode(value.encode()).decode().rstrip("="),
+        " ".join(value.split()),  # as in an error's one line
     )
+    return tuple(spelling for spelling in spellings if min(len(value), len(spelling)) >= _SHORTEST)
