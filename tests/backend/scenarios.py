@@ -104,7 +104,13 @@ SCENARIOS = {
             disturb=disturbances.call_hogs,
             modules=NEIGHBOURS,
         ),
-        Scenario("disk", "no file can be written any more", disturb=disturbances.fill_disk),
+        Scenario(
+            "disk",
+            "no file can be written any more, while cancelled creates give reasons to log",
+            Faults(slow_creates=1.0, slow_seconds=0.02),
+            disturb=disturbances.fill_disk,
+            cancelling=0.5,
+        ),
         Scenario("abort", "users abort half of the tasks", Faults(failing=0.05), aborting=0.5),
         Scenario(
             "abort-late",
