@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import flyteidl2.connector.service_pb2  # noqa: F401  (the descriptors that reflection answers with)
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
