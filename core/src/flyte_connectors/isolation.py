@@ -72,8 +72,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of `coroutine`, run on this loop; cancelling the caller cancels it."""
@@ -82,6 +81,12 @@ class LoopThread:
     def stop(self) -> None:
         """End the loop after its current step."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
 
 class LoopWatch:
@@ -124,7 +129,7 @@ class LoopWatch:
         self._stopped.set()
 
     def _watch(self, loop_thread: int) -> None:
-        while not self._stopped.wait(self._threshold / 2):
+        while not self._stopped.wait(2 * self._threshold):
             if self._guarded_frame(loop_thread) is not None:
                 self._confirm(loop_thread)
 
