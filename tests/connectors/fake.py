@@ -1,8 +1,8 @@
 """Connectors for `job_service`: every one is told by its task's `custom` what to do.
 
     phase, message, outputs, custom_info    what `get` reports; outputs are the inputs by default
-    log                                     the lines of its log; `quiet` ends a page without any
-    hold                                    verbs that wait for `JobService.release`
+    log                                     the lines of its log
+    hold, hold_at_end                       verbs that wait for `JobService.release`
     fail                                    {verb: {"error": class, "text": ..., "times": n}}
 
 The other connectors differ in one thing each; their docstrings say which.
@@ -102,7 +102,10 @@ class FakeConnector(AsyncConnector[FakeMeta]):
         for line in page:
             yield LogLine(message=line)
         if "get_logs" in job.get("hold_at_end", ()):
-            await until(lambda: JobService().released, "the release of the log")
+            try:
+                await until(lambda: JobService().released, "the release of the log")
+            finally:
+                JobService().record("left_logs", resource_meta.key)
             yield LogLine(message="after the quiet")
         end = start + len(page)
         if end < len(log) or job.get("phase") == "RUNNING":
@@ -209,6 +212,19 @@ class LogObjectConnector(FakeConnector):
         return LogObject(JobService().job(resource_meta.key)["log"])
 
 
+class LogBreaksConnector(FakeConnector):
+    """Its log breaks off after two lines."""
+
+    name = "Log Breaks Connector"
+    task_type_name = "fake_log_breaks"
+
+    async def get_logs(self, **arguments: Any) -> AsyncIterator[LogLine | GetTaskLogsResponse]:
+        """Two lines, then nothing more."""
+        yield LogLine(message="one")
+        yield LogLine(message="two")
+        raise errors.ServiceUnavailableError("the log server is away")
+
+
 class SyncFake(SyncConnector):
     """Answers at once."""
 
@@ -266,6 +282,7 @@ CONNECTORS = (
     OddMetaConnector,
     BlockingConnector,
     LogObjectConnector,
+    LogBreaksConnector,
     SyncFake,
 )
 

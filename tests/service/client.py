@@ -24,6 +24,7 @@ class Client:
         options: Channel arguments.
 
     Attributes:
+        address: Host and port of the service.
         jobs: Stub of `AsyncConnectorService`.
         metadata: Stub of `ConnectorMetadataService`.
         health: Stub of `grpc.health.v1.Health`.
@@ -31,6 +32,7 @@ class Client:
     """
 
     def __init__(self, address: str, options: Sequence[tuple[str, Any]] = ()) -> None:
+        self.address = address
         options = (("grpc.max_receive_message_length", -1), *options)
         self.channel = grpc.aio.insecure_channel(address, options=options)
         self.jobs = service_pb2_grpc.AsyncConnectorServiceStub(self.channel)
