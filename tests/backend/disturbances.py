@@ -86,8 +86,7 @@ async def call_hogs(stage: Stage) -> None:
 
 
 async def fill_disk(stage: Stage) -> None:
-    """After two seconds no replica can write to any file any more."""
-    await asyncio.sleep(2)
+    """From now on no replica can write to any file."""
     for replica in stage.replicas:
         replica.fill_disk()
 
