@@ -57,6 +57,7 @@ def _phase_of_failure(error: Mapping[str, Any]) -> Phase:
 
 
 def _line(error: Mapping[str, Any]) -> str:
-    text = " ".join(str(error.get("message") or "no message").split())
-    reason = error.get("reason")
-    return f"{text} ({reason})" if reason else text
+    text = str(error.get("message") or "no message")
+    if error.get("reason"):
+        text += f" ({error['reason']})"
+    return " ".join(text.split())

@@ -1,0 +1,44 @@
+"""The README says what is true."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from flyte_connectors import TaskTemplate
+from flyte_connectors_bigquery import BigQueryConfig, reasons
+from flyte_connectors_bigquery.client import ASKING, SUBMITTING
+from flyte_connectors_bigquery.connector import METRICS, BigQueryConnector
+from flyte_connectors_bigquery.credentials import ALLOWED_PROJECTS_VARIABLE
+from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_snippets_define_tasks(snippet: str) -> None:
+    """Each snippet runs, and its task can be serialized."""
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    (task,) = (value for value in names.values() if isinstance(value, TaskTemplate))
+    assert task.to_proto().sql.statement
+
+
+def test_every_setting_is_in_the_table() -> None:
+    """The table lists the fields of the configuration, all and in order."""
+    rows = re.findall(r"^\| `(\w+)` \| .* \| .* \| .* \|$", README, re.MULTILINE)
+    assert rows == [field.name for field in dataclasses.fields(BigQueryConfig)]
+
+
+def test_names_and_numbers_are_those_of_the_code() -> None:
+    """Task types, metrics, retryable reasons, time limits and the operator's variable."""
+    for connector in (BigQueryConnector, BigQueryDryRunConnector):
+        assert README.count(connector.task_type_name) == 3
+    for name in (*METRICS, *reasons.RETRYABLE):
+        assert f"`{name}`" in README
+    assert ALLOWED_PROJECTS_VARIABLE in README
+    limits = f"within {ASKING.total:.0f} s ({SUBMITTING.total:.0f} s for starting a job)"
+    assert limits in " ".join(README.split())
+    assert f"within {ASKING.attempt:.0f} s ({SUBMITTING.attempt:.0f} s)" in " ".join(README.split())
