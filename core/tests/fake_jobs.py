@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -147,12 +148,7 @@ def metrics_request(meta: bytes, **fields: Any) -> pb.GetTaskMetricsRequest:
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     """Return once `condition()` holds; fail when it does not in time."""
-    async with _limit(seconds):
-        while not condition():
-            await asyncio.sleep(0.002)
-
-
-def _limit(seconds: float) -> Any:
-    from flyte_connectors.guard import time_limit
-
-    return time_limit(seconds)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.002)

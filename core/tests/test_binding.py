@@ -98,7 +98,10 @@ def test_a_missing_verb_is_a_clear_error() -> None:
     """The connector's author learns which one."""
     with pytest.raises(UnsupportedVerbError) as caught:
         bind(Complete()).verb("get_logs")
-    assert caught.value.message == "Complete (task type 'complete' version 0) does not support get_logs"
+    assert (
+        caught.value.message
+        == "Complete (task type 'complete' version 0) does not support get_logs"
+    )
 
 
 def test_a_sync_connector_needs_only_do() -> None:
@@ -124,7 +127,10 @@ def test_a_sync_connector_needs_only_do() -> None:
         (altered(hook_api=2), "written for hook API 2, this flyte-connectors has 1: install"),
         (altered(metadata_type=None), "has no metadata_type: set it to its ResourceMeta class"),
         (altered(metadata_type=dict), "has no metadata_type"),
-        (altered(do=Quick.do), "has do and create, delete, get: a task type is either sync or async"),
+        (
+            altered(do=Quick.do),
+            "has do and create, delete, get: a task type is either sync or async",
+        ),
         (object(), "object has no task_type_name"),
     ],
 )
@@ -222,6 +228,8 @@ def _plain(resource_meta: Any) -> None: ...
 async def _coroutine(resource_meta: Any) -> None: ...
 async def _async_generator(resource_meta: Any) -> AsyncIterator[None]:
     yield
+
+
 def _generator(resource_meta: Any) -> Iterator[None]:
     yield
 

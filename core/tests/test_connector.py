@@ -41,7 +41,10 @@ def test_identity_can_be_given_to_init() -> None:
             super().__init__(task_type_name=task_type, task_type_version=1, metadata_type=Meta)
 
     one, other = Mine("one"), Mine("other")
-    assert (one.task_category, other.task_category) == (TaskCategory("one", 1), TaskCategory("other", 1))
+    assert (one.task_category, other.task_category) == (
+        TaskCategory("one", 1),
+        TaskCategory("other", 1),
+    )
     assert one.metadata_type is Meta
 
 

@@ -178,7 +178,9 @@ def marker(
     return marker
 
 
-@pytest.mark.parametrize("denied", ["fixture-marker", "Fixture_Marker", "Marked.Plugin", "marked-plugin"])
+@pytest.mark.parametrize(
+    "denied", ["fixture-marker", "Fixture_Marker", "Marked.Plugin", "marked-plugin"]
+)
 def test_a_denied_plugin_is_not_imported(
     marker: pathlib.Path, process: Registry, denied: str
 ) -> None:

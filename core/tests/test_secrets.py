@@ -84,7 +84,13 @@ def test_a_private_key_is_masked_in_an_error() -> None:
     assert shown == f"bad key {MASK} given"
 
 
-@given(st.recursive(st.just(CANARY) | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(TEXT | st.just(CANARY), inner), max_leaves=10))
+@given(
+    st.recursive(
+        st.just(CANARY) | st.integers() | st.none(),
+        lambda inner: st.lists(inner) | st.dictionaries(TEXT | st.just(CANARY), inner),
+        max_leaves=10,
+    )
+)
 def test_nothing_nested_keeps_a_secret(value: Any) -> None:
     """Keys, values and list items of JSON-like data are masked."""
     with protected({"s": CANARY}):
@@ -101,6 +107,8 @@ def test_other_data_stays_as_it_is() -> None:
 def test_short_values_are_left_alone() -> None:
     """Masking every `a` would hide the message, not the secret."""
     assert redact("a banana", {"s": "a"}) == "a banana"
+    assert redact("a ban ana", {"s": "a    \n"}) == "a ban ana"
+    assert redact("a banana", {"s": "     "}) == "a banana"
 
 
 def test_protection_ends_with_its_block() -> None:
@@ -182,7 +190,9 @@ class TestResolving:
 
     def test_an_unknown_secret_says_where_it_could_be(self) -> None:
         """By name, with the variable and the file to set."""
-        with pytest.raises(AuthenticationError, match=r"secret 'db' .* FLYTE_SECRET_DB or the file"):
+        with pytest.raises(
+            AuthenticationError, match=r"secret 'db' .* FLYTE_SECRET_DB or the file"
+        ):
             resolve({"password": "db"}, {})
 
 
@@ -200,7 +210,9 @@ class TestSecretNames:
         assert secret_names(self._custom({"password": "db"})) == {"password": "db"}
         assert secret_names(Struct()) == {}
 
-    @pytest.mark.parametrize("table", ["db", 3, ["db"], {"password": 3}, {"": "db"}, {"a": None}, None])
+    @pytest.mark.parametrize(
+        "table", ["db", 3, ["db"], {"password": 3}, {"": "db"}, {"a": None}, None]
+    )
     def test_anything_else_is_refused(self, table: Any) -> None:
         """With the field's name."""
         with pytest.raises(InvalidRequestError, match=r"custom.secrets: must map each"):
@@ -218,7 +230,9 @@ class TestMixin:
 
     def test_a_missing_one_says_what_to_set(self) -> None:
         """Its variable, or its file."""
-        with pytest.raises(AuthenticationError, match="secret 'token' is not mounted: set MY_TOKEN"):
+        with pytest.raises(
+            AuthenticationError, match="secret 'token' is not mounted: set MY_TOKEN"
+        ):
             ConnectorSecretsMixin(secrets={"token": "MY_TOKEN"}).secret("token")
 
     def test_a_mounted_file_will_do(self, tmp_path: pathlib.Path) -> None:
@@ -244,7 +258,9 @@ class TestLogFilter:
         yield logger, stream
         logger.removeHandler(handler)
 
-    def test_message_and_arguments_are_masked(self, log: tuple[logging.Logger, io.StringIO]) -> None:
+    def test_message_and_arguments_are_masked(
+        self, log: tuple[logging.Logger, io.StringIO]
+    ) -> None:
         """However the text is put together."""
         logger, stream = log
         with protected({"s": "my-secret"}):
