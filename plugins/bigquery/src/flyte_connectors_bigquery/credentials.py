@@ -68,7 +68,9 @@ def _from_json(text: str) -> Credentials:
     try:
         key: Any = json.loads(text)
         _check_token_uri(key["token_uri"])
-        return service_account.Credentials.from_service_account_info(key, scopes=SCOPES)
+        credentials: Credentials = service_account.Credentials.from_service_account_info(
+            key, scopes=SCOPES
+        )
     except (exceptions.GoogleAuthError, ValueError, KeyError, TypeError, AttributeError):
         # Not the cause's text: it may quote the key.
         message = (
@@ -76,6 +78,7 @@ def _from_json(text: str) -> Credentials:
             "be the JSON that Google Cloud issued, with type service_account"
         )
         raise AuthenticationError(message) from None
+    return credentials
 
 
 def _check_token_uri(uri: str) -> None:
