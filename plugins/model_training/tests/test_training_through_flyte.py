@@ -83,10 +83,12 @@ async def test_the_task_trains_over_grpc(service: ServiceProcess, digits: Path) 
     host = ConnectorService(registry, ServiceSettings(port=0, metrics_port=None))
     await host.start()
     task = ModelTrainTask(name="model_train", endpoint=service.endpoint)
-    async with RemoteService(f"127.0.0.1:{host.port}") as client:
-        with executing(Execution(client=client)):
-            model = await task(epochs=EPOCHS, dataset_uri=digits.as_uri())
-    await host.stop()
+    try:
+        async with RemoteService(f"127.0.0.1:{host.port}") as client:
+            with executing(Execution(client=client)):
+                model = await task(epochs=EPOCHS, dataset_uri=digits.as_uri())
+    finally:
+        await host.stop()
     accuracy = await asyncio.to_thread(accuracy_of, model)
     assert accuracy == accuracy_of_scikit_learn_alone()
 

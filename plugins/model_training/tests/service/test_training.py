@@ -44,6 +44,16 @@ def test_the_loss_falls() -> None:
     assert metrics[-1].loss < metrics[0].loss
 
 
+def test_a_class_that_seems_impossible_has_a_finite_loss() -> None:
+    """Features far out drive all probabilities to zero; scikit-learn 1.7 then answers NaN."""
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(60, 3)) * [1e6, 1.0, 1e-6]
+    features[0] = -1e9
+    data = training.split(Dataset(features, generator.integers(0, 3, size=60)), SPEC)
+    metrics = list(training.train(training.new_model(data), data, SPEC, done=0))
+    assert all(np.isfinite([epoch.loss, epoch.validation_loss]).all() for epoch in metrics)
+
+
 def test_too_few_rows_of_a_class_cannot_be_split() -> None:
     """A class with one row has nothing left to validate on."""
     with pytest.raises(DatasetError, match=r"cannot be split for validation: .*only 1 member"):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -99,6 +100,18 @@ def train(model: Pipeline, data: Split, spec: TrainingSpec, done: int) -> Iterat
 def _score(
     classifier: SGDClassifier, features: NDArray[np.float64], labels: NDArray[Any]
 ) -> tuple[float, float]:
-    probabilities = classifier.predict_proba(features)
-    loss = log_loss(labels, probabilities, labels=classifier.classes_)
+    loss = log_loss(labels, _probabilities(classifier, features), labels=classifier.classes_)
     return float(loss), float(np.mean(classifier.predict(features) == labels))
+
+
+def _probabilities(classifier: SGDClassifier, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute `predict_proba`, also where every class is impossible: then all are as likely.
+
+    scikit-learn 1.7 divides by zero there, as happens in the first epochs.
+    """
+    scores = expit(classifier.decision_function(features))
+    if scores.ndim == 1:
+        return np.column_stack([1 - scores, scores])
+    totals = scores.sum(axis=1, keepdims=True)
+    alike = np.full_like(scores, 1 / scores.shape[1])
+    return np.divide(scores, totals, out=alike, where=totals > 0)
