@@ -8,10 +8,8 @@ longer than the operator's limit counts as lost: RETRYABLE_FAILED.
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import dataclasses
-import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -24,12 +22,11 @@ from flyte_connectors.errors import (
     JobNotFoundError,
     UnsupportedVerbError,
 )
+from flyte_connectors.retries import Backoff
 
 Ask = Callable[[float], Awaitable[None]]
 
 _REMEMBERED_JOBS = 10_000
-_DEFAULT_TIMEOUT = 10.0  # seconds; Flyte's default for calls of connectors
-_SHARE = 0.8  # of the caller's time; the rest is for the answer's way back
 
 
 @dataclasses.dataclass
@@ -71,24 +68,20 @@ class TransientFaults:
             InvalidRequestError, UnsupportedVerbError: faults of the request or the connector, which
                 no time heals.
         """
-        deadline = time.monotonic() + _SHARE * (timeout or _DEFAULT_TIMEOUT)
-        pause = 0.05
+        backoff = Backoff(timeout)
         while True:
             try:
-                await ask(max(deadline - time.monotonic(), 0.001))
+                await ask(backoff.left())
             except (InvalidRequestError, UnsupportedVerbError):
                 raise
             except JobNotFoundError as error:
                 self._lose(job, error.message, instead)
                 return
             except ConnectorError as error:
-                pause = min(pause * 2, 1.0)
-                jittered = pause * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
-                if not error.retryable or time.monotonic() + jittered > deadline:
+                if not await backoff.again(error):
                     self._cover(job, error, instead)
                     return
                 self.counts.retried += 1
-                await asyncio.sleep(jittered)
             else:
                 if self._since:
                     self._since.pop(job, None)

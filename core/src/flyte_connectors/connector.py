@@ -67,13 +67,10 @@ class TaskCategory:
 class ResourceMeta:
     """What identifies an external job: a small dataclass that Flyte stores between the calls.
 
-    Subclasses list their fields; the `@dataclass` decorator is welcome but not needed. Fields may be
-    of any type that JSON can carry, nested dataclasses, enums, datetimes and bytes included.
+    Subclasses list their fields under the `@dataclass` decorator; where that is missing, it is made up
+    for when the connector is registered. Fields may be of any type that JSON can carry, nested
+    dataclasses, enums, datetimes and bytes included.
     """
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        meta_codec.ensure_dataclass(cls)
-        return super().__new__(cls)
 
     def encode(self) -> bytes:
         """The fields as UTF-8 JSON."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
@@ -22,6 +23,7 @@ from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.endpoints import unrestricted
 from flyte_connectors.envelope import Envelope, seal, unseal
 from flyte_connectors.errors import (
+    ConnectorError,
     InternalError,
     InvalidRequestError,
     InvalidResourceMetaError,
@@ -30,6 +32,7 @@ from flyte_connectors.errors import (
 )
 from flyte_connectors.idempotency import idempotency_key
 from flyte_connectors.registry import find_metadata
+from flyte_connectors.retries import Backoff
 from flyte_connectors.secrets import holds_secret, protected, resolve, secret_names
 
 if TYPE_CHECKING:
@@ -132,16 +135,13 @@ class Dispatcher:
         verb = connector.verb("get")
         current.set(CallContext("get", category.name, envelope.key))
 
-        async def ask(timeout: float | None) -> None:
-            resource = await self.guard.call(verb, arguments, timeout=timeout)
-            wire.write_resource(resource, envelope.outputs, category.name, response.resource)
-
+        report = partial(self._report, verb, arguments, envelope, response.resource)
         with self._secrets(arguments, envelope.secrets, request):
             if self._faults is None:
-                await ask(timeout)
+                await report(timeout)
             else:
                 job = request.resource_meta
-                await self._faults.answer(job, timeout, ask, instead=response.resource)
+                await self._faults.answer(job, timeout, report, instead=response.resource)
         return response
 
     async def delete(
@@ -222,14 +222,28 @@ class Dispatcher:
         """The metadata of all connectors, from memory."""
         return pb.ListConnectorsResponse(connectors=self.registry.metadata().values())
 
+    async def _report(
+        self,
+        verb: Verb,
+        arguments: Mapping[str, Any],
+        envelope: Envelope,
+        message: pb.Resource,
+        timeout: float | None,
+    ) -> None:
+        """Have the connector say how the job is, within `timeout` seconds."""
+        resource = await self.guard.call(verb, arguments, timeout=timeout)
+        wire.write_resource(resource, envelope.outputs, verb.connector.category.name, message)
+
     async def _create(
         self,
         connector: BoundConnector,
         arguments: Mapping[str, Any],
         envelope: Envelope,
-        timeout: float | None,  # noqa: ARG002  (a job half submitted is worse than a late answer)
+        timeout: float | None,
     ) -> pb.CreateTaskResponse:
-        meta = await self.guard.call(connector.verb("create"), arguments)
+        # No time limit for a try: a job half submitted is worse than a late answer.
+        create = partial(self.guard.call, connector.verb("create"), arguments)
+        meta = await self._persistently(create, timeout)
         try:
             data = _encode(connector, meta)
         except Exception as error:
@@ -269,10 +283,26 @@ class Dispatcher:
     async def _delete(
         self, verb: Verb, arguments: Mapping[str, Any], timeout: float | None
     ) -> None:
+        delete = partial(self.guard.call, verb, arguments, timeout=timeout)
         try:
-            await self.guard.call(verb, arguments, timeout=timeout)
+            await self._persistently(delete, timeout)
         except JobNotFoundError:
             logger.info("%s: the job to delete is gone already", verb.connector.name)
+
+    async def _persistently(
+        self, call: Callable[[], Awaitable[Any]], timeout: float | None
+    ) -> Any:
+        """The result of `call`, tried again after passing faults; idempotent verbs only.
+
+        A local run tries again by itself, for longer.
+        """
+        backoff = Backoff(timeout)
+        while True:
+            try:
+                return await call()
+            except ConnectorError as error:
+                if self._local or not await backoff.again(error):
+                    raise
 
     def _secrets(
         self,

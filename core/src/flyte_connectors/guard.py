@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
@@ -20,6 +19,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 from flyte_connectors.binding import BoundConnector, Mode, Verb
+from flyte_connectors.deadlines import Deadlines
 from flyte_connectors.errors import (
     ConnectorError,
     DeadlineExceededError,
@@ -28,11 +28,6 @@ from flyte_connectors.errors import (
 )
 from flyte_connectors.isolation import LoopThread, LoopWatch, ThreadPool
 from flyte_connectors.secrets import redact
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as time_limit
-else:
-    from async_timeout import timeout as time_limit
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -62,6 +57,7 @@ class CallGuard:
         self._backlog = backlog
         self._lanes: dict[BoundConnector, _Lane] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
+        self._deadlines = Deadlines()
         self._watch = LoopWatch(CallGuard._await.__code__, self._isolate) if isolate else None
 
     async def call(
@@ -81,13 +77,19 @@ class CallGuard:
         calls.in_flight += 1
         code = "OK"
         started = time.perf_counter()
+        limit = None if timeout is None else self._deadlines.begin(timeout)
         try:
-            if timeout is None:
-                return await self._run_wrapped(verb, arguments)
-            return await self._run_within(timeout, verb, arguments)
+            if verb.wrappers:
+                return await verb.wrapped(partial(self._run, verb))(arguments)
+            return await self._run(verb, arguments)
         except asyncio.CancelledError:
-            code = "CANCELLED"
-            raise
+            if limit is None or not limit.expired:
+                code = "CANCELLED"
+                raise
+            code = DeadlineExceededError.code
+            name = verb.connector.name
+            message = f"{name} gave no answer to {verb.name} within {timeout:.3g} s"
+            raise DeadlineExceededError(message) from None
         except (Exception, SystemExit) as error:
             mapped = _mapped(error, verb)
             code = mapped.code
@@ -95,6 +97,8 @@ class CallGuard:
                 raise
             raise mapped from error
         finally:
+            if limit is not None:
+                limit.end()
             calls.in_flight -= 1
             calls.observe(code, time.perf_counter() - started)
 
@@ -119,6 +123,8 @@ class CallGuard:
         except (Exception, SystemExit) as error:
             mapped = _mapped(error, verb)
             code = mapped.code
+            if mapped is error:
+                raise
             raise mapped from error
         finally:
             calls.in_flight -= 1
@@ -147,6 +153,11 @@ class CallGuard:
         if self._watch is not None:
             self._watch.start()
 
+    @property
+    def busy_threads(self) -> int:
+        """Calls of plain functions that run or wait."""
+        return sum(lane.pool.pending for lane in self._lanes.values())
+
     async def drain(self, grace: float | None) -> int:
         """Wait for everything under `finish`, then let go of the threads.
 
@@ -167,27 +178,11 @@ class CallGuard:
                 lane.loop.stop()
         return len(pending)
 
-    async def _run_within(self, seconds: float, verb: Verb, arguments: Mapping[str, Any]) -> Any:
-        deadline = time.monotonic() + seconds
-        try:
-            async with time_limit(seconds):
-                return await self._run_wrapped(verb, arguments)
-        except asyncio.TimeoutError:
-            if time.monotonic() < deadline:
-                raise  # the connector's own time limit, not the caller's
-            message = f"{verb.connector.name} gave no answer to {verb.name} within {seconds:.3g} s"
-            raise DeadlineExceededError(message) from None
-
-    async def _run_wrapped(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
-        if not verb.wrappers:
-            return await self._run(verb, arguments)
-        return await verb.wrapped(partial(self._run, verb))(arguments)
-
     async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
         if verb.mode is Mode.THREAD:
             result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
             return await result if inspect.iscoroutine(result) else result
-        lane = self._lanes.get(verb.connector)
+        lane = self._lanes.get(verb.connector) if self._lanes else None
         if lane is not None and lane.loop is not None:
             return await lane.loop.run(self._await(verb, arguments))
         return await self._await(verb, arguments)

@@ -100,11 +100,12 @@ def write_resource(
         message: What to fill.
 
     Raises:
-        InternalError: the phase is none of `Phase`.
+        InternalError: the phase is none of `Phase`, or the custom info no JSON object.
     """
-    phase = resource.phase
+    phase = getattr(resource, "phase", None)
     if phase not in _KNOWN_PHASES:
-        text = f"the connector of task type '{task}' reported phase {phase!r}: use one of Phase"
+        answer = type(resource).__name__
+        text = f"the connector of task type '{task}' reported phase {phase!r} ({answer}): use one of Phase"
         raise InternalError(text)
     message.phase = phase
     if resource.message:
@@ -114,7 +115,7 @@ def write_resource(
         entry.CopyFrom(link)
         entry.uri, entry.name = redact(entry.uri), redact(entry.name)
     if resource.custom_info:
-        message.custom_info.update(redact_all(resource.custom_info))
+        _write_info(resource.custom_info, task, message)
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
             write_outputs(resource.outputs, outputs, message.outputs)
@@ -153,6 +154,14 @@ def write_outputs(
         extra = next(name for name in given if name not in names)
         fault = f"outputs.{extra}: undeclared; the task declares {', '.join(names) or 'none'}"
         raise OutputError(fault)
+
+
+def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
+    try:
+        message.custom_info.update(redact_all(info))
+    except (AttributeError, TypeError, ValueError):  # protobuf's, for different misfits
+        text = f"the connector of task type '{task}' reported custom_info that is no JSON object"
+        raise InternalError(text) from None
 
 
 def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:

@@ -6,127 +6,110 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
-from flyte_connectors.cli.options import add_option
 from flyte_connectors.discovery import PluginReport, Status, load_module, load_plugins
+from flyte_connectors.endpoints import VARIABLE as ENDPOINTS_VARIABLE
 from flyte_connectors.modules import import_module
 from flyte_connectors.registry import Registry, process_registry, registering_for
-from flyte_connectors.secrets import RedactingFilter
-from flyte_connectors.service.server import ConnectorService, ServiceSettings, ServiceStartError
+from flyte_connectors.service.log_format import configure_logging
+from flyte_connectors.service.server import ConnectorService, ServiceStartError
+from flyte_connectors.service.settings import (
+    CONFIG_VARIABLE,
+    FIELDS,
+    ServiceSettings,
+    SettingsError,
+    as_toml,
+    flag_of,
+    parse_setting,
+    read_settings,
+    variable_of,
+)
+from flyte_connectors.service.workers import in_worker, supervise
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `serve`."""
-    usual = ServiceSettings()
-    add_option(parser, "--host", default=usual.host, help="address to listen on")
-    add_option(parser, "--port", type=int, default=usual.port, help="gRPC port, 0 picks one")
-    add_option(
-        parser,
-        "--metrics-port",
-        type=int,
-        default=usual.metrics_port,
-        help="HTTP port of /metrics, /healthz and /readyz, 0 picks one",
+    """Add the options of `serve`: one for each setting."""
+    parser.add_argument(
+        "--config", metavar="F", help=f"TOML file with settings ({CONFIG_VARIABLE})"
     )
-    add_option(
-        parser,
-        "--module",
-        repeatable=True,
-        metavar="M",
-        help="also host the connectors of this module or file; repeatable",
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the settings in force, and end"
     )
-    add_option(
-        parser,
-        "--allow",
-        repeatable=True,
-        metavar="NAME",
-        help="load only these plugins, by distribution or entry point; repeatable",
-    )
-    add_option(
-        parser, "--deny", repeatable=True, metavar="NAME", help="never load these; repeatable"
-    )
-    add_option(
-        parser,
-        "--lenient",
-        type=bool,
-        default=False,
-        help="start although a plugin failed to load",
-    )
-    add_option(
-        parser,
-        "--max-message-bytes",
-        type=int,
-        default=usual.max_message_bytes,
-        help="largest request that is read",
-    )
-    add_option(
-        parser,
-        "--grace",
-        type=float,
-        default=usual.grace,
-        metavar="SECONDS",
-        help="time for calls in flight and started creates when the service ends",
-    )
+    for name, field in FIELDS.items():
+        metadata = field.metadata
+        default = "" if field.default in (None, False, ()) else f"default {field.default}; "
+        text = f"{metadata['help']} ({default}{variable_of(name)})"
+        given: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+        if isinstance(field.default, bool):
+            parser.add_argument(flag_of(name), action="store_true", **given)
+            continue
+        given["metavar"] = metadata["metavar"]
+        if metadata["choices"]:
+            given["choices"] = metadata["choices"]
+        if metadata["many"]:
+            given["action"] = "append"
+            given["help"] = f"{text}; repeatable"
+        parser.add_argument(flag_of(name), type=_parser_of(name), **given)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends the process."""
-    handler = logging.StreamHandler()
-    handler.addFilter(RedactingFilter())
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[handler],
-    )
+    given = {name: value for name, value in vars(options).items() if name in FIELDS}
+    flags = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    settings, sources = read_settings(flags, config=options.config)
+    if options.print_config:
+        print(as_toml(settings, sources), end="")
+        return 0
+    if settings.allowed_endpoints is not None:
+        os.environ[ENDPOINTS_VARIABLE] = ",".join(settings.allowed_endpoints)
+    configure_logging(settings)
+    if settings.workers > 1 and not in_worker():
+        return supervise(settings)
     registry = process_registry()
-    for name in options.module or ():
-        _load(registry, name)
-    reports = load_plugins(registry, allow=options.allow, deny=options.deny)
-    _check(reports, lenient=options.lenient)
-    settings = ServiceSettings(
-        host=options.host,
-        port=options.port,
-        metrics_port=options.metrics_port,
-        max_message_bytes=options.max_message_bytes,
-        grace=options.grace,
-    )
+    reports = _load(registry, settings)
     # What was loaded lives as long as the process: no collection has to look at it again.
     gc.collect()
     gc.freeze()
-    asyncio.run(_serve(ConnectorService(registry, settings, reports), registry))
+    service = ConnectorService(registry, settings, reports, shared_port=in_worker())
+    asyncio.run(service.serve_until_signal(lambda: print(service.summary, flush=True)))
+    if service.left_running:
+        # Python would wait for the threads of calls that are stuck, for longer than the grace time.
+        logging.shutdown()
+        os._exit(0)
     return 0
 
 
-async def _serve(service: ConnectorService, registry: Registry) -> None:
-    def announce() -> None:
-        types = ", ".join(sorted(bound.category.name for bound in registry)) or "no task types"
-        print(
-            f"listening on {service.address} for {types}; "
-            f"metrics on http://{service.metrics_address}/metrics",
-            flush=True,
-        )
-
-    await service.serve_until_signal(announce)
-    print("drained", file=sys.stderr)
-
-
-def _load(registry: Registry, name: str) -> None:
-    with registering_for(name):
-        module = import_module(name)
-    if not load_module(registry, module, name):
-        message = f"--module {name}: registers no connector; call ConnectorRegistry.register in it"
-        raise ServiceStartError(message)
-
-
-def _check(reports: list[PluginReport], *, lenient: bool) -> None:
+def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
+    for name in settings.module:
+        with registering_for(name):
+            module = import_module(name)
+        if not load_module(registry, module, name):
+            text = "registers no connector: call ConnectorRegistry.register in it"
+            raise ServiceStartError(f"--module {name}: {text}")
+    reports = load_plugins(registry, allow=settings.allow, deny=settings.deny)
     for report in reports:
         if report.status is Status.SHADOWED:
             print(f"shadowed: {report.reason}", file=sys.stderr)
     failed = [report for report in reports if report.status is Status.FAILED]
-    if not failed:
-        return
-    reasons = "; ".join(f"{report.entry_point} ({report.source}): {report.reason}" for report in failed)
-    if not lenient:
-        message = f"plugins failed to load: {reasons}. Mend, --deny or --lenient"
-        raise ServiceStartError(message)
-    print(f"failed to load: {reasons}", file=sys.stderr)
+    if failed:
+        reasons = "; ".join(f"{r.entry_point} ({r.source}): {r.reason}" for r in failed)
+        if not settings.lenient:
+            text = f"plugins failed to load: {reasons}. Mend, --deny or --lenient"
+            raise ServiceStartError(text)
+        print(f"failed to load: {reasons}", file=sys.stderr)
+    return reports
+
+
+def _parser_of(name: str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            value = parse_setting(name, text, flag_of(name))
+        except SettingsError as error:
+            raise argparse.ArgumentTypeError(error.message.partition(": ")[2]) from None
+        return value[0] if FIELDS[name].metadata["many"] and value else value
+
+    return parse

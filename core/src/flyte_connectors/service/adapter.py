@@ -7,12 +7,14 @@ flyteidl2; everything that happens between them is in `flyte_connectors.dispatch
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from flyteidl2.connector import connector_pb2 as pb
+from google.protobuf.message import DecodeError
 
-from flyte_connectors.errors import ConnectorError
+from flyte_connectors.errors import ConnectorError, InvalidRequestError
 from flyte_connectors.guard import unforeseen
 from flyte_connectors.service.log_stream import log_messages
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
 METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
+
+_UNREADABLE = InvalidRequestError("the bytes are no message of this call")
 
 Context = grpc.aio.ServicerContext
 Unary = Callable[[Any, Context], Awaitable[Any]]
@@ -41,6 +45,8 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
     async def get_task_logs(
         request: pb.GetTaskLogsRequest, context: Context
     ) -> AsyncIterator[bytes]:
+        if request is None:
+            await _abort(context, _UNREADABLE)
         try:
             async for message in log_messages(dispatcher.get_logs(request)):
                 yield message
@@ -54,7 +60,7 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
         "GetTaskMetrics": _handler(_unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
         "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
             get_task_logs,
-            request_deserializer=pb.GetTaskLogsRequest.FromString,
+            request_deserializer=partial(_parse, pb.GetTaskLogsRequest),
             response_serializer=None,  # log_messages serializes
         ),
     }
@@ -70,6 +76,8 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
 
 def _unary(method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
+        if request is None:
+            await _abort(context, _UNREADABLE)
         try:
             return await method(request, context.time_remaining())
         except Exception as error:
@@ -81,9 +89,17 @@ def _unary(method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
 def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(
         rpc,
-        request_deserializer=request.FromString,
+        request_deserializer=partial(_parse, request),
         response_serializer=_serialize,
     )
+
+
+def _parse(message: Any, data: bytes) -> Any:
+    """The request in `data`; None if there is none, because grpcio would log a raised error."""
+    try:
+        return message.FromString(data)
+    except DecodeError:
+        return None
 
 
 def _serialize(message: Any) -> bytes:

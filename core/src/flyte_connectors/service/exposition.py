@@ -7,9 +7,11 @@ from a request, so the number of series is bounded by what is installed.
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -26,7 +28,6 @@ from flyte_connectors.binding import Verb
 from flyte_connectors.discovery import PluginReport, Status
 from flyte_connectors.metrics import SECONDS_BOUNDS
 from flyte_connectors.registry import Registry
-from flyte_connectors.service.health import ServiceHealth
 
 _LABELS = ("task_type", "version", "verb")
 
@@ -96,23 +97,24 @@ class CallCollector(Collector):
         return absorbed
 
 
+class Readiness(Protocol):
+    """Whatever knows whether calls are taken."""
+
+    serving: bool
+
+
 class HttpEndpoint:
     """The HTTP server.
 
     Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 picks one.
-        health: What /readyz answers by.
+        listening: A socket that listens; closed with the endpoint.
+        readiness: What /readyz answers by.
         collector: What /metrics shows.
-
-    Attributes:
-        port: The port that it listens on.
-
-    Raises:
-        OSError: the port is in use.
     """
 
-    def __init__(self, host: str, port: int, health: ServiceHealth, collector: Collector) -> None:
+    def __init__(
+        self, listening: socket.socket, readiness: Readiness, collector: Collector
+    ) -> None:
         metrics = CollectorRegistry()
         metrics.register(collector)
 
@@ -124,7 +126,7 @@ class HttpEndpoint:
                 elif path == "/healthz":
                     self._answer(200, b"alive\n")
                 elif path == "/readyz":
-                    ready = health.serving
+                    ready = readiness.serving
                     self._answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
                 else:
                     self._answer(404, b"try /metrics, /healthz or /readyz\n")
@@ -139,9 +141,11 @@ class HttpEndpoint:
             def log_message(self, format: str, *args: object) -> None:
                 """Probes and scrapes every few seconds are not worth a line."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        address = listening.getsockname()[:2]
+        self._server = ThreadingHTTPServer(address, Handler, bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = listening
         self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
 
     def close(self) -> None:

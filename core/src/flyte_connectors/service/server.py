@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,7 @@ class ConnectorService:
     Attributes:
         port: Port of the gRPC service, once started.
         metrics_port: Port of the HTTP endpoint, once started.
+        left_running: Calls that had not ended within the grace time, once stopped.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class ConnectorService:
         self._health = ServiceHealth(registry, self._reports)
         self._server: grpc.aio.Server | None = None
         self._http: HttpEndpoint | None = None
+        self.left_running = 0
         self.port = self._settings.port
         self.metrics_port = self._settings.metrics_port
 
@@ -89,6 +93,8 @@ class ConnectorService:
             SettingsError: a certificate or token file can't be read.
         """
         settings = self._settings
+        http_socket = listen_http(settings)
+        self.metrics_port = http_socket.getsockname()[1]
         credentials = server_credentials(settings)
         token_file = settings.auth_token_file
         interceptors = [BearerAuth(token_file)] if token_file else []
@@ -100,14 +106,18 @@ class ConnectorService:
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, server)
-        self.port = _bind(server, settings.host, settings.port, credentials)
+        try:
+            self.port = _bind(server, settings.host, settings.port, credentials)
+        except ServiceStartError:
+            http_socket.close()
+            raise
         await server.start()
         _warn_if_open(settings)
         self._guard.start()
         await self._health.set_ready()
         if settings.metrics_port is not None:
             try:
-                await asyncio.to_thread(self._start_http, settings.metrics_port)
+                await asyncio.to_thread(self._start_http, http_socket)
             except ServiceStartError:
                 await self.stop()
                 raise
@@ -121,6 +131,7 @@ class ConnectorService:
             await self._server.stop(grace)
         left = grace - (asyncio.get_running_loop().time() - started)
         unfinished = await self._guard.drain(max(left, 0))
+        self.left_running = unfinished + self._guard.busy_threads
         if unfinished:
             logger.error(
                 "%d creates were still running after %g s; a replay with the same task execution "
@@ -144,6 +155,8 @@ class ConnectorService:
         signalled = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signalled.set)
+        if self._shared_port:  # a worker: standard input closes when its supervisor is gone
+            loop.add_reader(sys.stdin.fileno(), signalled.set)
         await self.start()
         ready()
         await signalled.wait()
@@ -160,25 +173,40 @@ class ConnectorService:
         return _address(self._settings.host, self.port)
 
     @property
-    def metrics_address(self) -> str:
-        """Host and port that the HTTP endpoint listens on."""
-        return _address(self._settings.host, self.metrics_port)
+    def summary(self) -> str:
+        """One line for people: where it listens, and for what."""
+        types = ", ".join(sorted(bound.category.name for bound in self._registry))
+        metrics = _address(self._settings.host, self.metrics_port)
+        return (
+            f"listening on {self.address} for {types or 'no task types'}; "
+            f"metrics on http://{metrics}/metrics"
+        )
 
-    def _start_http(self, port: int) -> None:
+    def _start_http(self, listening: socket.socket) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
         from flyte_connectors.service.exposition import (  # noqa: PLC0415
             CallCollector,
             HttpEndpoint,
         )
 
-        host = self._settings.host
-        try:
-            collector = CallCollector(self._registry, self._reports, self._faults)
-            self._http = HttpEndpoint(host, port, self._health, collector)
-        except OSError as error:
-            message = f"can't listen on {_address(host, port)} for metrics: {error.strerror}"
-            raise ServiceStartError(message) from error
-        self.metrics_port = self._http.port
+        collector = CallCollector(self._registry, self._reports, self._faults)
+        self._http = HttpEndpoint(listening, self._health, collector)
+
+
+def listen_http(settings: ServiceSettings) -> socket.socket:
+    """The HTTP port, taken before anybody is told that the service is ready.
+
+    Raises:
+        ServiceStartError: it is in use.
+    """
+    host, port = settings.host, settings.metrics_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        text = error.strerror or str(error)
+        message = f"can't listen on {_address(host, port)} for metrics: {text}"
+        raise ServiceStartError(message) from error
 
 
 def _bind(
