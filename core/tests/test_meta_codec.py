@@ -110,7 +110,8 @@ def test_missing_fields_take_their_defaults() -> None:
 
 
 def test_a_subclass_needs_no_decorator() -> None:
-    """Listing the fields is enough."""
+    """Listing the fields is enough, once the class has been checked, as registration does."""
+    meta_codec.check(UndecoratedMeta)
     meta = UndecoratedMeta(job="j")
     assert meta.attempts == 1
     assert UndecoratedMeta.decode(meta.encode()) == meta
@@ -118,6 +119,7 @@ def test_a_subclass_needs_no_decorator() -> None:
 
 def test_a_meta_is_compact_utf8_json() -> None:
     """The bytes are what a person can read in Flyte's database."""
+    meta_codec.check(UndecoratedMeta)
     assert UndecoratedMeta(job="j").encode() == b'{"job":"j","attempts":1}'
 
 
