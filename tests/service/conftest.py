@@ -25,3 +25,10 @@ async def client(jobs: JobService) -> AsyncIterator[Client]:
     """A client of a service that hosts the fake connectors."""
     async with hosting() as service, Client(service.address) as client:
         yield client
+
+
+@pytest.fixture
+async def strict_client(jobs: JobService) -> AsyncIterator[Client]:
+    """A client of a service that answers GetTask with errors, too, instead of absorbing them."""
+    async with hosting(transient_errors="raise") as service, Client(service.address) as client:
+        yield client

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import grpc
 import pytest
+from flyte_connectors.service.server import ConnectorService
 from flyteidl2.connector import connector_pb2 as pb
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,6 +17,11 @@ from tests.connectors.job_service import JobService, until
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting
 from tests.service.http import fetch
+
+
+def metrics_address(service: ConnectorService) -> str:
+    """Host and port of the HTTP side."""
+    return f"127.0.0.1:{service.metrics_port}"
 
 
 class Side(NamedTuple):
@@ -29,7 +35,7 @@ class Side(NamedTuple):
 async def side(jobs: JobService) -> AsyncIterator[Side]:
     """A service with its HTTP side."""
     async with hosting(metrics_port=0) as service, Client(service.address) as client:
-        yield Side(client, service.metrics_address)
+        yield Side(client, metrics_address(service))
 
 
 LABELS = ("task_type", "version", "verb", "code", "le", "status")
@@ -109,7 +115,7 @@ async def test_junk_requests_make_no_series(side: Side) -> None:
 async def test_probes_follow_the_life_of_the_service(jobs: JobService) -> None:
     """/healthz answers while the process lives, /readyz while it takes calls."""
     async with hosting(metrics_port=0, grace=0.5) as service, Client(service.address) as client:
-        address = service.metrics_address
+        address = metrics_address(service)
         assert (await fetch(address, "/healthz")).status == 200
         assert (await fetch(address, "/readyz")).status == 200
         creating = asyncio.ensure_future(client.create(custom={"hold": ["create"]}))
@@ -126,8 +132,8 @@ async def test_probes_follow_the_life_of_the_service(jobs: JobService) -> None:
 async def test_a_service_without_connectors_is_not_ready() -> None:
     """It is alive, and can do nothing."""
     async with hosting(metrics_port=0, connectors=[]) as service:
-        assert (await fetch(service.metrics_address, "/readyz")).status == 503
-        assert (await fetch(service.metrics_address, "/healthz")).status == 200
+        assert (await fetch(metrics_address(service), "/readyz")).status == 503
+        assert (await fetch(metrics_address(service), "/healthz")).status == 200
 
 
 async def test_other_paths_are_not_found(side: Side) -> None:
