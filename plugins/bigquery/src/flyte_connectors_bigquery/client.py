@@ -64,8 +64,8 @@ class TimeLimit:
 SUBMITTING = TimeLimit(attempt=20.0, total=60.0)
 """For calls of `create`, which is never abandoned half way."""
 
-ASKING = TimeLimit(attempt=5.0, total=8.0)
-"""For all others: Flyte's back end waits 10 s for the default connector."""
+ASKING = TimeLimit(attempt=4.0, total=6.0)
+"""For all others: a last attempt ends within the 10 s that Flyte's back end waits."""
 
 
 class BigQuery:

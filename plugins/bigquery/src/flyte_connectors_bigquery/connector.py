@@ -84,7 +84,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
             _check_size(bigquery, query, query.max_bytes)
         job = bigquery.start(query, job_id)
         return BigQueryMetadata(
-            job_id=job.job_id,
+            job_id=job_id,
             project=query.project,
             location=job.location,
             outputs=kinds,
@@ -106,7 +106,8 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         bigquery = _open(resource_meta, google_application_credentials)
         job = _job(bigquery, resource_meta)
         phase = phase_of(job)
-        resource = Resource(phase=phase, message=message_of(job), log_links=[_console(job)])
+        links = [_console(resource_meta, job.location)]
+        resource = Resource(phase=phase, message=message_of(job), log_links=links)
         if job.state == "DONE":
             resource.custom_info = _facts(job)
         if phase == Phase.SUCCEEDED:
@@ -215,13 +216,13 @@ def _kinds(meta: BigQueryMetadata, job: QueryJob) -> Mapping[str, str]:
     return outputs.OFFICIAL if job.destination else {}
 
 
-def _console(job: QueryJob) -> TaskLog:
-    project, job_id = quote(job.project, safe=""), quote(job.job_id, safe="")
+def _console(meta: BigQueryMetadata, location: str | None) -> TaskLog:
+    project, job_id = quote(meta.project, safe=""), quote(meta.job_id, safe="")
     return TaskLog(
         name="BigQuery Console",
         uri=(
             f"https://console.cloud.google.com/bigquery?project={project}"
-            f"&j=bq:{job.location}:{job_id}&page=queryresults"
+            f"&j=bq:{location}:{job_id}&page=queryresults"
         ),
         ready=True,
         link_type=TaskLog.DASHBOARD,

@@ -201,4 +201,4 @@ def _native(value: Value) -> Any:
     if kind == "number_value":
         number = value.number_value
         return int(number) if number.is_integer() else number
-    return None if kind in {None, "null_value"} else getattr(value, kind)
+    return None if kind is None or kind == "null_value" else getattr(value, kind)

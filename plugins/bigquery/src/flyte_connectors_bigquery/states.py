@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_UNFINISHED = {"PENDING": Phase.QUEUED, "RUNNING": Phase.RUNNING}
+_UNFINISHED: Mapping[str | None, Phase] = {"PENDING": Phase.QUEUED, "RUNNING": Phase.RUNNING}
 
 
 def phase_of(job: QueryJob) -> Phase:
