@@ -33,7 +33,7 @@ from flyte_connectors.errors import (
 from flyte_connectors.idempotency import idempotency_key
 from flyte_connectors.registry import find_metadata
 from flyte_connectors.retries import Backoff
-from flyte_connectors.secrets import holds_secret, protected, resolve, secret_names
+from flyte_connectors.secrets import holds_secret, protected, redact, resolve, secret_names
 
 if TYPE_CHECKING:
     from flyte_connectors.absorb import TransientFaults
@@ -109,7 +109,7 @@ class Dispatcher:
         }
         envelope = Envelope(b"", wire.declared_outputs(template), names, key)
         current.set(CallContext("create", template.type, key))
-        with self._secrets(arguments, names, request):
+        with self._secrets(connector, arguments, names, request):
             start = self._do if connector.is_sync else self._create
             work = start(connector, arguments, envelope, timeout)
             return await self.guard.finish(work, f"create of {key}")
@@ -136,7 +136,7 @@ class Dispatcher:
         current.set(CallContext("get", category.name, envelope.key))
 
         report = partial(self._report, verb, arguments, envelope, response.resource)
-        with self._secrets(arguments, envelope.secrets, request):
+        with self._secrets(connector, arguments, envelope.secrets, request):
             if self._faults is None:
                 await report(timeout)
             else:
@@ -158,7 +158,7 @@ class Dispatcher:
         if not connector.is_sync:
             current.set(CallContext("delete", category.name, envelope.key))
             arguments = {"resource_meta": _decode(connector, envelope.meta)}
-            with self._secrets(arguments, envelope.secrets, request):
+            with self._secrets(connector, arguments, envelope.secrets, request):
                 await self._delete(connector.verb("delete"), arguments, timeout)
         return pb.DeleteTaskResponse()
 
@@ -183,7 +183,7 @@ class Dispatcher:
             "end_time": request.end_time.ToDatetime(timezone.utc) if end else None,
             "step": request.step.ToTimedelta() if request.HasField("step") else None,
         }
-        with self._secrets(arguments, envelope.secrets):
+        with self._secrets(connector, arguments, envelope.secrets):
             response = await self.guard.call(verb, arguments, timeout=timeout)
         if not isinstance(response, pb.GetTaskMetricsResponse):
             message = f"{connector.name} returned {type(response).__name__} from get_metrics"
@@ -206,7 +206,7 @@ class Dispatcher:
             "token": request.token,
             "lines": request.lines,
         }
-        with self._secrets(arguments, envelope.secrets):
+        with self._secrets(connector, arguments, envelope.secrets):
             async for item in self.guard.stream(verb, arguments):
                 yield item
 
@@ -249,7 +249,7 @@ class Dispatcher:
         except Exception as error:
             await self._take_back(connector, arguments, meta)
             message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
-            raise InternalError(f"{message}: {error}") from error
+            raise InternalError(redact(f"{message}: {error}")) from error
         data = seal(envelope._replace(meta=data), connector.category.name)
         return pb.CreateTaskResponse(resource_meta=data)
 
@@ -306,21 +306,26 @@ class Dispatcher:
 
     def _secrets(
         self,
+        connector: BoundConnector,
         arguments: dict[str, Any],
         names: Mapping[str, str],
         request: pb.CreateTaskRequest | pb.GetTaskRequest | pb.DeleteTaskRequest | None = None,
     ) -> contextlib.AbstractContextManager[None]:
         """Add secrets and configs to `arguments`; protects the secrets within the block it guards."""
         connected = request is not None and request.HasField("connection")
-        if not (names or connected):
+        own = connector.own_secrets
+        if not (names or own or connected):
             return unrestricted() if self._local else _NOTHING
         sent, configs = wire.read_connection(request.connection) if connected else ({}, {})
-        clash = (names.keys() | sent.keys() | configs.keys()) & (_ARGUMENTS | {"cls"})
-        clash |= (names.keys() | sent.keys()) & configs.keys()
+        named = own | names.keys() | sent.keys()
+        clash = (named | configs.keys()) & (_ARGUMENTS | {"cls"})
+        clash |= named & configs.keys()
         if clash:
             message = "this name is taken by an argument of the connector: choose another one"
             raise InvalidRequestError(message, field=f"custom.secrets.{min(clash)}")
         secrets = resolve(names, sent, local=self._local)
+        for key in own - secrets.keys():
+            secrets[key] = connector.plugin.secret(key)
         arguments.update(configs)
         arguments.update(secrets)
         if not self._local:
