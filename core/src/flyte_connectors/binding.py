@@ -20,6 +20,7 @@ from flyte_connectors import hookspecs, meta_codec
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import RegistrationError, UnsupportedVerbError
 from flyte_connectors.metrics import CallSeries
+from flyte_connectors.secrets import ConnectorSecretsMixin
 
 _STUBS = frozenset(
     function
@@ -87,6 +88,7 @@ class BoundConnector:
         source: Where it comes from, such as `flyte-connectors-batch-job 0.1.0`.
         metadata_type: Class of its resource metas; None for a sync connector.
         verbs: Its verbs by name.
+        own_secrets: Keys of the secrets that it brings along itself, for all tasks.
     """
 
     def __init__(self, plugin: Any, *, source: str) -> None:
@@ -102,6 +104,7 @@ class BoundConnector:
         _check_hook_api(plugin, self.name)
         functions = _functions(plugin, self.name)
         self.metadata_type = _metadata_type(plugin, self.name) if "create" in functions else None
+        self.own_secrets = _own_secrets(plugin)
         self.verbs = {
             verb: Verb(verb, function, _mode(function), _accepts(function), self)
             for verb, function in functions.items()
@@ -227,6 +230,12 @@ def _metadata_type(plugin: Any, name: str) -> Any:
             message = f"{name}: {error}"
             raise RegistrationError(message) from error
     return metadata_type
+
+
+def _own_secrets(plugin: Any) -> frozenset[str]:
+    if not isinstance(plugin, ConnectorSecretsMixin):
+        return frozenset()
+    return frozenset(secret.key for secret in plugin.secrets)
 
 
 def _mode(function: Callable[..., Any]) -> Mode:

@@ -62,6 +62,8 @@ class Secret:
 class ConnectorSecretsMixin:
     """A connector with secrets of its own, shared by all tasks that use it.
 
+    Its verbs get each value as a keyword argument named by its key, unless the task brings its own.
+
     Args:
         secrets: Environment variable for each secret key, as the deployment mounts them.
     """

@@ -43,6 +43,8 @@ def blob_codec(python_type: Any, *, must_exist: bool) -> Codec:
     dimensionality = BlobType.SINGLE if one_file else BlobType.MULTIPART
 
     def encode(value: Any) -> Literal:
+        if isinstance(value, str) and not must_exist:
+            value = python_type(path=value)  # connectors report where a service has put something
         if not isinstance(value, python_type):
             raise mismatch(name, value)
         if must_exist and not is_remote(value.path) and not local_path(value.path).exists():
