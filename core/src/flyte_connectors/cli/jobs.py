@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 from collections.abc import AsyncIterator
 
+from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.local import ConnectorClient, local_client
 from flyte_connectors.modules import import_module
 from flyte_connectors.tasks.records import JobRecord
@@ -20,6 +20,7 @@ async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
         async with RemoteService(job.endpoint) as service:
             yield service
         return
-    if job.module and pathlib.Path(job.module).exists():
-        import_module(job.module)  # it may register the connector itself
+    if job.module:
+        with contextlib.suppress(InvalidRequestError):  # the connector may well be installed
+            import_module(job.module)  # it may register the connector itself
     yield local_client()

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import pathlib
 import signal
 import sys
 import types
@@ -49,7 +50,7 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
     async with contextlib.AsyncExitStack() as stack:
         client = await _client(options.endpoint, stack)
         progress = Progress(
-            endpoint=options.endpoint or "", module=options.file, quiet=options.quiet
+            endpoint=options.endpoint or "", module=_lasting(options.file), quiet=options.quiet
         )
         with executing(Execution(client=client, observer=progress)) as execution, progress:
             progress.started(execution.name, task.name)
@@ -68,6 +69,11 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
             progress.ended("succeeded", "green")
     _print_outputs(task, result, as_json=options.json)
     return 0
+
+
+def _lasting(file: str) -> str:
+    """The name of a file or module that holds in other working directories, too."""
+    return str(pathlib.Path(file).resolve()) if file.endswith(".py") else file
 
 
 def _cancel(running: asyncio.Future[Any], progress: Progress) -> None:

@@ -31,7 +31,8 @@ class JobRecord:
         task_type: Task type and `task_type_version`.
         resource_meta: What its create returned, base64.
         endpoint: The service that hosts its connector; empty for this process.
-        module: File that defines the task, whose connectors may be needed; empty if unknown.
+        module: File or module that defines the task, whose connectors may be needed; empty if
+            unknown.
     """
 
     run: str
