@@ -24,6 +24,9 @@ SOFT_LIMIT = 256 * 1024
 HARD_LIMIT = 2 * 1024 * 1024
 """Bytes that no message exceeds; Flyte's client receives at most 4 MiB."""
 
+_FRAMES = 64
+"""Bytes that tags, lengths and a line's other fields add at most to its text."""
+
 _BODY = GetTaskLogsResponse.DESCRIPTOR.fields_by_name["body"].number << 3 | 2
 _LINES = GetTaskLogsResponseBody.DESCRIPTOR.fields_by_name["lines"].number << 3 | 2
 _TRUNCATED = " [truncated]"
@@ -86,7 +89,7 @@ class _Pending:
         body: list[bytes] = []
         size = 0
         for is_body, piece in pieces:
-            if body and (not is_body or size + len(piece) > HARD_LIMIT):
+            if body and (not is_body or size + len(piece) > HARD_LIMIT - _FRAMES):
                 messages.append(_framed(_BODY, b"".join(body)))
                 body, size = [], 0
             if is_body:
@@ -116,7 +119,7 @@ async def _read(items: AsyncIterator[Any], pending: _Pending) -> None:
 
 def _add_body(body: GetTaskLogsResponseBody, pending: _Pending) -> None:
     piece = body.SerializeToString()
-    if len(piece) <= HARD_LIMIT:
+    if len(piece) <= HARD_LIMIT - _FRAMES:
         pending.add(True, piece)
         return
     for line in body.lines:
@@ -127,7 +130,7 @@ def _add_body(body: GetTaskLogsResponseBody, pending: _Pending) -> None:
 
 def _add_line(line: LogLine, pending: _Pending) -> None:
     piece = line.SerializeToString()
-    if len(piece) > HARD_LIMIT:
+    if len(piece) > HARD_LIMIT - _FRAMES:
         short = LogLine()
         short.CopyFrom(line)
         short.message = _shortened(line.message)
@@ -137,7 +140,8 @@ def _add_line(line: LogLine, pending: _Pending) -> None:
 
 def _shortened(text: str) -> str:
     """`text` cut so that its UTF-8 form, at most four bytes a character, fits a message."""
-    return text if len(text) <= HARD_LIMIT // 4 else text[: HARD_LIMIT // 4 - 20] + _TRUNCATED
+    room = HARD_LIMIT // 4 - _FRAMES
+    return text if len(text) <= room else text[: room - len(_TRUNCATED)] + _TRUNCATED
 
 
 def _framed(tag: int, payload: bytes) -> bytes:
