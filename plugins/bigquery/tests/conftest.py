@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `b
 
 from bed import emulator, proxy
 from bed.calls import Calls
-from flyte_connectors_bigquery import client
+from flyte_connectors_bigquery import connections
 from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.tables import STORAGE_EMULATOR_VARIABLE
 
@@ -43,7 +43,7 @@ def front(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
         monkeypatch.setenv(EMULATOR_VARIABLE, front.url)
         monkeypatch.setenv(STORAGE_EMULATOR_VARIABLE, server.storage_host)
         yield front
-        client.close_all()
+        connections.close_all()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
-from flyte_connectors_bigquery import BigQueryTask, client
+from flyte_connectors_bigquery import BigQueryTask, connections
 from flyte_connectors_bigquery.credentials import (
     ALLOWED_PROJECTS_VARIABLE,
     EMULATOR_VARIABLE,
@@ -140,7 +140,7 @@ async def test_a_key_appears_nowhere(
         job = await calls.create(TASK, secrets={SECRET: key})
         resource = await job.end()
     assert resource.phase == Phase.SUCCEEDED
-    known = [repr(entry) for entry in client._clients]
+    known = [repr(entry) for entry in connections._clients]
     identity = repr(Identity("p1", key))
     for place in (job.meta.decode("latin-1"), str(resource), caplog.text, identity, *known):
         _holds_no_part_of(key, place)

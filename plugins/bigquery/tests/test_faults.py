@@ -30,7 +30,7 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
-from flyte_connectors_bigquery import BigQueryTask, client
+from flyte_connectors_bigquery import BigQueryTask, connections
 from flyte_connectors_bigquery.client import BigQuery, TimeLimit
 from flyte_connectors_bigquery.credentials import Identity
 from google.auth.credentials import AnonymousCredentials
@@ -138,14 +138,14 @@ def test_an_answer_that_is_no_json_is_unavailable(impatient: BigQuery, front: Fr
 
 def test_clients_are_kept_closed_and_bounded(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """One client for each identity; the one unused for longest goes when there are too many."""
-    client.close_all()
-    monkeypatch.setattr(client, "_MAX_CLIENTS", 2)
-    first = client.connect(Identity("p1"))._client
-    assert client.connect(Identity("p1"))._client is first
-    client.connect(Identity("p2"))
-    client.connect(Identity("p1"))
-    client.connect(Identity("p3"))
-    assert [key[0] for key in client._clients] == ["p1", "p3"]
+    connections.close_all()
+    monkeypatch.setattr(connections, "_MAX_CLIENTS", 2)
+    first = connections.connect(Identity("p1"))._client
+    assert connections.connect(Identity("p1"))._client is first
+    connections.connect(Identity("p2"))
+    connections.connect(Identity("p1"))
+    connections.connect(Identity("p3"))
+    assert [key[0] for key in connections._clients] == ["p1", "p3"]
 
 
 def _count_jobs(url: str) -> int:

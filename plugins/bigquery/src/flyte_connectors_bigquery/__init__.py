@@ -5,8 +5,9 @@
     BigQueryConnector, ...DryRun...     what a connector service hosts
     read_batches                        a result too large for memory, batch by batch
 
-Inside, in the order of a request: `connector` (or `dry_run`), `request` with `parameters`, `client`
-with `credentials`, `states`, `outputs`. Importing this package imports nothing of Google's.
+Inside, in the order of a request: `connector` (or `dry_run`), `request` with `parameters`,
+`connections` with `credentials`, `client`, `states`, `outputs`. Importing this package imports
+nothing of Google's.
 """
 
 from __future__ import annotations

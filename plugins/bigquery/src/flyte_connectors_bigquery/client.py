@@ -1,42 +1,29 @@
-"""The calls to BigQuery: the only file that uses the vendor's client.
+"""The calls to BigQuery about jobs: all that the connectors need of the vendor's client.
 
-Every call has a time limit for one request and one for all its attempts, and ends in an error of
-`flyte_connectors.errors`. `connect` keeps one vendor client per identity, found again by a
-fingerprint of the credentials.
+Every call has a time limit for one request and one for all its attempts, and fails with an error of
+`flyte_connectors.errors`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
-import requests.adapters
 from flyte_connectors.errors import ConflictError
 from google.api_core import exceptions
-from google.api_core.client_info import ClientInfo
 from google.api_core.retry import Retry
 from google.cloud import bigquery
 
-from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.request import DIGEST_LABEL
 from flyte_connectors_bigquery.vendor_errors import is_transient, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flyte_connectors_bigquery.credentials import Identity
     from flyte_connectors_bigquery.request import Query
 
-USER_AGENT = "flyte-connectors-bigquery"
 RECENT_JOBS = 1000
-_MAX_CLIENTS = 64
-_MAX_CONNECTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -171,10 +158,6 @@ class BigQuery:
             )
             return sorted(children, key=lambda child: (child.created, child.job_id))
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
     def _insert(
         self, query: Query, configuration: dict[str, Any], job_id: str | None
     ) -> bigquery.QueryJob:
@@ -227,70 +210,3 @@ class BigQuery:
 def _job_config(configuration: dict[str, Any]) -> bigquery.QueryJobConfig:
     """The vendor's object for a REST `JobConfiguration`."""
     return cast("bigquery.QueryJobConfig", bigquery.QueryJobConfig.from_api_repr(configuration))
-
-
-_clients: OrderedDict[tuple[str, ...], bigquery.Client] = OrderedDict()
-_lock = threading.Lock()
-
-
-def connect(identity: Identity) -> BigQuery:
-    """BigQuery as `identity` sees it, over connections that are kept for the next call.
-
-    Raises:
-        AuthenticationError: the credentials are missing or malformed.
-        PermissionDeniedError: the operator does not let requests use them so.
-    """
-    key = _fingerprint(identity)
-    with _lock:
-        client = _clients.get(key)
-        if client is not None:
-            _clients.move_to_end(key)
-    if client is None:
-        client = _keep(key, _new_client(identity))
-    return BigQuery(client)
-
-
-def close_all() -> None:
-    """Close the connections of all identities; those that are used again are opened again."""
-    with _lock:
-        clients = list(_clients.values())
-        _clients.clear()
-    for client in clients:
-        client.close()
-
-
-def _keep(key: tuple[str, ...], client: bigquery.Client) -> bigquery.Client:
-    """Keep `client` for the next call, unless another thread was faster; let the oldest go."""
-    with _lock:
-        kept = _clients.setdefault(key, client)
-        _clients.move_to_end(key)
-        surplus = [] if kept is client else [client]
-        if len(_clients) > _MAX_CLIENTS:
-            surplus.append(_clients.popitem(last=False)[1])
-    for unwanted in surplus:
-        unwanted.close()  # a call that still uses it opens its connection again
-    return kept
-
-
-def _fingerprint(identity: Identity) -> tuple[str, ...]:
-    """Tells identities apart without holding their credentials."""
-    secret = identity.service_account
-    mark = "" if secret is None else hashlib.blake2b(secret.encode(), key=_SALT).hexdigest()
-    server = os.environ.get(EMULATOR_VARIABLE, "")
-    return (identity.project, mark, identity.impersonate or "", server)
-
-
-_SALT = os.urandom(16)
-
-
-def _new_client(identity: Identity) -> bigquery.Client:
-    client = bigquery.Client(
-        project=identity.project,
-        credentials=identity.load(),
-        client_info=ClientInfo(user_agent=f"{USER_AGENT}/{version(USER_AGENT)}"),
-    )
-    # One connection for each thread of the connector; requests keeps 10 and drops the others.
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=_MAX_CONNECTIONS)
-    client._http.mount("https://", adapter)  # noqa: SLF001  (the vendor has no public way)
-    client._http.mount("http://", adapter)  # noqa: SLF001
-    return client

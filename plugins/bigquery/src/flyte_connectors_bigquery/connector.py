@@ -186,10 +186,10 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
 
 def connect(project: str, service_account: str | None, impersonate: str | None) -> BigQuery:
     """BigQuery as these credentials see it; imports the vendor's client when first called."""
-    from flyte_connectors_bigquery import client
+    from flyte_connectors_bigquery import connections
     from flyte_connectors_bigquery.credentials import Identity
 
-    return client.connect(Identity(project, service_account, impersonate))
+    return connections.connect(Identity(project, service_account, impersonate))
 
 
 def _open(meta: BigQueryMetadata, service_account: str | None) -> BigQuery:
