@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pyarrow as pa
 from flyte_connectors import File, TaskEnvironment
+from flyte_connectors_model_training import ModelTrainTask
 from pyarrow import parquet
 from sklearn.datasets import load_digits
-
-from flyte_connectors_model_training import ModelTrainTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors.endpoints import VARIABLE
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
 from flyte_connectors.guard import CallGuard
 from flyte_connectors.registry import Registry
 from flyte_connectors_model_training import Auth, ModelTrainingConnector, ModelTrainTask
-from flyte_connectors_model_training.endpoints import VARIABLE
 from flyteidl2.connector import connector_pb2 as pb
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ def dispatcher() -> Dispatcher:
     registry = Registry()
     registry.register(ModelTrainingConnector())
     return Dispatcher(registry, CallGuard())
-
-
-@pytest.fixture(autouse=True)
-def listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operator allows the test's own server."""
-    monkeypatch.setenv(VARIABLE, "127.0.0.1")
 
 
 def request_for(endpoint: str, auth: Auth, secret: str | None) -> pb.CreateTaskRequest:
@@ -99,3 +93,17 @@ async def test_a_forged_meta_sends_no_secret_elsewhere(
     with pytest.raises(PermissionDeniedError, match="is not allowed"):
         await dispatcher.get(poll)
     assert len(scripted.requests) == 1
+
+
+async def test_an_endpoint_that_is_not_listed_is_refused(
+    scripted: ScriptedServer, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither with credentials nor without; nothing is sent."""
+    monkeypatch.setenv(VARIABLE, "train.example.org")
+    task = ModelTrainTask(name="train", endpoint=scripted.endpoint)
+    plain = request_for(scripted.endpoint, Auth("s"), CANARY)
+    plain.template.CopyFrom(task.to_proto())
+    for request in (plain, request_for(scripted.endpoint, Auth("s"), CANARY)):
+        with pytest.raises(PermissionDeniedError, match=r"custom\.endpoint: .* is not allowed"):
+            await dispatcher.create(request)
+    assert scripted.requests == []

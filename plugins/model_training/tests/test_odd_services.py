@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flyte_connectors import Phase
+from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import (
     AuthenticationError,
     ConflictError,
@@ -19,6 +21,8 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
+from flyte_connectors.guard import CallGuard
+from flyte_connectors.registry import Registry
 from flyte_connectors_model_training import (
     ModelTrainingConnector,
     ModelTrainJobMeta,
@@ -26,17 +30,12 @@ from flyte_connectors_model_training import (
     TrainingApi,
     http_client,
 )
+from flyteidl2.connector import connector_pb2 as pb
 
 if TYPE_CHECKING:
     from conftest import ScriptedServer
 
 INPUTS = {"epochs": 1, "dataset_uri": "file:///data.csv"}
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once."""
-    monkeypatch.setattr(http_client, "_FIRST_PAUSE_SECONDS", 0.0)
 
 
 async def create(endpoint: str, **options: Any) -> ModelTrainJobMeta:
@@ -158,33 +157,39 @@ async def test_a_lost_reply_is_asked_for_again_under_the_same_id(
 ) -> None:
     """The service knows the id, so no second job comes of it."""
     scripted.replies = [b""]
-    scripted.answer({"job_id": "key-1"})
-    assert (await create(scripted.endpoint)).job_id == "key-1"
-    assert len(scripted.requests) == 2
-    for request in scripted.requests:
-        assert "Idempotency-Key: key-1\r\n" in request
-        assert json.loads(request.partition("\r\n\r\n")[2])["job_id"] == "key-1"
+    scripted.answer({"job_id": "the-id"})
+    await dispatched(ModelTrainTask(name="train", endpoint=scripted.endpoint))
+    first, second = (request.partition("\r\n\r\n") for request in scripted.requests)
+    key = re.search(r"Idempotency-Key: (\S+)\r\n", first[0] + "\r\n")
+    assert key
+    assert json.loads(first[2])["job_id"] == key[1]
+    assert second == first
 
 
-async def test_a_service_that_takes_no_id_is_asked_once(scripted: ScriptedServer) -> None:
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"])
+async def test_a_service_that_takes_no_id_is_asked_once(
+    scripted: ScriptedServer, reply: bytes
+) -> None:
     """It may have started the job whose reply was lost."""
-    scripted.replies = [b""]
-    with pytest.raises(ServiceUnavailableError, match="broke off its answer"):
-        await create(scripted.endpoint, api=TrainingApi(chosen_job_id=""))
+    scripted.replies = [reply]
+    task = ModelTrainTask(
+        name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id="")
+    )
+    with pytest.raises(ConflictError, match="perhaps it did start, so it is not asked again"):
+        await dispatched(task)
     assert len(scripted.requests) == 1
     assert '"job_id"' not in scripted.requests[0]
 
 
-async def test_a_passing_fault_is_asked_again(scripted: ScriptedServer) -> None:
-    """Three times at most."""
-    scripted.answer({}, status="503 Service Unavailable")
-    scripted.answer({"status": "running"})
-    assert (await get(scripted)).phase == Phase.RUNNING
-    scripted.replies = []
-    scripted.answer({}, status="503 Service Unavailable")
-    with pytest.raises(ServiceUnavailableError):
-        await get(scripted)
-    assert len(scripted.requests) == 2 + 3
+async def dispatched(task: ModelTrainTask) -> None:
+    """Start a training through the core, which repeats what failed for a passing reason."""
+    registry = Registry()
+    registry.register(ModelTrainingConnector())
+    request = pb.CreateTaskRequest(
+        template=task.to_proto(), inputs=task.interface.write_inputs("train", INPUTS)
+    )
+    request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "n0"
+    await Dispatcher(registry, CallGuard()).create(request, timeout=5)
 
 
 @pytest.mark.parametrize(

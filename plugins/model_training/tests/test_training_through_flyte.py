@@ -80,7 +80,7 @@ async def test_the_task_trains_over_grpc(service: ServiceProcess, digits: Path) 
     """Through a connector service and a client of it, the model is the same."""
     registry = Registry()
     registry.register(ModelTrainingConnector())
-    host = ConnectorService(registry, ServiceSettings(port=0, metrics_port=None))
+    host = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0))
     await host.start()
     task = ModelTrainTask(name="model_train", endpoint=service.endpoint)
     try:

@@ -13,8 +13,7 @@ A request passes through these modules, top to bottom:
 - `connector` the verbs
 - `platform` what a training platform can do: start, state, cancel, logs, metrics
 - `training_service`, `ray_jobs` the two platforms
-- `endpoints` which addresses a request may name
-- `http_client` HTTP with limits, retries and errors
+- `http_client` HTTP with limits, and the errors that replies mean
 
 The room `service` is a training service of its own; nothing here imports it.
 """

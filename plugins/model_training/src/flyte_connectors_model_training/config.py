@@ -52,7 +52,8 @@ class TrainingApi:
     Args:
         job_id: The job's id, in the reply to a submission.
         chosen_job_id: Where a submission carries an id of the client's choice. A service that takes
-            one knows a repeated submission, so a submission whose reply was lost is repeated.
+            one knows a repeated submission; without one, a submission whose reply was lost is not
+            repeated.
         status: The job's status, a word.
         message: A text about the status.
         results: URI of the trained model, once there is one.

@@ -20,6 +20,7 @@ from flyte_connectors.connector import (
     Resource,
     ResourceMeta,
 )
+from flyte_connectors.endpoints import checked_endpoint
 from flyte_connectors.errors import AuthenticationError, ConflictError, InvalidRequestError
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
@@ -39,7 +40,6 @@ from flyte_connectors_model_training.config import (
     overrides,
     read,
 )
-from flyte_connectors_model_training.endpoints import checked_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""HTTP as the connector needs it: pooled, limited in time and size, repeated where that is safe.
+"""HTTP as the connector needs it: pooled, limited in time and size, with errors that tell why.
 
 One client per event loop keeps the connections, closed with the loop. Credentials are no part of
 a client: they go with each request, and cookies are not kept, so no caller gets anything of
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import sys
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,17 +38,19 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 15.0
 MAX_REPLY_BYTES = 16 * 1024**2
-ATTEMPTS = 3
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 2.0
-_PASSING = frozenset({429, 502, 503, 504})
+# The service, or a proxy before it, failed at some point of its work.
+_UNCERTAIN = frozenset({500, 502, 504})
 _SHOWN_CHARACTERS = 300
-# Nothing was sent: even a request that must not be repeated may be.
+# Nothing was sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class NotJsonError(ServiceUnavailableError):
     """A reply is no JSON: perhaps a proxy's page, which goes away."""
+
+
+class UncertainOutcomeError(ConflictError):
+    """A request may have come through, and sending it again may do its work twice."""
 
 
 class Reply(NamedTuple):
@@ -122,7 +123,7 @@ async def send(  # noqa: PLR0913, the parts of a request
     query: Mapping[str, str | int] | None = None,
     repeatable: bool = True,
 ) -> Reply:
-    """Send a request, up to three times where that is safe.
+    """Send a request, once: the core repeats a call that fails for a passing reason.
 
     Args:
         method: The verb.
@@ -134,30 +135,33 @@ async def send(  # noqa: PLR0913, the parts of a request
 
     Raises:
         ServiceUnavailableError: There is no answer, too late, too long, or no HTTP.
+        UncertainOutcomeError: The same for a request that must not be repeated, unless it
+            certainly did not come through.
     """
     parts = urlsplit(url)
     where = f"{parts.netloc}{parts.path}"
-    for attempt in range(1, ATTEMPTS + 1):
-        request = _client().build_request(method, url, headers=headers, json=body, params=query)
-        try:
-            reply = await _send_once(request, where)
-        except (httpx.HTTPError, asyncio.TimeoutError, _ReplyTooLargeError) as error:
-            if attempt == ATTEMPTS or not (repeatable or isinstance(error, _UNSENT)):
-                message = f"{where} {_reason(error)}"
-                raise ServiceUnavailableError(message) from error
-            await asyncio.sleep(_pause(attempt))
-            continue
-        if attempt == ATTEMPTS or not repeatable or reply.status not in _PASSING:
-            return reply
-        await asyncio.sleep(_pause(attempt, reply.headers.get("retry-after", "")))
-    raise AssertionError  # the last attempt returns or raises
+    request = _client().build_request(method, url, headers=headers, json=body, params=query)
+    try:
+        reply = await _send(request, where)
+    except (httpx.HTTPError, asyncio.TimeoutError, _ReplyTooLargeError) as error:
+        if repeatable or isinstance(error, _UNSENT):
+            message = f"{where} {_reason(error)}"
+            raise ServiceUnavailableError(message) from error
+        raise _uncertain(f"{where} {_reason(error)}") from error
+    if reply.status in _UNCERTAIN and not repeatable:
+        raise _uncertain(f"{where} answered {reply.status}")
+    return reply
+
+
+def _uncertain(what: str) -> UncertainOutcomeError:
+    return UncertainOutcomeError(f"{what}: perhaps it did start, so it is not asked again")
 
 
 class _ReplyTooLargeError(Exception):
     """More bytes than `MAX_REPLY_BYTES`."""
 
 
-async def _send_once(request: httpx.Request, where: str) -> Reply:
+async def _send(request: httpx.Request, where: str) -> Reply:
     async with time_limit(REPLY_SECONDS):
         response = await _client().send(request, stream=True)
         try:
@@ -181,14 +185,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, httpx.RemoteProtocolError):
         return "broke off its answer, or does not speak HTTP"
     return f"failed to answer ({type(error).__name__})"
-
-
-def _pause(attempt: int, retry_after: str = "") -> float:
-    """Seconds until the next attempt: the service's wish (RFC 9110), or growing with jitter."""
-    if retry_after.isdecimal():
-        return min(float(retry_after), _LONGEST_PAUSE_SECONDS)
-    pause = _FIRST_PAUSE_SECONDS * random.uniform(1.0, 2.0)  # noqa: S311, jitter
-    return pause * attempt
 
 
 class _LoopClient(NamedTuple):

@@ -113,5 +113,6 @@ def _probabilities(classifier: SGDClassifier, features: NDArray[np.float64]) -> 
     if scores.ndim == 1:
         return np.column_stack([1 - scores, scores])
     totals = scores.sum(axis=1, keepdims=True)
-    alike = np.full_like(scores, 1 / scores.shape[1])
-    return np.divide(scores, totals, out=alike, where=totals > 0)
+    alike: NDArray[np.float64] = np.full_like(scores, 1 / scores.shape[1])
+    np.divide(scores, totals, out=alike, where=totals > 0)
+    return alike
