@@ -253,7 +253,7 @@ async def _create(
         return (await asyncio.shield(creating)).resource_meta
     except asyncio.CancelledError:
         with contextlib.suppress(ConnectorError):
-            meta = (await creating).resource_meta
+            meta = (await _to_the_end(creating)).resource_meta
             await _delete_for_sure(client, request, meta, category, policy)
         raise
 
@@ -290,11 +290,19 @@ async def _delete_for_sure(
         resource_meta=meta, task_category=category, connection=request.connection
     )
     deleting = asyncio.ensure_future(cancel_job(client, delete, policy.patience))
-    while not deleting.done():
+    try:
+        await _to_the_end(deleting)
+    except ConnectorError as error:
+        name = request.template.id.name
+        logger.error("the job of '%s' could not be cancelled: %s", name, error)  # noqa: TRY400
+
+
+async def _to_the_end(work: asyncio.Future[T]) -> T:
+    """The result of `work`, however often the caller is cancelled meanwhile."""
+    while not work.done():
         with contextlib.suppress(asyncio.CancelledError, ConnectorError):
-            await asyncio.shield(deleting)
-    if (error := deleting.exception()) is not None:
-        logger.error("the job of '%s' could not be cancelled: %s", request.template.id.name, error)
+            await asyncio.shield(work)
+    return work.result()
 
 
 async def _patiently(call: Callable[[], Awaitable[T]], patience: float) -> T:
