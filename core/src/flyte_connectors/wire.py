@@ -105,7 +105,8 @@ def write_resource(
     phase = getattr(resource, "phase", None)
     if phase not in _KNOWN_PHASES:
         answer = type(resource).__name__
-        text = f"the connector of task type '{task}' reported phase {phase!r} ({answer}): use one of Phase"
+        where = f"the connector of task type '{task}'"
+        text = f"{where} reported phase {phase!r} ({answer}): use one of Phase"
         raise InternalError(text)
     message.phase = phase
     if resource.message:
