@@ -10,6 +10,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from flyte_connectors.metrics import SECONDS_BOUNDS
 from flyte_connectors.registry import Registry
 
 _LABELS = ("task_type", "version", "verb")
+_SECONDS_TO_CLOSE = 0.05  # how soon the server notices; an ending service waits for it
 
 
 class CallCollector(Collector):
@@ -83,7 +85,6 @@ class CallCollector(Collector):
             number = sum(report.status is status for report in self._reports)
             plugins.add_metric((status.value,), number)
         return plugins
-
 
     def _absorbed(self) -> Metric:
         absorbed = CounterMetricFamily(
@@ -146,7 +147,8 @@ class HttpEndpoint:
         self._server.socket.close()
         self._server.socket = listening
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+        serve = partial(self._server.serve_forever, poll_interval=_SECONDS_TO_CLOSE)
+        threading.Thread(target=serve, name="http", daemon=True).start()
 
     def close(self) -> None:
         """Stop listening."""
