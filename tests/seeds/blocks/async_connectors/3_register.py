@@ -1,0 +1,3 @@
+from flyte.connectors import ConnectorRegistry
+
+ConnectorRegistry.register(BatchJobConnector())
