@@ -32,7 +32,9 @@ def main() -> int:
             time.sleep(2)
             service.kill()
             service.wait()
-            print(f"*** the service (process {service.pid}) is dead; the job is not ***", flush=True)
+            print(
+                f"*** the service (process {service.pid}) is dead; the job is not ***", flush=True
+            )
             time.sleep(1)
             service, address = serve(port=int(address.rpartition(":")[2]))
             check(client.wait())
@@ -72,7 +74,14 @@ def serve(port: int) -> tuple[subprocess.Popen[str], str]:
 
 def run(address: str, pause: float) -> subprocess.Popen[bytes]:
     """A client that runs the word count on the service and shows it."""
-    task = [str(HERE / "word_count.py"), "count_words", "--folder", str(ROOT), "--pause", str(pause)]
+    task = [
+        str(HERE / "word_count.py"),
+        "count_words",
+        "--folder",
+        str(ROOT),
+        "--pause",
+        str(pause),
+    ]
     return subprocess.Popen([*COMMAND, "run", "--endpoint", address, *task])
 
 

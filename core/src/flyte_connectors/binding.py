@@ -8,7 +8,6 @@ modules alike. The calls themselves bypass it: a bound function costs a tenth of
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import enum
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,7 +41,7 @@ class Mode(enum.Enum):
     THREAD = "thread"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Verb:
     """One verb of one connector.
 
@@ -165,11 +164,15 @@ def _functions(plugin: Any, name: str) -> dict[str, Callable[..., Any]]:
 
 def _check_coherence(plugin: Any, name: str, verbs: set[str]) -> None:
     if "do" in verbs and verbs != {"do"}:
-        message = f"{name} has do and {_listing(verbs - {'do'})}: a task type is either sync or async"
+        message = (
+            f"{name} has do and {_listing(verbs - {'do'})}: a task type is either sync or async"
+        )
         raise RegistrationError(message)
     missing = {"create", "get", "delete"} - verbs
     if "do" in verbs or not missing:
         return
+    import difflib  # for a message that is seldom needed
+
     candidates = [attribute for attribute in dir(plugin) if not attribute.startswith("_")]
     close = {
         match: verb

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 T = TypeVar("T")
-MaybeAwaitable = Union[T, Awaitable[T]]
+MaybeAwaitable = Union[T, Awaitable[T]]  # noqa: UP007  (evaluated on Python 3.10)
 
 
 class Phase(enum.IntEnum):
@@ -46,9 +46,7 @@ class Phase(enum.IntEnum):
     RETRYABLE_FAILED = 8
 
 
-TERMINAL_PHASES = frozenset(
-    {Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED}
-)
+TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED})
 """Phases that end an attempt: Flyte never polls such a job again."""
 
 

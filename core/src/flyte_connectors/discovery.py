@@ -11,11 +11,15 @@ import enum
 import logging
 import os
 import re
+import sys
 import types
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from importlib_metadata import EntryPoint, entry_points
+if sys.version_info >= (3, 11):
+    from importlib.metadata import EntryPoint, entry_points
+else:
+    from importlib_metadata import EntryPoint, entry_points
 
 from flyte_connectors import hookspecs
 from flyte_connectors.binding import BoundConnector
@@ -37,7 +41,7 @@ class Status(enum.Enum):
     SHADOWED = "shadowed"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class PluginReport:
     """What became of one entry point.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors import storage, wire
+from flyte_connectors import wire
 from flyte_connectors.call_context import CallContext, current
 from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.endpoints import unrestricted
@@ -289,9 +289,7 @@ class Dispatcher:
         except JobNotFoundError:
             logger.info("%s: the job to delete is gone already", verb.connector.name)
 
-    async def _persistently(
-        self, call: Callable[[], Awaitable[Any]], timeout: float | None
-    ) -> Any:
+    async def _persistently(self, call: Callable[[], Awaitable[Any]], timeout: float | None) -> Any:
         """The result of `call`, tried again after passing faults; idempotent verbs only.
 
         A local run tries again by itself, for longer.
@@ -362,6 +360,8 @@ async def _store_outputs(resource: pb.Resource, prefix: str) -> None:
     Raises:
         ServiceUnavailableError: they can't be stored there.
     """
+    from flyte_connectors import storage  # only for large results
+
     uri = storage.join(prefix, storage.OUTPUTS_FILE)
     try:
         await asyncio.to_thread(storage.write_bytes, uri, resource.outputs.SerializeToString())

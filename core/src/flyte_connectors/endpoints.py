@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import ipaddress
 import os
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
@@ -67,7 +66,9 @@ def checked_endpoint(url: str, field: str, *, with_credentials: bool) -> str:
     if entries:
         fault = f"{parts.netloc} is not allowed: {VARIABLE} does not list it"
     elif with_credentials:
-        fault = f"the service's credentials go to listed hosts only: add {parts.netloc} to {VARIABLE}"
+        fault = (
+            f"the service's credentials go to listed hosts only: add {parts.netloc} to {VARIABLE}"
+        )
     elif _is_internal(parts.hostname or ""):
         fault = f"{parts.netloc} is the service's own machine or network: add it to {VARIABLE}"
     else:
@@ -95,6 +96,8 @@ def _is_internal(host: str) -> bool:
     """Whether a host is loopback, link-local or unspecified, however its address is written."""
     if host.rstrip(".") in _INTERNAL_NAMES or host.rstrip(".").endswith(".localhost"):
         return True
+    import ipaddress  # only for tasks that name an address
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import time
-import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
@@ -102,9 +102,7 @@ class CallGuard:
             calls.in_flight -= 1
             calls.observe(code, time.perf_counter() - started)
 
-    async def stream(
-        self, verb: Verb, arguments: Mapping[str, Any]
-    ) -> AsyncIterator[Any]:
+    async def stream(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         """The items that `verb` yields, or the one that it returns.
 
         Raises:
@@ -249,7 +247,7 @@ def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
 
 def unforeseen(error: BaseException, where: str) -> InternalError:
     """Log `error` with its traceback under a correlation id, and return what the caller may see."""
-    correlation = uuid.uuid4().hex[:12]
+    correlation = os.urandom(6).hex()
     logger.error("unforeseen error %s in %s", correlation, where, exc_info=error)
     return InternalError(f"{where} failed unexpectedly; the service's log has it as {correlation}")
 

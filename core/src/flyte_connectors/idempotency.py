@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def idempotency_key(execution: TaskExecutionIdentifier) -> str:
     node = execution.node_execution_id
     run = node.execution_id
     if not run.name:
-        return f"anonymous-{uuid.uuid4().hex}"
+        return f"anonymous-{os.urandom(16).hex()}"
     parts = (run.org, run.project, run.domain, run.name, node.node_id, str(execution.retry_attempt))
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     label = f"{_slug(run.name, 24)}-{_slug(node.node_id, 12)}-{execution.retry_attempt % 10**6}"

@@ -97,7 +97,7 @@ class RunObserver:
 @functools.lru_cache(maxsize=1)
 def local_client() -> ConnectorClient:
     """The connectors of this process, installed plugins included."""
-    from flyte_connectors.discovery import load_plugins  # noqa: PLC0415  (only where tasks run)
+    from flyte_connectors.discovery import load_plugins  # only where tasks run
 
     registry = process_registry()
     load_plugins(registry)

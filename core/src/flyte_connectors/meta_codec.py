@@ -86,7 +86,7 @@ def _parse(text: str) -> Any:
     return value
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _plan(cls: type) -> _Plan:
     ensure_dataclass(cls)
     hints = typing.get_type_hints(cls)
@@ -100,7 +100,7 @@ def _plan(cls: type) -> _Plan:
 def _hint(field: dataclasses.Field[Any], hints: dict[str, Any]) -> Any:
     """The field's type, which takes None if that is its default, as people write it."""
     hint = hints[field.name]
-    return typing.Optional[hint] if field.default is None else hint
+    return typing.Optional[hint] if field.default is None else hint  # noqa: UP045  (a run-time value)
 
 
 def _plain_types(hint: Any) -> tuple[type, ...] | None:
@@ -134,7 +134,7 @@ def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
             if types_ is None:
                 known = {name: value for name, value in fields.items() if name in accepted}
             elif not isinstance(value, types_):
-                raise ValueError(_misfit(name, value))  # noqa: TRY004  (as above)
+                raise ValueError(_misfit(name, value))
         try:
             return cls(**known)
         except TypeError as error:
@@ -149,9 +149,9 @@ def _misfit(name: str, value: object) -> str:
 
 
 def _mashumaro_plan(cls: type) -> _Plan:
-    from mashumaro.codecs.basic import BasicDecoder  # noqa: PLC0415  (heavy, and seldom needed)
-    from mashumaro.codecs.json import JSONEncoder  # noqa: PLC0415
-    from mashumaro.exceptions import InvalidFieldValue, MissingField  # noqa: PLC0415
+    from mashumaro.codecs.basic import BasicDecoder  # heavy, and seldom needed
+    from mashumaro.codecs.json import JSONEncoder
+    from mashumaro.exceptions import InvalidFieldValue, MissingField
 
     decoder = BasicDecoder(cls)
 

@@ -103,7 +103,7 @@ class Registry:
     def metadata(self) -> dict[str, ConnectorProto]:
         """`flyteidl2.connector.Connector` messages by connector name."""
         if self._metadata is None:
-            from flyteidl2.connector.connector_pb2 import (  # noqa: PLC0415  (authors import this module)
+            from flyteidl2.connector.connector_pb2 import (  # authors import this module
                 Connector,
             )
 
@@ -122,8 +122,12 @@ class Registry:
     def _not_found(self, task_type: str, version: int) -> ConnectorNotFoundError:
         wanted = TaskCategory(task_type[:100], version)
         known = ", ".join(sorted(str(bound.category) for bound in self)) or "none"
-        failed = f"; plugins that failed to load: {'; '.join(self.failures)}" if self.failures else ""
-        return ConnectorNotFoundError(f"no connector for task type {wanted}; known: {known}{failed}")
+        failed = (
+            f"; plugins that failed to load: {'; '.join(self.failures)}" if self.failures else ""
+        )
+        return ConnectorNotFoundError(
+            f"no connector for task type {wanted}; known: {known}{failed}"
+        )
 
 
 _process_registry = Registry()
@@ -148,7 +152,7 @@ class ConnectorRegistry:
     """The connectors of this process, as connector modules and their tests see them."""
 
     @staticmethod
-    def register(connector: Any, override: bool = False) -> None:  # noqa: FBT001, FBT002 (fixed name)
+    def register(connector: Any, override: bool = False) -> None:
         """Route the task type of `connector` to it. See `Registry.register`."""
         process_registry().register(connector, override=override)
 
@@ -184,7 +188,9 @@ def find_metadata(registry: Registry, name: str) -> ConnectorProto:
     """
     table = registry.metadata()
     if name not in table:
-        message = f"no connector is named '{name[:100]}'; known: {', '.join(sorted(table)) or 'none'}"
+        message = (
+            f"no connector is named '{name[:100]}'; known: {', '.join(sorted(table)) or 'none'}"
+        )
         raise ConnectorNotFoundError(message)
     return table[name]
 

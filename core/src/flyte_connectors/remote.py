@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.connector import service_pb2_grpc
 
 from flyte_connectors import errors
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _BY_CODE: dict[str, type[errors.ConnectorError]] = {
     cls.code: cls
@@ -45,7 +48,7 @@ class RemoteService:
         self._jobs = service_pb2_grpc.AsyncConnectorServiceStub(self._channel)
         self._metadata = service_pb2_grpc.ConnectorMetadataServiceStub(self._channel)
 
-    async def __aenter__(self) -> RemoteService:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -170,6 +170,7 @@ class RedactingFilter(logging.Filter):
     """Masks the secrets of the current call in every record of a handler."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the record; it is always logged."""
         if _active.get():
             record.msg, record.args = redact(_message(record)), None
             if record.exc_info and not record.exc_text:

@@ -7,10 +7,10 @@ Data goes to standard output; everything else (progress, logs, errors) to standa
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from flyte_connectors.errors import ConnectorError
 
@@ -24,20 +24,34 @@ COMMANDS = {
 }
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"flyte-connectors {version('flyte-connectors')}")
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
-        prog="flyte-connectors", description="Connectors for Flyte: host them, run them, look at them."
+        prog="flyte-connectors",
+        description="Connectors for Flyte: host them, run them, look at them.",
     )
-    parser.add_argument(
-        "--version", action="version", version=f"flyte-connectors {version('flyte-connectors')}"
-    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        subparser = subparsers.add_parser(
+            name, help=summary, description=summary.capitalize() + "."
+        )
         if name in words[:1]:
+            gc.disable()  # what is imported now lives as long as the process:
             module = importlib.import_module(f"flyte_connectors.cli.{name}")
+            gc.freeze()  # no collection has to look at it
+            gc.enable()
             module.configure(subparser)
             subparser.set_defaults(run=module.run)
     try:

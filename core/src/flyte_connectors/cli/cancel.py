@@ -24,9 +24,7 @@ def run(options: argparse.Namespace) -> int:
     async def cancel_all() -> None:
         for job in records.find(options.name):
             async with client_of(job) as client:
-                request = pb.DeleteTaskRequest(
-                    resource_meta=job.meta, task_category=job.category
-                )
+                request = pb.DeleteTaskRequest(resource_meta=job.meta, task_category=job.category)
                 await cancel_job(client, request)
             print(f"job {job.action} of '{job.task}' is cancelled or has ended", file=sys.stderr)
 

@@ -15,7 +15,7 @@ from flyte_connectors.tasks.records import JobRecord
 async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
     """Whoever hosts the connector of `job`: a service, or this process."""
     if job.endpoint:
-        from flyte_connectors.remote import RemoteService  # noqa: PLC0415  (only where needed)
+        from flyte_connectors.remote import RemoteService  # only where needed
 
         async with RemoteService(job.endpoint) as service:
             yield service

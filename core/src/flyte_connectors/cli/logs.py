@@ -66,6 +66,9 @@ async def _print_log(
 async def _watch(client: ConnectorClient, job: JobRecord, ended: asyncio.Event) -> None:
     """Set `ended` when the job has."""
     request = pb.GetTaskRequest(resource_meta=job.meta, task_category=job.category)
-    while (await client.get(request)).resource.phase not in TERMINAL_PHASES:
-        await asyncio.sleep(1)
-    ended.set()
+    while not ended.is_set():
+        resource = (await client.get(request)).resource
+        if resource.phase in TERMINAL_PHASES:
+            ended.set()
+        else:
+            await asyncio.sleep(1)

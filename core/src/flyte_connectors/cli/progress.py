@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
@@ -14,6 +14,9 @@ from flyte_connectors.cli.table import colour
 from flyte_connectors.connector import Phase
 from flyte_connectors.local import RunObserver
 from flyte_connectors.tasks import records
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _BAR = 24
 
@@ -38,7 +41,7 @@ class Progress(RunObserver):
         self._links: set[str] = set()
         self.wants_logs = not quiet
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,9 +53,7 @@ class Progress(RunObserver):
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
-        record = records.save(
-            request, resource_meta, endpoint=self._endpoint, module=self._module
-        )
+        record = records.save(request, resource_meta, endpoint=self._endpoint, module=self._module)
         self.note(f"job {record.action} of '{record.task}' started")
 
     def polled(self, resource: pb.Resource) -> None:

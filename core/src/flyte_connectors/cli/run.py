@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import pathlib
 import signal
 import sys
@@ -14,7 +15,6 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flyte_connectors.cli.options import add_option
 from flyte_connectors.cli.progress import Progress
 from flyte_connectors.cli.values import parse_value, printable
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
@@ -24,10 +24,14 @@ from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.interface import REQUIRED
 from flyte_connectors.tasks.template import TaskTemplate
 
+ENDPOINT_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `run`; a task's inputs become options once it is known."""
-    parser.usage = "%(prog)s [--endpoint HOST:PORT] [--json] [--quiet] FILE TASK [--input value ...]"
+    parser.usage = (
+        "%(prog)s [--endpoint HOST:PORT] [--json] [--quiet] FILE TASK [--input value ...]"
+    )
     _add_options(parser)
     parser.add_argument("file", metavar="FILE", help="Python file or module that defines the task")
     parser.add_argument("task", metavar="TASK", help="name of the task, or of its variable")
@@ -84,7 +88,7 @@ def _cancel(running: asyncio.Future[Any], progress: Progress) -> None:
 async def _client(endpoint: str | None, stack: contextlib.AsyncExitStack) -> ConnectorClient:
     if not endpoint:
         return local_client()
-    from flyte_connectors.remote import RemoteService  # noqa: PLC0415  (only for --endpoint)
+    from flyte_connectors.remote import RemoteService  # only for --endpoint
 
     return await stack.enter_async_context(RemoteService(endpoint))
 
@@ -126,11 +130,11 @@ def _parse_inputs(
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_option(
-        parser,
+    parser.add_argument(
         "--endpoint",
         metavar="HOST:PORT",
-        help="run on this connector service instead of in this process",
+        default=os.environ.get(ENDPOINT_VARIABLE),
+        help=f"run on this connector service instead of in this process ({ENDPOINT_VARIABLE})",
     )
     parser.add_argument("--json", action="store_true", help="print the outputs as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress and no logs")

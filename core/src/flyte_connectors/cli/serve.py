@@ -20,6 +20,7 @@ from flyte_connectors.service.server import ConnectorService, ServiceStartError
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
     FIELDS,
+    WORKER_VARIABLE,
     ServiceSettings,
     SettingsError,
     as_toml,
@@ -28,7 +29,6 @@ from flyte_connectors.service.settings import (
     read_settings,
     variable_of,
 )
-from flyte_connectors.service.workers import in_worker, supervise
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,14 +67,17 @@ def run(options: argparse.Namespace) -> int:
     if settings.allowed_endpoints is not None:
         os.environ[ENDPOINTS_VARIABLE] = ",".join(settings.allowed_endpoints)
     configure_logging(settings)
-    if settings.workers > 1 and not in_worker():
+    is_worker = WORKER_VARIABLE in os.environ
+    if settings.workers > 1 and not is_worker:
+        from flyte_connectors.service.workers import supervise  # only for several
+
         return supervise(settings)
     registry = process_registry()
     reports = _load(registry, settings)
     # What was loaded lives as long as the process: no collection has to look at it again.
     gc.collect()
     gc.freeze()
-    service = ConnectorService(registry, settings, reports, shared_port=in_worker())
+    service = ConnectorService(registry, settings, reports, shared_port=is_worker)
     asyncio.run(service.serve_until_signal(lambda: print(service.summary, flush=True)))
     if service.left_running:
         # Python would wait for the threads of calls that are stuck, for longer than the grace time.

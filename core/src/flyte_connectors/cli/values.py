@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-import json
+import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_connectors.errors import InvalidRequestError
@@ -28,19 +28,19 @@ def parse_value(name: str, python_type: Any, text: str) -> Any:
     for candidate in sorted(candidates, key=lambda candidate: candidate is str):
         try:
             return _parse(candidate, text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, LookupError):
             continue
     type_name = getattr(python_type, "__name__", str(python_type))
     message = f"expected {type_name}, got {text!r}"
     raise InvalidRequestError(message, field=f"inputs.{name}")
 
 
-def printable(value: Any) -> Any:
+def printable(value: Any) -> Any:  # noqa: PLR0911  (one line per kind of value)
     """A value as JSON can show it."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124
+        return value if math.isfinite(value) else str(value)
     if value is None or isinstance(value, (str, int, bool)):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -60,28 +60,39 @@ def _is_union(python_type: Any) -> bool:
     )
 
 
+def _bool(text: str) -> bool:
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(text)
+    return word in _TRUE
+
+
+def _none(text: str) -> None:
+    if text.lower() not in ("", "none", "null"):
+        raise ValueError(text)
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: float,
+    bool: _bool,
+    type(None): _none,
+    datetime.datetime: datetime.datetime.fromisoformat,
+    datetime.date: datetime.date.fromisoformat,
+    datetime.time: datetime.time.fromisoformat,
+    datetime.timedelta: lambda text: datetime.timedelta(seconds=float(text)),
+}
+
+
 def _parse(python_type: Any, text: str) -> Any:
-    if python_type is str:
-        return text
-    if python_type is type(None):
-        if text.lower() in ("", "none", "null"):
-            return None
-        raise ValueError(text)
-    if python_type is bool:
-        if text.lower() in _TRUE | _FALSE:
-            return text.lower() in _TRUE
-        raise ValueError(text)
-    if python_type in (int, float):
-        return python_type(text)
-    if python_type in (datetime.datetime, datetime.date, datetime.time):
-        return python_type.fromisoformat(text)
-    if python_type is datetime.timedelta:
-        return datetime.timedelta(seconds=float(text))
+    parser = _PARSERS.get(python_type)
+    if parser is not None:
+        return parser(text)
     if isinstance(python_type, type) and issubclass(python_type, enum.Enum):
         return python_type[text] if text in python_type.__members__ else python_type(text)
-    if typing.get_origin(python_type) in (list, dict) or python_type in (list, dict):
-        return json.loads(text)
-    if dataclasses.is_dataclass(python_type):
-        fields = json.loads(text) if text.lstrip().startswith("{") else None
-        return python_type(**fields) if fields is not None else python_type(text)
-    return python_type(text)
+    if text.lstrip()[:1] in ("{", "["):
+        from mashumaro.codecs.json import JSONDecoder  # only for values of several parts
+
+        return JSONDecoder(python_type).decode(text)
+    return python_type(text)  # a class of one text, such as Decimal or File

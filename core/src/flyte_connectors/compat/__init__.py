@@ -1,4 +1,4 @@
 """Living beside the official SDKs.
 
-    flyte_names.py   `import flyte` resolves to this package, where the official SDK is absent
+flyte_names.py   `import flyte` resolves to this package, where the official SDK is absent
 """

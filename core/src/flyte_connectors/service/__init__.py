@@ -1,8 +1,8 @@
 """The gRPC service that hosts all connectors.
 
-    server.py      one process: listen, report ready, drain
-    adapter.py     the RPCs of `flyteidl2.connector`
-    log_stream.py  many small log items to few large messages
-    health.py      health that follows the load report
-    exposition.py  /metrics, /healthz and /readyz
+server.py      one process: listen, report ready, drain
+adapter.py     the RPCs of `flyteidl2.connector`
+log_stream.py  many small log items to few large messages
+health.py      health that follows the load report
+exposition.py  /metrics, /healthz and /readyz
 """

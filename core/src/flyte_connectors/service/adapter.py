@@ -109,5 +109,7 @@ def _serialize(message: Any) -> bytes:
 
 async def _abort(context: Context, error: Exception) -> None:
     """End the call with the status of `error`; what is no ConnectorError is a fault of this service."""
-    seen = error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
+    seen = (
+        error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
+    )
     await context.abort(grpc.StatusCode[seen.code], seen.message)

@@ -7,7 +7,6 @@ one. Health checks need none, because probes can't send it.
 from __future__ import annotations
 
 import hmac
-import os
 import pathlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -58,7 +57,7 @@ class BearerAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio sh
 
     def _refresh(self) -> None:
         try:
-            changed_at = os.stat(self._path).st_mtime_ns
+            changed_at = self._path.stat().st_mtime_ns
             if changed_at == self._read_at:
                 return
             lines = self._path.read_bytes().splitlines()

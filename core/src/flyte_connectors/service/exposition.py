@@ -139,7 +139,7 @@ class HttpEndpoint:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Probes and scrapes every few seconds are not worth a line."""
 
         address = listening.getsockname()[:2]

@@ -20,10 +20,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from flyte_connectors.absorb import TransientFaults
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.guard import CallGuard
-from flyte_connectors.absorb import TransientFaults
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
 from flyte_connectors.service.auth import BearerAuth
 from flyte_connectors.service.health import ServiceHealth
@@ -184,7 +184,7 @@ class ConnectorService:
 
     def _start_http(self, listening: socket.socket) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
-        from flyte_connectors.service.exposition import (  # noqa: PLC0415
+        from flyte_connectors.service.exposition import (
             CallCollector,
             HttpEndpoint,
         )

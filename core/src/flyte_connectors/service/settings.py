@@ -17,12 +17,10 @@ from typing import Any
 
 from flyte_connectors.errors import InvalidRequestError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 PREFIX = "FLYTE_CONNECTORS_"
+WORKER_VARIABLE = PREFIX + "WORKER"
+"""Set by the supervisor of several workers, to the number of each."""
+
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -33,7 +31,7 @@ class SettingsError(InvalidRequestError):
     """A setting has a value that it can't have, or does not exist."""
 
 
-def _setting(
+def _setting(  # noqa: PLR0913  (what argparse and the table need to know)
     default: Any,
     help: str,  # noqa: A002  (argparse's name)
     parse: Callable[[str], Any] = str,
@@ -74,7 +72,7 @@ def _flag(text: str) -> bool:
     return word in _TRUE
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ServiceSettings:
     """How a service listens, whom it lets in, what it loads, and how it ends.
 
@@ -122,9 +120,7 @@ class ServiceSettings:
     lost_after: float = _setting(
         600.0, "seconds after which such a job counts as lost", _seconds, metavar="SECONDS"
     )
-    grace: float = _setting(
-        30.0, "seconds that an ending may take", _seconds, metavar="SECONDS"
-    )
+    grace: float = _setting(30.0, "seconds that an ending may take", _seconds, metavar="SECONDS")
     log_format: str = _setting("console", "how log lines look", choices=("console", "json"))
     log_level: str = _setting(
         "info", "least important lines to log", choices=("debug", "info", "warning", "error")
@@ -159,7 +155,9 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
     try:
         if metadata["many"]:
             items = value.split(",") if isinstance(value, str) else value
-            return tuple(metadata["parse"](str(item).strip()) for item in items if str(item).strip())
+            return tuple(
+                metadata["parse"](str(item).strip()) for item in items if str(item).strip()
+            )
         parsed = metadata["parse"](str(value))
     except (ValueError, TypeError):
         message = f"{value!r} is no value for this setting ({metadata['help']})"
@@ -236,6 +234,11 @@ def _toml(value: Any) -> str:
 
 
 def _read_file(path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib  # only with a file
+    else:
+        import tomli as tomllib
+
     try:
         return tomllib.loads(pathlib.Path(path).read_text())
     except OSError as error:

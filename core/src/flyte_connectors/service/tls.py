@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pathlib
 
 import grpc
@@ -53,7 +52,7 @@ class _CertificateFiles:
                 return None
             configuration = self.configuration()
         except (SettingsError, OSError) as error:
-            logger.error("keeping the old certificate: %s", error)
+            logger.warning("keeping the old certificate: %s", error)
             return None
         logger.info("read the certificate again")
         return configuration
@@ -73,7 +72,7 @@ class _CertificateFiles:
         stamps = []
         for path in self._paths.values():
             try:
-                stamps.append(os.stat(path).st_mtime_ns)
+                stamps.append(pathlib.Path(path).stat().st_mtime_ns)
             except OSError:
                 stamps.append(-1)
         return tuple(stamps)

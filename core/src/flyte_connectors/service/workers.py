@@ -25,20 +25,14 @@ from prometheus_client.registry import Collector
 
 from flyte_connectors.service.exposition import HttpEndpoint
 from flyte_connectors.service.server import ServiceStartError, listen_http
-from flyte_connectors.service.settings import FIELDS, ServiceSettings, flag_of
+from flyte_connectors.service.settings import FIELDS, WORKER_VARIABLE, ServiceSettings, flag_of
 
 logger = logging.getLogger(__name__)
 
-_WORKER_VARIABLE = "FLYTE_CONNECTORS_WORKER"
 _QUICK_DEATH = 5.0  # seconds; a worker that dies sooner is started again after a pause
 _LOOK = 0.2  # seconds between two looks at the workers
 _SCRAPE_TIMEOUT = 2.0  # seconds
 _READY_LINE = re.compile(r"listening on (\S+) for (.*); metrics on (\S+)")
-
-
-def in_worker() -> bool:
-    """Whether this process is one of several that share a port."""
-    return _WORKER_VARIABLE in os.environ
 
 
 def supervise(settings: ServiceSettings) -> int:
@@ -55,7 +49,7 @@ def supervise(settings: ServiceSettings) -> int:
         try:
             served = [worker.wait_until_ready() for worker in workers]
             HttpEndpoint(listening, supervisor, _SummedMetrics(workers))
-            print(
+            print(  # noqa: T201  (the one line that says where it listens)
                 f"listening on {settings.host}:{port} for {served[0]}; "
                 f"metrics on http://{settings.host}:{listening.getsockname()[1]}/metrics; "
                 f"{settings.workers} workers",
@@ -105,7 +99,7 @@ class _Worker:
             stdin=subprocess.PIPE,  # closes when this process ends, however it does
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, _WORKER_VARIABLE: str(self._number)},
+            env={**os.environ, WORKER_VARIABLE: str(self._number)},
             start_new_session=True,  # Ctrl-C is for the supervisor, which passes it on
         )
 

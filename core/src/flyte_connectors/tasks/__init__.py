@@ -1,12 +1,12 @@
 """The task side: what a workflow author declares and calls.
 
-    interface.py     NativeInterface: names, types and defaults of inputs and outputs
-    resources.py     Resources: what a task asks of its container
-    template.py      TaskTemplate: a task and its protobuf form
-    execution.py     which run a call belongs to
-    calls.py         calling a task like a function, from sync and async code alike
-    mixins.py        executor mixins: a call becomes a job of the task's connector
-    environment.py   TaskEnvironment and tasks made of functions
-    runs.py          run(task, ...) and what it returns
-    records.py       what is remembered about a started job, so that it can be found again
+interface.py     NativeInterface: names, types and defaults of inputs and outputs
+resources.py     Resources: what a task asks of its container
+template.py      TaskTemplate: a task and its protobuf form
+execution.py     which run a call belongs to
+calls.py         calling a task like a function, from sync and async code alike
+mixins.py        executor mixins: a call becomes a job of the task's connector
+environment.py   TaskEnvironment and tasks made of functions
+runs.py          run(task, ...) and what it returns
+records.py       what is remembered about a started job, so that it can be found again
 """

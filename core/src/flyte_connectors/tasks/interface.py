@@ -102,7 +102,9 @@ class NativeInterface:
         for name, value in kwargs.items():
             if name not in self.inputs or name in values:
                 fault = "given twice" if name in values else "undeclared"
-                message = f"{fault}: the inputs of task '{task}' are {', '.join(self.inputs) or 'none'}"
+                message = (
+                    f"{fault}: the inputs of task '{task}' are {', '.join(self.inputs) or 'none'}"
+                )
                 raise InvalidRequestError(message, field=f"inputs.{name}")
             values[name] = value
         for name, (_, default) in self.inputs.items():

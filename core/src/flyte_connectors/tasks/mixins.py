@@ -1,6 +1,6 @@
 """Executor mixins: a call of the task becomes a job of its connector, here or on a service.
 
-    class MyTask(AsyncConnectorExecutorMixin, TaskTemplate): ...
+class MyTask(AsyncConnectorExecutorMixin, TaskTemplate): ...
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateProto
 
     from flyte_connectors.tasks.template import TaskTemplate
+
 
 class _ConnectorExecutorMixin:
     async def execute(self, **kwargs: Any) -> Any:

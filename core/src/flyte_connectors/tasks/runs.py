@@ -61,8 +61,8 @@ run = _RunFunction()
 
 
 def init_from_config(
-    path_or_config: str | pathlib.Path | None = None,  # noqa: ARG001
-    root_dir: pathlib.Path | None = None,  # noqa: ARG001
+    path_or_config: str | pathlib.Path | None = None,
+    root_dir: pathlib.Path | None = None,
     **_: Any,
 ) -> None:
     """Do nothing: a local run needs no back end to be configured.

@@ -104,7 +104,9 @@ class ExecutableTemplateShimTask:
             return dict(result)
         values = result if isinstance(result, tuple) else (() if not names else (result,))
         if len(values) != len(names):
-            message = f"the executor of task '{self.name}' must return {', '.join(names) or 'nothing'}"
+            message = (
+                f"the executor of task '{self.name}' must return {', '.join(names) or 'nothing'}"
+            )
             raise TaskFailedError(message)
         return dict(zip(names, values, strict=True))
 
@@ -124,7 +126,7 @@ class PythonCustomizedContainerTask(TaskTemplate, Generic[C]):
         **kwargs: As for `TaskTemplate`.
     """
 
-    def __init__(  # noqa: PLR0913  (fixed by the class of this name in flytekit)
+    def __init__(  # noqa: PLR0913, PLR0917  (fixed by the class of this name in flytekit)
         self,
         name: str,
         task_config: C,
@@ -156,9 +158,7 @@ class PythonCustomizedContainerTask(TaskTemplate, Generic[C]):
         """Run the executor in this process, on the serialized form that a container would get."""
         template = tasks_pb2.TaskTemplate.FromString(self.to_proto().SerializeToString())
         task = ExecutableTemplateShimTask(template, self.executor_type)
-        inputs = self.interface.write_inputs(
-            self.name, self.interface.bind(self.name, (), kwargs)
-        )
+        inputs = self.interface.write_inputs(self.name, self.interface.bind(self.name, (), kwargs))
         outputs = await run_in_thread(task.dispatch_execute, {"inputs": inputs})
         return as_result(self, self.interface.read_outputs(self.name, outputs))
 
@@ -261,6 +261,6 @@ class TaskPlugins:
     @classmethod
     def find_pythontask_plugin(cls, config_type: type) -> type[TaskTemplate]:
         """The task class for a configuration class; `FunctionTask` if none was registered."""
-        from flyte_connectors.tasks.environment import FunctionTask  # noqa: PLC0415  (imports this)
+        from flyte_connectors.tasks.environment import FunctionTask  # imports this
 
         return cls._classes.get(config_type, FunctionTask)

@@ -76,7 +76,7 @@ def _only(
     for i, variant in enumerate(variants):
         try:
             fits.append((i, convert(variant)))
-        except ConversionError as error:  # noqa: PERF203 (there are few variants)
+        except ConversionError as error:
             errors.append(error)
     if len(fits) == 1:
         return fits[0]

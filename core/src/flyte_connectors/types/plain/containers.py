@@ -80,7 +80,7 @@ def union_form(python_type: Any, variants: list[tuple[Any, Form]]) -> Form:
         for form in exact or [form for _, form in variants]:
             try:
                 return getattr(form, direction)(value)
-            except ConversionError as error:  # noqa: PERF203 (one of few)
+            except ConversionError as error:
                 inner = inner or (error if error.path else None)
         raise inner or mismatch(name, value)
 
