@@ -69,11 +69,11 @@ async def test_the_same_key_is_the_same_job(service: ServiceProcess, digits: Pat
 async def test_a_finished_training_shows_file_progress_and_dashboard(
     service: ServiceProcess, digits: Path
 ) -> None:
-    """The outputs are a file's literal, which any service can send on."""
+    """And answers the same when asked again."""
     meta = await create(service.endpoint, "shown", {"epochs": 2, "dataset_uri": digits.as_uri()})
     resource = await ended(meta)
     assert resource.phase == Phase.SUCCEEDED
-    assert resource.outputs.literals["results"].scalar.blob.uri.endswith("/jobs/shown/results")
+    assert resource.outputs["results"].path.endswith("/jobs/shown/results")
     assert resource.log_links[0].uri.endswith("/jobs/shown/dashboard")
     assert resource.custom_info["epoch"] == resource.custom_info["epochs"] == 2
     assert await ModelTrainingConnector().get(meta) == resource

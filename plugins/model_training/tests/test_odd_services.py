@@ -264,7 +264,7 @@ async def test_another_services_spelling_needs_no_code(scripted: ScriptedServer)
     scripted.answer({"run": run})
     meta = await create(scripted.endpoint, api=api)
     resource = await ModelTrainingConnector().get(ModelTrainJobMeta.decode(meta.encode()))
-    assert resource.outputs.literals["results"].scalar.blob.uri == "s3://bucket/model.pt"
+    assert resource.outputs["results"].path == "s3://bucket/model.pt"
     assert scripted.requests[1].startswith("GET /jobs/17/status HTTP/1.1")
 
 
@@ -294,12 +294,17 @@ async def test_cookies_are_not_kept(scripted: ScriptedServer) -> None:
 
 
 async def test_an_evil_text_stays_one_line(scripted: ScriptedServer) -> None:
-    """Neither line breaks nor a long page get into an error."""
+    """Neither line breaks nor a long page get into an error or a job's message."""
     scripted.answer({"error": "a\nb" * 5000}, status="400 Bad Request")
     with pytest.raises(InvalidRequestError) as caught:
         await get(scripted)
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 500
+    scripted.replies = []
+    scripted.answer({"status": "failed", "message": "a\nb" * 5000})
+    message = (await get(scripted)).message
+    assert "\n" not in message
+    assert len(message) == 1000
 
 
 def test_a_new_event_loop_gets_its_own_client(scripted_elsewhere: ScriptedServer) -> None:

@@ -22,6 +22,7 @@ from flyte_connectors.connector import (
 )
 from flyte_connectors.endpoints import checked_endpoint
 from flyte_connectors.errors import AuthenticationError, ConflictError, InvalidRequestError
+from flyte_connectors.io import File
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
     GetTaskLogsResponseBody,
@@ -29,8 +30,6 @@ from flyteidl2.connector.connector_pb2 import (
     GetTaskMetricsResponse,
 )
 from flyteidl2.core.execution_pb2 import TaskLog
-from flyteidl2.core.literals_pb2 import LiteralMap
-from flyteidl2.core.types_pb2 import BlobType
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
 from flyte_connectors_model_training.config import (
@@ -226,16 +225,11 @@ def _succeeded(meta: ModelTrainJobMeta, state: JobState, links: list[TaskLog]) -
         shown = repr(uri)[:80]
         message = f"training {meta.job_id} ended, but its results are no file: {shown}"
         return Resource(phase=Phase.FAILED, message=message, log_links=links)
-    # A literal, not a `File`: the official service has another class of that name.
-    outputs = LiteralMap()
-    blob = outputs.literals["results"].scalar.blob
-    blob.uri = uri
-    blob.metadata.type.dimensionality = BlobType.SINGLE
     return Resource(
         phase=Phase.SUCCEEDED,
         message=state.message,
         log_links=links,
-        outputs=outputs,
+        outputs={"results": File(path=uri)},
         custom_info=dict(state.progress) or None,
     )
 

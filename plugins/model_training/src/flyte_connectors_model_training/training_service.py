@@ -43,6 +43,7 @@ KNOWN_STATUSES: Mapping[str, Phase] = {
 """Phase for each status word that services commonly use, in lower case."""
 
 _MAX_ID_CHARACTERS = 255
+_MAX_MESSAGE_CHARACTERS = 1000
 
 
 class TrainingService:
@@ -97,7 +98,7 @@ class TrainingService:
         text = _at(job, self._api.message)
         return JobState(
             phase=phase,
-            message=text if isinstance(text, str) and text else _summary(status, progress),
+            message=_line(text) or _summary(status, progress),
             dashboard=_url(_at(job, self._api.dashboard)),
             results=_at(job, self._api.results),
             progress=progress,
@@ -178,6 +179,10 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 def _is_number(value: object) -> bool:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _line(value: object) -> str:
+    return " ".join(value.split())[:_MAX_MESSAGE_CHARACTERS] if isinstance(value, str) else ""
 
 
 def _summary(status: str, progress: Mapping[str, float]) -> str:

@@ -40,7 +40,7 @@ def worker_of(job_id: str, service: ServiceProcess) -> int:
         try:
             if descriptor.readlink() == lock:
                 return int(descriptor.parts[2])
-        except OSError:  # noqa: PERF203, processes come and go
+        except OSError:
             continue
     pytest.fail(f"no process works on {job_id}")
 
