@@ -99,11 +99,11 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
             cancellation.add(task, loop)
         task.add_done_callback(lambda task: _hand_over(task, ended))
 
-    loop.call_soon_threadsafe(start)
     try:
+        loop.call_soon_threadsafe(start)
         return ended.result()
     except KeyboardInterrupt:
-        mine.cancel()
+        loop.call_soon_threadsafe(mine.cancel)  # after the start, however soon Ctrl-C came
         concurrent.futures.wait((ended,))
         raise
 
