@@ -61,7 +61,9 @@ class FunctionTask(TaskTemplate):
             TaskFailedError: an output is missing or of the wrong type.
         """
         declared = self.interface.outputs
-        values = (result,) if len(declared) == 1 else (result or ())
+        values = result if isinstance(result, tuple) and len(declared) != 1 else (result,)
+        if result is None and not declared:
+            values = ()
         if len(declared) != len(values):
             message = f"task '{self.name}' returned {len(values)} outputs, {len(declared)} declared"
             raise TaskFailedError(message)
