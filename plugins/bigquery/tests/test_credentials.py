@@ -127,7 +127,7 @@ async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
 async def test_a_key_can_not_send_the_server_elsewhere(calls: Calls, key: str, uri: str) -> None:
     """The token comes from Google, whatever host the key names."""
     elsewhere = json.dumps({**json.loads(key), "token_uri": uri})
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(AuthenticationError, match="has to be the JSON that Google Cloud issued"):
         await calls.create(TASK, secrets={SECRET: elsewhere})
 
 

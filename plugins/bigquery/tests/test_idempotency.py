@@ -11,7 +11,7 @@ from bed.calls import CONFIG, Calls, Job
 from bed.proxy import UNAVAILABLE, Fault, answer, lost_reply, reset
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConflictError
-from flyte_connectors_bigquery import BigQueryTask
+from flyte_connectors_bigquery import BigQueryTask, request
 from flyte_connectors_bigquery.connector import BigQueryMetadata
 
 if TYPE_CHECKING:
@@ -93,14 +93,31 @@ async def test_a_job_id_of_another_query_is_a_conflict(calls: Calls) -> None:
         await calls.create(_task("SELECT 2"), run="taken")
 
 
-async def test_a_limit_does_not_keep_a_replay_from_its_job(calls: Calls) -> None:
-    """`max_bytes` is not checked again for a job that is there: its dry run may fail by now."""
+async def test_a_limit_is_not_held_against_a_replay(calls: Calls, front: Front) -> None:
+    """A job that is there needs no dry run, which may fail by now: its table exists."""
     config = dataclasses.replace(CONFIG, max_bytes=10**9)
     task = BigQueryTask(
         name="once", query_template="CREATE TABLE garden.once (n INT64)", plugin_config=config
     )
     await (await calls.create(task, run="limited")).end()
+    dry_run_and_insert = front.count("POST")
     assert (await (await calls.create(task, run="limited")).end()).phase == Phase.SUCCEEDED
+    assert (dry_run_and_insert, front.count("POST")) == (2, 3)
+
+
+def test_a_replay_is_known_whatever_the_order_of_its_inputs() -> None:
+    """Inputs arrive in any order; what tells one query from another does not depend on it."""
+    task = BigQueryTask(
+        name="two",
+        query_template="SELECT @a, @b",
+        plugin_config=CONFIG,
+        inputs={"a": int, "b": int},
+    )
+    digests = {
+        request.read(task.to_proto(), inputs, None).digest
+        for inputs in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1})
+    }
+    assert len(digests) == 2
 
 
 async def test_cancelling_is_repeatable(calls: Calls) -> None:

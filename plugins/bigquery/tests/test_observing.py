@@ -90,6 +90,7 @@ async def test_pages_of_any_size_make_up_the_whole_log(calls: Calls, progress: _
     times = [line.timestamp.ToNanoseconds() for line in whole]
     assert times == sorted(times)
     lines, token = await job.log(lines=2)
+    assert len(lines) == 2
     while token:
         page, token = await job.log(token, lines=2)
         lines += page
