@@ -7,61 +7,36 @@ the guard, write the reply.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.core.execution_pb2 import TaskExecution
 
 from flyte_connectors import wire
+from flyte_connectors.call_arguments import with_secrets
 from flyte_connectors.call_context import CallContext, current
-from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.endpoints import unrestricted
 from flyte_connectors.envelope import Envelope, seal, unseal
 from flyte_connectors.errors import (
-    ConnectorError,
     InternalError,
-    InvalidRequestError,
     InvalidResourceMetaError,
-    JobNotFoundError,
     ServiceUnavailableError,
 )
 from flyte_connectors.idempotency import idempotency_key
 from flyte_connectors.registry import find_metadata
-from flyte_connectors.retries import Backoff
-from flyte_connectors.secrets import holds_secret, protected, redact, resolve, secret_names
+from flyte_connectors.retries import DEFAULT_TIMEOUT, SHARE
+from flyte_connectors.secrets import secret_names
+from flyte_connectors.slow_creates import LARGEST_REQUEST, SlowCreates
+from flyte_connectors.starting import create_job, delete_job, do_at_once
 
 if TYPE_CHECKING:
     from flyte_connectors.absorb import TransientFaults
-    from flyte_connectors.binding import BoundConnector, Verb
+    from flyte_connectors.binding import BoundConnector
     from flyte_connectors.guard import CallGuard
     from flyte_connectors.registry import Registry
-
-logger = logging.getLogger(__name__)
-
-_LARGEST_IN_META = 32 * 1024  # bytes of a sync connector's result; the back end stores metas
-_NOTHING = contextlib.nullcontext()
-_ARGUMENTS = frozenset(
-    {
-        "task_template",
-        "output_prefix",
-        "inputs",
-        "task_execution_metadata",
-        "idempotency_key",
-        "resource_meta",
-        "token",
-        "lines",
-        "queries",
-        "start_time",
-        "end_time",
-        "step",
-        "self",
-    }
-)
 
 
 class Dispatcher:
@@ -86,6 +61,7 @@ class Dispatcher:
         self.registry = registry
         self.guard = guard
         self._faults = faults
+        self._creates = SlowCreates(guard)
         self._local = local
 
     async def create(
@@ -99,7 +75,7 @@ class Dispatcher:
         template = request.template
         connector = self.registry.find(template.type, template.task_type_version)
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
-        names = secret_names(template.custom)
+        current.set(CallContext("create", template.type, key))
         arguments = {
             "task_template": template,
             "output_prefix": request.output_prefix,
@@ -107,12 +83,15 @@ class Dispatcher:
             "task_execution_metadata": request.task_execution_metadata,
             "idempotency_key": key,
         }
+        names = secret_names(template.custom)
         envelope = Envelope(b"", wire.declared_outputs(template), names, key)
-        current.set(CallContext("create", template.type, key))
+        work = partial(self._start, connector, arguments, envelope, timeout)
         with self._secrets(connector, arguments, names, request):
-            start = self._do if connector.is_sync else self._create
-            work = start(connector, arguments, envelope, timeout)
-            return await self.guard.finish(work, f"create of {key}")
+            # A local run waits as long as it takes; so does one whose request no meta can hold.
+            can_wait = timeout is None or request.ByteSize() > LARGEST_REQUEST
+            seconds = None if can_wait or connector.is_sync else SHARE * timeout
+            reply = await self._creates.outcome(key, work, seconds)
+        return reply or _creating(envelope, request)
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
@@ -128,20 +107,13 @@ class Dispatcher:
         if connector.is_sync:
             return pb.GetTaskResponse(resource=_finished(envelope, category.name))
         response = pb.GetTaskResponse()
-        arguments = {
-            "resource_meta": _decode(connector, envelope.meta),
-            "output_prefix": request.output_prefix,
-        }
-        verb = connector.verb("get")
         current.set(CallContext("get", category.name, envelope.key))
-
-        report = partial(self._report, verb, arguments, envelope, response.resource)
-        with self._secrets(connector, arguments, envelope.secrets, request):
-            if self._faults is None:
-                await report(timeout)
-            else:
-                job = request.resource_meta
-                await self._faults.answer(job, timeout, report, instead=response.resource)
+        report = partial(self._report, connector, envelope, request, response.resource)
+        if self._faults is None:
+            await report(timeout)
+        else:
+            job = request.resource_meta
+            await self._faults.answer(job, timeout, report, instead=response.resource)
         return response
 
     async def delete(
@@ -157,9 +129,11 @@ class Dispatcher:
         envelope = unseal(request.resource_meta, category.name)
         if not connector.is_sync:
             current.set(CallContext("delete", category.name, envelope.key))
-            arguments = {"resource_meta": _decode(connector, envelope.meta)}
+            meta = await self._meta(connector, envelope, request, timeout)
+            arguments = {"resource_meta": meta}
             with self._secrets(connector, arguments, envelope.secrets, request):
-                await self._delete(connector.verb("delete"), arguments, timeout)
+                persist = not self._local  # a local run tries again by itself, for longer
+                await delete_job(self.guard, connector, arguments, timeout, persist=persist)
         return pb.DeleteTaskResponse()
 
     async def get_metrics(
@@ -177,7 +151,7 @@ class Dispatcher:
         current.set(CallContext("get_metrics", category.name, envelope.key))
         start, end = request.HasField("start_time"), request.HasField("end_time")
         arguments = {
-            "resource_meta": _decode(connector, envelope.meta),
+            "resource_meta": await self._meta(connector, envelope, None, timeout),
             "queries": list(request.queries),
             "start_time": request.start_time.ToDatetime(timezone.utc) if start else None,
             "end_time": request.end_time.ToDatetime(timezone.utc) if end else None,
@@ -202,7 +176,7 @@ class Dispatcher:
         envelope = unseal(request.resource_meta, category.name)
         current.set(CallContext("get_logs", category.name, envelope.key))
         arguments = {
-            "resource_meta": _decode(connector, envelope.meta),
+            "resource_meta": await self._meta(connector, envelope, None, None),
             "token": request.token,
             "lines": request.lines,
         }
@@ -222,85 +196,61 @@ class Dispatcher:
         """The metadata of all connectors, from memory."""
         return pb.ListConnectorsResponse(connectors=self.registry.metadata().values())
 
-    async def _report(
+    async def _start(
         self,
-        verb: Verb,
+        connector: BoundConnector,
         arguments: Mapping[str, Any],
         envelope: Envelope,
+        timeout: float | None,
+    ) -> pb.CreateTaskResponse:
+        if connector.is_sync:
+            return await do_at_once(self.guard, connector, arguments, envelope, timeout)
+        patience = None if self._local else timeout
+        return await create_job(self.guard, connector, arguments, envelope, patience)
+
+    async def _report(
+        self,
+        connector: BoundConnector,
+        envelope: Envelope,
+        request: pb.GetTaskRequest,
         message: pb.Resource,
         timeout: float | None,
     ) -> None:
         """Have the connector say how the job is, within `timeout` seconds."""
-        resource = await self.guard.call(verb, arguments, timeout=timeout)
-        wire.write_resource(resource, envelope.outputs, verb.connector.category.name, message)
+        try:
+            meta = await self._meta(connector, envelope, request, timeout)
+        except _StillCreatingError as error:
+            message.phase = TaskExecution.INITIALIZING
+            message.message = error.message
+            return
+        arguments = {"resource_meta": meta, "output_prefix": request.output_prefix}
+        with self._secrets(connector, arguments, envelope.secrets, request):
+            resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
+            wire.write_resource(resource, envelope.outputs, connector.category.name, message)
 
-    async def _create(
+    async def _meta(
         self,
         connector: BoundConnector,
-        arguments: Mapping[str, Any],
         envelope: Envelope,
+        request: pb.GetTaskRequest | pb.DeleteTaskRequest | None,
         timeout: float | None,
-    ) -> pb.CreateTaskResponse:
-        # No time limit for a try: a job half submitted is worse than a late answer.
-        create = partial(self.guard.call, connector.verb("create"), arguments)
-        meta = await self._persistently(create, timeout)
-        try:
-            data = _encode(connector, meta)
-        except Exception as error:
-            await self._take_back(connector, arguments, meta)
-            message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
-            raise InternalError(redact(f"{message}: {error}")) from error
-        data = seal(envelope._replace(meta=data), connector.category.name)
-        return pb.CreateTaskResponse(resource_meta=data)
+    ) -> Any:
+        """The connector's meta of a job, whose create may still be running.
 
-    async def _do(
-        self,
-        connector: BoundConnector,
-        arguments: Mapping[str, Any],
-        envelope: Envelope,
-        timeout: float | None,
-    ) -> pb.CreateTaskResponse:
-        resource = await self.guard.call(connector.verb("do"), arguments, timeout=timeout)
-        message = pb.Resource()
-        wire.write_resource(resource, envelope.outputs, connector.category.name, message)
-        if message.phase not in TERMINAL_PHASES:
-            text = f"{connector.name} returned a resource that is not finished from do"
-            raise InternalError(text)
-        if message.ByteSize() > _LARGEST_IN_META:
-            await _store_outputs(message, arguments["output_prefix"])
-        finished = envelope._replace(outputs=None, finished=message.SerializeToString())
-        return pb.CreateTaskResponse(resource_meta=seal(finished, connector.category.name))
-
-    async def _take_back(
-        self, connector: BoundConnector, arguments: Mapping[str, Any], meta: Any
-    ) -> None:
-        """Delete a job that nobody could ever ask for again."""
-        try:
-            await self._delete(connector.verb("delete"), {**arguments, "resource_meta": meta}, None)
-        except Exception:
-            logger.exception("%s could not take back %r", connector.name, meta)
-
-    async def _delete(
-        self, verb: Verb, arguments: Mapping[str, Any], timeout: float | None
-    ) -> None:
-        delete = partial(self.guard.call, verb, arguments, timeout=timeout)
-        try:
-            await self._persistently(delete, timeout)
-        except JobNotFoundError:
-            logger.info("%s: the job to delete is gone already", verb.connector.name)
-
-    async def _persistently(self, call: Callable[[], Awaitable[Any]], timeout: float | None) -> Any:
-        """The result of `call`, tried again after passing faults; idempotent verbs only.
-
-        A local run tries again by itself, for longer.
+        Raises:
+            _StillCreatingError: it is, and goes on.
+            ConnectorError: the meta is bad, or the create failed.
         """
-        backoff = Backoff(timeout)
-        while True:
-            try:
-                return await call()
-            except ConnectorError as error:
-                if self._local or not await backoff.again(error):
-                    raise
+        if not envelope.request:
+            return _decode(connector, envelope.meta)
+        create = pb.CreateTaskRequest.FromString(envelope.request)
+        if request is not None and request.HasField("connection"):
+            create.connection.CopyFrom(request.connection)
+        reply = await self.create(create, timeout or DEFAULT_TIMEOUT)
+        created = unseal(reply.resource_meta, connector.category.name)
+        if created.request:
+            raise _StillCreatingError("the job is still being created: ask again")
+        return _decode(connector, created.meta)
 
     def _secrets(
         self,
@@ -308,30 +258,23 @@ class Dispatcher:
         arguments: dict[str, Any],
         names: Mapping[str, str],
         request: pb.CreateTaskRequest | pb.GetTaskRequest | pb.DeleteTaskRequest | None = None,
-    ) -> contextlib.AbstractContextManager[None]:
-        """Add secrets and configs to `arguments`; protects the secrets within the block it guards."""
+    ) -> contextlib.AbstractContextManager[object]:
         connected = request is not None and request.HasField("connection")
-        own = connector.own_secrets
-        if not (names or own or connected):
-            return unrestricted() if self._local else _NOTHING
-        sent, configs = wire.read_connection(request.connection) if connected else ({}, {})
-        named = own | names.keys() | sent.keys()
-        clash = (named | configs.keys()) & (_ARGUMENTS | {"cls"})
-        clash |= named & configs.keys()
-        if clash:
-            message = "this name is taken by an argument of the connector: choose another one"
-            raise InvalidRequestError(message, field=f"custom.secrets.{min(clash)}")
-        secrets = resolve(names, sent, local=self._local)
-        for key in own - secrets.keys():
-            secrets[key] = connector.plugin.secret(key)
-        arguments.update(configs)
-        arguments.update(secrets)
-        if not self._local:
-            return protected(secrets)
-        stack = contextlib.ExitStack()
-        stack.enter_context(unrestricted())
-        stack.enter_context(protected(secrets))
-        return stack
+        connection = request.connection if request is not None and connected else None
+        return with_secrets(connector, arguments, names, connection, local=self._local)
+
+
+class _StillCreatingError(ServiceUnavailableError):
+    """The job's create is still running."""
+
+
+def _creating(envelope: Envelope, request: pb.CreateTaskRequest) -> pb.CreateTaskResponse:
+    """The reply for a job whose create goes on: the request, without its secrets, instead of a meta."""
+    kept = pb.CreateTaskRequest()
+    kept.CopyFrom(request)
+    kept.ClearField("connection")
+    sealed = seal(envelope._replace(request=kept.SerializeToString()), request.template.type)
+    return pb.CreateTaskResponse(resource_meta=sealed)
 
 
 def _decode(connector: BoundConnector, data: bytes) -> Any:
@@ -340,36 +283,6 @@ def _decode(connector: BoundConnector, data: bytes) -> Any:
     except Exception as error:
         message = f"not a meta of {connector.name} (task type {connector.category}): {error}"
         raise InvalidResourceMetaError(message, field="resource_meta") from error
-
-
-def _encode(connector: BoundConnector, meta: Any) -> bytes:
-    if not isinstance(meta, connector.metadata_type):
-        expected = connector.metadata_type.__name__
-        message = f"create returned {type(meta).__name__}, not {expected}"
-        raise TypeError(message)
-    data: bytes = meta.encode()
-    if holds_secret(data):
-        message = "it holds a secret"
-        raise ValueError(message)
-    return data
-
-
-async def _store_outputs(resource: pb.Resource, prefix: str) -> None:
-    """Move large outputs to where the back end looks for outputs that a resource does not have.
-
-    Raises:
-        ServiceUnavailableError: they can't be stored there.
-    """
-    from flyte_connectors import storage  # only for large results
-
-    uri = storage.join(prefix, storage.OUTPUTS_FILE)
-    try:
-        await asyncio.to_thread(storage.write_bytes, uri, resource.outputs.SerializeToString())
-    except OSError as error:
-        size = resource.outputs.ByteSize()
-        message = f"outputs of {size} bytes can't be stored at {uri}: {error}"
-        raise ServiceUnavailableError(message) from error
-    resource.ClearField("outputs")
 
 
 def _finished(envelope: Envelope, task_type: str) -> pb.Resource:

@@ -101,6 +101,9 @@ class RemoteService:
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             text = error.details() or code
+            if code == "RESOURCE_EXHAUSTED" and "larger than max" in text:  # gRPC's own words
+                text = f"{text}: raise --max-message-bytes of the service, or pass large data as a File"
+                raise errors.InvalidRequestError(text) from None
             if code == "UNAVAILABLE":
                 text = f"connector service at {self.endpoint}: {text}"
             raise _BY_CODE.get(code, errors.InternalError)(text) from None

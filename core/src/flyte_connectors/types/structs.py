@@ -12,7 +12,7 @@ from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from google.protobuf import json_format
 
 from flyte_connectors.types import models
-from flyte_connectors.types.codec import Codec, wrong_literal
+from flyte_connectors.types.codec import Codec, ConversionError, wrong_literal
 from flyte_connectors.types.form import FIELDS, Form
 from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
 from flyte_connectors.types.plain import plain_form
@@ -41,7 +41,10 @@ def struct_codec(python_type: Any, literal_type: LiteralType, tag: str, form: Fo
     """Return the codec of a type that has a plain form."""
 
     def encode(value: Any) -> Literal:
-        return binary_literal(form.dump(value))
+        try:
+            return binary_literal(form.dump(value))
+        except RecursionError:
+            raise ConversionError("the value is nested too deep, or contains itself") from None
 
     def decode(literal: Literal) -> Any:
         if holds_msgpack(literal):
