@@ -14,7 +14,7 @@ from tests.connectors.serve_process import ServeProcess
 def started(command: Command, jobs: JobService, *where: str) -> tuple[Running, str]:
     """A run that goes on, and its name."""
     running = command.start("run", *where, TASKS, "endless")
-    wait_until(lambda: jobs.calls("get"), "the first poll")
+    wait_until(lambda: jobs.calls("get") and "RUNNING" in running.said, "the first poll")
     match = re.match(r"run (\w+) of 'endless'", running.said)
     assert match, running.said
     return running, match[1]

@@ -22,6 +22,8 @@ class Client:
     Args:
         address: Host and port of the service.
         options: Channel arguments.
+        deadline: Seconds that each call may take; the service tries again for most of that while a
+            call fails for passing reasons.
 
     Attributes:
         address: Host and port of the service.
@@ -31,8 +33,15 @@ class Client:
         channel: The channel of all three.
     """
 
-    def __init__(self, address: str, options: Sequence[tuple[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        address: str,
+        options: Sequence[tuple[str, Any]] = (),
+        *,
+        deadline: float = DEADLINE_SECONDS,
+    ) -> None:
         self.address = address
+        self.deadline = deadline
         options = (("grpc.max_receive_message_length", -1), *options)
         self.channel = grpc.aio.insecure_channel(address, options=options)
         self.jobs = service_pb2_grpc.AsyncConnectorServiceStub(self.channel)
@@ -51,13 +60,13 @@ class Client:
 
     async def send(self, request: pb.CreateTaskRequest) -> Job:
         """Start the job that `request` describes."""
-        response = await self.jobs.CreateTask(request, timeout=DEADLINE_SECONDS)
+        response = await self.jobs.CreateTask(request, timeout=self.deadline)
         return Job(self, response.resource_meta, category(request))
 
     async def status(self, service: str = "") -> int:
         """The health of a service."""
         request = health_pb2.HealthCheckRequest(service=service)
-        status: int = (await self.health.Check(request, timeout=DEADLINE_SECONDS)).status
+        status: int = (await self.health.Check(request, timeout=self.deadline)).status
         return status
 
 
@@ -71,6 +80,7 @@ class Job:
 
     def __init__(self, client: Client, meta: bytes, category: pb.TaskCategory) -> None:
         self._stub = client.jobs
+        self._deadline = client.deadline
         self.meta = meta
         self.category = category
 
@@ -81,17 +91,17 @@ class Job:
     async def get(self, **fields: Any) -> pb.Resource:
         """Its state."""
         request = pb.GetTaskRequest(**self._fields, **fields)
-        return (await self._stub.GetTask(request, timeout=DEADLINE_SECONDS)).resource
+        return (await self._stub.GetTask(request, timeout=self._deadline)).resource
 
     async def delete(self, **fields: Any) -> None:
         """Cancel it."""
         request = pb.DeleteTaskRequest(**self._fields, **fields)
-        await self._stub.DeleteTask(request, timeout=DEADLINE_SECONDS)
+        await self._stub.DeleteTask(request, timeout=self._deadline)
 
     async def metrics(self, **fields: Any) -> pb.GetTaskMetricsResponse:
         """Its metrics."""
         request = pb.GetTaskMetricsRequest(**self._fields, **fields)
-        return await self._stub.GetTaskMetrics(request, timeout=DEADLINE_SECONDS)
+        return await self._stub.GetTaskMetrics(request, timeout=self._deadline)
 
     def log_messages(self, **fields: Any) -> Any:
         """The stream of one page of its log."""

@@ -29,6 +29,7 @@ async def client(jobs: JobService) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def strict_client(jobs: JobService) -> AsyncIterator[Client]:
-    """A client of a service that answers GetTask with errors, too, instead of absorbing them."""
-    async with hosting(transient_errors="raise") as service, Client(service.address) as client:
-        yield client
+    """A client with little time, of a service that answers GetTask with errors, too."""
+    async with hosting(transient_errors="raise") as service:
+        async with Client(service.address, deadline=1.0) as client:
+            yield client

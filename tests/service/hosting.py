@@ -18,7 +18,7 @@ from tests.connectors.fake import CONNECTORS
 async def hosting(
     *, reports: Iterable[PluginReport] = (), connectors: Iterable[Any] = CONNECTORS, **settings: Any
 ) -> AsyncIterator[ConnectorService]:
-    """A service on a free port for this block, without an HTTP endpoint.
+    """A service on free ports for this block.
 
     Args:
         reports: A load report to tell about.
@@ -28,7 +28,7 @@ async def hosting(
     registry = Registry()
     for connector in connectors:
         registry.register(connector)
-    usual = ServiceSettings(port=0, metrics_port=None, grace=5.0)
+    usual = ServiceSettings(port=0, metrics_port=0, grace=5.0)
     service = ConnectorService(registry, dataclasses.replace(usual, **settings), reports)
     await service.start()
     try:

@@ -53,7 +53,6 @@ async def test_a_create_in_flight_is_finished_first(
     assert time.monotonic() - started < GRACE_SECONDS
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     assert len(jobs.jobs) == 1
-    assert service.log.read_text().endswith("drained\n")
     assert "Traceback" not in service.log.read_text()
 
 

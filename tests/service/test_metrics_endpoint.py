@@ -34,7 +34,7 @@ class Side(NamedTuple):
 @pytest.fixture
 async def side(jobs: JobService) -> AsyncIterator[Side]:
     """A service with its HTTP side."""
-    async with hosting(metrics_port=0) as service, Client(service.address) as client:
+    async with hosting() as service, Client(service.address) as client:
         yield Side(client, metrics_address(service))
 
 
@@ -61,13 +61,13 @@ async def test_calls_are_counted_by_verb_and_code(side: Side) -> None:
     job = await side.client.create(custom={"log": ["one"], "phase": "RUNNING"})
     for verb in ("get", "get", "get_logs", "get_metrics", "delete"):
         await job.call(verb)
-    failing = {"fail": {"create": {"error": "RateLimitedError", "text": "slow down"}}}
+    failing = {"fail": {"create": {"error": "PermissionDeniedError", "text": "not you"}}}
     await refusal(side.client.create(run="other", custom=failing))
     seen = await samples(side.address)
     got = {key[3:]: value for key, value in seen.items() if key[:3] == (CALLS, "fake_job", "0")}
     assert got == {
         ("create", "OK"): 1,
-        ("create", "RESOURCE_EXHAUSTED"): 1,
+        ("create", "PERMISSION_DENIED"): 1,
         ("get", "OK"): 2,
         ("get_logs", "OK"): 1,
         ("get_metrics", "OK"): 1,
@@ -114,7 +114,7 @@ async def test_junk_requests_make_no_series(side: Side) -> None:
 
 async def test_probes_follow_the_life_of_the_service(jobs: JobService) -> None:
     """/healthz answers while the process lives, /readyz while it takes calls."""
-    async with hosting(metrics_port=0, grace=0.5) as service, Client(service.address) as client:
+    async with hosting(grace=0.5) as service, Client(service.address) as client:
         address = metrics_address(service)
         assert (await fetch(address, "/healthz")).status == 200
         assert (await fetch(address, "/readyz")).status == 200
@@ -131,7 +131,7 @@ async def test_probes_follow_the_life_of_the_service(jobs: JobService) -> None:
 
 async def test_a_service_without_connectors_is_not_ready() -> None:
     """It is alive, and can do nothing."""
-    async with hosting(metrics_port=0, connectors=[]) as service:
+    async with hosting(connectors=[]) as service:
         assert (await fetch(metrics_address(service), "/readyz")).status == 503
         assert (await fetch(metrics_address(service), "/healthz")).status == 200
 

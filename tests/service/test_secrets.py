@@ -31,7 +31,7 @@ async def create(client: Client, *, run: str = "run", **plan: object) -> Job:
     """A job whose task names a secret, which the back end has sent."""
     request = create_request(run=run, custom={**CUSTOM, **plan})
     request.connection.CopyFrom(connection())
-    response = await client.jobs.CreateTask(request)
+    response = await client.jobs.CreateTask(request, timeout=client.deadline)
     return Job(client, response.resource_meta, category(request))
 
 
