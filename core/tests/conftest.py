@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # the tests share `fake_jobs`
 
 import hypothesis
 from fake_jobs import JobConnector, JobService
-
 from flyte_connectors import registry as registry_module
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.guard import CallGuard

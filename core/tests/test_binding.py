@@ -230,6 +230,11 @@ async def _async_generator(resource_meta: Any) -> AsyncIterator[None]:
     yield
 
 
+@functools.wraps(_plain)
+def _wrapped(*args: Any) -> None:
+    _plain(*args)
+
+
 def _generator(resource_meta: Any) -> Iterator[None]:
     yield
 
@@ -241,7 +246,7 @@ def _generator(resource_meta: Any) -> Iterator[None]:
         (_generator, Mode.THREAD),
         (_coroutine, Mode.COROUTINE),
         (_async_generator, Mode.ASYNC_GENERATOR),
-        (functools.wraps(_plain)(lambda resource_meta: _plain(resource_meta)), Mode.THREAD),
+        (_wrapped, Mode.THREAD),
     ],
 )
 def test_a_function_decides_how_it_is_run(function: Any, mode: Mode) -> None:

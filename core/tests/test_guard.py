@@ -70,7 +70,9 @@ class TestDeadline:
                 cleaned_up.set()
 
         verb = bind(get=get).verb("get")
-        with pytest.raises(DeadlineExceededError, match=r"Mine gave no answer to get within 0\.05 s"):
+        with pytest.raises(
+            DeadlineExceededError, match=r"Mine gave no answer to get within 0\.05 s"
+        ):
             await guard.call(verb, {}, timeout=0.05)
         assert cleaned_up.is_set()
         assert verb.calls.by_code == {"DEADLINE_EXCEEDED": 1}
@@ -139,7 +141,7 @@ class TestCancellation:
             await go_on.wait()
             done.append("submitted")
 
-        caller = asyncio.ensure_future(guard.finish(work(), "create of k1"))
+        caller = asyncio.ensure_future(guard.finish(guard.begin(work()), "create of k1"))
         await started.wait()
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -163,7 +165,7 @@ class TestCancellation:
             await go_on.wait()
             raise RateLimitedError("quota is used up")
 
-        caller = asyncio.ensure_future(guard.finish(work(), "create of k1"))
+        caller = asyncio.ensure_future(guard.finish(guard.begin(work()), "create of k1"))
         await started.wait()
         caller.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -174,7 +176,7 @@ class TestCancellation:
     async def test_drain_counts_what_it_could_not_wait_for(self, guard: CallGuard) -> None:
         """The operator learns how many creates were cut off."""
         go_on = asyncio.Event()
-        caller = asyncio.ensure_future(guard.finish(go_on.wait(), "create"))
+        caller = asyncio.ensure_future(guard.finish(guard.begin(go_on.wait()), "create"))
         await asyncio.sleep(0)
         assert await guard.drain(0.01) == 1
         go_on.set()
@@ -184,7 +186,9 @@ class TestCancellation:
 class TestErrors:
     """What a caller may see."""
 
-    @pytest.mark.parametrize("error", [RuntimeError("pa55word"), KeyError("pa55word"), SystemExit(3)])
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("pa55word"), KeyError("pa55word"), SystemExit(3)]
+    )
     @pytest.mark.parametrize("plain", [False, True])
     async def test_the_unforeseen_has_a_fixed_text(
         self, guard: CallGuard, caplog: pytest.LogCaptureFixture, error: BaseException, plain: bool
@@ -436,7 +440,9 @@ class TestStreams:
         def get_logs(self: Any, **kwargs: Any) -> Iterator[str]:
             yield threading.current_thread().name
 
-        (name,) = [item async for item in guard.stream(bind(get_logs=get_logs).verb("get_logs"), {})]
+        (name,) = [
+            item async for item in guard.stream(bind(get_logs=get_logs).verb("get_logs"), {})
+        ]
         assert name.startswith("Mine")
 
     async def test_an_error_half_way_comes_after_the_items(self, guard: CallGuard) -> None:
@@ -508,4 +514,3 @@ async def test_a_raised_error_keeps_no_circle(guard: CallGuard) -> None:
     with pytest.raises(ConnectorError):
         _ = [item async for item in guard.stream(bind(get_logs=get_logs).verb("get_logs"), {})]
     assert error.__cause__ is not error
-

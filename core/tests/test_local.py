@@ -90,7 +90,9 @@ class TestEnds:
     ) -> None:
         """It is final, whatever retries are left."""
         service.states = [Resource(phase, "no such table")]
-        with pytest.raises(TaskFailedError, match=f"task 'count' {phase.name.lower()}: no such table") as caught:
+        with pytest.raises(
+            TaskFailedError, match=f"task 'count' {phase.name.lower()}: no such table"
+        ) as caught:
             await run_job(client, create_request(), RunPolicy(retries=3, longest_poll=0.02))
         assert caught.value.phase == phase.name
         assert service.calls["create"] == 1
@@ -210,7 +212,9 @@ class TestLeaving:
     async def test_a_timeout_deletes_the_job(self, client: Dispatcher, running: JobService) -> None:
         """And says how long it had."""
         policy = RunPolicy(timeout=0.1, longest_poll=0.02)
-        with pytest.raises(TaskFailedError, match=r"timed out after 0\.1 s; its job was cancelled") as caught:
+        with pytest.raises(
+            TaskFailedError, match=r"timed out after 0\.1 s; its job was cancelled"
+        ) as caught:
             await run_job(client, create_request(), policy)
         assert caught.value.phase == "TIMED_OUT"
         assert running.deleted == list(running.jobs)
@@ -317,7 +321,10 @@ class TestLogs:
         service.before["get"] = write
         watcher = Watcher(wants_logs=True)
         await run_job(client, create_request(), QUICK, watcher)
-        assert watcher.lines == [*[f"line {n}" for n in range(25)], *[f"poll {n}" for n in range(1, polls + 1)]]
+        assert watcher.lines == [
+            *[f"line {n}" for n in range(25)],
+            *[f"poll {n}" for n in range(1, polls + 1)],
+        ]
 
     async def test_a_fault_of_the_log_costs_no_line(
         self, client: Dispatcher, service: JobService

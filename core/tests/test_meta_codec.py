@@ -160,7 +160,7 @@ def test_none_is_taken_where_it_is_the_default() -> None:
 
     @dataclasses.dataclass
     class Loose(ResourceMeta):
-        note: str = None  # type: ignore[assignment]  # noqa: RUF013  (what people write)
+        note: str = None  # type: ignore[assignment]
 
     assert Loose.decode(Loose().encode()) == Loose()
 

@@ -50,7 +50,11 @@ def test_a_file_is_imported_once(folder: pathlib.Path) -> None:
         ("no_such_package.flow", None, "ModuleNotFoundError while importing it: .*no_such_package"),
         ("raises.py", "1 / 0\n", r"^raises\.py: ZeroDivisionError while importing it: division"),
         ("broken.py", "def\n", "SyntaxError while importing it"),
-        ("exits.py", "import sys; sys.exit('usage: exits FILE')\n", "SystemExit while importing it"),
+        (
+            "exits.py",
+            "import sys; sys.exit('usage: exits FILE')\n",
+            "SystemExit while importing it",
+        ),
         ("lacks.py", "open('/no/such/file')\n", "no/such/file"),
     ],
 )

@@ -3,9 +3,9 @@
 The back end stores these bytes at CreateTask and sends them with every later call, on whichever
 replica. Around the connector's own bytes they hold the declared outputs (so that `get` can type
 its values), the names of the secrets that a call needs, the idempotency key (for the logs), and the
-finished resource of a sync connector.
+finished resource of a sync connector, or the request of a create that goes on.
 
-    magic  lengths  outputs  secrets  key  finished  meta  crc32
+    magic  lengths  outputs  secrets  key  finished or request  meta  crc32
 
 The checksum starts from the task type's name, so another connector's bytes are told from one's own.
 Bytes without the magic are a bare meta, as older releases and the official service write it.
@@ -23,7 +23,7 @@ from typing import NamedTuple
 from flyte_connectors.errors import InvalidResourceMetaError
 
 _MAGIC = b"\x00fc1"
-_LENGTHS = struct.Struct("!4sIIBI")
+_LENGTHS = struct.Struct("!4sIIB?I")
 _CHECKSUM = struct.Struct("!I")
 
 
@@ -37,6 +37,8 @@ class Envelope(NamedTuple):
         secrets: Name of the secret for each keyword argument of the connector.
         key: The idempotency key that the job was created under.
         finished: Serialized `flyteidl2.connector.Resource` of a sync connector; empty otherwise.
+        request: Serialized `flyteidl2.connector.CreateTaskRequest` of a job whose create was still
+            running; empty otherwise.
     """
 
     meta: bytes
@@ -44,6 +46,7 @@ class Envelope(NamedTuple):
     secrets: Mapping[str, str] = {}
     key: str = ""
     finished: bytes = b""
+    request: bytes = b""
 
 
 def seal(envelope: Envelope, task_type: str) -> bytes:
@@ -51,16 +54,10 @@ def seal(envelope: Envelope, task_type: str) -> bytes:
     outputs = envelope.outputs or b""
     secrets = json.dumps(dict(envelope.secrets)).encode() if envelope.secrets else b""
     key = envelope.key.encode()
-    finished = envelope.finished
+    extra = envelope.finished or envelope.request
+    lengths = (len(outputs), len(secrets), len(key), bool(envelope.request), len(extra))
     body = b"".join(
-        (
-            _LENGTHS.pack(_MAGIC, len(outputs), len(secrets), len(key), len(finished)),
-            outputs,
-            secrets,
-            key,
-            finished,
-            envelope.meta,
-        )
+        (_LENGTHS.pack(_MAGIC, *lengths), outputs, secrets, key, extra, envelope.meta)
     )
     return body + _CHECKSUM.pack(_checksum(body, task_type))
 
@@ -81,17 +78,18 @@ def unseal(data: bytes, task_type: str) -> Envelope:
     if end < _LENGTHS.size or _CHECKSUM.unpack_from(data, end)[0] != _checksum(body, task_type):
         message = f"damaged, or not of task type '{task_type}': pass what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
-    _, outputs, secrets, key, finished = _LENGTHS.unpack_from(body)
+    _, outputs, secrets, key, is_request, extra = _LENGTHS.unpack_from(body)
     outputs_end = _LENGTHS.size + outputs
     secrets_end = outputs_end + secrets
     key_end = secrets_end + key
-    finished_end = key_end + finished
+    extra_end = key_end + extra
     return Envelope(
-        meta=body[finished_end:],
+        meta=body[extra_end:],
         outputs=body[_LENGTHS.size : outputs_end],
         secrets=json.loads(body[outputs_end:secrets_end]) if secrets else {},
         key=body[secrets_end:key_end].decode(),
-        finished=body[key_end:finished_end],
+        finished=b"" if is_request else body[key_end:extra_end],
+        request=body[key_end:extra_end] if is_request else b"",
     )
 
 

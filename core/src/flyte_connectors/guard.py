@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 from flyte_connectors.binding import BoundConnector, Mode, Verb
-from flyte_connectors.deadlines import Deadlines
+from flyte_connectors.deadlines import Deadlines, Limit
 from flyte_connectors.errors import (
     ConnectorError,
     DeadlineExceededError,
@@ -128,16 +128,20 @@ class CallGuard:
             calls.in_flight -= 1
             calls.observe(code, time.perf_counter() - started)
 
-    async def finish(self, work: Coroutine[Any, Any, T], what: str) -> T:
-        """The result of `work`, which goes on to its end even if the caller leaves.
-
-        Args:
-            work: A coroutine that must not be abandoned half way.
-            what: Its name for the log.
-        """
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start `work`, which must not be abandoned half way; `drain` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
+        return task
+
+    async def finish(self, task: asyncio.Task[T], what: str) -> T:
+        """The result of what `begin` started, which goes on to its end even if the caller leaves.
+
+        Args:
+            task: What `begin` returned.
+            what: Its name for the log.
+        """
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -145,6 +149,10 @@ class CallGuard:
                 logger.info("the caller of %s has left; it is finished all the same", what)
                 task.add_done_callback(partial(_log_end, what))
             raise
+
+    def limit(self, seconds: float) -> Limit:
+        """Limit what the current task does until the limit's `end` to `seconds`."""
+        return self._deadlines.begin(seconds)
 
     def start(self) -> None:
         """Begin to watch the running event loop for connectors that block it."""

@@ -11,7 +11,9 @@ from flyte_connectors.errors import ConnectorError
 SHARE = 0.8
 """Part of the caller's time that may be used; the rest is for the answer's way back."""
 
-_DEFAULT_TIMEOUT = 10.0  # seconds; Flyte's default for calls of connectors
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that Flyte's back end gives a call by default."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
@@ -23,7 +25,7 @@ class Backoff:
     """
 
     def __init__(self, timeout: float | None) -> None:
-        self._deadline = time.monotonic() + SHARE * (timeout or _DEFAULT_TIMEOUT)
+        self._deadline = time.monotonic() + SHARE * (timeout or DEFAULT_TIMEOUT)
         self._pause = _FIRST_PAUSE
 
     def left(self) -> float:

@@ -67,7 +67,7 @@ async def test_an_async_task_is_awaited_in_async_code() -> None:
     assert double(n=3) == 6
 
 
-@pytest.mark.parametrize("call", [lambda: double("3"), lambda: double(), lambda: double(m=3)])
+@pytest.mark.parametrize("call", [lambda: double("3"), double, lambda: double(m=3)])
 def test_inputs_are_checked(call: Callable[[], Any]) -> None:
     """Type, presence and name, as for a connector's task."""
     with pytest.raises(InvalidRequestError, match=r"^inputs\.[nm]: "):

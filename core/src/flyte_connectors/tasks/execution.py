@@ -13,9 +13,11 @@ from collections.abc import Iterator
 
 from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
 
+from flyte_connectors import storage
 from flyte_connectors.local import ConnectorClient, RunObserver, local_client
 
 STATE_VARIABLE = "FLYTE_CONNECTORS_STATE_DIR"
+OUTPUT_VARIABLE = "FLYTE_CONNECTORS_OUTPUT_PREFIX"
 
 
 @dataclasses.dataclass
@@ -37,6 +39,15 @@ class Execution:
     def folder(self) -> pathlib.Path:
         """Where the run keeps what it writes; made by whoever writes first."""
         return state_dir() / "runs" / self.name
+
+    @property
+    def output_prefix(self) -> str:
+        """URI below which its jobs write outputs: `FLYTE_CONNECTORS_OUTPUT_PREFIX`, else its folder.
+
+        A service on another machine can only write to a place that both reach, such as `s3://`.
+        """
+        chosen = os.environ.get(OUTPUT_VARIABLE)
+        return storage.join(chosen, self.name) if chosen else self.folder.as_uri()
 
     def next_action(self) -> TaskExecutionIdentifier:
         """The identifier of the run's next job, the same for the same sequence of calls."""

@@ -60,11 +60,10 @@ def request_for(
     """The request that starts a task as the next action of `execution`."""
     action = execution.next_action()
     action.task_id.CopyFrom(template.id)
-    folder = execution.folder / action.node_execution_id.node_id
     return pb.CreateTaskRequest(
         template=template,
         inputs=inputs,
-        output_prefix=folder.as_uri(),
+        output_prefix=storage.join(execution.output_prefix, action.node_execution_id.node_id),
         task_execution_metadata=pb.TaskExecutionMetadata(task_execution_id=action),
     )
 

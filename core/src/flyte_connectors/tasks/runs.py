@@ -18,7 +18,7 @@ class Run:
 
     Attributes:
         name: Name of the run.
-        url: Where its files are.
+        url: Where its jobs write outputs.
         phase: SUCCEEDED.
     """
 
@@ -54,7 +54,7 @@ class _RunFunction:
         inputs = task.interface.bind(task.name, args, kwargs)
         with executing(Execution()) as execution:
             result = await task.execute(**inputs)
-        return Run(execution.name, execution.folder.as_uri(), Phase.SUCCEEDED, result)
+        return Run(execution.name, execution.output_prefix, Phase.SUCCEEDED, result)
 
 
 run = _RunFunction()

@@ -1,3 +1,3 @@
 """A plugin that lacks a dependency."""
 
-import a_module_that_nobody_has
+import a_module_that_nobody_has  # noqa: F401

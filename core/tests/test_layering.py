@@ -1,0 +1,230 @@
+"""Imports go one way, and the start stays light."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import flyte_connectors
+import pytest
+
+ROOT = pathlib.Path(flyte_connectors.__file__).parent
+
+LAYERS: list[set[str]] = [
+    {"", "errors", "logs", "metrics", "meta_codec", "call_context", "deadlines", "idempotency"},
+    {"hookspecs", "connector", "envelope", "retries", "isolation", "endpoints", "secrets"},
+    {"storage", "compat.flyte_names"},
+    {"frames", "modules", "tracing"},
+    {"io"},
+    {"types"},
+    {"binding", "wire", "absorb"},
+    {"registry", "guard", "call_arguments", "slow_creates", "starting"},
+    {"discovery", "dispatch"},
+    {"local", "remote"},
+    {"tasks", "service"},
+    {"compat", "deploy"},
+    {"testing"},
+    {"cli"},
+    {"__main__"},
+]
+"""Modules and rooms (packages), lowest first: each imports only what is below it, or its own room."""
+
+WITHOUT_PROTOBUF = [
+    "errors",
+    "meta_codec",
+    "hookspecs",
+    "connector",
+    "envelope",
+    "idempotency",
+    "retries",
+    "isolation",
+    "deadlines",
+    "endpoints",
+    "secrets",
+    "storage",
+    "io",
+    "binding",
+    "guard",
+    "discovery",
+    "metrics",
+    "modules",
+]
+"""What connector authors import, and what has no business with messages."""
+
+HOMES = {
+    "grpc": {"service", "remote", "testing"},
+    "grpc_health": {"service", "testing"},
+    "grpc_reflection": {"service"},
+    "prometheus_client": {"service"},
+    "mashumaro": {"meta_codec", "types", "cli"},
+    "msgpack": {"types"},
+    "pluggy": {"hookspecs", "binding"},
+    "argparse": {"cli", "service"},
+}
+"""The only rooms that may import a library."""
+
+DEPENDENCIES = {
+    *HOMES,
+    "flyte_connectors",
+    "flyteidl2",
+    "google",  # protobuf's package
+    "importlib_metadata",
+    "typing_extensions",
+    "async_timeout",
+    "tomli",
+    # extras, imported when they are used
+    "obstore",
+    "fsspec",
+    "uvloop",
+    "opentelemetry",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    # the official SDKs, for interop
+    "flyte",
+    "flytekit",
+    # what `new` and the conformance kit need
+    "cookiecutter",
+    "pytest",
+    "hypothesis",
+    "yaml",
+}
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        yield name, ast.parse(path.read_text())
+
+
+MODULES = dict(_modules())
+
+
+@functools.cache
+def _imports(name: str) -> frozenset[str]:
+    """Dotted names that a module imports when it runs, early or late."""
+    tree = MODULES[name]
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def _own(imported: str) -> str | None:
+    """The module of this package that an import names."""
+    prefix, _, name = imported.partition(".")
+    if prefix != "flyte_connectors":
+        return None
+    return next(
+        (candidate for candidate in (name, name.rpartition(".")[0]) if candidate in MODULES), ""
+    )
+
+
+def _room(module: str) -> str:
+    """The entry of `LAYERS` that a module belongs to."""
+    names = {name for layer in LAYERS for name in layer}
+    fitting = [name for name in names if module == name or (module.startswith(f"{name}.") and name)]
+    return max(fitting, key=len, default="?")
+
+
+def _height(room: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if room in layer)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    """Never up, never sideways into another room."""
+    room = _room(module)
+    assert room != "?", f"{module} has no layer: give it one"
+    used = {_own(imported) for imported in _imports(module)} - {None}
+    rooms = {_room(other) for other in used if other is not None} - {room, ""}
+    wrong = {other for other in rooms if _height(other) > _height(room)}
+    sideways = {other for other in rooms if _height(other) == _height(room)}
+    assert not wrong, f"{module} imports what is above it"
+    assert not sideways or _acyclic(room), f"{module} is part of a circle"
+
+
+def _acyclic(room: str) -> bool:
+    """Whether no chain of imports within a layer leads back to `room`."""
+    seen: set[str] = set()
+    ahead = [room]
+    while ahead:
+        current = ahead.pop()
+        for module in MODULES:
+            if _room(module) != current:
+                continue
+            for imported in _imports(module):
+                other = _own(imported)
+                if other is None or _room(other) == current or other == "":
+                    continue
+                if _room(other) == room:
+                    return False
+                if _height(_room(other)) == _height(room) and _room(other) not in seen:
+                    seen.add(_room(other))
+                    ahead.append(_room(other))
+    return True
+
+
+@pytest.mark.parametrize("module", WITHOUT_PROTOBUF)
+def test_messages_stay_in_the_rooms_that_translate_them(module: str) -> None:
+    """Outside of type hints."""
+    names = _imports(module)
+    assert not [name for name in names if name.startswith(("flyteidl2.", "google.protobuf."))]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_library_has_a_home(module: str) -> None:
+    """Transport stays in the service, parsing of commands in the CLI, and so on."""
+    for imported in _imports(module):
+        homes = HOMES.get(imported.partition(".")[0])
+        assert homes is None or _room(module).partition(".")[0] in homes, imported
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_plugin_and_no_vendor_is_imported(module: str) -> None:
+    """Only the standard library and what `pyproject.toml` lists."""
+    tops = {imported.partition(".")[0] for imported in _imports(module)}
+    assert not tops - DEPENDENCIES - set(sys.stdlib_module_names)
+    assert not {
+        name for name in _imports(module) if name.startswith("google.") and "protobuf" not in name
+    }
+
+
+def _loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+HEAVY = {"grpc", "google.protobuf", "flyteidl2", "argparse", "pluggy", "mashumaro", "asyncio"}
+
+
+def test_the_package_costs_next_to_nothing() -> None:
+    """`import flyte_connectors` loads neither transport nor messages nor commands."""
+    assert not _loaded_by("import flyte_connectors") & HEAVY
+
+
+def test_a_connector_module_loads_no_transport() -> None:
+    """What authors import at the top of a plugin does not slow every start."""
+    statement = (
+        "from flyte_connectors import AsyncConnector, ConnectorRegistry, Phase, Resource, ResourceMeta,"
+        " hookimpl; import flyte_connectors.errors"
+    )
+    assert not _loaded_by(statement) & {"grpc", "google.protobuf", "flyteidl2", "argparse"}
