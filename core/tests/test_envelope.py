@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-ENVELOPES = st.builds(
-    Envelope,
-    meta=st.binary(),
-    outputs=st.binary(),
-    secrets=st.dictionaries(TEXT, TEXT, max_size=4),
-    key=st.text("abcdefghijklmnopqrstuvwxyz0123456789-", max_size=63),
-    finished=st.binary(),
+FIELDS = {
+    "meta": st.binary(),
+    "outputs": st.binary(),
+    "secrets": st.dictionaries(TEXT, TEXT, max_size=4),
+    "key": st.text("abcdefghijklmnopqrstuvwxyz0123456789-", max_size=63),
+}
+# A job is finished, or its create is still running, or neither.
+ENVELOPES = st.builds(Envelope, **FIELDS, finished=st.binary(), request=st.just(b"")) | st.builds(
+    Envelope, **FIELDS, finished=st.just(b""), request=st.binary()
 )
 
 
