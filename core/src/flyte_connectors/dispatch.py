@@ -26,6 +26,7 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 from flyte_connectors.idempotency import idempotency_key
+from flyte_connectors.large_outputs import LARGEST_IN_REPLY, store_above
 from flyte_connectors.registry import find_metadata
 from flyte_connectors.retries import DEFAULT_TIMEOUT, SHARE
 from flyte_connectors.secrets import secret_names
@@ -227,6 +228,8 @@ class Dispatcher:
         with self._secrets(connector, arguments, envelope.secrets, request):
             resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
             wire.write_resource(resource, envelope.outputs, connector.category.name, message)
+            if message.phase == TaskExecution.SUCCEEDED:
+                await store_above(LARGEST_IN_REPLY, message, request.output_prefix)
 
     async def _meta(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -13,12 +12,8 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyte_connectors import wire
 from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.envelope import Envelope, seal
-from flyte_connectors.errors import (
-    ConnectorError,
-    InternalError,
-    JobNotFoundError,
-    ServiceUnavailableError,
-)
+from flyte_connectors.errors import ConnectorError, InternalError, JobNotFoundError
+from flyte_connectors.large_outputs import LARGEST_IN_META, store_above
 from flyte_connectors.retries import Backoff
 from flyte_connectors.secrets import holds_secret, redact
 
@@ -27,8 +22,6 @@ if TYPE_CHECKING:
     from flyte_connectors.guard import CallGuard
 
 logger = logging.getLogger(__name__)
-
-_LARGEST_IN_META = 32 * 1024  # bytes of a sync connector's result; the back end stores metas
 
 
 async def create_job(
@@ -88,8 +81,7 @@ async def do_at_once(
     if message.phase not in TERMINAL_PHASES:
         text = f"{connector.name} returned a resource that is not finished from do"
         raise InternalError(text)
-    if message.ByteSize() > _LARGEST_IN_META:
-        await _store_outputs(message, arguments["output_prefix"])
+    await store_above(LARGEST_IN_META, message, arguments["output_prefix"])
     finished = envelope._replace(outputs=None, finished=message.SerializeToString())
     return pb.CreateTaskResponse(resource_meta=seal(finished, connector.category.name))
 
@@ -153,21 +145,3 @@ def _encode(connector: BoundConnector, meta: Any) -> bytes:
         message = "it holds a secret"
         raise ValueError(message)
     return data
-
-
-async def _store_outputs(resource: pb.Resource, prefix: str) -> None:
-    """Move large outputs to where the back end looks for outputs that a resource does not have.
-
-    Raises:
-        ServiceUnavailableError: they can't be stored there.
-    """
-    from flyte_connectors import storage  # only for large results
-
-    uri = storage.join(prefix, storage.OUTPUTS_FILE)
-    try:
-        await asyncio.to_thread(storage.write_bytes, uri, resource.outputs.SerializeToString())
-    except OSError as error:
-        size = resource.outputs.ByteSize()
-        message = f"outputs of {size} bytes can't be stored at {uri}: {error}"
-        raise ServiceUnavailableError(message) from error
-    resource.ClearField("outputs")

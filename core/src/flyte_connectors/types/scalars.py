@@ -44,7 +44,7 @@ def _decode_int(literal: Literal) -> int:
         "float_value"
     ):  # a console writes 3 as 3.0: JavaScript has one number type
         number = primitive.float_value
-        if number.is_integer():
+        if number.is_integer() and -(2**63) <= number < 2**63:
             return int(number)
         raise mismatch("int", number)
     return _from_msgpack(literal, int)
