@@ -5,24 +5,22 @@
         task_type_name = "my_task"
         metadata_type = MyMeta                a ResourceMeta dataclass
 
-What the verbs receive and must do is written in `flyte_connectors.hookspecs`.
+What the verbs receive and must do is written in `flyte_connectors.hookspecs`. An implementation
+declares the arguments that it uses, and secrets, by name. That is why the verbs here end in
+`*_: Any, **kwargs: Any`: type checkers let an override put arguments of its own in that place.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union
 
 from flyte_connectors import meta_codec
 
 if TYPE_CHECKING:
-    from flyteidl2.connector.connector_pb2 import (
-        GetTaskLogsResponse,
-        GetTaskMetricsResponse,
-        TaskExecutionMetadata,
-    )
+    from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
     from flyteidl2.core.execution_pb2 import TaskLog
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
@@ -46,7 +44,9 @@ class Phase(enum.IntEnum):
     RETRYABLE_FAILED = 8
 
 
-TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED})
+TERMINAL_PHASES: frozenset[int] = frozenset(
+    {Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED}
+)
 """Phases that end an attempt: Flyte never polls such a job again."""
 
 
@@ -108,7 +108,12 @@ class Resource:
     custom_info: Mapping[str, Any] | None = None
 
 
-M = TypeVar("M", bound=ResourceMeta)
+if TYPE_CHECKING:
+    import typing_extensions  # slow to import, and needed only to say what a bare AsyncConnector is
+
+    M = typing_extensions.TypeVar("M", bound=ResourceMeta, default=Any)
+else:
+    M = TypeVar("M", bound=ResourceMeta)
 
 
 class _Connector:
@@ -151,49 +156,73 @@ class AsyncConnector(_Connector, Generic[M]):
         if metadata_type is not None:
             self.metadata_type = metadata_type
 
-    def create(
-        self,
-        task_template: TaskTemplate,
-        output_prefix: str,
-        inputs: Mapping[str, Any] | None = None,
-        task_execution_metadata: TaskExecutionMetadata | None = None,
-        **kwargs: Any,
-    ) -> MaybeAwaitable[M]:
-        """Start the job. See `flyte_connectors.hookspecs.create`."""
+    def create(self, task_template: TaskTemplate, *_: Any, **kwargs: Any) -> MaybeAwaitable[M]:
+        """Start the job. See `flyte_connectors.hookspecs.create`.
+
+        Args:
+            task_template: The task; what its author configured is in `task_template.custom`.
+            **kwargs: `output_prefix: str`, `inputs: dict[str, Any]`,
+                `task_execution_metadata: TaskExecutionMetadata`, `idempotency_key: str`, secrets.
+        """
         _unwritten(self, "create")
 
-    def get(self, resource_meta: M, **kwargs: Any) -> MaybeAwaitable[Resource]:
-        """Report the job's state. See `flyte_connectors.hookspecs.get`."""
+    def get(self, resource_meta: M, *_: Any, **kwargs: Any) -> MaybeAwaitable[Resource]:
+        """Report the job's state. See `flyte_connectors.hookspecs.get`.
+
+        Args:
+            resource_meta: What `create` returned.
+            **kwargs: `output_prefix: str`, secrets.
+        """
         _unwritten(self, "get")
 
-    def delete(self, resource_meta: M, **kwargs: Any) -> MaybeAwaitable[None]:
-        """Cancel the job. See `flyte_connectors.hookspecs.delete`."""
+    def delete(self, resource_meta: M, *_: Any, **kwargs: Any) -> MaybeAwaitable[None]:
+        """Cancel the job. See `flyte_connectors.hookspecs.delete`.
+
+        Args:
+            resource_meta: What `create` returned.
+            **kwargs: Secrets.
+        """
         _unwritten(self, "delete")
 
     def get_metrics(
-        self, resource_meta: M, **kwargs: Any
+        self, resource_meta: M, *_: Any, **kwargs: Any
     ) -> MaybeAwaitable[GetTaskMetricsResponse]:
-        """Report the job's metrics. See `flyte_connectors.hookspecs.get_metrics`."""
+        """Report the job's metrics. See `flyte_connectors.hookspecs.get_metrics`.
+
+        Args:
+            resource_meta: What `create` returned.
+            **kwargs: `queries: list[str]`, `start_time: datetime | None`,
+                `end_time: datetime | None`, `step: timedelta | None`, secrets.
+        """
         _unwritten(self, "get_metrics")
 
     def get_logs(
-        self, resource_meta: M, **kwargs: Any
-    ) -> MaybeAwaitable[GetTaskLogsResponse] | AsyncIterator[GetTaskLogsResponse | LogLine]:
-        """Yield a page of log lines. See `flyte_connectors.hookspecs.get_logs`."""
+        self, resource_meta: M, *_: Any, **kwargs: Any
+    ) -> MaybeAwaitable[
+        AsyncIterable[GetTaskLogsResponse | LogLine]
+        | Iterator[GetTaskLogsResponse | LogLine]
+        | GetTaskLogsResponse
+    ]:
+        """Yield a page of log lines. See `flyte_connectors.hookspecs.get_logs`.
+
+        Args:
+            resource_meta: What `create` returned.
+            **kwargs: `token: str`, `lines: int`, secrets.
+        """
         _unwritten(self, "get_logs")
 
 
 class SyncConnector(_Connector):
     """A connector for work that answers within the call. Implement `do`."""
 
-    def do(
-        self,
-        task_template: TaskTemplate,
-        output_prefix: str,
-        inputs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> MaybeAwaitable[Resource]:
-        """Do the work. See `flyte_connectors.hookspecs.do`."""
+    def do(self, task_template: TaskTemplate, *_: Any, **kwargs: Any) -> MaybeAwaitable[Resource]:
+        """Do the work. See `flyte_connectors.hookspecs.do`.
+
+        Args:
+            task_template: The task; what its author configured is in `task_template.custom`.
+            **kwargs: `output_prefix: str`, `inputs: dict[str, Any]`,
+                `task_execution_metadata: TaskExecutionMetadata`, `idempotency_key: str`, secrets.
+        """
         _unwritten(self, "do")
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from datetime import datetime, timedelta
 
     from flyteidl2.connector.connector_pb2 import (
@@ -52,8 +52,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 async def create(
     task_template: TaskTemplate,
     output_prefix: str,
-    inputs: Mapping[str, Any] | None,
-    task_execution_metadata: TaskExecutionMetadata | None,
+    inputs: dict[str, Any],
+    task_execution_metadata: TaskExecutionMetadata,
     idempotency_key: str,
 ) -> ResourceMeta:
     """Start the external job and return what identifies it.
@@ -179,8 +179,8 @@ async def get_metrics(
 async def do(
     task_template: TaskTemplate,
     output_prefix: str,
-    inputs: Mapping[str, Any] | None,
-    task_execution_metadata: TaskExecutionMetadata | None,
+    inputs: dict[str, Any],
+    task_execution_metadata: TaskExecutionMetadata,
     idempotency_key: str,
 ) -> Resource:
     """Answer at once, for work that takes seconds: no job, no polling.
