@@ -21,9 +21,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobService:
 
 
 @pytest.fixture
-def command(
-    jobs: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
+def command(jobs: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """`flyte-connectors` in a world of its own; what is still running afterwards is ended."""
     monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL", str(tmp_path / "spool"))

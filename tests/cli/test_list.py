@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.command import Command
-from tests.service.test_broken_plugins import install
+from tests.connectors.distributions import install
 
 
 def test_the_table_shows_each_plugin(command: Command) -> None:
@@ -32,15 +33,11 @@ def test_json_says_the_same(command: Command) -> None:
 
 
 def test_a_broken_plugin_is_shown_with_its_reason(
-    command: Command, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the others, which are not harmed."""
-    import pathlib
-
-    site = pathlib.Path(f"{tmp_path}/site")
-    site.mkdir()
-    install(site, "broken-one", "raise RuntimeError('no license')")
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    install(tmp_path, "broken-one", "raise RuntimeError('no license')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     ended = command("list")
     rows = {row.split()[0]: row for row in ended.stdout.splitlines()}
     assert "failed" in rows["broken_one"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ def started(command: Command, jobs: JobService, *where: str) -> tuple[Running, s
 def test_a_run_whose_command_was_killed_is_found_again(
     command: Command, jobs: JobService, place: str, request: pytest.FixtureRequest
 ) -> None:
-    """kill -9 for `run`; another process reads the log and cancels the job."""
+    """After kill -9 of `run`, another process reads the log and cancels the job."""
     service: ServeProcess | None = None
     if place == "remote":
         service = request.getfixturevalue("service")
@@ -57,22 +58,22 @@ def test_follow_shows_lines_as_they_come_and_ends_with_the_job(
     assert "aborted" in running.errors[-1]
 
 
-def test_timestamps_are_shown_on_demand(command: Command, tmp_path: object) -> None:
+def test_timestamps_are_shown_on_demand(command: Command, tmp_path: Path) -> None:
     """As RFC 3339, before each line."""
-    file = f"{tmp_path}/hello.py"
-    with open(file, "w") as source:
-        source.write(
-            "from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask\n"
-            "hello = BatchJobTask('hello', BatchJobConfig(script='echo hi'))\n"
-        )
-    ended = command("run", file, "hello")
+    file = tmp_path / "hello.py"
+    file.write_text(
+        "from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask\n"
+        "hello = BatchJobTask('hello', BatchJobConfig(script='echo hi'))\n"
+    )
+    ended = command("run", str(file), "hello")
     name = ended.stderr.split()[1]
     shown = command("logs", "--timestamps", name)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z hi\n", shown.stdout)
 
 
-@pytest.mark.parametrize("verb", ["logs", "cancel"])
-@pytest.mark.parametrize("name", ["nothing", "../../etc", ""])
+@pytest.mark.parametrize(
+    ("verb", "name"), [("logs", "nothing"), ("cancel", "../../etc"), ("logs", "")]
+)
 def test_an_unknown_run_is_one_line(command: Command, verb: str, name: str) -> None:
     """It says where it looked."""
     line = one_line(command(verb, name))

@@ -61,9 +61,7 @@ def test_a_failed_task_ends_with_its_reason(command: Command, where: list[str]) 
     """Exit code 1, and the last line is the job's own word."""
     ended = command("run", *where, TASKS, "broken")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.endswith(
-        "flyte-connectors: task 'broken' failed: division by zero\n"
-    )
+    assert ended.stderr.endswith("flyte-connectors: task 'broken' failed: division by zero\n")
     assert "Traceback" not in ended.stderr
 
 
@@ -87,7 +85,10 @@ def test_a_timeout_cancels_the_job(command: Command, jobs: JobService) -> None:
     ("arguments", "reason"),
     [
         ((TASKS, "echo"), "inputs.some_text: missing: task 'echo' requires it"),
-        ((TASKS, "echo", "--some-text", "x", "--count", "y"), "inputs.count: expected int, got 'y'"),
+        (
+            (TASKS, "echo", "--some-text", "x", "--count", "y"),
+            "inputs.count: expected int, got 'y'",
+        ),
         ((TASKS, "nope"), "nope: no such task; tests.connectors.tasks has"),
         (("no/such/file.py", "echo"), "does not exist"),
         (("no_such_module", "echo"), "No module named 'no_such_module'"),

@@ -33,7 +33,15 @@ def test_every_command_explains_itself(command: Command, name: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("nonsense",), ("run",), ("run", TASKS), ("logs",), ("serve", "--port", "x"), ("list", "x")],
+    [
+        (),
+        ("nonsense",),
+        ("run",),
+        ("run", TASKS),
+        ("logs",),
+        ("serve", "--port", "x"),
+        ("list", "x"),
+    ],
 )
 def test_nonsense_is_wrong_usage(command: Command, arguments: tuple[str, ...]) -> None:
     """Exit code 2, usage and reason on stderr, nothing on stdout."""

@@ -1,8 +1,9 @@
 """A job service whose jobs a test controls, and connectors for it.
 
-    job_service.py     jobs as files of a folder: every process that shares it sees the same jobs
-    fake.py            connectors for it; also a module for `serve --module`
-    tasks.py           tasks for them; also a module for `run`
-    requests.py        requests as Flyte's back end sends them
-    serve_process.py   `flyte-connectors serve` in a process of its own
+job_service.py     jobs as files of a folder: every process that shares it sees the same jobs
+fake.py            connectors for it; also a module for `serve --module`
+tasks.py           tasks for them; also a module for `run`
+requests.py        requests as Flyte's back end sends them
+distributions.py   plugins as an installer leaves them
+serve_process.py   `flyte-connectors serve` in a process of its own
 """

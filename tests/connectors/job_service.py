@@ -1,8 +1,8 @@
 """A job service in a folder. A test writes what shall happen; connectors in any process see it.
 
-    jobs/<key>.json    one job: its state, and what its task asked for
-    calls              one line `<verb> <key>` for each call of a connector, in order
-    released           exists once jobs that are held may go on
+jobs/<key>.json    one job: its state, and what its task asked for
+calls              one line `<verb> <key>` for each call of a connector, in order
+released           exists once jobs that are held may go on
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from flyte_connectors.tasks.interface import NativeInterface
 from flyteidl2.connector import connector_pb2 as pb
 
 
-def create_request(
+def create_request(  # noqa: PLR0913  (a request has these parts)
     task_type: str = "fake_job",
     version: int = 0,
     *,
@@ -51,6 +51,4 @@ def create_request(
 
 def category(request: pb.CreateTaskRequest) -> pb.TaskCategory:
     """The task category of later requests about the job."""
-    return pb.TaskCategory(
-        name=request.template.type, version=request.template.task_type_version
-    )
+    return pb.TaskCategory(name=request.template.type, version=request.template.task_type_version)

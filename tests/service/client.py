@@ -10,6 +10,7 @@ import pytest
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.connector import service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from typing_extensions import Self
 
 from tests.connectors.requests import category, create_request
 
@@ -48,7 +49,7 @@ class Client:
         self.metadata = service_pb2_grpc.ConnectorMetadataServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -30,6 +30,8 @@ async def client(jobs: JobService) -> AsyncIterator[Client]:
 @pytest.fixture
 async def strict_client(jobs: JobService) -> AsyncIterator[Client]:
     """A client with little time, of a service that answers GetTask with errors, too."""
-    async with hosting(transient_errors="raise") as service:
-        async with Client(service.address, deadline=1.0) as client:
-            yield client
+    async with (
+        hosting(transient_errors="raise") as service,
+        Client(service.address, deadline=1.0) as client,
+    ):
+        yield client

@@ -9,7 +9,8 @@ from typing import Any
 
 from flyte_connectors.discovery import PluginReport
 from flyte_connectors.registry import Registry
-from flyte_connectors.service.server import ConnectorService, ServiceSettings
+from flyte_connectors.service.server import ConnectorService
+from flyte_connectors.service.settings import ServiceSettings
 
 from tests.connectors.fake import CONNECTORS
 

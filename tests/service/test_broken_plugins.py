@@ -6,11 +6,11 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from grpc_health.v1 import health_pb2
 
+from tests.connectors.distributions import install
 from tests.connectors.job_service import JobService
 from tests.connectors.serve_process import COMMAND, FAKE, ROOT, SECONDS_TO_START, serving
 from tests.service.client import Client, refusal
@@ -49,16 +49,6 @@ BROKEN = {
     "sync-and-async": (GOOD + "\n        def do(self, **kwargs):\n            pass\n", "do"),
 }  # fmt: skip
 SYNC = GOOD.replace("async def create", "def create")
-
-
-def install(folder: Path, name: str, source: str, attribute: str = "") -> None:
-    """A distribution with one module and one entry point, as an installer would leave it."""
-    module = name.replace("-", "_")
-    (folder / f"{module}.py").write_text(dedent(source))
-    info = folder / f"{module}-1.2.3.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n")
-    (info / "entry_points.txt").write_text(f"[flyte.connectors]\n{module} = {module}{attribute}\n")
 
 
 @pytest.fixture
@@ -114,7 +104,10 @@ async def test_a_lenient_service_serves_what_is_well(
                 assert (await (await client.create(task_type)).get()).phase
             for name in BROKEN:
                 module = name.replace("-", "_")
-                assert await client.status(f"plugin/{module}") == health_pb2.HealthCheckResponse.NOT_SERVING
+                assert (
+                    await client.status(f"plugin/{module}")
+                    == health_pb2.HealthCheckResponse.NOT_SERVING
+                )
             assert await client.status() == health_pb2.HealthCheckResponse.SERVING
             code, text = await refusal(client.create("theirs"))
         metrics = await fetch(service.metrics, "/metrics")
@@ -170,6 +163,6 @@ def test_a_broken_module_stops_the_start(tmp_path: Path, source: str, reason: st
 
 
 def test_a_service_without_plugins_says_so(tmp_path: Path) -> None:
-    """It starts, for probes to see, and is not ready."""
+    """It starts, for probes to see; and a signal right after its first line is not lost."""
     with serving("--allow", "nobody", log=tmp_path / "log") as service:
         assert service.stop() == 0

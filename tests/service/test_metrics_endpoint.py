@@ -74,7 +74,9 @@ async def test_calls_are_counted_by_verb_and_code(side: Side) -> None:
         ("delete", "OK"): 1,
     }
     count = seen["flyte_connectors_call_seconds_count", "fake_job", "0", "get"]
-    assert count == seen["flyte_connectors_call_seconds_bucket", "fake_job", "0", "get", "+Inf"] == 2
+    assert (
+        count == seen["flyte_connectors_call_seconds_bucket", "fake_job", "0", "get", "+Inf"] == 2
+    )
     assert seen["flyte_connectors_call_seconds_sum", "fake_job", "0", "get"] > 0
 
 
@@ -87,7 +89,7 @@ async def test_calls_in_flight_and_cancelled_ones_are_counted(side: Side, jobs: 
     await until(lambda: jobs.calls("get"), "the get to begin")
     assert (await samples(side.address))[in_flight] == 1
     call.cancel()
-    await until(lambda: call.done(), "the cancellation")
+    await until(call.done, "the cancellation")
     cancelled = (CALLS, "fake_job", "0", "get", "CANCELLED")
     for _ in range(100):
         seen = await samples(side.address)

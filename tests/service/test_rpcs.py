@@ -13,11 +13,10 @@ from tests.connectors.fake import CONNECTORS
 from tests.connectors.job_service import JobService
 from tests.service.client import Client, Job, refusal
 
+
 async def test_a_job_is_created_read_and_deleted(client: Client, jobs: JobService) -> None:
     """The life of a job: its inputs come back as outputs, in their declared types."""
-    job = await client.create(
-        inputs={"name": "x", "count": 3}, outputs={"name": str, "count": int}
-    )
+    job = await client.create(inputs={"name": "x", "count": 3}, outputs={"name": str, "count": int})
     resource = await job.get()
     assert resource.phase == Phase.SUCCEEDED
     primitives = {named.name: named.value.scalar.primitive for named in resource.outputs.literals}
@@ -89,7 +88,8 @@ async def test_a_connector_learns_where_the_outputs_go(client: Client, jobs: Job
 async def test_outputs_take_their_declared_types(client: Client) -> None:
     """`3` for a declared float is a float, and a list is a collection, not a pickle."""
     job = await client.create(
-        custom={"outputs": {"ratio": 3, "items": [1, 2]}}, outputs={"ratio": float, "items": list[int]}
+        custom={"outputs": {"ratio": 3, "items": [1, 2]}},
+        outputs={"ratio": float, "items": list[int]},
     )
     values = {named.name: named.value for named in (await job.get()).outputs.literals}
     assert values["ratio"].scalar.primitive.float_value == 3.0

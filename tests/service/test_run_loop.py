@@ -24,7 +24,9 @@ from tests.service.hosting import hosting
 
 
 @pytest.fixture(params=["local", "remote"])
-async def driven(request: pytest.FixtureRequest, jobs: JobService) -> AsyncIterator[ConnectorClient]:
+async def driven(
+    request: pytest.FixtureRequest, jobs: JobService
+) -> AsyncIterator[ConnectorClient]:
     """Where the connectors are: in this process, or behind a socket."""
     if request.param == "remote":
         async with hosting() as service, RemoteService(service.address) as remote:
@@ -72,7 +74,9 @@ async def test_a_job_that_is_done_ends_the_run_at_once(driven: ConnectorClient) 
     assert time.monotonic() - started < 1
 
 
-async def test_a_retryable_failure_is_tried_again(driven: ConnectorClient, jobs: JobService) -> None:
+async def test_a_retryable_failure_is_tried_again(
+    driven: ConnectorClient, jobs: JobService
+) -> None:
     """Each attempt is a job of its own; after the last one its reason is told."""
     request = create_request(custom={"phase": "RETRYABLE_FAILED", "message": "machine lost"})
     with pytest.raises(TaskFailedError, match="retryable_failed: machine lost"):
@@ -166,7 +170,7 @@ async def test_a_bad_request_is_not_tried_again(driven: ConnectorClient, jobs: J
 
 async def test_an_unknown_task_type_lists_those_that_are_known(driven: ConnectorClient) -> None:
     """On both ways."""
-    with pytest.raises(ConnectorError, match="no connector for task type 'nothing'.*'fake_job'"):
+    with pytest.raises(ConnectorError, match=r"no connector for task type 'nothing'.*'fake_job'"):
         await run_job(driven, create_request("nothing"))
 
 

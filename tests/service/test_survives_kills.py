@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 async def test_a_killed_service_loses_and_doubles_nothing(folder: Path) -> None:
     """Each round: create, kill, restart, replay the create, end the job, read its answer."""
     service = start("--allow", "batch_job", log=folder / "log")
-    metas = []
+    metas: list[bytes] = []
     try:
         for number in range(KILLS):
             run = f"kill{number}"
