@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -21,7 +22,7 @@ class Change(NamedTuple):
 
 _NO_FLYTEKIT = "flytekit is not installed; this is where the name lives here"
 _MESSAGES = "flytekit's model classes are the protobuf messages themselves here"
-_NO_TO_JSON = "inputs are Python values by name; flytekit's LiteralMap has no `to_json` either"
+_NO_TO_JSON = "inputs are Python values by name here, not a LiteralMap"
 
 CHANGES: dict[str, tuple[Change, ...]] = {
     "connectors/3_usage": (
@@ -111,8 +112,8 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             "from flytekit.models.types import SimpleType",
             "from flyte_connectors import AsyncConnectorExecutorMixin, NativeInterface, "
             "TaskEnvironment, TaskTemplate",
-            "as above; `flytekit.types.literal`, `flytekit.models.core.types.TaskTemplate` and "
-            "`StringValue` exist in no flytekit",
+            "flytekit is not installed; `flytekit.types.literal` and "
+            "`flytekit.models.core.types.TaskTemplate` are not even in it",
         ),
         Change(
             '@task(task_type="my_custom_task_type", task_type_version=1)\n'
@@ -204,8 +205,7 @@ from flytekit.models.types import SimpleType
 from flytekit.models.interface import Variable
 from flytekit.models.literals import Literal, Scalar, Primitive, StringValue""",
             "from flyte_connectors import NativeInterface as Interface, PythonCustomizedContainerTask",
-            "as above; the other eleven imports are unused, and `BlobTypeFormat` and `StringValue` "
-            "exist in no flytekit",
+            "flytekit is not installed; the other imports are unused, and it has no `BlobTypeFormat`",
         ),
     ),
     "plugin_system/3_category": (
@@ -248,3 +248,22 @@ from flytekit.models.literals import Literal, Scalar, Primitive, StringValue""",
         ),
     ),
 }
+
+
+def table(page: str, blocks: Iterable[str]) -> str:
+    """The rows of `docs/seeds.md` for a page: each block, and what was changed in it."""
+    rows = ["| block | printed | runs as | why |", "|---|---|---|---|"]
+    for block in blocks:
+        changes = CHANGES.get(f"{page}/{block}", ())
+        rows += [
+            f"| `{block}` | {_cell(change.old)} | {_cell(change.new)} | {change.why} |"
+            for change in changes
+        ] or [f"| `{block}` | | as printed | |"]
+    return "\n".join(rows)
+
+
+def _cell(code: str) -> str:
+    """The first line, and how many follow."""
+    first, *others = code.strip().splitlines() or [""]
+    more = {0: "", 1: " and the next line"}.get(len(others), f" and {len(others)} more lines")
+    return f"`{first}`{more}" if first else "nothing"
