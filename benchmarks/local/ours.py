@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import flyte_connectors.local
 from flyte_connectors import (
     AsyncConnector,
     AsyncConnectorExecutorMixin,
@@ -28,7 +27,9 @@ from flyte_connectors import (
     TaskTemplate,
     run,
 )
+from flyte_connectors.local import RunPolicy, run_job
 from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.mixins import request_for
 from polls import Polls
 
 if TYPE_CHECKING:
@@ -97,15 +98,18 @@ async def run_at_once(runs: int) -> float:
 
 async def poll(jobs: int, interval: float, seconds: float) -> None:
     """Run `jobs` jobs together, polled every `interval` seconds; watch for `seconds`."""
-    # The pauses between polls grow with a job's age; here every job is old from the start.
-    flyte_connectors.local._Pause._next = lambda _: interval  # type: ignore[assignment]  # noqa: SLF001
-    with executing(Execution()):
-        connector.polls = Polls(jobs, interval)
-        observing = asyncio.create_task(connector.polls.observe(seconds))
-        starting = connector.polls.starting()
-        runs = [asyncio.create_task(task.execute(job_id=job)) async for job in starting]
-        await observing
-        await asyncio.gather(*runs)
+    policy = RunPolicy(shortest_poll=interval, longest_poll=interval)
+    template = task.to_proto()
+    execution = Execution()
+    connector.polls = Polls(jobs, interval)
+    observing = asyncio.create_task(connector.polls.observe(seconds))
+    runs = []
+    async for job in connector.polls.starting():
+        inputs = task.interface.write_inputs(task.name, {"job_id": job})
+        request = request_for(template, inputs, execution)
+        runs.append(asyncio.create_task(run_job(execution.client, request, policy)))
+    await observing
+    await asyncio.gather(*runs)
 
 
 def single(runs: int) -> float:

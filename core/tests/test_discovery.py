@@ -218,7 +218,7 @@ def test_denial_wins_over_allowance(marker: pathlib.Path, process: Registry) -> 
         (None, "", True),
     ],
 )
-def test_the_environment_holds_the_lists(
+def test_the_environment_holds_the_lists(  # noqa: PLR0913, PLR0917  (fixtures)
     install: Install,
     process: Registry,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,5 +1,8 @@
 """The guard around every call: time, threads, isolation, errors, counting."""
 
+# Coroutines that block are what is tested.
+# ruff: noqa: ASYNC251
+
 from __future__ import annotations
 
 import asyncio
@@ -231,7 +234,7 @@ class TestErrors:
 
     async def test_not_implemented_is_unsupported(self, guard: CallGuard) -> None:
         """However a connector says that it can't."""
-        with pytest.raises(UnsupportedVerbError, match="get of Mine .* is not implemented"):
+        with pytest.raises(UnsupportedVerbError, match=r"get of Mine .* is not implemented"):
             await guard.call(bind().verb("get"), {})
 
 
@@ -454,7 +457,7 @@ class TestStreams:
 
         verb = bind(get_logs=get_logs).verb("get_logs")
         items: list[int] = []
-        with pytest.raises(InternalError, match="failed unexpectedly"):
+        with pytest.raises(InternalError, match="failed unexpectedly"):  # noqa: PT012  (what came before the error counts)
             async for item in guard.stream(verb, {}):
                 items.append(item)  # noqa: PERF401  (the items before the error are wanted)
         assert items == [1]

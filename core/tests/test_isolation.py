@@ -1,5 +1,8 @@
 """Threads and loops that keep one connector's blocking to itself."""
 
+# Coroutines that block are what is tested.
+# ruff: noqa: ASYNC251
+
 from __future__ import annotations
 
 import asyncio

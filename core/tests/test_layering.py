@@ -22,8 +22,9 @@ LAYERS: list[set[str]] = [
     {"io"},
     {"types"},
     {"binding", "wire", "absorb"},
-    {"registry", "guard", "call_arguments", "slow_creates", "starting"},
-    {"discovery", "dispatch"},
+    {"registry", "guard", "call_arguments", "large_outputs", "slow_creates", "starting"},
+    {"discovery", "dispatch", "log_following"},
+    {"log_following"},
     {"local", "remote"},
     {"tasks", "service"},
     {"compat", "deploy"},
@@ -76,6 +77,7 @@ DEPENDENCIES = {
     "typing_extensions",
     "async_timeout",
     "tomli",
+    "tomllib",  # of the standard library from 3.11
     # extras, imported when they are used
     "obstore",
     "fsspec",

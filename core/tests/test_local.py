@@ -27,7 +27,8 @@ from flyte_connectors.errors import (
     TaskFailedError,
 )
 from flyte_connectors.guard import CallGuard
-from flyte_connectors.local import RunObserver, RunPolicy, cancel_job, follow_logs, run_job
+from flyte_connectors.local import RunObserver, RunPolicy, cancel_job, run_job
+from flyte_connectors.log_following import follow_logs
 from flyte_connectors.registry import Registry
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
@@ -363,7 +364,7 @@ class TestLogs:
         ended = asyncio.Event()
         following = asyncio.ensure_future(
             follow_logs(
-                client,
+                client.get_logs,
                 logs_request(b'{"job": "j"}'),
                 lambda line: lines.append(line.message),
                 ended,

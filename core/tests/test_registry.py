@@ -63,7 +63,7 @@ def test_a_class_that_needs_arguments_is_refused() -> None:
 def test_an_unknown_type_lists_the_known_ones() -> None:
     """A typing error is seen at once; the texts of strangers are kept short."""
     registry = Registry()
-    with pytest.raises(ConnectorNotFoundError, match="known: none$"):
+    with pytest.raises(ConnectorNotFoundError, match=r"known: none$"):
         registry.find("t")
     registry.register(connector("b", 1))
     registry.register(connector("a"))

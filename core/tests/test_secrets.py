@@ -275,7 +275,7 @@ class TestLogFilter:
         logger.handlers.insert(0, plain)
         with protected({"s": "my-secret"}):
             try:
-                raise ValueError("my-secret")
+                raise ValueError("my-secret")  # noqa: TRY301  (to be logged)
             except ValueError:
                 logger.exception("failed")
         logger.removeHandler(plain)

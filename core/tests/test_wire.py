@@ -31,7 +31,9 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     bool: st.booleans(),
     dt.datetime: st.datetimes(
-        dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.timezone.utc)
+        min_value=dt.datetime(1900, 1, 1),  # noqa: DTZ001  (the zone comes below)
+        max_value=dt.datetime(2100, 1, 1),  # noqa: DTZ001
+        timezones=st.just(dt.timezone.utc),
     ),
     dt.timedelta: st.timedeltas(dt.timedelta(days=-1000), dt.timedelta(days=1000)),
     list[int]: st.lists(st.integers(-(2**63), 2**63 - 1)),
@@ -224,7 +226,7 @@ class TestResources:
     @pytest.mark.parametrize("phase", [0, 9, -1, None, "RUNNING"])
     def test_no_other_phase_does(self, phase: Any) -> None:
         """UNDEFINED is a system failure to the back end: it is never sent."""
-        with pytest.raises(InternalError, match="'fake_job' reported phase .*: use one of Phase"):
+        with pytest.raises(InternalError, match=r"'fake_job' reported phase .*: use one of Phase"):
             write(Resource(phase))
 
     @pytest.mark.parametrize("answer", [None, {"phase": 2}, "RUNNING"])
@@ -248,7 +250,7 @@ class TestResources:
         assert message.custom_info["progress"] == 0.5
         assert message.custom_info["stages"][0]["name"] == "map"
 
-    @pytest.mark.parametrize("info", [{"at": dt.datetime(2026, 1, 1)}, {"s": {1}}, ["not a table"]])
+    @pytest.mark.parametrize("info", [{"at": dt.datetime(2026, 1, 1)}, {"s": {1}}, ["not a table"]])  # noqa: DTZ001
     def test_info_that_is_no_json_is_named(self, info: Any) -> None:
         """The author learns which part of the answer is wrong."""
         with pytest.raises(InternalError, match="custom_info"):

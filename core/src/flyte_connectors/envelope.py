@@ -56,9 +56,7 @@ def seal(envelope: Envelope, task_type: str) -> bytes:
     key = envelope.key.encode()
     extra = envelope.finished or envelope.request
     lengths = (len(outputs), len(secrets), len(key), bool(envelope.request), len(extra))
-    body = b"".join(
-        (_LENGTHS.pack(_MAGIC, *lengths), outputs, secrets, key, extra, envelope.meta)
-    )
+    body = b"".join((_LENGTHS.pack(_MAGIC, *lengths), outputs, secrets, key, extra, envelope.meta))
     return body + _CHECKSUM.pack(_checksum(body, task_type))
 
 

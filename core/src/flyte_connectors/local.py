@@ -29,7 +29,9 @@ from flyte_connectors.errors import (
     TaskFailedError,
 )
 from flyte_connectors.guard import CallGuard
+from flyte_connectors.log_following import follow_logs
 from flyte_connectors.registry import process_registry
+from flyte_connectors.retries import GrowingPause
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as time_limit
@@ -70,12 +72,14 @@ class RunPolicy:
         retries: New attempts after a RETRYABLE_FAILED or lost job.
         timeout: Seconds that one attempt may take; None has no limit.
         patience: Seconds for which calls that fail are tried again.
-        longest_poll: Longest pause between two polls, in seconds.
+        shortest_poll: Shortest pause between two polls, in seconds; `longest_poll` likewise. In between
+            they grow with the job's age.
     """
 
     retries: int = 0
     timeout: float | None = None
     patience: float = 60.0
+    shortest_poll: float = 0.01
     longest_poll: float = 3.0
 
 
@@ -87,6 +91,9 @@ class RunObserver:
 
     def polled(self, resource: pb.Resource) -> None:
         """The job's state has been read."""
+
+    def waiting(self, error: ConnectorError, seconds: float) -> None:
+        """A call has failed, and is tried again in so many seconds."""
 
     def logged(self, line: LogLine) -> None:
         """The job has written a log line; only called if `wants_logs`."""
@@ -142,53 +149,6 @@ async def run_job(
         execution.retry_attempt += 1
 
 
-async def follow_logs(
-    client: ConnectorClient,
-    request: pb.GetTaskLogsRequest,
-    emit: Callable[[LogLine], None],
-    ended: asyncio.Event,
-    longest_poll: float = RunPolicy.longest_poll,
-) -> None:
-    """Emit a job's log lines as they appear, until it has ended and all are out.
-
-    A page that is read again, because its stream broke off or because the log gave no token to go on
-    from, is emitted from where it had come to.
-
-    Args:
-        client: Where the connector is.
-        request: Which job; its token moves on with each page.
-        emit: Called with each line.
-        ended: Set when the job has ended.
-        longest_poll: Longest pause between two pages, in seconds.
-
-    Raises:
-        ConnectorError: the log can't be read, and trying again would not help.
-    """
-    pause = _Pause(longest_poll)
-    emitted = 0  # lines of the page that `request.token` names
-    while True:
-        last = ended.is_set()
-        read, token = 0, ""
-        try:
-            async for item in client.get_logs(request):
-                for line in (item,) if isinstance(item, LogLine) else item.body.lines:
-                    read += 1
-                    if read > emitted:
-                        emit(line)
-                if not isinstance(item, LogLine):
-                    token = item.header.token or token
-        except ConnectorError as error:
-            if not error.retryable or last:
-                raise
-        news, emitted = read > emitted, max(read, emitted)
-        if token and token != request.token:
-            request.token, emitted = token, 0
-        if last and not (news and token):
-            return
-        if not news:
-            await pause.unless(ended)
-
-
 async def cancel_job(
     client: ConnectorClient, request: pb.DeleteTaskRequest, patience: float = RunPolicy.patience
 ) -> None:
@@ -210,14 +170,16 @@ async def _attempt(
     category = pb.TaskCategory(
         name=request.template.type, version=request.template.task_type_version
     )
-    meta = await _create(client, request, category, policy)
+    meta = await _create(client, request, category, policy, observer)
     ended = asyncio.Event()
     follower: asyncio.Future[None] | None = None
     try:
         observer.created(request, meta)
         if observer.wants_logs:
             logs = pb.GetTaskLogsRequest(resource_meta=meta, task_category=category)
-            follower = asyncio.ensure_future(follow_logs(client, logs, observer.logged, ended))
+            follower = asyncio.ensure_future(
+                follow_logs(client.get_logs, logs, observer.logged, ended)
+            )
         poll = pb.GetTaskRequest(
             resource_meta=meta,
             task_category=category,
@@ -246,9 +208,11 @@ async def _create(
     request: pb.CreateTaskRequest,
     category: pb.TaskCategory,
     policy: RunPolicy,
+    observer: RunObserver,
 ) -> bytes:
     """The new job's meta; a caller that leaves meanwhile leaves no job behind."""
-    creating = asyncio.ensure_future(_patiently(lambda: client.create(request), policy.patience))
+    create = _patiently(lambda: client.create(request), policy.patience, observer)
+    creating = asyncio.ensure_future(create)
     try:
         return (await asyncio.shield(creating)).resource_meta
     except asyncio.CancelledError:
@@ -261,11 +225,11 @@ async def _create(
 async def _poll_to_end(
     client: ConnectorClient, request: pb.GetTaskRequest, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
-    pause = _Pause(policy.longest_poll)
+    pause = GrowingPause(policy.longest_poll, policy.shortest_poll)
     async with time_limit(policy.timeout):
         while True:
             try:
-                response = await _patiently(lambda: client.get(request), policy.patience)
+                response = await _patiently(lambda: client.get(request), policy.patience, observer)
             except JobNotFoundError as error:
                 return pb.Resource(phase=Phase.RETRYABLE_FAILED, message=error.message)
             resource = response.resource
@@ -305,7 +269,9 @@ async def _to_the_end(work: asyncio.Future[T]) -> T:
     return work.result()
 
 
-async def _patiently(call: Callable[[], Awaitable[T]], patience: float) -> T:
+async def _patiently(
+    call: Callable[[], Awaitable[T]], patience: float, observer: RunObserver | None = None
+) -> T:
     """The result of `call()`, tried again for `patience` seconds while it fails for passing reasons.
 
     An unforeseen error is often a passing one too (a connector that lets its HTTP client's errors
@@ -323,29 +289,6 @@ async def _patiently(call: Callable[[], Awaitable[T]], patience: float) -> T:
             pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
             if not passing or loop.time() + pause > deadline:
                 raise
-            logger.debug("trying again in %.2f s: %s", pause, error)
+            if observer is not None:
+                observer.waiting(error, pause)
             await asyncio.sleep(pause)
-
-
-class _Pause:
-    """Pauses that grow with the time waited so far: a tenth of it, within limits.
-
-    A poll thus comes at most a tenth of the job's duration late, and a job of a day is not asked
-    about more than every `longest` seconds.
-    """
-
-    def __init__(self, longest: float) -> None:
-        self._longest = longest
-        self._started = asyncio.get_running_loop().time()
-
-    def __await__(self) -> Any:
-        return asyncio.sleep(self._next()).__await__()
-
-    async def unless(self, event: asyncio.Event) -> None:
-        """Pause, but no longer than until `event`."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(event.wait(), self._next())
-
-    def _next(self) -> float:
-        waited = asyncio.get_running_loop().time() - self._started
-        return min(max(waited / 10, 0.01), self._longest)

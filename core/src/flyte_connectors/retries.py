@@ -1,10 +1,12 @@
-"""Trying again what failed for a passing reason, within the caller's time."""
+"""When to try again, and when to ask again."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
+from typing import Any
 
 from flyte_connectors.errors import ConnectorError
 
@@ -40,3 +42,31 @@ class Backoff:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         await asyncio.sleep(pause)
         return True
+
+
+class GrowingPause:
+    """Pauses that grow with the time waited so far: a tenth of it, within limits.
+
+    Args:
+        longest: Seconds; `shortest` likewise.
+
+    A poll thus comes at most a tenth of the job's duration late, and a job of a day is not asked
+    about more than every `longest` seconds.
+    """
+
+    def __init__(self, longest: float, shortest: float = 0.01) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self._started = asyncio.get_running_loop().time()
+
+    def __await__(self) -> Any:
+        return asyncio.sleep(self._next()).__await__()
+
+    async def unless(self, event: asyncio.Event) -> None:
+        """Pause, but no longer than until `event`."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(event.wait(), self._next())
+
+    def _next(self) -> float:
+        waited = asyncio.get_running_loop().time() - self._started
+        return min(max(waited / 10, self._shortest), self._longest)

@@ -1,6 +1,7 @@
 """Bytes at a URI: local paths with the standard library, object stores with obstore.
 
     /data/x, file:///data/x      this machine
+    http://, https://            read only, with the standard library
     s3://, gs://, az://, ...     whatever obstore's ``from_url`` knows; credentials and endpoints
                                  come from the environment (``AWS_ENDPOINT_URL``, ...)
 
@@ -15,6 +16,7 @@ import functools
 import os
 import pathlib
 import shutil
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 OUTPUTS_FILE = "outputs.pb"
 """Name of the file that Flyte's back end reads outputs from, under the output prefix."""
 
+_WEB = frozenset({"http", "https"})
+_WEB_TIMEOUT = 30.0  # seconds without an answer
 _CHUNK_BYTES = 8 * 1024 * 1024
 
 
@@ -55,6 +59,9 @@ def read_bytes(uri: str) -> bytes:
     """
     if not is_remote(uri):
         return local_path(uri).read_bytes()
+    if _scheme(uri) in _WEB:
+        with _web(uri) as answer:
+            return bytes(answer.read())
     with _translated(uri):
         store, key = _object(uri)
         return bytes(_obstore().get(store, key).bytes())
@@ -107,6 +114,10 @@ def download(uri: str, path: str | os.PathLike[str]) -> None:
     if not is_remote(uri):
         shutil.copyfile(local_path(uri), target)
         return
+    if _scheme(uri) in _WEB:
+        with _web(uri) as answer, pathlib.Path(path).open("wb") as file:
+            shutil.copyfileobj(answer, file, _CHUNK_BYTES)
+        return
     with _translated(uri):
         store, key = _object(uri)
         pieces = _obstore().get(store, key).stream(min_chunk_size=_CHUNK_BYTES)
@@ -125,6 +136,23 @@ def upload(path: str | os.PathLike[str], uri: str) -> None:
     with _translated(uri):
         store, key = _object(uri)
         _obstore().put(store, key, pathlib.Path(path))
+
+
+@contextlib.contextmanager
+def _web(uri: str) -> Iterator[Any]:
+    """The answer to a GET, read from like a file."""
+    from urllib import error, request  # only for web addresses
+
+    try:
+        with request.urlopen(uri, timeout=_WEB_TIMEOUT) as answer:  # noqa: S310  (http or https)
+            yield answer
+    except error.HTTPError as fault:
+        if fault.code == HTTPStatus.NOT_FOUND:
+            raise FileNotFoundError(f"{uri} does not exist") from None
+        raise StorageError(f"{uri}: the server answered {fault.code} {fault.reason}") from None
+    except OSError as fault:
+        reason = getattr(fault, "reason", fault)
+        raise StorageError(f"{uri} can't be read: {reason}") from fault
 
 
 def _scheme(uri: str) -> str:

@@ -1,5 +1,8 @@
 """Values on the command line."""
 
+# Both spellings of optional types are tested on purpose.
+# ruff: noqa: UP045
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,5 +1,8 @@
 """Interfaces: names, types and defaults, and values that keep to them."""
 
+# Both spellings of optional types are tested on purpose.
+# ruff: noqa: UP045
+
 from __future__ import annotations
 
 import inspect

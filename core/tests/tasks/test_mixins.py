@@ -33,7 +33,7 @@ async def run_here(client: Dispatcher) -> AsyncIterator[Execution]:
         ({"a": int, "b": str}, {"b": "x", "a": 1}, (1, "x")),
     ],
 )
-async def test_outputs_are_the_result(
+async def test_outputs_are_the_result(  # noqa: PLR0913, PLR0917  (fixtures)
     run_here: Execution,
     service: JobService,
     make_task: Callable[..., Any],

@@ -12,7 +12,8 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors.cli.jobs import client_of
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.local import ConnectorClient, follow_logs
+from flyte_connectors.local import ConnectorClient
+from flyte_connectors.log_following import follow_logs
 from flyte_connectors.tasks import records
 from flyte_connectors.tasks.records import JobRecord
 
@@ -57,7 +58,7 @@ async def _print_log(
         ended.set()
     watching = asyncio.ensure_future(_watch(client, job, ended)) if follow else None
     try:
-        await follow_logs(client, request, emit, ended)
+        await follow_logs(client.get_logs, request, emit, ended)
     finally:
         if watching is not None:
             watching.cancel()

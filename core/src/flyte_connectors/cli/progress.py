@@ -12,6 +12,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors.cli.table import colour
 from flyte_connectors.connector import Phase
+from flyte_connectors.errors import ConnectorError
 from flyte_connectors.local import RunObserver
 from flyte_connectors.tasks import records
 
@@ -38,6 +39,7 @@ class Progress(RunObserver):
         self._live = self._stream.isatty() and not quiet
         self._begun = time.monotonic()
         self._phase = ""
+        self._trouble = ""
         self._links: set[str] = set()
         self.wants_logs = not quiet
 
@@ -68,6 +70,12 @@ class Progress(RunObserver):
         elif phase != self._phase:
             self.note(" ".join(filter(None, (phase, resource.message))))
         self._phase = phase
+
+    def waiting(self, error: ConnectorError, seconds: float) -> None:  # noqa: ARG002
+        """A call has failed, and is tried again; said once for each reason."""
+        if error.message != self._trouble:
+            self._trouble = error.message
+            self._write(colour(f"trying again: {error.message}", "yellow", self._stream))
 
     def logged(self, line: LogLine) -> None:
         """The job has written a log line."""

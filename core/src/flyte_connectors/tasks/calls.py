@@ -11,6 +11,7 @@ them all, and waits for what they do about that, such as deleting their jobs.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
 import contextvars
@@ -128,5 +129,18 @@ def _loop_is_running() -> bool:
 @functools.lru_cache(maxsize=1)
 def _shared_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="flyte-connectors-tasks", daemon=True).start()
+    thread = threading.Thread(target=loop.run_forever, name="flyte-connectors-tasks", daemon=True)
+    thread.start()
+    atexit.register(_end, loop, thread)
     return loop
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """Let the connectors' async generators close their clients before the interpreter ends."""
+    closing = asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop)
+    with contextlib.suppress(Exception):
+        closing.result(timeout=1)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(timeout=1)
+    if not thread.is_alive():
+        loop.close()
