@@ -28,6 +28,7 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYTE_CONNECTORS_SECRETS_DIR", str(tmp_path / "secrets"))
     monkeypatch.delenv("FLYTE_CONNECTORS_ALLOW", raising=False)
     monkeypatch.delenv("FLYTE_CONNECTORS_DENY", raising=False)
+    monkeypatch.delenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS", raising=False)
 
 
 @pytest.fixture
