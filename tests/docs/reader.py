@@ -1,0 +1,206 @@
+"""A reader who does all that a page says, in an empty folder, in the page's order.
+
+    console             each `$` line is a command; other lines are what it has to answer, where `...`
+                        stands for anything. `serve` goes on beside the rest, as in another terminal.
+    python, toml, ...   a first line `# name.py` says that it is that file; others run by themselves
+    yaml, json          is parsed
+    text, or nothing    a drawing
+
+Services are given free ports, so what a page says about `127.0.0.1:8000` is about wherever the service
+really listens. `RUN` in a command stands for the name of the latest run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from flyte_connectors.service.settings import read_settings
+
+from tests.docs.markdown import Block
+
+SECONDS = 40
+
+_SERVE = re.compile(r"^(?:\w+=\S+ )*(?:flyte-connectors|flyte-model-training) serve\b")
+_PORT = re.compile(r"--port (\d+)")
+_READY = re.compile(r"listening on (?:http://)?([\w.]+:\d+)")
+_METRICS = re.compile(r"metrics on http://([\w.]+:\d+)")
+_RUN = re.compile(r"^run (r[0-9a-f]+) of ", re.MULTILINE)
+_FILE = re.compile(r"#!?.*?([\w./-]+\.\w+)\n")
+_VARYING = (
+    (r"\br[0-9a-f]{19}\b", "<run>"),
+    (r"\b\d\d:\d\d:\d\d\b", "<time>"),
+    (r"\b[\w.]+:\d{4,5}\b", "<address>"),
+    (r"\b\d+\.\d s\b", "<seconds>"),
+    (r"[ \t]+", " "),
+)
+
+
+class Reader:
+    """Somebody at a terminal.
+
+    Args:
+        folder: The working directory, empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._addresses: dict[str, str] = {}
+        self._run_name = "RUN"
+        self._beside: list[Beside] = []
+        self._environment = {
+            "HOME": str(folder / "home"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "FLYTE_CONNECTORS_PORT": "0",
+            "FLYTE_CONNECTORS_METRICS_PORT": "0",
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def follow(self, block: Block) -> None:
+        """Do what a block says."""
+        code = self._in_place(block.code)
+        if block.language == "console":
+            for command, answer in _commands(block.code):
+                self._type(self._in_place(command), answer)
+        elif block.language == "yaml":
+            assert list(yaml.safe_load_all(code)) != [None]
+        elif block.language == "json":
+            json.loads(code)
+        elif block.language == "python":
+            self._check(*self._shell(f"python {shlex.quote(self._write(code, 'snippet.py'))}"))
+        elif block.language == "toml":
+            read_settings({}, {}, str(self._folder / self._write(code, "snippet.toml")))
+        else:
+            assert block.language in ("", "text", "mermaid"), f"what is {block.language}?"
+
+    def leave(self) -> None:
+        """End what still runs, clients before their services."""
+        for beside in reversed(self._beside):
+            beside.end()
+
+    def _type(self, command: str, answer: str) -> None:
+        if _SERVE.match(command) and "--print-config" not in command:
+            said = self._serve(command)
+            code = 0
+        elif command.endswith("&"):
+            beside = self._start(command.removesuffix("&"))
+            said, code = beside.wait_for("started"), 0
+        else:
+            said, code = self._shell(command)
+        self._run_name = next(iter(_RUN.findall(said)), self._run_name)
+        if not answer.startswith("flyte-connectors: "):
+            self._check(said, code)
+        if answer:
+            assert _agree(answer, said), f"{command}\nsays\n{said}\nnot\n{answer}"
+
+    def _serve(self, command: str) -> str:
+        program = command.partition(" serve")[0].split()[-1]
+        for beside in [beside for beside in self._beside if beside.program == program]:
+            self._beside.remove(beside)
+            beside.end()
+        port = _PORT.search(command)
+        beside = self._start(_PORT.sub("--port 0", command), program)
+        said = beside.wait_for("listening on ")
+        for written, pattern in ((port[1] if port else "8000", _READY), ("9090", _METRICS)):
+            for address in pattern.findall(said):
+                self._addresses[f"127.0.0.1:{written}"] = address
+        return said
+
+    def _start(self, command: str, program: str = "") -> Beside:
+        log = self._folder / f"beside-{len(list(self._folder.glob('beside-*')))}"
+        beside = Beside(f"exec env {command}", self._folder, self._environment, log, program)
+        self._beside.append(beside)
+        return beside
+
+    def _shell(self, command: str) -> tuple[str, int]:
+        ended = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return ended.stdout, ended.returncode
+
+    def _check(self, said: str, code: int) -> None:
+        assert code == 0, said
+
+    def _write(self, code: str, otherwise: str) -> str:
+        """Name of the file that `code` is in now."""
+        named = _FILE.match(code)
+        name = named[1] if named else otherwise
+        (self._folder / name).write_text(code)
+        return name
+
+    def _in_place(self, text: str) -> str:
+        for written, address in self._addresses.items():
+            text = text.replace(written, address)
+        return re.sub(r"\bRUN\b", self._run_name, text)
+
+
+class Beside:
+    """A command that goes on while the reader reads on.
+
+    Attributes:
+        program: Which service it is; empty if none.
+    """
+
+    def __init__(
+        self, command: str, folder: Path, env: dict[str, str], log: Path, program: str
+    ) -> None:
+        self.program = program
+        self._log = log
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_for(self, words: str) -> str:
+        """What it has said, once that includes `words`."""
+        deadline = time.monotonic() + SECONDS
+        while words not in (said := self._log.read_text()):
+            assert self._process.poll() is None, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.02)
+        return said
+
+    def end(self) -> None:
+        """Ask it to end; a connector service has to do so in good order."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(SECONDS)
+        assert code == 0 or self.program != "flyte-connectors", self._log.read_text()
+
+
+def _commands(code: str) -> list[tuple[str, str]]:
+    """Each command of a console block and what it is said to answer."""
+    first, *rest = re.split(r"^\$ ", code.replace("\\\n", " "), flags=re.MULTILINE)
+    assert not first.strip(), f"an answer without a command: {first}"
+    parts = (part.partition("\n") for part in rest)
+    return [(re.sub(r" +# .*", "", command).strip(), answer.strip()) for command, _, answer in parts]
+
+
+def _agree(written: str, said: str) -> bool:
+    """Whether a command answered as written, but for what differs from run to run."""
+    for pattern, name in _VARYING:
+        written, said = re.sub(pattern, name, written), re.sub(pattern, name, said)
+    wanted = re.escape("\n".join(map(str.strip, written.splitlines())))
+    found = "\n".join(map(str.strip, said.strip().splitlines()))
+    return re.fullmatch(wanted.replace(r"\.\.\.", r".*?"), found, re.DOTALL) is not None

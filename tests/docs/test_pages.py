@@ -1,0 +1,80 @@
+"""Each page, followed to the letter in an empty folder by somebody who has what is installed here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from flyte_connectors.cli import COMMANDS
+
+from tests.docs.markdown import PAGES, ROOT, blocks, code_spans, links, prose
+from tests.docs.reader import Reader
+
+
+def name_of(page: Path) -> str:
+    """Its path in the repository."""
+    return str(page.relative_to(ROOT))
+
+
+WITH_CODE = [page for page in PAGES if any(block.is_tested for block in blocks(page))]
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_what_a_page_shows_works_as_written(page: Path, tmp_path: Path) -> None:
+    """Commands succeed and answer what is shown, files and snippets run, one after the other."""
+    reader = Reader(tmp_path)
+    try:
+        for block in blocks(page):
+            if block.is_tested:
+                try:
+                    reader.follow(block)
+                except Exception as error:
+                    raise AssertionError(f"{page}:{block.line}: {error}") from error
+    finally:
+        reader.leave()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_all_code_stands_in_fences(page: Path) -> None:
+    """An indented block would escape the test above."""
+    assert not re.findall(r"\n\n(?: {4,}|\t)(\S.*)", prose(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files and headings of this repository that are linked to exist."""
+    for link in links(page):
+        if not re.match(r"https?:", link):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), f"{page}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page}: {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Names of the headings of a page, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_in_the_text_exist(page: Path) -> None:
+    """`flyte-connectors COMMAND --flag` names a command, and flags that it has."""
+    for span in code_spans(page):
+        words = span.split()
+        if words[:1] == ["flyte-connectors"] and words[1:]:
+            assert words[1] in {*COMMANDS, "--version"}, f"{page}: {span}"
+            for flag in re.findall(r"--[a-z-]+", span):
+                assert flag in flags_of(words[1]), f"{page}: {span}"
+
+
+def flags_of(command: str) -> set[str]:
+    """The flags of a command."""
+    if command not in COMMANDS:
+        return {command}
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"flyte_connectors.cli.{command}").configure(parser)
+    return {flag for action in parser._actions for flag in action.option_strings}
