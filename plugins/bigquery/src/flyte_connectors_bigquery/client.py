@@ -40,7 +40,10 @@ class TimeLimit:
 
     def retry(self, predicate: Any = is_transient) -> Retry:
         """The vendor's retry policy for this limit."""
-        return Retry(predicate, initial=0.2, maximum=4.0, multiplier=2.0, timeout=self.total)
+        longest_pause = self.total / 10  # so that there are a dozen attempts
+        return Retry(
+            predicate, initial=0.2, maximum=longest_pause, multiplier=2.0, timeout=self.total
+        )
 
     @property
     def options(self) -> dict[str, Any]:

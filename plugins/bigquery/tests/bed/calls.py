@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flyte_connectors import TaskTemplate
+    from flyte_connectors.remote import RemoteService
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 CONFIG = BigQueryConfig(ProjectID=PROJECT, Location="US")
@@ -33,13 +34,10 @@ _session = uuid.uuid4().hex[:8]
 
 
 class Calls:
-    """Calls the connectors, each for one task."""
+    """Calls the connectors, each for one task: here, or on a service."""
 
-    def __init__(self) -> None:
-        registry = Registry()
-        registry.register(BigQueryConnector())
-        registry.register(BigQueryDryRunConnector())
-        self.dispatcher = Dispatcher(registry, CallGuard())
+    def __init__(self, remote: RemoteService | None = None) -> None:
+        self.dispatcher = remote or _here()
 
     async def create(
         self,
@@ -73,11 +71,22 @@ class Calls:
         return task.interface.read_outputs(task.name, resource.outputs)
 
 
+def _here() -> Dispatcher:
+    registry = Registry()
+    registry.register(BigQueryConnector())
+    registry.register(BigQueryDryRunConnector())
+    return Dispatcher(registry, CallGuard())
+
+
 class Job:
     """One job, as its resource meta finds it again."""
 
     def __init__(
-        self, dispatcher: Dispatcher, task: TaskTemplate, meta: bytes, secrets: dict[str, str]
+        self,
+        dispatcher: Dispatcher | RemoteService,
+        task: TaskTemplate,
+        meta: bytes,
+        secrets: dict[str, str],
     ) -> None:
         self.dispatcher = dispatcher
         self.task = task

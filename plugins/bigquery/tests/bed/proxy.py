@@ -68,14 +68,20 @@ def hang(handler: _Handler, _forward: Callable[[], Reply]) -> None:
     handler.front.stopping.wait(HANG_SECONDS)
 
 
-def slow(seconds: float) -> Trouble:
-    """The server's answer, later."""
+def endless(seconds: float) -> Trouble:
+    """A job that stays RUNNING, told after a while; the server is asked once for each path."""
+    replies: dict[str, Reply] = {}
 
-    def delayed(handler: _Handler, forward: Callable[[], Reply]) -> Reply:
+    def running(handler: _Handler, forward: Callable[[], Reply]) -> Reply:
+        if handler.path not in replies:
+            reply = forward()
+            body = json.loads(reply.body)
+            body["status"] = {"state": "RUNNING"}
+            replies[handler.path] = Reply(reply.status, json.dumps(body).encode())
         handler.front.stopping.wait(seconds)
-        return forward()
+        return replies[handler.path]
 
-    return delayed
+    return running
 
 
 def answer(status: int, reason: str, message: str) -> Trouble:
