@@ -85,7 +85,8 @@ class BoundConnector:
         name: Its name for people.
         category: The task type and version that it serves.
         source: Where it comes from, such as `flyte-connectors-batch-job 0.1.0`.
-        metadata_type: Class of its resource metas; None for a sync connector.
+        metadata_type: Class of its resource metas, anything with `encode` and `decode`; None for a
+            sync connector.
         verbs: Its verbs by name.
         own_secrets: Keys of the secrets that it brings along itself, for all tasks.
     """
@@ -102,7 +103,9 @@ class BoundConnector:
         self.category = _category(plugin, self.name)
         _check_hook_api(plugin, self.name)
         functions = _functions(plugin, self.name)
-        self.metadata_type = _metadata_type(plugin, self.name) if "create" in functions else None
+        self.metadata_type: Any = (
+            _metadata_type(plugin, self.name) if "create" in functions else None
+        )
         self.own_secrets = _own_secrets(plugin)
         self.verbs = {
             verb: Verb(verb, function, _mode(function), _accepts(function), self)
@@ -222,7 +225,7 @@ def _check_hook_api(plugin: Any, name: str) -> None:
 
 
 def _metadata_type(plugin: Any, name: str) -> Any:
-    metadata_type = getattr(plugin, "metadata_type", None)
+    metadata_type: Any = getattr(plugin, "metadata_type", None)
     if not (hasattr(metadata_type, "encode") and hasattr(metadata_type, "decode")):
         message = f"{name} has no metadata_type: set it to its ResourceMeta class"
         raise RegistrationError(message)

@@ -116,13 +116,12 @@ def _file_reader(library: str, stored_as: str) -> tuple[Callable[..., Any], Call
         concatenate = pl.concat
     elif library == "pyarrow":
         import pyarrow as pa
-        import pyarrow.csv
-        import pyarrow.parquet
+        from pyarrow import csv, parquet
 
-        options = pa.csv.ConvertOptions
+        options = csv.ConvertOptions
         readers = {
-            "parquet": lambda file, columns: pa.parquet.read_table(file, columns=columns),
-            "csv": lambda file, columns: pa.csv.read_csv(
+            "parquet": lambda file, columns: parquet.read_table(file, columns=columns),
+            "csv": lambda file, columns: csv.read_csv(
                 file, convert_options=options(include_columns=columns or [])
             ),
         }

@@ -86,8 +86,7 @@ def _parse(text: str) -> Any:
     return value
 
 
-@functools.cache
-def _plan(cls: type) -> _Plan:
+def _make_plan(cls: type) -> _Plan:
     ensure_dataclass(cls)
     hints = typing.get_type_hints(cls)
     fields = dataclasses.fields(typing.cast("Any", cls))
@@ -95,6 +94,9 @@ def _plan(cls: type) -> _Plan:
     if all(plain.values()):
         return _plain_plan(cls, typing.cast("dict[str, tuple[type, ...]]", plain))
     return _mashumaro_plan(cls)
+
+
+_plan: Callable[[type], _Plan] = functools.cache(_make_plan)
 
 
 def _hint(field: dataclasses.Field[Any], hints: dict[str, Any]) -> Any:
@@ -153,7 +155,7 @@ def _mashumaro_plan(cls: type) -> _Plan:
     from mashumaro.codecs.json import JSONEncoder
     from mashumaro.exceptions import InvalidFieldValue, MissingField
 
-    decoder = BasicDecoder(cls)
+    decoder: BasicDecoder[Any] = BasicDecoder(cls)
 
     def from_dict(fields: dict[str, Any]) -> Any:
         try:

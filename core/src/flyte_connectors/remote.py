@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from flyteidl2.connector import connector_pb2 as pb
@@ -13,7 +13,10 @@ from flyteidl2.connector import service_pb2_grpc
 from flyte_connectors import errors
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
     from typing_extensions import Self
+
+T = TypeVar("T")
 
 _BY_CODE: dict[str, type[errors.ConnectorError]] = {
     cls.code: cls
@@ -58,22 +61,19 @@ class RemoteService:
         self, request: pb.CreateTaskRequest, timeout: float | None = None
     ) -> pb.CreateTaskResponse:
         """Start a job. Raises ConnectorError."""
-        with self._errors():
-            return await self._jobs.CreateTask(request, timeout=timeout or self._timeout)
+        return await self._call(self._jobs.CreateTask, request, timeout)
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
     ) -> pb.GetTaskResponse:
         """Report a job's state. Raises ConnectorError."""
-        with self._errors():
-            return await self._jobs.GetTask(request, timeout=timeout or self._timeout)
+        return await self._call(self._jobs.GetTask, request, timeout)
 
     async def delete(
         self, request: pb.DeleteTaskRequest, timeout: float | None = None
     ) -> pb.DeleteTaskResponse:
         """Cancel a job. Raises ConnectorError."""
-        with self._errors():
-            return await self._jobs.DeleteTask(request, timeout=timeout or self._timeout)
+        return await self._call(self._jobs.DeleteTask, request, timeout)
 
     async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
         """Yield `GetTaskLogsResponse` messages. Raises ConnectorError."""
@@ -85,14 +85,17 @@ class RemoteService:
         self, request: pb.GetTaskMetricsRequest, timeout: float | None = None
     ) -> pb.GetTaskMetricsResponse:
         """Report a job's metrics. Raises ConnectorError."""
-        with self._errors():
-            return await self._jobs.GetTaskMetrics(request, timeout=timeout or self._timeout)
+        return await self._call(self._jobs.GetTaskMetrics, request, timeout)
 
     async def list_connectors(self) -> pb.ListConnectorsResponse:
         """What the service hosts. Raises ConnectorError."""
+        return await self._call(self._metadata.ListConnectors, pb.ListConnectorsRequest())
+
+    async def _call(
+        self, rpc: Callable[..., Awaitable[T]], request: Message, timeout: float | None = None
+    ) -> T:
         with self._errors():
-            request = pb.ListConnectorsRequest()
-            return await self._metadata.ListConnectors(request, timeout=self._timeout)
+            return await rpc(request, timeout=timeout or self._timeout)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ def wrap_verb(verb: Verb, call: Call) -> Call:
     """`call` within a span named `<task type> <verb>`."""
     category = verb.connector.category
     name = f"{category.name} {verb.name}"
-    attributes = {
+    attributes: dict[str, str | int] = {
         "rpc.system": "grpc",
         "flyte.task_type": category.name,
         "flyte.task_type_version": category.version,

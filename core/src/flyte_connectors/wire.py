@@ -102,7 +102,7 @@ def write_resource(
     Raises:
         InternalError: the phase is none of `Phase`, or the custom info no JSON object.
     """
-    phase = getattr(resource, "phase", None)
+    phase: Any = getattr(resource, "phase", None)
     if phase not in _KNOWN_PHASES:
         answer = type(resource).__name__
         where = f"the connector of task type '{task}'"

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 import types
+from collections.abc import MutableSequence
 from typing import Any
 
 from flyte_connectors.errors import ConnectorError
@@ -62,7 +63,7 @@ class _Alias(types.ModuleType):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, f"`{name}`, as far as flyte_connectors has it.")
-        self.__path__: list[str] = []
+        self.__path__: MutableSequence[str] = []
         self.__all__ = sorted(MODULES[name])
 
     def __getattr__(self, name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
 from flyteidl2.connector import connector_pb2 as pb
@@ -26,8 +26,8 @@ METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
 
 _UNREADABLE = InvalidRequestError("the bytes are no message of this call")
 
-Context = grpc.aio.ServicerContext
-Unary = Callable[[Any, Context], Awaitable[Any]]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
 
 
 def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
@@ -43,7 +43,7 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
             await _abort(context, error)
 
     async def get_task_logs(
-        request: pb.GetTaskLogsRequest, context: Context
+        request: pb.GetTaskLogsRequest | None, context: Context
     ) -> AsyncIterator[bytes]:
         if request is None:
             await _abort(context, _UNREADABLE)
@@ -86,7 +86,7 @@ def _unary(method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
     return rpc
 
 
-def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler:
+def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler[Any, Any]:
     return grpc.unary_unary_rpc_method_handler(
         rpc,
         request_deserializer=partial(_parse, request),
@@ -107,7 +107,7 @@ def _serialize(message: Any) -> bytes:
     return data
 
 
-async def _abort(context: Context, error: Exception) -> None:
+async def _abort(context: Context, error: Exception) -> NoReturn:
     """End the call with the status of `error`; what is no ConnectorError is a fault of this service."""
     seen = (
         error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")

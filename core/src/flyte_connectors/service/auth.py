@@ -18,7 +18,7 @@ from flyte_connectors.service.settings import SettingsError
 _OPEN = "/grpc.health.v1.Health/"
 
 
-class BearerAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships no types
+class BearerAuth(grpc.aio.ServerInterceptor):
     """Refuses calls without a valid token.
 
     Args:
@@ -38,9 +38,9 @@ class BearerAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio sh
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> Any:
         """The call's handler, or one that refuses the call."""
         method: str = handler_call_details.method
         if method.startswith(_OPEN) or self._is_known(handler_call_details.invocation_metadata):
@@ -70,6 +70,6 @@ class BearerAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio sh
         self._read_at = changed_at
 
 
-async def _refuse(_: object, context: grpc.aio.ServicerContext) -> None:
+async def _refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
     text = "this service wants a token: send the metadata `authorization: Bearer TOKEN`"
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, text)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -139,7 +139,7 @@ class HttpEndpoint:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, *_: Any, **__: Any) -> None:
                 """Probes and scrapes every few seconds are not worth a line."""
 
         address = listening.getsockname()[:2]

@@ -25,7 +25,7 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | No
     files = _CertificateFiles(settings)
     return grpc.dynamic_ssl_server_credentials(
         files.configuration(),
-        files.changed_configuration,
+        files.changed_configuration,  # type: ignore[arg-type]  # None is for no change
         require_client_authentication=settings.tls_client_ca is not None,
     )
 

@@ -18,6 +18,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -195,7 +196,7 @@ def _reserved_port(host: str, port: int) -> Iterator[int]:
 def _worker_command(settings: ServiceSettings, port: int) -> list[str]:
     """The command line of a worker: the same settings, but the port and its own metrics port."""
     command = [sys.executable, "-m", "flyte_connectors", "serve"]
-    special = {"port": port, "metrics_port": 0, "workers": 1}
+    special: dict[str, Any] = {"port": port, "metrics_port": 0, "workers": 1}
     for name, field in FIELDS.items():
         value = special.get(name, getattr(settings, name))
         if value == field.default and name not in special:

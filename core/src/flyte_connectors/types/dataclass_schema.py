@@ -35,7 +35,7 @@ def _reference_plugin() -> Any:
     from mashumaro.jsonschema.plugins import BasePlugin
 
     class ReferencePlugin(BasePlugin):
-        def get_schema(self, instance: Any, _ctx: Any, _schema: Any = None) -> Any:
+        def get_schema(self, instance: Any, ctx: Any, schema: Any = None) -> Any:  # noqa: ARG002
             described = REFERENCES.get(instance.type)
             return JSONSchema.from_dict(described) if described else None
 

@@ -43,7 +43,8 @@ def _cached(python_type: Any, _spelling: str) -> Codec:
 def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
     if python_type is None:
         return SCALARS[type(None)]
-    origin, arguments = get_origin(python_type), get_args(python_type)
+    origin: Any = get_origin(python_type)
+    arguments = get_args(python_type)
     if origin is None and python_type in SCALARS:
         return SCALARS[python_type]
     if origin is Union or origin is types.UnionType:
