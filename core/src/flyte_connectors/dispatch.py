@@ -89,8 +89,8 @@ class Dispatcher:
         work = partial(self._start, connector, arguments, envelope, timeout)
         with self._secrets(connector, arguments, names, request):
             # A local run waits as long as it takes; so does one whose request no meta can hold.
-            can_wait = timeout is None or request.ByteSize() > LARGEST_REQUEST
-            seconds = None if can_wait or connector.is_sync else SHARE * timeout
+            can_wait = connector.is_sync or request.ByteSize() > LARGEST_REQUEST
+            seconds = None if timeout is None or can_wait else SHARE * timeout
             reply = await self._creates.outcome(key, work, seconds)
         return reply or _creating(envelope, request)
 

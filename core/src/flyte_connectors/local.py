@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
@@ -41,6 +42,9 @@ else:
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
+_TRIES_OF_UNFORESEEN = 5
+_PATIENCE_OF_THE_CANCELLED = 5.0  # seconds; a create whose reply was lost may have started a job
+
 
 class ConnectorClient(Protocol):
     """Whatever answers the requests of `flyteidl2.connector`."""
@@ -49,19 +53,23 @@ class ConnectorClient(Protocol):
         self, request: pb.CreateTaskRequest, timeout: float | None = None
     ) -> pb.CreateTaskResponse:
         """Start a job."""
+        ...
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
     ) -> pb.GetTaskResponse:
         """Report a job's state."""
+        ...
 
     async def delete(
         self, request: pb.DeleteTaskRequest, timeout: float | None = None
     ) -> pb.DeleteTaskResponse:
         """Cancel a job."""
+        ...
 
     def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
         """Yield `GetTaskLogsResponse` or `LogLine` messages."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +146,13 @@ async def run_job(
     name = request.template.id.name
     while True:
         resource = await _attempt(client, request, policy, observer)
-        if resource.phase == Phase.SUCCEEDED:
+        phase = Phase(resource.phase)
+        if phase is Phase.SUCCEEDED:
             return resource
-        if resource.phase != Phase.RETRYABLE_FAILED or execution.retry_attempt >= policy.retries:
-            phase = Phase(resource.phase).name
-            text = resource.message or f"the job ended {phase} without a message"
-            raise TaskFailedError(f"task '{name}' {phase.lower()}: {text}", phase=phase)
+        if phase is not Phase.RETRYABLE_FAILED or execution.retry_attempt >= policy.retries:
+            text = resource.message or f"the job ended {phase.name} without a message"
+            message = f"task '{name}' {phase.name.lower()}: {text}"
+            raise TaskFailedError(message, phase=phase.name)
         logger.warning("attempt %d of '%s': %s", execution.retry_attempt, name, resource.message)
         await asyncio.sleep(min(0.1 * 2**execution.retry_attempt, policy.longest_poll))
         execution.retry_attempt += 1
@@ -157,7 +166,7 @@ async def cancel_job(
     Raises:
         ConnectorError: it could not be cancelled.
     """
-    await _patiently(lambda: client.delete(request), patience)
+    await _Patience(patience).call(lambda: client.delete(request))
 
 
 async def _attempt(
@@ -211,11 +220,12 @@ async def _create(
     observer: RunObserver,
 ) -> bytes:
     """The new job's meta; a caller that leaves meanwhile leaves no job behind."""
-    create = _patiently(lambda: client.create(request), policy.patience, observer)
-    creating = asyncio.ensure_future(create)
+    patience = _Patience(policy.patience, observer)
+    creating = asyncio.ensure_future(patience.call(lambda: client.create(request)))
     try:
         return (await asyncio.shield(creating)).resource_meta
     except asyncio.CancelledError:
+        patience.shorten(_PATIENCE_OF_THE_CANCELLED)
         with contextlib.suppress(ConnectorError):
             meta = (await _to_the_end(creating)).resource_meta
             await _delete_for_sure(client, request, meta, category, policy)
@@ -226,20 +236,19 @@ async def _poll_to_end(
     client: ConnectorClient, request: pb.GetTaskRequest, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
     pause = GrowingPause(policy.longest_poll, policy.shortest_poll)
-    async with time_limit(policy.timeout):
-        while True:
-            try:
-                response = await _patiently(lambda: client.get(request), policy.patience, observer)
-            except JobNotFoundError as error:
-                return pb.Resource(phase=Phase.RETRYABLE_FAILED, message=error.message)
-            resource = response.resource
-            observer.polled(resource)
-            if resource.phase in TERMINAL_PHASES:
-                return resource
-            if resource.phase == Phase.UNDEFINED:
-                message = "the connector reported no phase"
-                return pb.Resource(phase=Phase.FAILED, message=message)
-            await pause
+    while True:
+        try:
+            patience = _Patience(policy.patience, observer)
+            resource = (await patience.call(partial(client.get, request))).resource
+        except JobNotFoundError as error:
+            return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
+        observer.polled(resource)
+        if resource.phase in TERMINAL_PHASES:
+            return resource
+        if resource.phase == TaskExecution.UNDEFINED:
+            message = "the connector reported no phase"
+            return pb.Resource(phase=TaskExecution.FAILED, message=message)
+        await pause
 
 
 async def _delete_for_sure(
@@ -269,26 +278,37 @@ async def _to_the_end(work: asyncio.Future[T]) -> T:
     return work.result()
 
 
-async def _patiently(
-    call: Callable[[], Awaitable[T]], patience: float, observer: RunObserver | None = None
-) -> T:
-    """The result of `call()`, tried again for `patience` seconds while it fails for passing reasons.
+class _Patience:
+    """For how long a call that fails for passing reasons is tried again.
 
     An unforeseen error is often a passing one too (a connector that lets its HTTP client's errors
     through), so it is tried a few times.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    tries = 0
-    while True:
-        try:
-            return await call()
-        except ConnectorError as error:
-            tries += 1
-            passing = error.retryable or (isinstance(error, InternalError) and tries <= 5)  # noqa: PLR2004
-            pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
-            if not passing or loop.time() + pause > deadline:
-                raise
-            if observer is not None:
-                observer.waiting(error, pause)
-            await asyncio.sleep(pause)
+
+    def __init__(self, seconds: float, observer: RunObserver | None = None) -> None:
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._observer = observer or RunObserver()
+
+    def shorten(self, seconds: float) -> None:
+        """Give up in `seconds` at the latest."""
+        self._deadline = min(self._deadline, asyncio.get_running_loop().time() + seconds)
+
+    async def call(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of `call()`.
+
+        Raises:
+            ConnectorError: the last one, when patience is at its end.
+        """
+        loop = asyncio.get_running_loop()
+        tries = 0
+        while True:
+            try:
+                return await call()
+            except ConnectorError as error:
+                tries += 1
+                unforeseen = isinstance(error, InternalError) and tries <= _TRIES_OF_UNFORESEEN
+                pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
+                if not (error.retryable or unforeseen) or loop.time() + pause > self._deadline:
+                    raise
+                self._observer.waiting(error, pause)
+                await asyncio.sleep(pause)

@@ -74,7 +74,7 @@ def as_result(task: TaskTemplate, values: Mapping[str, Any]) -> Any:
         return None
     if len(values) == 1:
         return next(iter(values.values()))
-    return collections.namedtuple(f"{type(task).__name__}Outputs", values)(**values)  # type: ignore[misc]  # noqa: PYI024  (the names are known only now)
+    return collections.namedtuple(f"{type(task).__name__}Outputs", values)(**values)  # noqa: PYI024  (the names are known only now)
 
 
 def _stored_outputs(task: TaskTemplate, prefix: str) -> Outputs:

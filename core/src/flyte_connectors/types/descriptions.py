@@ -7,7 +7,7 @@ against it.
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, cast, get_args
 
 from flyteidl2.core.types_pb2 import LiteralType
 
@@ -61,7 +61,7 @@ def _extra_schema(python_type: Any, notes: tuple[Any, ...]) -> dict[str, Any]:
     annotated = functools.reduce(lambda inner, note: Annotated[inner, note], notes, python_type)
     try:
         bare = TypeAdapter(python_type).json_schema()
-        full = TypeAdapter(annotated).json_schema()
+        full = TypeAdapter(cast("Any", annotated)).json_schema()
     except (PydanticUserError, TypeError):  # pydantic can't describe the type: nothing to add
         return {}
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 import typing
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
 
 from flyte_connectors.types.containers import list_codec, map_codec
 from flyte_connectors.types.enums import choice_codec
@@ -43,8 +43,7 @@ def _cached(python_type: Any, _spelling: str) -> Codec:
 def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
     if python_type is None:
         return SCALARS[type(None)]
-    origin: Any = get_origin(python_type)
-    arguments = get_args(python_type)
+    origin, arguments = get_origin(python_type), get_args(python_type)
     if origin is None and python_type in SCALARS:
         return SCALARS[python_type]
     if origin is Union or origin is types.UnionType:
@@ -52,7 +51,7 @@ def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of ty
     if origin is typing.Literal:
         return choice_codec(python_type, arguments)
     if origin in {list, set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
-        return list_codec(python_type, origin, codec_for_type(arguments[0]))
+        return list_codec(python_type, cast("type", origin), codec_for_type(arguments[0]))
     if origin is dict and arguments[0] is str:
         return map_codec(python_type, codec_for_type(arguments[1]))
     from flyte_connectors.types.for_class import annotated_codec, codec_for_class

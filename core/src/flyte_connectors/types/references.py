@@ -30,7 +30,7 @@ def declared_reference_codec(literal_type: LiteralType) -> Codec:
     return blob_codec(File if one_file else Dir, must_exist=False)
 
 
-def blob_codec(python_type: type[File] | type[Dir], *, must_exist: bool) -> Codec:
+def blob_codec(python_type: type[File | Dir], *, must_exist: bool) -> Codec:
     """Return the codec of `File` or `Dir`.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse
@@ -34,6 +34,6 @@ def of_job(job: Job, queries: Sequence[str]) -> GetTaskMetricsResponse:
         return response
     for metric in queries or METRICS:
         series = {"metric": {"job": job.id}, "values": [[usage["at"], str(usage[metric])]]}
-        data = {"resultType": "matrix", "result": [series]}
+        data: dict[str, Any] = {"resultType": "matrix", "result": [series]}
         response.results.add(metric=metric).data.update(data)
     return response

@@ -96,7 +96,10 @@ def read_pandas(uri: str, columns: Sequence[str] = ()) -> pandas.DataFrame:
 
     nullable = {pyarrow.int64(): pandas.Int64Dtype(), pyarrow.bool_(): pandas.BooleanDtype()}
     table = read_arrow(uri, columns)
-    return table.to_pandas(types_mapper=nullable.get, split_blocks=True, self_destruct=True)
+    frame: pandas.DataFrame = table.to_pandas(
+        types_mapper=nullable.get, split_blocks=True, self_destruct=True
+    )
+    return frame
 
 
 def read_polars(uri: str, columns: Sequence[str] = ()) -> polars.DataFrame:

@@ -45,7 +45,8 @@ class Split:
     @property
     def classes(self) -> NDArray[Any]:
         """The labels that occur, sorted."""
-        return np.unique(self.train.labels)
+        labels: NDArray[Any] = np.unique(self.train.labels)
+        return labels
 
 
 @dataclass(frozen=True)
