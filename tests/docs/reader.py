@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -77,7 +78,11 @@ class Reader:
         elif block.language == "python":
             self._check(*self._shell(f"python {shlex.quote(self._write(code, 'snippet.py'))}"))
         elif block.language == "toml":
-            read_settings({}, {}, str(self._folder / self._write(code, "snippet.toml")))
+            name = self._write(code, "snippet.toml")
+            if name == "pyproject.toml":
+                tomllib.loads(code)
+            else:
+                read_settings({}, {}, str(self._folder / name))
         else:
             assert block.language in ("", "text", "mermaid"), f"what is {block.language}?"
 
@@ -201,6 +206,11 @@ def _agree(written: str, said: str) -> bool:
     """Whether a command answered as written, but for what differs from run to run."""
     for pattern, name in _VARYING:
         written, said = re.sub(pattern, name, written), re.sub(pattern, name, said)
-    wanted = re.escape("\n".join(map(str.strip, written.splitlines())))
-    found = "\n".join(map(str.strip, said.strip().splitlines()))
-    return re.fullmatch(wanted.replace(r"\.\.\.", r".*?"), found, re.DOTALL) is not None
+    wanted = "".join(
+        r"(?:.*\n)*?"
+        if line.strip() == "..."
+        else re.escape(line.strip()).replace(r"\.\.\.", ".*?") + r"\n"
+        for line in written.splitlines()
+    )
+    found = "".join(f"{line.strip()}\n" for line in said.strip().splitlines())
+    return re.fullmatch(wanted, found) is not None

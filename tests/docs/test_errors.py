@@ -1,0 +1,49 @@
+"""docs/errors.md tells every error as the code has it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+from flyte_connectors import errors
+from flyte_connectors.retries import SHARE
+
+from tests.docs.markdown import DOCS, ROOT, sections, tables
+
+PAGE = DOCS / "errors.md"
+CLASSES = {
+    name: cls
+    for name, cls in vars(errors).items()
+    if inspect.isclass(cls) and issubclass(cls, errors.ConnectorError)
+}
+ROWS = {row["class"]: row for row in tables(PAGE.read_text())[0]}
+
+
+def test_every_error_is_listed() -> None:
+    """In the order of the code."""
+    assert ["ConnectorError", *ROWS] == list(CLASSES)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_error_has_its_code(name: str) -> None:
+    """And is worth trying again or not."""
+    assert ROWS[name]["gRPC status"] == CLASSES[name].code
+    assert ROWS[name]["retry"] == ("yes" if CLASSES[name].retryable else "no")
+
+
+def test_the_other_errors_of_the_core_are_listed() -> None:
+    """Every class of an error that is defined elsewhere, with its base."""
+    defined = {
+        name: base
+        for file in (ROOT / "core" / "src").rglob("*.py")
+        if file.name != "errors.py"
+        for name, base in re.findall(r"^class ([A-Z]\w*Error)\((\w+)", file.read_text(), re.M)
+    }
+    others = tables(sections(PAGE)["Other errors of the core"])[0]
+    assert {row["class"]: row["base"] for row in others} == defined
+
+
+def test_the_share_of_the_callers_time_is_right() -> None:
+    """The page says for how much of it calls are tried again."""
+    assert f"{SHARE} of the caller's time" in PAGE.read_text()
