@@ -135,7 +135,7 @@ class _Watched:
 
     def __init__(self) -> None:
         self.reports: list[tuple[str, str, float]] = []
-        self.watch = LoopWatch(_Watched.entry.__code__, self._report, threshold=0.03)
+        self.watch = LoopWatch({_Watched.entry.__code__}, self._report, threshold=0.03)
 
     async def entry(self, name: str, step: Any) -> None:
         await step()

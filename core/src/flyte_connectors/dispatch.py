@@ -29,7 +29,7 @@ from flyte_connectors.idempotency import idempotency_key
 from flyte_connectors.large_outputs import LARGEST_IN_REPLY, store_above
 from flyte_connectors.registry import find_metadata
 from flyte_connectors.retries import DEFAULT_TIMEOUT, SHARE
-from flyte_connectors.secrets import secret_names
+from flyte_connectors.secrets import protects_secrets, secret_names
 from flyte_connectors.slow_creates import LARGEST_REQUEST, SlowCreates
 from flyte_connectors.starting import create_job, delete_job, do_at_once
 
@@ -183,7 +183,7 @@ class Dispatcher:
         }
         with self._secrets(connector, arguments, envelope.secrets):
             async for item in self.guard.stream(verb, arguments):
-                yield item
+                yield wire.redacted_lines(item) if protects_secrets() else item
 
     def get_connector(self, name: str) -> pb.Connector:
         """The metadata of the connector called `name`.

@@ -82,7 +82,9 @@ def _parsed(url: str, field: str) -> SplitResult:
         port = parts.port
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
-    is_plain = url.isascii() and url.isprintable() and " " not in url  # clients normalize Unicode hosts
+    is_plain = (
+        url.isascii() and url.isprintable() and " " not in url
+    )  # clients normalize Unicode hosts
     is_url = parts.scheme in _PORTS and parts.hostname and is_plain
     if not is_url or port == 0:
         message = f"{url[:80]!r} is no URL: it starts with http:// or https:// and a host"

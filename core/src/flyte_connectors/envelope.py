@@ -76,6 +76,14 @@ def unseal(data: bytes, task_type: str) -> Envelope:
     if end < _LENGTHS.size or _CHECKSUM.unpack_from(data, end)[0] != _checksum(body, task_type):
         message = f"damaged, or not of task type '{task_type}': pass what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
+    try:
+        return _read(body)
+    except (ValueError, struct.error) as error:  # the checksum is no secret: anybody can make one
+        message = f"of another layout: {error}"
+        raise InvalidResourceMetaError(message, field="resource_meta") from None
+
+
+def _read(body: bytes) -> Envelope:
     _, outputs, secrets, key, is_request, extra = _LENGTHS.unpack_from(body)
     outputs_end = _LENGTHS.size + outputs
     secrets_end = outputs_end + secrets

@@ -32,6 +32,7 @@ from flyte_connectors.secrets import redact
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
+_END = object()
 _CHUNK = 1000  # items taken from a plain generator in one visit to its thread
 
 
@@ -58,7 +59,8 @@ class CallGuard:
         self._lanes: dict[BoundConnector, _Lane] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._deadlines = Deadlines()
-        self._watch = LoopWatch(CallGuard._await.__code__, self._isolate) if isolate else None
+        entries = {CallGuard._await.__code__, CallGuard._items.__code__}
+        self._watch = LoopWatch(entries, self._isolate) if isolate else None
 
     async def call(
         self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
@@ -198,11 +200,15 @@ class CallGuard:
         return await verb.function(**verb.select(arguments))
 
     async def _items(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        """Marks a generator's part of the stack, as `_await` does for a coroutine."""
         if verb.mode is Mode.ASYNC_GENERATOR:
             result = verb.function(**verb.select(arguments))
         else:
             result = await self._run(verb, arguments)
         if hasattr(result, "__aiter__"):
+            lane = self._lanes.get(verb.connector)
+            if lane is not None and lane.loop is not None:
+                result = _on_loop(result.__aiter__(), lane.loop)
             async for item in result:
                 yield item
         elif hasattr(result, "__next__"):
@@ -235,6 +241,16 @@ class CallGuard:
             verb.name,
             stack,
         )
+
+
+async def _on_loop(items: AsyncIterator[Any], loop: LoopThread) -> AsyncIterator[Any]:
+    """`items`, each fetched on `loop`."""
+
+    async def step() -> Any:
+        return await anext(items, _END)
+
+    while (item := await loop.run(step())) is not _END:
+        yield item
 
 
 def _take(iterator: Iterable[Any]) -> list[Any]:

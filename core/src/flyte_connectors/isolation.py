@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -97,7 +97,7 @@ class LoopWatch:
     Costs nothing on the path of a call.
 
     Args:
-        entry: Code object of the function whose frame marks a guarded call.
+        entries: Code objects of the functions whose frames mark a guarded call.
         on_block: Called in the loop's thread, once it is free again, with the locals of that frame,
             the stack as text, and the seconds it was blocked for at least.
         threshold: Seconds that a step may take.
@@ -105,12 +105,12 @@ class LoopWatch:
 
     def __init__(
         self,
-        entry: types.CodeType,
+        entries: Collection[types.CodeType],
         on_block: Callable[[dict[str, Any], str, float], None],
         *,
         threshold: float = 0.05,
     ) -> None:
-        self._entry = entry
+        self._entries = entries
         self._on_block = on_block
         self._threshold = threshold
         self._stopped = threading.Event()
@@ -157,7 +157,7 @@ class LoopWatch:
     def _guarded_frame(self, loop_thread: int) -> types.FrameType | None:
         frame = sys._current_frames().get(loop_thread)  # noqa: SLF001  (the documented way to sample)
         while frame is not None:
-            if frame.f_code is self._entry:
+            if frame.f_code in self._entries:
                 return frame
             frame = frame.f_back
         return None

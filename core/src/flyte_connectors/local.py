@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import logging
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
@@ -43,6 +43,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _TRIES_OF_UNFORESEEN = 5
+_LONGEST_LAST_LINES = 60.0  # seconds for what a log still holds when its job has ended
 _PATIENCE_OF_THE_CANCELLED = 5.0  # seconds; a create whose reply was lost may have started a job
 
 
@@ -78,7 +79,7 @@ class RunPolicy:
 
     Attributes:
         retries: New attempts after a RETRYABLE_FAILED or lost job.
-        timeout: Seconds that one attempt may take; None has no limit.
+        timeout: Seconds that one attempt may take, from its create on; None has no limit.
         patience: Seconds for which calls that fail are tried again.
         shortest_poll: Shortest pause between two polls, in seconds; `longest_poll` likewise. In between
             they grow with the job's age.
@@ -109,7 +110,7 @@ class RunObserver:
     wants_logs = False
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def local_client() -> ConnectorClient:
     """The connectors of this process, installed plugins included."""
     from flyte_connectors.discovery import load_plugins  # only where tasks run
@@ -179,37 +180,59 @@ async def _attempt(
     category = pb.TaskCategory(
         name=request.template.type, version=request.template.task_type_version
     )
-    meta = await _create(client, request, category, policy, observer)
-    ended = asyncio.Event()
-    follower: asyncio.Future[None] | None = None
+    meta = b""
+    follower = _LogFollower(client, observer)
     try:
-        observer.created(request, meta)
-        if observer.wants_logs:
-            logs = pb.GetTaskLogsRequest(resource_meta=meta, task_category=category)
-            follower = asyncio.ensure_future(
-                follow_logs(client.get_logs, logs, observer.logged, ended)
+        async with time_limit(policy.timeout):
+            meta = await _create(client, request, category, policy, observer)
+            observer.created(request, meta)
+            follower.start(pb.GetTaskLogsRequest(resource_meta=meta, task_category=category))
+            poll = pb.GetTaskRequest(
+                resource_meta=meta,
+                task_category=category,
+                output_prefix=request.output_prefix,
+                connection=request.connection,
             )
-        poll = pb.GetTaskRequest(
-            resource_meta=meta,
-            task_category=category,
-            output_prefix=request.output_prefix,
-            connection=request.connection,
-        )
-        resource = await _poll_to_end(client, poll, policy, observer)
-        ended.set()
-        if follower is not None:
-            with contextlib.suppress(ConnectorError):  # the job has run, whatever its log is like
-                await follower
+            resource = await _poll_to_end(client, poll, policy, observer)
+        await follower.last_lines()
     except BaseException as error:
-        if follower is not None:
-            follower.cancel()
-        await _delete_for_sure(client, request, meta, category, policy)
+        follower.stop()
+        if meta:
+            await _delete_for_sure(client, request, meta, category, policy)
         if isinstance(error, asyncio.TimeoutError):
             text = f"timed out after {policy.timeout:g} s; its job was cancelled"
             message = f"task '{request.template.id.name}' {text}"
             raise TaskFailedError(message, phase="TIMED_OUT") from None
         raise
     return resource
+
+
+class _LogFollower:
+    """Reads the job's log beside the polling, if somebody wants it."""
+
+    def __init__(self, client: ConnectorClient, observer: RunObserver) -> None:
+        self._client = client
+        self._observer = observer
+        self._ended = asyncio.Event()
+        self._following: asyncio.Future[None] | None = None
+
+    def start(self, request: pb.GetTaskLogsRequest) -> None:
+        if self._observer.wants_logs:
+            following = follow_logs(
+                self._client.get_logs, request, self._observer.logged, self._ended
+            )
+            self._following = asyncio.ensure_future(following)
+
+    async def last_lines(self) -> None:
+        """Return when all is read; the job has run, whatever its log is like."""
+        self._ended.set()
+        if self._following is not None:
+            with contextlib.suppress(ConnectorError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._following, _LONGEST_LAST_LINES)
+
+    def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
 
 
 async def _create(

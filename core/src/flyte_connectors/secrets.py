@@ -147,6 +147,11 @@ def redact_all(value: Any) -> Any:
     return value
 
 
+def protects_secrets() -> bool:
+    """Whether this call has any secrets to mask."""
+    return bool(_active.get())
+
+
 def holds_secret(data: bytes) -> bool:
     """Whether a secret of this call occurs in `data`."""
     return any(form.encode() in data for value in _active.get() for form in _forms(value))

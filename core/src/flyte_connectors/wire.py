@@ -11,6 +11,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.literals_pb2 import Literal, LiteralMap
 from flyteidl2.core.types_pb2 import SimpleType
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from flyteidl2.task.common_pb2 import Outputs
 
 from flyte_connectors.connector import Phase
@@ -48,6 +49,14 @@ def read_inputs(template: TaskTemplate, inputs: Inputs) -> dict[str, Any]:
         message = f"undeclared: the inputs of task '{template.id.name}' are {declared}"
         raise InvalidRequestError(message, field=f"inputs.{name}")
     return values
+
+
+def redacted_lines(item: Any) -> Any:
+    """A `GetTaskLogsResponse` or `LogLine` with the secrets of this call masked."""
+    is_page = isinstance(item, connector_pb2.GetTaskLogsResponse)
+    for line in item.body.lines if is_page else (item,) if isinstance(item, LogLine) else ():
+        line.message = redact(line.message)
+    return item
 
 
 def read_connection(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:

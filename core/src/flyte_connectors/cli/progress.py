@@ -42,6 +42,7 @@ class Progress(RunObserver):
         self._trouble = ""
         self._links: set[str] = set()
         self.wants_logs = not quiet
+        self.is_cancelling = False
 
     def __enter__(self) -> Self:
         return self

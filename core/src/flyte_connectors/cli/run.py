@@ -81,7 +81,12 @@ def _lasting(file: str) -> str:
 
 
 def _cancel(running: asyncio.Future[Any], progress: Progress) -> None:
-    progress.note("cancelling the job")
+    """Cancel the run; the second time, leave without waiting for that."""
+    if progress.is_cancelling:
+        progress.note("leaving; `flyte-connectors cancel` finds the run again")
+        os._exit(130)
+    progress.is_cancelling = True
+    progress.note("cancelling the job; once more to leave at once")
     running.cancel()
 
 

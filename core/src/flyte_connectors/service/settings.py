@@ -3,7 +3,7 @@
     --metrics-port 9090        FLYTE_CONNECTORS_METRICS_PORT=9090        metrics-port = 9090
 
 A flag wins over the variable, the variable over the file, the file over the default. Unknown keys of
-the file are errors, as are unknown variables with the service's prefix.
+the file are errors, as are variables whose name is nearly that of a setting.
 """
 
 from __future__ import annotations
@@ -197,9 +197,11 @@ def read_settings(
             raise SettingsError(f"unknown key; known are {known}", field=f"{path}: {key}")
         values[name] = parse_setting(name, value, f"{path}: {key}")
         sources[name] = str(path)
+    _check_spelling(environment)
     for name in FIELDS:
         variable = variable_of(name)
-        if variable in environment:
+        # Kubernetes sets <SERVICE>_PORT=tcp://... for every Service; one may be named like us.
+        if variable in environment and not environment[variable].startswith("tcp://"):
             values[name] = parse_setting(name, environment[variable], variable)
             sources[name] = variable
     for name, value in flags.items():
@@ -245,6 +247,17 @@ def _read_file(path: str) -> dict[str, Any]:
         raise SettingsError(f"can't be read: {error.strerror}", field=path) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"no TOML: {error}", field=path) from error
+
+
+def _check_spelling(environment: Mapping[str, str]) -> None:
+    known = {variable_of(name) for name in FIELDS}
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in known:
+            import difflib  # only with a variable that is no setting
+
+            meant = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
+            if meant:
+                raise SettingsError(f"unknown; is {meant[0]} meant?", field=variable)
 
 
 def _check_tls(settings: ServiceSettings) -> None:

@@ -88,7 +88,17 @@ def find(run: str) -> Sequence[JobRecord]:
     if not paths:
         message = f"no job of run '{run[:100]}' is remembered in {state_dir()}"
         raise JobNotFoundError(message)
-    return [JobRecord(**json.loads(path.read_text())) for path in paths]
+    return [_read(path) for path in paths]
+
+
+def _read(path: pathlib.Path) -> JobRecord:
+    """The record in a file, also one that a newer release has written."""
+    known = {field.name for field in dataclasses.fields(JobRecord)}
+    try:
+        fields = json.loads(path.read_text())
+        return JobRecord(**{name: value for name, value in fields.items() if name in known})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise JobNotFoundError(f"the record {path} is damaged: {error}") from error
 
 
 def _folder(run: str) -> pathlib.Path:
