@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flyte_connectors import ConnectorRegistry, Resource
-from flyte_connectors.errors import RegistrationError
+from flyte_connectors import ConnectorRegistry, Phase, Resource
+from flyte_connectors.errors import AuthenticationError, RegistrationError
 
 from tests.seeds import pages
-from tests.seeds.running import running_on, script
+from tests.seeds.running import create_request, running_on, script, serving_here
+from tests.service.client import Client
 
 PAGE = "async_connectors"
 ALL = ("1_metadata", "2_connector", "3_register", "4_task", "6_run_locally")
@@ -62,14 +63,8 @@ def test_ctrl_c_cancels_the_job(tmp_path: Path, call: str) -> None:
     assert [line[:14] for line in lines if "ancelled job" in line] == ["Cancelled job "]
 
 
-@pytest.mark.parametrize("place", ["local", "service"])
-async def test_a_connectors_own_secrets_are_keyword_arguments(
-    place: str, load: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each key of `ConnectorSecretsMixin` names one; its value comes from the variable beside it."""
-    page = load(PAGE, "1_metadata", "2_connector", "4_task", "5_secrets")
-    monkeypatch.setenv("BATCH_API_KEY", "k-123456")
-    seen = []
+def complete(page: Any, seen: list[Any]) -> Any:
+    """The page's `SecureConnector` with what it leaves out; `seen` gets the key of each call."""
 
     class Complete(page.SecureConnector):
         name = "Secure Connector"
@@ -81,18 +76,57 @@ async def test_a_connectors_own_secrets_are_keyword_arguments(
             seen.append(kwargs.get("my_api_key"))
             return page.BatchJobMetadata(job_id="1", created_at=0)
 
-        async def get(self, resource_meta: Any, **kwargs: Any) -> Resource:
-            seen.append(kwargs.get("my_api_key"))
-            text = f"told {kwargs.get('my_api_key')}"
-            return Resource(phase=3, message=text, outputs={"result": "done"})
+        async def get(self, resource_meta: Any, my_api_key: str = "", **kwargs: Any) -> Resource:
+            seen.append(my_api_key)
+            message = f"asked with {my_api_key}"
+            return Resource(Phase.SUCCEEDED, message=message, outputs={"result": "done"})
 
         async def delete(self, resource_meta: Any, **kwargs: Any) -> None:
             pass
 
-    connector = Complete(secrets={"my_api_key": "BATCH_API_KEY"})
-    async with running_on(place, connector):
+    return Complete(secrets={"my_api_key": "BATCH_API_KEY"})
+
+
+SECURE = ("1_metadata", "2_connector", "4_task", "5_secrets")
+PLACES = pytest.mark.parametrize("place", ["local", "service"])
+
+
+@PLACES
+async def test_a_connectors_own_secrets_are_keyword_arguments(
+    place: str, load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each key of `ConnectorSecretsMixin` names one; its value comes from the variable beside it."""
+    monkeypatch.setenv("BATCH_API_KEY", "k-123456")
+    page, seen = load(PAGE, *SECURE), []
+    async with running_on(place, complete(page, seen)):
         assert await page.BatchJobTask(name="test_task").execute() == "done"
     assert seen == ["k-123456", "k-123456"]
+
+
+async def test_a_connectors_own_secrets_are_masked(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of a task are; and a task's secret of the same name comes first."""
+    monkeypatch.setenv("BATCH_API_KEY", "k-123456")
+    page, seen = load(PAGE, *SECURE), []
+    async with serving_here(complete(page, seen)) as address, Client(address) as client:
+        job = await client.send(create_request(page.BatchJobTask(name="test_task")))
+        shared = await job.get()
+        personal = await job.get(connection={"secrets": {"my_api_key": "k-of-alice"}})
+    assert seen == ["k-123456", "k-123456", "k-of-alice"]
+    assert shared.message == personal.message == "asked with ***"
+
+
+@PLACES
+async def test_a_connectors_own_secret_that_is_not_mounted_is_named(place: str, load: Any) -> None:
+    """With the variable to set."""
+    page, seen = load(PAGE, *SECURE), []
+    async with running_on(place, complete(page, seen)):
+        with pytest.raises(
+            AuthenticationError, match="'my_api_key' is not mounted: set BATCH_API_KEY"
+        ):
+            await page.BatchJobTask(name="test_task").execute()
+    assert seen == []
 
 
 def test_the_secure_connector_as_printed_is_told_what_it_lacks(load: Any) -> None:
