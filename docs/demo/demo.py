@@ -41,6 +41,13 @@ def main() -> int:
         finally:
             service.send_signal(signal.SIGTERM)
             service.wait()
+        say("4. A model, trained by a real training service: digits, 30 epochs")
+        train = ROOT / "plugins" / "model_training" / "examples" / "train_digits.py"
+        check(
+            subprocess.run(
+                [sys.executable, str(train)], cwd=folder, stdin=subprocess.DEVNULL, check=False
+            ).returncode
+        )
     say("Nothing was lost. What to try next:")
     print(
         "  flyte-connectors list                        what is installed\n"
