@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from flyte_connectors.tasks.resources import Resources
 
 
-class FunctionTask(TaskTemplate):
-    """A task whose body is a Python function, sync or async."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
-    def __init__(self, function: Callable[..., Any], name: str, **kwargs: Any) -> None:
+
+class FunctionTask(TaskTemplate, Generic[P, R]):
+    """A task whose body is a Python function, sync or async; it is called as the function is."""
+
+    def __init__(self, function: Callable[P, R], name: str, **kwargs: Any) -> None:
         super().__init__(name, NativeInterface.from_callable(function), **kwargs)
-        self.function = function
+        self.function: Callable[..., Any] = function
         self.__doc__ = function.__doc__
 
     async def execute(self, **kwargs: Any) -> Any:
@@ -36,13 +40,16 @@ class FunctionTask(TaskTemplate):
                 result = await run_in_thread(self.function, inputs)
         return self._checked_result(result)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function: plain ones at once, async ones as `TaskTemplate.__call__` does."""
         inputs = self.interface.bind(self.name, args, kwargs)
+        result: R
         if inspect.iscoroutinefunction(self.function):
-            return call_task(self.execute, inputs)
-        with executing(current_execution()):
-            return self._checked_result(call_function(self.function, self._checked(inputs)))
+            result = call_task(self.execute, inputs)
+        else:
+            with executing(current_execution()):
+                result = self._checked_result(call_function(self.function, self._checked(inputs)))
+        return result
 
     def _checked(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Bound inputs, each of its declared type.
@@ -107,7 +114,7 @@ class TaskEnvironment:
         self.tasks: dict[str, TaskTemplate] = {}
 
     @overload
-    def task(self, function: Callable[..., Any], /) -> FunctionTask: ...
+    def task(self, function: Callable[P, R], /) -> FunctionTask[P, R]: ...
 
     @overload
     def task(
@@ -116,7 +123,7 @@ class TaskEnvironment:
         name: str | None = None,
         retries: int = 0,
         timeout: float | datetime.timedelta | None = None,
-    ) -> Callable[[Callable[..., Any]], FunctionTask]: ...
+    ) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
 
     def task(
         self,
@@ -135,7 +142,7 @@ class TaskEnvironment:
             timeout: Longest time of one attempt, in seconds.
         """
 
-        def decorate(function: Callable[..., Any]) -> FunctionTask:
+        def decorate(function: Callable[P, R]) -> FunctionTask[P, R]:
             task = FunctionTask(
                 function,
                 f"{self.name}.{name or function.__name__}",
