@@ -130,8 +130,11 @@ class LoopWatch:
 
     def _watch(self, loop_thread: int) -> None:
         while not self._stopped.wait(2 * self._threshold):
-            if self._guarded_frame(loop_thread) is not None:
-                self._confirm(loop_thread)
+            try:
+                if self._guarded_frame(loop_thread) is not None:
+                    self._confirm(loop_thread)
+            except Exception:  # the frames belong to a thread that goes on meanwhile
+                logger.debug("a look at the loop's stack failed", exc_info=True)
 
     def _confirm(self, loop_thread: int) -> None:
         alive = threading.Event()
