@@ -23,7 +23,6 @@ PACKAGES = {"core": ROOT / "core"} | {
     folder.name: folder for folder in sorted((ROOT / "plugins").iterdir()) if folder.is_dir()
 }
 
-
 _wheels_of: dict[str, str] = {}
 
 
@@ -58,12 +57,15 @@ nox.options.sessions = [
 
 
 def _install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("test",)) -> None:
-    """Install the wheels of `packages` with what the groups of this repository list."""
+    """Install the wheels of `packages`, and of the core, with groups of this repository.
+
+    Where there are any groups, the packages' own `test` groups come along.
+    """
     wheels = _wheels(session)
     requirements = [wheels["core"], *(wheels[name] for name in packages if name != "core")]
     for group in groups:
         requirements += ["--group", f"{ROOT / 'pyproject.toml'}:{group}"]
-    for name in packages:
+    for name in packages if groups else ():
         project = PACKAGES[name] / "pyproject.toml"
         if "test" in nox.project.load_toml(project).get("dependency-groups", {}):
             requirements += ["--group", f"{project}:test"]
@@ -89,7 +91,7 @@ def product(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """Compare types and literals with the official SDK, each reading the other's."""
     _install(session, "core")
-    session.install("flyte==2.12.*", "pydantic>=2")
+    session.install("flyte==2.12.*")
     session.run("pytest", "tests/interop", *session.posargs)
 
 
@@ -146,12 +148,12 @@ def lint(session: nox.Session) -> None:
     session.run("codespell")
 
 
-@nox.session(python=DEFAULT_PYTHON)
+@nox.session(python=PYTHONS[0])
 def typing(session: nox.Session) -> None:
-    """Check types with mypy and pyright."""
+    """Check types with mypy and pyright, those that connector authors see included."""
     _install(session, *PACKAGES, groups=("typing",))
-    for folder in PACKAGES.values():
-        session.run("mypy", str(folder / "src"))
+    for folder in (*(package / "src" for package in PACKAGES.values()), "core/typing_tests"):
+        session.run("mypy", str(folder))
     session.run("pyright", "--pythonpath", f"{session.bin}/python")
 
 
