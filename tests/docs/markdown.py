@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+_NOT_HERE = ("CONTRIBUTING.md", "seeds.md")  # about this repository; kept by tests/seeds
 PAGES = tuple(
     path
     for pattern in ("*.md", "core/*.md", "plugins/*/*.md", "docs/*.md", "docs/decisions/*.md")
     for path in sorted(ROOT.glob(pattern))
-    if path.name not in ("CONTRIBUTING.md", "seeds.md")  # about this repository; kept by tests/seeds
+    if path.name not in _NOT_HERE
 )
 
 _FENCE = re.compile(r"^( *)```(\w*) *$")
@@ -95,15 +95,8 @@ def tables(text: str) -> list[list[dict[str, str]]]:
 
 def plain(cell: str) -> str:
     """A cell that is all code, without its backticks."""
-    return cell.strip("`") if cell.count("`") == 2 else cell  # noqa: PLR2004  (one pair)
+    return cell.strip("`") if cell.count("`") == 2 else cell
 
 
 def _cells(line: str) -> tuple[str, ...]:
     return tuple(plain(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1])
-
-
-def all_blocks() -> Iterator[tuple[Path, Block]]:
-    """Every code block of every page."""
-    for page in PAGES:
-        for block in blocks(page):
-            yield page, block

@@ -17,7 +17,8 @@ PAGE = DOCS / "configuration.md"
 SECTIONS = sections(PAGE)
 SETTINGS = tables(SECTIONS["Settings of the service"])[0]
 COMMAND_SECTIONS = dict(
-    part.partition("\n")[::2] for part in re.split(r"^### ", SECTIONS["Commands"], flags=re.M)[1:]
+    part.partition("\n")[::2]
+    for part in re.split(r"^### ", SECTIONS["Commands"], flags=re.MULTILINE)[1:]
 )
 
 # How a variable is read, or named where it is read.
@@ -64,7 +65,7 @@ def test_a_commands_flags_are_listed(command: str) -> None:
         ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.metavar}`"
         for action in parser._actions
     }
-    listed = re.findall(r"^\| (`.+?`) \|", COMMAND_SECTIONS[command], re.M)
+    listed = re.findall(r"^\| (`.+?`) \|", COMMAND_SECTIONS[command], re.MULTILINE)
     assert sorted(listed) == sorted(names - {f"`{flag}`" for flag in settings})
 
 

@@ -38,7 +38,9 @@ def test_the_other_errors_of_the_core_are_listed() -> None:
         name: base
         for file in (ROOT / "core" / "src").rglob("*.py")
         if file.name != "errors.py"
-        for name, base in re.findall(r"^class ([A-Z]\w*Error)\((\w+)", file.read_text(), re.M)
+        for name, base in re.findall(
+            r"^class ([A-Z]\w*Error)\((\w+)", file.read_text(), re.MULTILINE
+        )
     }
     others = tables(sections(PAGE)["Other errors of the core"])[0]
     assert {row["class"]: row["base"] for row in others} == defined

@@ -1,0 +1,72 @@
+"""What docs/operate.md asks an operator to copy fits the code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+import yaml
+from flyte_connectors.call_context import CallContext, current
+from flyte_connectors.service.log_format import JsonFormatter
+
+from tests.docs.markdown import DOCS, ROOT, blocks, sections, tables
+
+PAGE = DOCS / "operate.md"
+READMES = sorted((ROOT / "plugins").glob("*/README.md"))
+
+
+def routing(page: Path) -> dict[str, dict]:
+    """The back end's configuration that a page shows, as it would be read."""
+    shown = [yaml.safe_load(b.code) for b in blocks(page) if "supportedTaskTypes" in b.code]
+    assert len(shown) == 1
+    return shown[0]
+
+
+def task_types(package: str = "") -> set[str]:
+    """The task types that plugins of this repository serve."""
+    return {
+        point.load().task_type_name
+        for point in entry_points(group="flyte.connectors")
+        if point.value.startswith(f"flyte_connectors_{package}")
+    }
+
+
+@pytest.mark.parametrize("page", [PAGE, *READMES], ids=lambda page: page.parent.name)
+def test_routing_covers_what_the_plugins_serve(page: Path) -> None:
+    """In all three places, and every connector that it routes to has an endpoint."""
+    shown = routing(page)
+    served = task_types("" if page == PAGE else page.parent.name)
+    service = shown["plugins"]["connector-service"]
+    assert set(service["supportedTaskTypes"]) == served
+    assert set(service["connectorForTaskTypes"]) == served
+    assert set(service["connectorForTaskTypes"].values()) == set(service["connectors"])
+    defaults = shown["tasks"]["task-plugins"]["default-for-task-types"]
+    assert defaults == dict.fromkeys(served, "connector-service")
+
+
+def test_alerts_ask_for_metrics_that_exist() -> None:
+    """With values of labels that exist."""
+    page = (DOCS / "metrics.md").read_text()
+    metrics = {row["metric"] for row in tables(page)[0]}
+    expressions = re.findall(r"expr: (.*)", sections(PAGE)["Alerts"])
+    assert expressions
+    for expression in expressions:
+        (name,) = re.findall(r"\b(flyte_connectors_\w+)", expression)
+        assert name.removesuffix("_bucket") in metrics
+        for value in re.findall(r'="(\w+)"', expression):
+            assert value in page + (DOCS / "errors.md").read_text()
+
+
+def test_a_log_line_has_the_fields_shown() -> None:
+    """Within a call, as JSON."""
+    (shown,) = [block.code for block in blocks(PAGE) if block.language == "json"]
+    token = current.set(CallContext("create", "batch_job", "r1-a0-0"))
+    try:
+        line = JsonFormatter().format(logging.makeLogRecord({"msg": "hello"}))
+    finally:
+        current.reset(token)
+    assert list(json.loads(line)) == list(json.loads(shown))
