@@ -154,6 +154,8 @@ def _functions(plugin: Any, name: str) -> dict[str, Callable[..., Any]]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         message = f"{name}: {' '.join(str(error).split())}"
+        if "hookspec" in message:
+            message += "; a secret is a keyword argument: write `*, my_secret: str`"
         raise RegistrationError(message) from error
     verbs = {
         caller.name: implementation.function

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextvars import copy_context
@@ -132,9 +133,14 @@ class CallGuard:
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start `work`, which must not be abandoned half way; `drain` waits for it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
+        loop = asyncio.get_running_loop()
+        if sys.version_info >= (3, 12):  # what ends without waiting needs no turn of the loop
+            task = asyncio.Task(work, loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(work)
+        if not task.done():
+            self._unfinished.add(task)
+            task.add_done_callback(self._unfinished.discard)
         return task
 
     async def finish(self, task: asyncio.Task[T], what: str) -> T:
@@ -144,6 +150,8 @@ class CallGuard:
             task: What `begin` returned.
             what: Its name for the log.
         """
+        if task.done():
+            return task.result()
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import collections
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
@@ -59,18 +60,21 @@ class SlowCreates:
         task = self._running.get(key)
         if task is None:
             task = self._running[key] = self._guard.begin(work())
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            task.add_done_callback(partial(self._ended, key))
         limit = None if seconds is None else self._guard.limit(seconds)
         try:
             return await self._guard.finish(task, f"create of {key}")
         except asyncio.CancelledError:
             if limit is None or not limit.expired:
                 raise
-            task.add_done_callback(lambda task: self._remember(key, task))
+            task.add_done_callback(partial(self._remember, key))
             return None
         finally:
             if limit is not None:
                 limit.end()
+
+    def _ended(self, key: str, _: object) -> None:
+        self._running.pop(key, None)
 
     def _remember(self, key: str, task: asyncio.Task[pb.CreateTaskResponse]) -> None:
         if task.cancelled() or task.exception() is not None:

@@ -1,0 +1,36 @@
+"""The conformance kit: what every connector has to do right, as tests to inherit.
+
+    class TestMyConnector(ConnectorConformance):        with fixtures: connector, service, good_request
+
+    conformance        ConnectorConformance: the class to inherit, its fixtures, and who may skip what
+    service            ControllableService: what a test double of the external system offers
+    harness            one connector behind its dispatcher, directly or over gRPC
+    rule               the mark of a standard test
+    registration, create, meta, phases, deletion, logs, sync, errors, secrets, concurrency
+                       the tests, one file for each part of the contract
+    pytest_plugin      the summary at the end of a run
+    check              rules that hold for any connector service, asked over the wire
+
+`docs/conformance.md` has every test's rule, its reason, and how to mend what it finds. Needs the extra
+`flyte-connectors[testing]`.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from flyte_connectors.testing.conformance import ConnectorConformance
+    from flyte_connectors.testing.service import ControllableService
+
+__all__ = ["ConnectorConformance", "ControllableService"]
+
+_HOMES = {"ConnectorConformance": "conformance", "ControllableService": "service"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,168 @@
+"""One connector behind its dispatcher, as the local executor has it or as Flyte does: over gRPC.
+
+Both levels have the same face, so a test that takes a `Driver` is run on either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+
+from flyte_connectors.connector import TERMINAL_PHASES
+from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors.guard import CallGuard
+from flyte_connectors.registry import Registry
+from flyte_connectors.remote import RemoteService
+from flyte_connectors.service.server import ConnectorService
+from flyte_connectors.service.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from flyte_connectors.binding import BoundConnector
+    from flyte_connectors.local import ConnectorClient
+
+DIRECT, WIRE = "direct", "wire"
+
+PATIENCE_SECONDS = 30.0
+"""How long the kit waits for what has to happen in the end."""
+
+MOST_PAGES = 1000
+
+
+class Driver:
+    """Calls one connector.
+
+    Args:
+        client: Leads to the connector.
+        bound: The connector.
+    """
+
+    def __init__(self, client: ConnectorClient, bound: BoundConnector) -> None:
+        self.client = client
+        self.bound = bound
+        category = bound.category
+        self._category = {"name": category.name, "version": category.version}
+        self._connection: Any = None
+
+    async def create(self, request: pb.CreateTaskRequest, timeout: float | None = None) -> bytes:
+        """The resource meta of the job that `request` starts."""
+        sent = pb.CreateTaskRequest()
+        sent.CopyFrom(request)
+        self._connection = sent.connection if sent.HasField("connection") else None
+        return (await self.client.create(sent, timeout)).resource_meta
+
+    async def get(self, meta: bytes, timeout: float | None = None) -> pb.Resource:
+        """The job's state."""
+        request = pb.GetTaskRequest(
+            resource_meta=meta, task_category=self._category, connection=self._connection
+        )
+        return (await self.client.get(request, timeout)).resource
+
+    async def delete(self, meta: bytes) -> None:
+        """Cancel the job."""
+        request = pb.DeleteTaskRequest(
+            resource_meta=meta, task_category=self._category, connection=self._connection
+        )
+        await self.client.delete(request)
+
+    async def log_page(self, meta: bytes, token: str = "", lines: int = 0) -> tuple[list[str], str]:
+        """The texts of one page of the log, and the token of the next."""
+        request = pb.GetTaskLogsRequest(
+            resource_meta=meta, task_category=self._category, token=token, lines=lines
+        )
+        texts, following = [], ""
+        async for item in self.client.get_logs(request):
+            entries = (item,) if isinstance(item, LogLine) else item.body.lines
+            texts += [line.message for line in entries]
+            if not isinstance(item, LogLine) and item.HasField("header"):
+                following = item.header.token
+        return texts, following
+
+    async def log(self, meta: bytes, enough: int) -> list[str]:
+        """The log's texts, page by page, until it ends or has `enough` of them."""
+        texts, token = await self.log_page(meta, lines=2)
+        for _ in range(MOST_PAGES):
+            if not token or len(texts) >= enough:
+                break
+            page, token = await self.log_page(meta, token, lines=2)
+            texts += page
+        return texts
+
+    async def end(self, meta: bytes) -> pb.Resource:
+        """The job's state once it is terminal."""
+        resource = await self.get(meta)
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio_timeout(PATIENCE_SECONDS):
+                while resource.phase not in TERMINAL_PHASES:
+                    await asyncio.sleep(0.01)
+                    resource = await self.get(meta)
+        return resource
+
+
+def asyncio_timeout(seconds: float) -> contextlib.AbstractAsyncContextManager[object]:
+    """`asyncio.timeout`, also on Python 3.10."""
+    try:
+        return asyncio.timeout(seconds)
+    except AttributeError:
+        from async_timeout import timeout
+
+        return timeout(seconds)
+
+
+@contextlib.asynccontextmanager
+async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
+    """A driver of `connector`, which is told of faults instead of having them absorbed.
+
+    Args:
+        connector: A connector, as an entry point may name it.
+        level: `DIRECT` or `WIRE`.
+    """
+    registry = Registry()
+    bound = registry.register(connector)
+    if level == DIRECT:
+        guard = CallGuard()
+        try:
+            yield Driver(Dispatcher(registry, guard), bound)
+        finally:
+            await guard.drain(1)
+        return
+    settings = ServiceSettings(port=0, metrics_port=0, transient_errors="raise", grace=1)
+    service = ConnectorService(registry, settings)
+    await service.start()
+    try:
+        async with RemoteService(service.address) as client:
+            yield Driver(client, bound)
+    finally:
+        await service.stop()
+
+
+def execution_of(request: pb.CreateTaskRequest, *, run: str = "", attempt: int = 0) -> Any:
+    """A copy of `request` for an execution of its own.
+
+    Args:
+        request: What to start.
+        run: Name of the run; a new one by default.
+        attempt: Number of the retry.
+    """
+    copy = pb.CreateTaskRequest()
+    copy.CopyFrom(request)
+    identifier = copy.task_execution_metadata.task_execution_id
+    identifier.node_execution_id.execution_id.name = run or f"kit{uuid.uuid4().hex[:12]}"
+    identifier.node_execution_id.node_id = "a0"
+    identifier.retry_attempt = attempt
+    return copy
+
+
+async def until(condition: Callable[[], Any], what: str) -> Any:
+    """The first true answer of `condition`; fails when there is none for `PATIENCE_SECONDS`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
+    while not (answer := condition()):
+        assert loop.time() < deadline, f"waited {PATIENCE_SECONDS:g} s in vain for {what}"
+        await asyncio.sleep(0.01)
+    return answer

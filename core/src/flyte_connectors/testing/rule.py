@@ -1,0 +1,37 @@
+"""The mark of a standard test: which verb or ability it is about."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def rule(verb: str | None = None, *, service: type | None = None) -> Callable[[Test], Test]:
+    """Mark a method as a standard test.
+
+    Args:
+        verb: The verb that it is about; connectors without it skip the test. None is for all.
+        service: What the service must be able to do besides `ControllableService`.
+    """
+
+    def mark(test: Test) -> Test:
+        needs: Any = test
+        needs.rule_verb, needs.rule_service = verb, service
+        marked: Test = pytest.mark.asyncio(test) if inspect.iscoroutinefunction(test) else test
+        return marked
+
+    return mark
+
+
+def standard_tests(cls: type) -> dict[str, Any]:
+    """The standard tests of a class, by name."""
+    return {
+        name: test
+        for name in dir(cls)
+        if hasattr(test := inspect.getattr_static(cls, name), "rule_verb")
+    }
