@@ -75,9 +75,10 @@ def _install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("t
 @nox.session(python=PYTHONS)
 @nox.parametrize("package", list(PACKAGES))
 def tests(session: nox.Session, package: str) -> None:
-    """Run one package's own tests against its wheel."""
+    """Run one package's own tests against its wheel; `-- -m slow` runs those that take long."""
     _install(session, package)
-    session.run("pytest", str(PACKAGES[package] / "tests"), *session.posargs)
+    chosen = session.posargs or ["-m", "not slow and not live"]
+    session.run("pytest", str(PACKAGES[package] / "tests"), *chosen)
 
 
 @nox.session(python=DEFAULT_PYTHON)
