@@ -32,6 +32,9 @@ _STUBS = frozenset(
 Call = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """A verb as a wrapper sees it: arguments in, result out."""
 
+Wrapper = Callable[["Verb", Call], Call]
+"""What goes around verbs; see `hookspecs.wrap_verb`."""
+
 
 class Mode(enum.Enum):
     """How a verb's function has to be run."""
@@ -61,7 +64,7 @@ class Verb:
     accepts: frozenset[str] | None
     connector: BoundConnector
     calls: CallSeries = dataclasses.field(default_factory=CallSeries)
-    wrappers: tuple[Callable[[Verb, Call], Call], ...] = ()
+    wrappers: tuple[Wrapper, ...] = ()
 
     def select(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Those of `arguments` that the implementation takes."""

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from flyte_connectors.binding import BoundConnector, Mode, Verb
+from flyte_connectors.binding import BoundConnector, Call, Mode, Verb, Wrapper
 from flyte_connectors.deadlines import Deadlines, Limit
 from flyte_connectors.errors import (
     ConnectorError,
@@ -58,6 +58,7 @@ class CallGuard:
         self._threads = threads
         self._backlog = backlog
         self._lanes: dict[BoundConnector, _Lane] = {}
+        self._composed: dict[Verb, tuple[tuple[Wrapper, ...], Call]] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._deadlines = Deadlines()
         entries = {CallGuard._await.__code__, CallGuard._items.__code__}
@@ -83,7 +84,7 @@ class CallGuard:
         limit = None if timeout is None else self._deadlines.begin(timeout)
         try:
             if verb.wrappers:
-                return await verb.wrapped(partial(self._run, verb))(arguments)
+                return await self._wrapped(verb)(arguments)
             return await self._run(verb, arguments)
         except asyncio.CancelledError:
             if limit is None or not limit.expired:
@@ -193,6 +194,14 @@ class CallGuard:
             if lane.loop is not None:
                 lane.loop.stop()
         return len(pending)
+
+    def _wrapped(self, verb: Verb) -> Call:
+        """The call of `verb` within its wrappers, which are composed once."""
+        wrappers, call = self._composed.get(verb, ((), None))
+        if call is None or wrappers is not verb.wrappers:
+            call = verb.wrapped(partial(self._run, verb))
+            self._composed[verb] = (verb.wrappers, call)
+        return call
 
     async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
         if verb.mode is Mode.THREAD:

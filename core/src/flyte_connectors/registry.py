@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.binding import BoundConnector, Call, Verb
+from flyte_connectors.binding import BoundConnector, Wrapper
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
     ConnectorNotFoundError,
@@ -38,14 +38,16 @@ class Registry:
         self._connectors: dict[tuple[str, int], BoundConnector] = {}
         self._metadata: dict[str, ConnectorProto] | None = None
         self.failures: list[str] = []
-        self.wrappers: tuple[Callable[[Verb, Call], Call], ...] = ()
+        self.wrappers: tuple[Wrapper, ...] = ()
 
-    def wrap(self, wrapper: Callable[[Verb, Call], Call]) -> None:
-        """Put `wrapper` around every verb of every connector, registered already or later.
+    def wrap(self, wrapper: Wrapper) -> None:
+        """Put `wrapper` around every verb of every connector, registered already or later; once.
 
         Args:
             wrapper: See `hookspecs.wrap_verb`.
         """
+        if wrapper in self.wrappers:
+            return
         self.wrappers = (*self.wrappers, wrapper)
         for bound in self:
             self._apply_wrappers(bound)

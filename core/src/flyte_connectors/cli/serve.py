@@ -90,7 +90,8 @@ def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
     for name in settings.module:
         with registering_for(name):
             module = import_module(name)
-        if not load_module(registry, module, name):
+        wrappers = registry.wrappers
+        if not load_module(registry, module, name) and registry.wrappers == wrappers:
             text = "registers no connector: call ConnectorRegistry.register in it"
             raise ServiceStartError(f"--module {name}: {text}")
     reports = load_plugins(registry, allow=settings.allow, deny=settings.deny)
