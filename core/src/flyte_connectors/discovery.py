@@ -1,7 +1,8 @@
 """Find and load the installed plugins, and keep a report of how each one fared.
 
 Plugins are entry points of the group `flyte.connectors`. Each is loaded by itself, so a broken one
-costs nobody else anything; what is blocked is never imported.
+costs nobody else anything; what is blocked is never imported. An entry point that names an extra of
+its distribution (`otel = "flyte_connectors.tracing [otel]"`) is there only where that extra is installed.
 """
 
 from __future__ import annotations
@@ -80,13 +81,16 @@ def load_plugins(
         deny: Names never to load; None reads `FLYTE_CONNECTORS_DENY`.
 
     Returns:
-        One report per entry point, ordered by distribution and name.
+        One report per entry point, ordered by distribution and name; none for those whose extra is
+        not installed.
     """
     allowed = _names(allow) if allow is not None else _names_from(ALLOW_VARIABLE)
     denied = (_names(deny) if deny is not None else _names_from(DENY_VARIABLE)) or frozenset()
     reports = []
     for entry_point in _entry_points():
         report = _load(registry, entry_point, allowed, denied)
+        if report is None:
+            continue
         if report.status is Status.FAILED:
             registry.failures.append(f"{report.entry_point} ({report.source}): {report.reason}")
         reports.append(report)
@@ -104,7 +108,7 @@ def load_module(
     Args:
         registry: Where the connectors go.
         module: A module that has registered connectors while it was imported, has `@hookimpl`
-            functions, or defines connector classes.
+            functions, or defines connector classes; its `wrap_verb` goes around every verb.
         source: Name of its origin for messages.
         before: Connectors that were there before it was imported.
 
@@ -114,6 +118,7 @@ def load_module(
     Raises:
         RegistrationError: a connector in it breaks the contract.
     """
+    _wrap(registry, module)
     registered = [
         bound
         for bound in registry
@@ -129,7 +134,7 @@ def _load(
     entry_point: EntryPoint,
     allowed: frozenset[str] | None,
     denied: frozenset[str],
-) -> PluginReport:
+) -> PluginReport | None:
     distribution = entry_point.dist
     report = PluginReport(
         entry_point=entry_point.name,
@@ -151,6 +156,8 @@ def _load(
     except RegistrationError as error:
         report.status, report.reason = Status.FAILED, error.message
     except (Exception, SystemExit) as error:
+        if _lacks_its_extra(entry_point, error):
+            return None
         logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)
         text = " ".join(str(error).split())
         report.status, report.reason = Status.FAILED, f"{type(error).__name__}: {text}"
@@ -167,8 +174,25 @@ def _register(
 ) -> list[BoundConnector]:
     if isinstance(plugin, types.ModuleType):
         return load_module(registry, plugin, source, before)
+    if not isinstance(plugin, type) and _wrap(registry, plugin):
+        return []
     known = [bound for bound in registry if plugin in (bound.plugin, type(bound.plugin))]
     return known or [registry.register(plugin, source=source)]
+
+
+def _wrap(registry: Registry, plugin: Any) -> bool:
+    """Put a plugin's `wrap_verb`, if it has one, around every verb."""
+    wrapper = getattr(plugin, "wrap_verb", None)
+    if wrapper is not None:
+        registry.wrap(wrapper)
+    return wrapper is not None
+
+
+def _lacks_its_extra(entry_point: EntryPoint, error: BaseException) -> bool:
+    """Whether a plugin needs an extra, and failed because another package's module is missing."""
+    if not (entry_point.extras and isinstance(error, ModuleNotFoundError)):
+        return False
+    return str(error.name).partition(".")[0] != entry_point.module.partition(".")[0]
 
 
 def _is_from(bound: BoundConnector, module: types.ModuleType) -> bool:

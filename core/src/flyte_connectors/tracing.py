@@ -1,7 +1,8 @@
 """OpenTelemetry traces: a span around every call of a connector.
 
-A wrapper plugin like any other, brought by the extra `flyte-connectors[otel]` and loaded where
-`opentelemetry-api` is installed. The span continues the caller's trace (W3C `traceparent` in the gRPC
+A wrapper plugin like any other, called `otel`, and loaded where `opentelemetry-api` is installed (the extra
+`flyte-connectors[otel]`). Spans go wherever the process sends them; to an exporter with
+`opentelemetry-instrument flyte-connectors serve`. The span continues the caller's trace (W3C `traceparent` in the gRPC
 metadata) and is current while the connector runs, so that what the connector calls continues it.
 """
 
@@ -48,11 +49,9 @@ def wrap_verb(verb: Verb, call: Call) -> Call:
                 span.set_attribute("flyte.job", context.key)
             try:
                 return await call(arguments)
-            except ConnectorError as error:
-                span.set_status(Status(StatusCode.ERROR, error.code))
-                raise
-            except Exception as error:
-                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            except BaseException as error:  # a call whose time is up is cancelled
+                code = error.code if isinstance(error, ConnectorError) else type(error).__name__
+                span.set_status(Status(StatusCode.ERROR, code))
                 raise
 
     return traced

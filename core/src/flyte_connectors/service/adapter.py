@@ -6,7 +6,7 @@ flyteidl2; everything that happens between them is in `flyte_connectors.dispatch
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -14,12 +14,14 @@ import grpc
 from flyteidl2.connector import connector_pb2 as pb
 from google.protobuf.message import DecodeError
 
+from flyte_connectors import call_context
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
 from flyte_connectors.guard import unforeseen
 from flyte_connectors.service.log_stream import log_messages
 
 if TYPE_CHECKING:
     from flyte_connectors.dispatch import Dispatcher
+    from flyte_connectors.registry import Registry
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
 METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
@@ -32,6 +34,7 @@ Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
 
 def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
     """The handlers of both services, to be added to a server."""
+    unary = partial(_unary, dispatcher.registry)
 
     async def list_connectors(_: pb.ListConnectorsRequest, __: Context) -> Any:
         return dispatcher.list_connectors()
@@ -54,10 +57,10 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
             await _abort(context, error)
 
     service = {
-        "CreateTask": _handler(_unary(dispatcher.create), pb.CreateTaskRequest),
-        "GetTask": _handler(_unary(dispatcher.get), pb.GetTaskRequest),
-        "DeleteTask": _handler(_unary(dispatcher.delete), pb.DeleteTaskRequest),
-        "GetTaskMetrics": _handler(_unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
+        "CreateTask": _handler(unary(dispatcher.create), pb.CreateTaskRequest),
+        "GetTask": _handler(unary(dispatcher.get), pb.GetTaskRequest),
+        "DeleteTask": _handler(unary(dispatcher.delete), pb.DeleteTaskRequest),
+        "GetTaskMetrics": _handler(unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
         "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
             get_task_logs,
             request_deserializer=partial(_parse, pb.GetTaskLogsRequest),
@@ -74,16 +77,23 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
     ]
 
 
-def _unary(method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
+def _unary(registry: Registry, method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
         if request is None:
             await _abort(context, _UNREADABLE)
+        if registry.wrappers:  # nobody else reads it
+            call_context.metadata.set(_texts(context.invocation_metadata()))
         try:
             return await method(request, context.time_remaining())
         except Exception as error:
             await _abort(context, error)
 
     return rpc
+
+
+def _texts(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
+    """The metadata that are text; binary ones end in `-bin` (gRPC over HTTP/2)."""
+    return {key: value for key, value in pairs or () if isinstance(value, str)}
 
 
 def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler[Any, Any]:
