@@ -62,15 +62,20 @@ class TrainingPlatform(Protocol):
 
     async def submit(self, submission: Submission) -> str:
         """Start a training, once per id; answers the platform's own id of it."""
+        ...
 
     async def state(self, job_id: str) -> JobState:
         """Answer how the training stands; raises JobNotFoundError."""
+        ...
 
     async def cancel(self, job_id: str) -> None:
         """Stop the training; raises JobNotFoundError."""
+        ...
 
     async def log_page(self, job_id: str, offset: int, limit: int) -> LogPage:
         """Answer up to `limit` lines of the log from `offset`; raises InvalidRequestError."""
+        ...
 
     async def metrics(self, job_id: str) -> list[Mapping[str, float]]:
         """Answer the metrics of each epoch, with the time `ended_at` (seconds since 1970)."""
+        ...

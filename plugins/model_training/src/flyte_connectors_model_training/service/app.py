@@ -252,7 +252,7 @@ def _limit(request: Request, most: int) -> int:
 
 
 def _resource(name: str) -> bytes:
-    return resources.files(__package__).joinpath(name).read_bytes()
+    return resources.files("flyte_connectors_model_training.service").joinpath(name).read_bytes()
 
 
 def _http_error(_: Request, error: Exception) -> Response:
