@@ -85,7 +85,7 @@ class Reader:
             else:
                 read_settings({}, {}, str(self._folder / name))
         else:
-            assert block.language in ("", "text", "mermaid"), f"what is {block.language}?"
+            assert block.language in ("", "text"), f"what is {block.language}?"
 
     def leave(self) -> None:
         """End what still runs, clients before their services."""

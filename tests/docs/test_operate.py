@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from flyte_connectors import deadlines, idempotency, large_outputs, slow_creates
 from flyte_connectors.call_context import CallContext, current
+from flyte_connectors.service import log_stream
 from flyte_connectors.service.log_format import JsonFormatter
+from flyte_connectors.service.settings import ServiceSettings
 
 from tests.docs.markdown import DOCS, ROOT, blocks, sections, tables
 
@@ -70,3 +73,19 @@ def test_a_log_line_has_the_fields_shown() -> None:
     finally:
         current.reset(token)
     assert list(json.loads(line)) == list(json.loads(shown))
+
+
+def test_limits_are_those_of_the_code() -> None:
+    """In the order of the table."""
+    usual = ServiceSettings()
+    kib, mib = 1024, 1024**2
+    assert [row["limit"] for row in tables(sections(PAGE)["Limits"])[0]] == [
+        f"`--max-message-bytes`, {usual.max_message_bytes // mib} MiB",
+        f"{large_outputs.LARGEST_IN_REPLY // mib} MiB (the back end reads 4)",
+        f"{large_outputs.LARGEST_IN_META // kib} KiB",
+        f"{slow_creates.LARGEST_REQUEST // kib} KiB",
+        f"{log_stream.HARD_LIMIT // mib} MiB",
+        f"{idempotency.MAX_LENGTH} characters, `[a-z0-9-]`",
+        f"{deadlines.RESOLUTION * 1000:.0f} ms",
+        f"`--threads` {usual.threads}, `--backlog` {usual.backlog}",
+    ]
