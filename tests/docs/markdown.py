@@ -95,7 +95,7 @@ def tables(text: str) -> list[list[dict[str, str]]]:
 
 def plain(cell: str) -> str:
     """A cell that is all code, without its backticks."""
-    return cell.strip("`") if cell.count("`") == 2 else cell
+    return cell[1:-1] if re.fullmatch("`[^`]+`", cell) else cell
 
 
 def _cells(line: str) -> tuple[str, ...]:
