@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
+import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,6 +29,9 @@ from flyte_connectors.errors import InvalidRequestError, PermissionDeniedError
 VARIABLE = "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS"
 
 _PORTS = {"http": 80, "https": 443}
+# Clients decode, normalize or end a host at other characters (urllib3 at a backslash): a name that
+# only we read in this way is no name.
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|[0-9a-f:.]+")
 _INTERNAL_NAMES = ("localhost", "metadata.google.internal")
 
 _unrestricted: contextvars.ContextVar[bool] = contextvars.ContextVar("unrestricted", default=False)
@@ -82,14 +86,12 @@ def _parsed(url: str, field: str) -> SplitResult:
         port = parts.port
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
-    is_plain = (
-        url.isascii() and url.isprintable() and " " not in url
-    )  # clients normalize Unicode hosts
-    is_url = parts.scheme in _PORTS and parts.hostname and is_plain
-    if not is_url or port == 0:
+    is_plain = url.isascii() and url.isprintable() and not set(url) & set(" \\")
+    is_url = parts.scheme in _PORTS and _HOST.fullmatch(parts.hostname or "")
+    if not (is_url and is_plain) or port == 0:
         message = f"{url[:80]!r} is no URL: it starts with http:// or https:// and a host"
         raise InvalidRequestError(message, field=field)
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in url or "#" in url:
         message = "must not hold a user, a password, a query or a fragment: use a secret"
         raise InvalidRequestError(message, field=field)
     return parts
