@@ -50,7 +50,7 @@ class CallGuard:
 
     Args:
         threads: Threads per connector for its plain functions.
-        backlog: Calls per connector that may wait for a thread.
+        backlog: Calls per connector that may wait for a thread, or for its own loop.
         isolate: Whether a connector whose coroutines block is moved to a loop of its own.
     """
 
@@ -249,7 +249,7 @@ class CallGuard:
         lane = self._lane(verb.connector)
         if lane.loop is not None:
             return
-        lane.loop = LoopThread(f"{verb.connector.name} loop")
+        lane.loop = LoopThread(f"{verb.connector.name} loop", capacity=lane.pool.capacity)
         logger.warning(
             "%s blocked the event loop for over %d ms in its async %s; its calls now run on a loop of "
             "their own. Make the blocking call in a plain `def`. Stack:\n%s",

@@ -68,19 +68,48 @@ class ThreadPool:
 
 
 class LoopThread:
-    """An event loop in a thread of its own, for a connector that blocks."""
+    """An event loop in a thread of its own, for a connector that blocks.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: Name of the thread.
+        capacity: How many calls may run or wait.
+    """
+
+    def __init__(self, name: str, *, capacity: int = 1000) -> None:
+        self._name = name
+        self._capacity = capacity
+        self._begun = 0  # counted by the callers' thread
+        self._ended = 0  # counted by this loop's
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The result of `coroutine`, run on this loop; cancelling the caller cancels it."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+        """The result of `coroutine`, run on this loop; cancelling the caller cancels it.
+
+        Raises:
+            RateLimitedError: too many calls run or wait.
+        """
+        pending = self._begun - self._ended
+        if pending >= self._capacity:
+            coroutine.close()
+            message = f"{self._name} has {pending} calls waiting: try again later"
+            raise RateLimitedError(message)
+        self._begun += 1
+        try:
+            return await asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            )
+        finally:
+            # Queued behind the call: one that was left waits there until the loop comes to it.
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._loop.call_soon_threadsafe(self._end)
 
     def stop(self) -> None:
         """End the loop after its current step."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _end(self) -> None:
+        self._ended += 1
 
     def _serve(self) -> None:
         try:
