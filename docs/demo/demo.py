@@ -52,7 +52,7 @@ def main() -> int:
     print(
         "  flyte-connectors list                        what is installed\n"
         "  flyte-connectors serve                       your own service\n"
-        f"  flyte-connectors run docs/demo/word_count.py count_words --folder .\n"
+        "  flyte-connectors run docs/demo/word_count.py count_words --folder .\n"
         "                                               the same job without any service\n"
         "  docs/request-path.md                         how a request travels\n"
     )

@@ -24,6 +24,7 @@ else:
 
 from flyte_connectors import hookspecs
 from flyte_connectors.binding import BoundConnector
+from flyte_connectors.connector import AsyncConnector, SyncConnector
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
 from flyte_connectors.registry import Registry, registering_for
 
@@ -124,9 +125,23 @@ def load_module(
         for bound in registry
         if (bound.source == source and bound not in before) or _is_from(bound, module)
     ]
-    if registered or not hasattr(module, "task_type_name"):
+    if registered:
         return registered
-    return [registry.register(module, source=source)]
+    if hasattr(module, "task_type_name"):
+        return [registry.register(module, source=source)]
+    return [registry.register(connector, source=source) for connector in _classes(module)]
+
+
+def _classes(module: types.ModuleType) -> list[type]:
+    """The connector classes that a module defines, without those it has only imported."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, (AsyncConnector, SyncConnector))
+        and value.__module__ == module.__name__
+        and hasattr(value, "task_type_name")
+    ]
 
 
 def _load(

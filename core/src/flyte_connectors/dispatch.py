@@ -206,7 +206,7 @@ class Dispatcher:
     ) -> pb.CreateTaskResponse:
         if connector.is_sync:
             return await do_at_once(self.guard, connector, arguments, envelope, timeout)
-        patience = None if self._local else timeout
+        patience = None if self._local else timeout or DEFAULT_TIMEOUT
         return await create_job(self.guard, connector, arguments, envelope, patience)
 
     async def _report(

@@ -204,10 +204,10 @@ async def do(
 def wrap_verb(verb: Verb, call: Call) -> Call:
     """Go around every call of every connector: tracing, auditing, limits.
 
-    A plugin with this function (and no task type) is a wrapper. It is composed with each verb once, when
-    the verb is registered; log streams are not wrapped.
+    A plugin with this function (and no task type) is a wrapper. It is composed with each verb once; log
+    streams are not wrapped.
 
-    Called when: a connector is registered, once for each of its verbs.
+    Called when: a verb of a registered connector is called for the first time.
 
     Must: return an async function that takes the arguments by name, awaits `call(arguments)`, and
     returns its result or lets its error through.

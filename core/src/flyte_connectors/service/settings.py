@@ -114,7 +114,7 @@ class ServiceSettings:
     backlog: int = _setting(1000, "calls per connector that may wait for a thread", _positive)
     transient_errors: str = _setting(
         "absorb",
-        "what GetTask answers while a job can't be asked about: its last known state, or the error",
+        "what GetTask answers while a job can't be asked about: RUNNING, or the error",
         choices=("absorb", "raise"),
     )
     lost_after: float = _setting(
@@ -251,8 +251,8 @@ def _read_file(path: str) -> dict[str, Any]:
 
 def _check_spelling(environment: Mapping[str, str]) -> None:
     known = {variable_of(name) for name in FIELDS}
-    for variable in environment:
-        if variable.startswith(PREFIX) and variable not in known:
+    for variable in environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE} - known:
+        if variable.startswith(PREFIX):
             import difflib  # only with a variable that is no setting
 
             meant = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
