@@ -95,12 +95,21 @@ class LoopThread:
             message = f"{self._name} has {pending} calls waiting: try again later"
             raise RateLimitedError(message)
         self._begun += 1
+        left = threading.Event()
+
+        async def unless_left() -> T:
+            if left.is_set():  # blocking for nobody would only delay the next
+                coroutine.close()
+                raise asyncio.CancelledError
+            return await coroutine
+
         try:
             return await asyncio.wrap_future(
-                asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                asyncio.run_coroutine_threadsafe(unless_left(), self._loop)
             )
         finally:
-            # Queued behind the call: one that was left waits there until the loop comes to it.
+            left.set()
+            # Queued behind the call, which keeps its place until the loop has come to it.
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 self._loop.call_soon_threadsafe(self._end)
 
