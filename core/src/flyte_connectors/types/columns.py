@@ -74,8 +74,8 @@ def _literal_type(python_type: Any) -> LiteralType:
 def _python_type(literal_type: LiteralType) -> Any:
     kind = literal_type.WhichOneof("type")
     if kind == "collection_type":
-        return list[_python_type(literal_type.collection_type)]  # type: ignore[misc]
+        return list[_python_type(literal_type.collection_type)]  # type: ignore[misc]  # made at run time
     if kind == "map_value_type":
-        return dict[str, _python_type(literal_type.map_value_type)]  # type: ignore[misc]
+        return dict[str, _python_type(literal_type.map_value_type)]  # type: ignore[misc]  # made at run time
     scalar = SCALARS_BY_NUMBER.get(literal_type.simple) if kind == "simple" else None
     return scalar.python_type if scalar else dict

@@ -48,10 +48,10 @@ def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per k
         return SCALARS_BY_NUMBER[literal_type.simple]
     if kind == "collection_type":
         item = codec_for_literal_type(literal_type.collection_type)
-        return list_codec(list[item.python_type], list, item)  # type: ignore[name-defined]
+        return list_codec(list[item.python_type], list, item)  # type: ignore[name-defined]  # made at run time
     if kind == "map_value_type":
         item = codec_for_literal_type(literal_type.map_value_type)
-        return map_codec(dict[str, item.python_type], item)  # type: ignore[name-defined]
+        return map_codec(dict[str, item.python_type], item)  # type: ignore[name-defined]  # made at run time
     if kind == "union_type":
         variants = [codec_for_literal_type(variant) for variant in literal_type.union_type.variants]
         python_type: Any = Union[tuple(variant.python_type for variant in variants)]  # noqa: UP007

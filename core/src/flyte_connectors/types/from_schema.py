@@ -43,7 +43,7 @@ def type_from_schema(schema: Schema) -> Any:
     if title.startswith(TUPLE_TITLE):
         fields = _ordered(schema)
         count = len(fields)
-        return tuple[tuple(reader.type(fields[f"item_{i}"]) for i in range(count))]  # type: ignore[misc]
+        return tuple[tuple(reader.type(fields[f"item_{i}"]) for i in range(count))]  # type: ignore[misc]  # made at run time
     if title.startswith(NAMED_TUPLE_TITLE):
         named = [(name, reader.type(field)) for name, field in _ordered(schema).items()]
         return NamedTuple(title.removeprefix(NAMED_TUPLE_TITLE), named)
@@ -82,12 +82,12 @@ class _Reader:
             return self._array(schema)
         if kind == "string" and schema.get("format") == "base64":
             return bytes
-        return _SIMPLE.get(kind, Any)  # type: ignore[arg-type]
+        return _SIMPLE.get(kind or "", Any)
 
     def _array(self, schema: Schema) -> Any:
         if "prefixItems" in schema:
-            return tuple[tuple(self.type(item) for item in schema["prefixItems"])]  # type: ignore[misc]
-        return list[self.type(schema["items"])] if schema.get("items") else list  # type: ignore[misc]
+            return tuple[tuple(self.type(item) for item in schema["prefixItems"])]  # type: ignore[misc]  # made at run time
+        return list[self.type(schema["items"])] if schema.get("items") else list  # type: ignore[misc]  # made at run time
 
     def _object(self, schema: Schema) -> Any:
         values = schema.get("additionalProperties")
@@ -95,7 +95,7 @@ class _Reader:
             if not values:
                 return dict
             keys = self.type(schema.get("propertyNames", {"type": "string"}))
-            return dict[keys, Any if values is True else self.type(values)]  # type: ignore[valid-type,misc]
+            return dict[keys, Any if values is True else self.type(values)]  # type: ignore[valid-type,misc]  # made at run time
         title = schema.get("title", "Struct")
         for (reference_title, field), reference in _REFERENCES.items():
             if title == reference_title and field in schema["properties"]:
@@ -110,7 +110,7 @@ class _Reader:
 
     def _typed_dict(self, title: str, schema: Schema) -> Any:
         fields = {name: self.type(field) for name, field in _ordered(schema).items()}
-        made = TypedDict(title, fields)  # type: ignore[misc]
+        made = TypedDict(title, fields)  # type: ignore[misc]  # made at run time
         made.__required_keys__ = frozenset(schema.get("required", ()))
         return made
 

@@ -211,7 +211,7 @@ def read(cls: type[T], fields: Mapping[str, Any], path: str) -> T:
     Raises:
         InvalidRequestError: A field is missing, unknown or wrong; the error names it.
     """
-    known = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    known = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]  # a dataclass
     values: dict[str, Any] = {}
     for name, value in fields.items():
         here = f"{path}.{name}"

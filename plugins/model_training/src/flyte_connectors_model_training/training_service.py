@@ -177,8 +177,9 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)
 
 
 def _line(value: object) -> str:
@@ -196,5 +197,6 @@ def _summary(status: str, progress: Mapping[str, float]) -> str:
 
 
 def _url(value: object) -> str | None:
-    is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
-    return value if is_url else None  # type: ignore[return-value]
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return value
+    return None
