@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, Optional, Union
 
 import pytest
 from flyte_connectors.io import DataFrame, Dir, File
-from flyte_connectors.types import ConversionError, codec_for_type
+from flyte_connectors.types import ConversionError, codec_for_literal_type, codec_for_type
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from typing_extensions import TypedDict
 
 
@@ -136,6 +137,17 @@ def test_a_dataclass_with_a_name_that_does_not_exist_is_refused() -> None:
 
     with pytest.raises(ConversionError, match="Broken names a type that its module does not"):
         codec_for_type(Broken).encode(Broken(1))
+
+
+def test_a_field_of_several_json_types_takes_any_value() -> None:
+    """JSON Schema lets a field have a list of types; Python has no single one for it."""
+    declared = LiteralType(simple=SimpleType.STRUCT)
+    field = {"type": ["string", "null"]}
+    schema = {"type": "object", "title": "Row", "properties": {"a": field}, "required": ["a"]}
+    declared.metadata.update(schema)
+    codec = codec_for_literal_type(declared)
+    for value in ("text", None):
+        assert codec.decode(codec.encode({"a": value})).a == value
 
 
 def test_data_nested_too_deep_for_msgpack_is_refused() -> None:

@@ -82,7 +82,7 @@ class _Reader:
             return self._array(schema)
         if kind == "string" and schema.get("format") == "base64":
             return bytes
-        return _SIMPLE.get(kind or "", Any)
+        return _SIMPLE.get(kind, Any) if isinstance(kind, str) else Any
 
     def _array(self, schema: Schema) -> Any:
         if "prefixItems" in schema:
