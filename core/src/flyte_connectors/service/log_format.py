@@ -11,7 +11,7 @@ import logging
 import sys
 
 from flyte_connectors.call_context import current
-from flyte_connectors.secrets import RedactingFilter
+from flyte_connectors.secrets import RedactingFilter, redact, redact_all
 from flyte_connectors.service.settings import ServiceSettings
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -52,9 +52,18 @@ class JsonFormatter(logging.Formatter):
         call = current.get()
         if call is not None:
             fields.update(task_type=call.task_type, verb=call.verb, job=call.key)
-        fields.update(
-            (name, value) for name, value in vars(record).items() if name not in _RECORD_FIELDS
-        )
         if record.exc_info:
             fields["exception"] = record.exc_text or self.formatException(record.exc_info)
-        return json.dumps(fields, default=str)
+        added = {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _RECORD_FIELDS and name not in fields
+        }
+        try:
+            return json.dumps(fields | redact_all(added), default=_redacted, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):  # NaN, a circle
+            return json.dumps(fields | {name: _redacted(added[name]) for name in added})
+
+
+def _redacted(value: object) -> str:
+    return redact(str(value))
