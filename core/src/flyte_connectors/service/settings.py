@@ -9,6 +9,7 @@ the file are errors, as are variables whose name is nearly that of a setting.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
 import sys
@@ -158,7 +159,7 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
             return tuple(
                 metadata["parse"](str(item).strip()) for item in items if str(item).strip()
             )
-        parsed = metadata["parse"](str(value))
+        parsed = metadata["parse"](_text(value))
     except (ValueError, TypeError):
         message = f"{value!r} is no value for this setting ({metadata['help']})"
         raise SettingsError(message, field=source) from None
@@ -166,6 +167,13 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
         message = f"{value!r} is none of {', '.join(metadata['choices'])}"
         raise SettingsError(message, field=source)
     return parsed
+
+
+def _text(value: Any) -> str:
+    """A single value of TOML as text."""
+    if isinstance(value, (list, dict)):
+        raise TypeError(value)
+    return str(value)
 
 
 def read_settings(
@@ -232,7 +240,8 @@ def _toml(value: Any) -> str:
         return str(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _read_file(path: str) -> dict[str, Any]:
@@ -242,10 +251,10 @@ def _read_file(path: str) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        return tomllib.loads(pathlib.Path(path).read_text())
+        return tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"can't be read: {error.strerror}", field=path) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
         raise SettingsError(f"no TOML: {error}", field=path) from error
 
 
