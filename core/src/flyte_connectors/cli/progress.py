@@ -69,7 +69,8 @@ class Progress(RunObserver):
         if self._live:
             self._draw(phase, resource)
         elif phase != self._phase:
-            self.note(" ".join(filter(None, (phase, resource.message))))
+            has_failed = phase in ("FAILED", "ABORTED", "RETRYABLE_FAILED")  # the error says why
+            self.note(" ".join(filter(None, (phase, "" if has_failed else resource.message))))
         self._phase = phase
 
     def waiting(self, error: ConnectorError, seconds: float) -> None:  # noqa: ARG002

@@ -35,9 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_options(parser)
     parser.add_argument("file", metavar="FILE", help="Python file or module that defines the task")
     parser.add_argument("task", metavar="TASK", help="name of the task, or of its variable")
-    parser.add_argument(
+    inputs = parser.add_argument(
         "inputs", nargs=argparse.REMAINDER, metavar="--input value", help="the task's inputs"
     )
+    inputs.required = False  # argparse would ask for them of who only forgot the task
 
 
 def run(options: argparse.Namespace) -> int:
@@ -114,7 +115,7 @@ def _parse_inputs(
 ) -> tuple[argparse.Namespace, dict[str, Any]]:
     parser = argparse.ArgumentParser(
         prog=f"flyte-connectors run {options.file} {options.task}",
-        description=(task.__doc__ or "").strip() or None,
+        description=(task.__doc__ or "").strip().partition("\n")[0] or None,
         argument_default=argparse.SUPPRESS,
     )
     group = parser.add_argument_group("inputs")
