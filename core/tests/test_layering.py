@@ -27,8 +27,8 @@ LAYERS: list[set[str]] = [
     {"log_following"},
     {"local", "remote"},
     {"tasks", "service"},
-    {"compat", "deploy"},
-    {"testing"},
+    {"compat", "deployment"},
+    {"testing", "app"},
     {"cli"},
     {"__main__"},
 ]
@@ -93,6 +93,7 @@ DEPENDENCIES = {
     # what `new` and the conformance kit need
     "cookiecutter",
     "pytest",
+    "pytest_asyncio",
     "hypothesis",
     "yaml",
 }

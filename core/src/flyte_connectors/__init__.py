@@ -11,7 +11,8 @@ For authors of task types that run from their serialized template
     ShimTaskExecutor, PythonCustomizedContainerTask, ExecutableTemplateShimTask,
     TaskTemplateResolver, TaskPlugins, ConnectorShimExecutor
 For operators
-    ConnectorService, and the command `flyte-connectors`
+    ConnectorService, Image, ImageBuildEngine, ConnectorEnvironment, deploy, and the command
+    `flyte-connectors`
 
 Names are imported when they are first used, so that `import flyte_connectors` costs next to nothing.
 """
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
         SyncConnector,
         TaskCategory,
     )
+    from flyte_connectors.deployment.applying import deploy
+    from flyte_connectors.deployment.engine import ImageBuildEngine
+    from flyte_connectors.deployment.environment import ConnectorEnvironment
+    from flyte_connectors.deployment.image import Image
     from flyte_connectors.hookspecs import HOOK_API, hookimpl
     from flyte_connectors.io import DataFrame, Dir, File
     from flyte_connectors.logs import logger
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AsyncConnector": "connector",
     "AsyncConnectorExecutorMixin": "tasks.mixins",
+    "ConnectorEnvironment": "deployment.environment",
     "ConnectorRegistry": "registry",
     "ConnectorSecretsMixin": "secrets",
     "ConnectorService": "service.server",
@@ -67,6 +73,8 @@ _HOMES = {
     "ExecutableTemplateShimTask": "tasks.shim",
     "File": "io",
     "HOOK_API": "hookspecs",
+    "Image": "deployment.image",
+    "ImageBuildEngine": "deployment.engine",
     "NativeInterface": "tasks.interface",
     "Phase": "connector",
     "PythonCustomizedContainerTask": "tasks.shim",
@@ -83,6 +91,7 @@ _HOMES = {
     "TaskPlugins": "tasks.shim",
     "TaskTemplate": "tasks.template",
     "TaskTemplateResolver": "tasks.shim",
+    "deploy": "deployment.applying",
     "hookimpl": "hookspecs",
     "init_from_config": "tasks.runs",
     "install_as_flyte": "compat.flyte_names",
@@ -94,6 +103,7 @@ __all__ = [
     "HOOK_API",
     "AsyncConnector",
     "AsyncConnectorExecutorMixin",
+    "ConnectorEnvironment",
     "ConnectorRegistry",
     "ConnectorSecretsMixin",
     "ConnectorService",
@@ -102,6 +112,8 @@ __all__ = [
     "Dir",
     "ExecutableTemplateShimTask",
     "File",
+    "Image",
+    "ImageBuildEngine",
     "NativeInterface",
     "Phase",
     "PythonCustomizedContainerTask",
@@ -118,6 +130,7 @@ __all__ = [
     "TaskPlugins",
     "TaskTemplate",
     "TaskTemplateResolver",
+    "deploy",
     "hookimpl",
     "init_from_config",
     "install_as_flyte",

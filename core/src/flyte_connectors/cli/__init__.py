@@ -20,6 +20,8 @@ COMMANDS = {
     "run": "run a task of a file, here or on a service",
     "logs": "print the log of a job",
     "cancel": "cancel a job",
+    "image": "build the image of a service",
+    "deploy": "run a service in a Kubernetes cluster",
     "execute": "run a serialized task, as its container does",
 }
 

@@ -30,17 +30,23 @@ _CONNECTORS = {
 
 MODULES: dict[str, dict[str, str]] = {
     "flyte": {
+        "Image": "flyte_connectors",
         "Resources": "flyte_connectors",
         "Secret": "flyte_connectors",
         "TaskEnvironment": "flyte_connectors",
         "TaskTemplate": "flyte_connectors",
+        "deploy": "flyte_connectors",
         "init_from_config": "flyte_connectors",
         "logger": "flyte_connectors",
         "run": "flyte_connectors",
     },
+    "flyte.app": {"ConnectorEnvironment": "flyte_connectors"},
     "flyte.connectors": _CONNECTORS,
     "flyte.connectors._connector": _CONNECTORS,
-    "flyte.extend": {"TaskTemplate": "flyte_connectors"},
+    "flyte.extend": {
+        "ImageBuildEngine": "flyte_connectors",
+        "TaskTemplate": "flyte_connectors",
+    },
     "flyte.io": {
         "DataFrame": "flyte_connectors",
         "Dir": "flyte_connectors",
