@@ -93,11 +93,11 @@ class ConnectorService:
             SettingsError: a certificate or token file can't be read.
         """
         settings = self._settings
-        http_socket = listen_http(settings)
-        self.metrics_port = http_socket.getsockname()[1]
         credentials = server_credentials(settings)
         token_file = settings.auth_token_file
         interceptors = [BearerAuth(token_file)] if token_file else []
+        http_socket = listen_http(settings)
+        self.metrics_port = http_socket.getsockname()[1]
         server = self._server = grpc.aio.server(
             interceptors=interceptors, options=_options(settings, shared=self._shared_port)
         )

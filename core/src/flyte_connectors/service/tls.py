@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import ssl
+from collections.abc import Mapping
 
 import grpc
 
@@ -18,7 +20,7 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | No
     """Credentials for the service's port; None if it is to be plaintext.
 
     Raises:
-        SettingsError: a file can't be read, or is no certificate.
+        SettingsError: a file can't be read, is no certificate, or no key of it.
     """
     if settings.tls_cert is None:
         return None
@@ -41,6 +43,7 @@ class _CertificateFiles:
         """What the files hold now."""
         self._read_at = self._stamps()
         pem = {name: self._read(name) for name in self._paths}
+        self._check(pem)
         return grpc.ssl_server_certificate_configuration(
             [(pem["tls_key"], pem["tls_cert"])], root_certificates=pem.get("tls_client_ca")
         )
@@ -60,13 +63,26 @@ class _CertificateFiles:
     def _read(self, name: str) -> bytes:
         path = self._paths[name]
         try:
-            content = pathlib.Path(path).read_bytes()
+            return pathlib.Path(path).read_bytes()
         except OSError as error:
             message = f"can't read {path}: {error.strerror}"
             raise SettingsError(message, field=flag_of(name)) from error
-        if b"-----BEGIN " not in content:
-            raise SettingsError(f"{path} is no PEM file", field=flag_of(name))
-        return content
+
+    def _check(self, pem: Mapping[str, bytes]) -> None:
+        """Name the file that can't be used; gRPC would only say that it can't listen."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        for name in pem.keys() - {"tls_key"}:
+            try:
+                context.load_verify_locations(cadata=pem[name].decode("ascii", "ignore"))
+            except (ssl.SSLError, ValueError):  # an empty one is a ValueError
+                message = f"{self._paths[name]} holds no PEM certificate"
+                raise SettingsError(message, field=flag_of(name)) from None
+        certificate, key = self._paths["tls_cert"], self._paths["tls_key"]
+        try:
+            context.load_cert_chain(certificate, key, password=lambda: "")
+        except OSError:  # ssl.SSLError is one
+            message = f"{key} is not the unencrypted PEM key of {certificate}"
+            raise SettingsError(message, field=flag_of("tls_key")) from None
 
     def _stamps(self) -> tuple[int, ...]:
         stamps = []
