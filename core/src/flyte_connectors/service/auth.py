@@ -62,8 +62,8 @@ class BearerAuth(grpc.aio.ServerInterceptor):
                 return
             lines = self._path.read_bytes().splitlines()
         except OSError as error:
-            if self._tokens:
-                return  # a file that is being replaced; the old tokens stay good meanwhile
+            if self._read_at:
+                return  # a file that is being replaced; what it held stays good meanwhile
             message = f"can't read {self._path}: {error.strerror}"
             raise SettingsError(message, field="--auth-token-file") from error
         self._tokens = [line.strip() for line in lines if line.strip()]
