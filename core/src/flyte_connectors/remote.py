@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,21 +37,52 @@ _BY_CODE: dict[str, type[errors.ConnectorError]] = {
 }
 
 
+CA_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_CA"
+TOKEN_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_TOKEN"  # noqa: S105  (a name)
+
+
 class RemoteService:
     """A client of `flyteidl2.connector`, usable with `flyte_connectors.local.run_job`.
 
     Args:
-        endpoint: `host:port` of the service.
+        endpoint: `host:port` of the service; `https://host:port` for TLS.
+        ca: File of certificates to trust instead of the system's, PEM; implies TLS.
+        token: Bearer token to send.
         call_timeout: Seconds that one call may take, except log streams.
+
+    Raises:
+        InvalidRequestError: the file can't be read.
     """
 
-    def __init__(self, endpoint: str, *, call_timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        ca: str | None = None,
+        token: str | None = None,
+        call_timeout: float = 30.0,
+    ) -> None:
         self.endpoint = endpoint
         self._timeout = call_timeout
+        self._call_metadata = (("authorization", f"Bearer {token}"),) if token else ()
         options = (("grpc.max_receive_message_length", -1),)
-        self._channel = grpc.aio.insecure_channel(endpoint, options=options)
+        target = endpoint.removeprefix("https://")
+        if ca or target != endpoint:
+            credentials = grpc.ssl_channel_credentials(_read(ca) if ca else None)
+            self._channel = grpc.aio.secure_channel(target, credentials, options=options)
+        else:
+            self._channel = grpc.aio.insecure_channel(target, options=options)
         self._jobs = service_pb2_grpc.AsyncConnectorServiceStub(self._channel)
         self._metadata = service_pb2_grpc.ConnectorMetadataServiceStub(self._channel)
+
+    @classmethod
+    def from_environment(cls, endpoint: str) -> Self:
+        """A client that trusts and sends what the environment says.
+
+        `FLYTE_CONNECTORS_ENDPOINT_CA` is a file of certificates, `FLYTE_CONNECTORS_ENDPOINT_TOKEN` a
+        bearer token.
+        """
+        return cls(endpoint, ca=os.environ.get(CA_VARIABLE), token=os.environ.get(TOKEN_VARIABLE))
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,7 +111,7 @@ class RemoteService:
     async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
         """Yield `GetTaskLogsResponse` messages. Raises ConnectorError."""
         with self._errors():
-            async for response in self._jobs.GetTaskLogs(request):
+            async for response in self._jobs.GetTaskLogs(request, metadata=self._call_metadata):
                 yield response
 
     async def get_metrics(
@@ -95,7 +128,8 @@ class RemoteService:
         self, rpc: Callable[..., Awaitable[T]], request: Message, timeout: float | None = None
     ) -> T:
         with self._errors():
-            return await rpc(request, timeout=timeout or self._timeout)
+            seconds = timeout or self._timeout
+            return await rpc(request, timeout=seconds, metadata=self._call_metadata)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -110,3 +144,11 @@ class RemoteService:
             if code == "UNAVAILABLE":
                 text = f"connector service at {self.endpoint}: {text}"
             raise _BY_CODE.get(code, errors.InternalError)(text) from None
+
+
+def _read(ca: str) -> bytes:
+    try:
+        return pathlib.Path(ca).read_bytes()
+    except OSError as error:
+        message = f"can't read {ca}: {error.strerror}"
+        raise errors.InvalidRequestError(message, field=CA_VARIABLE) from error

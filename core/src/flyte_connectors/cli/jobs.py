@@ -17,7 +17,7 @@ async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
     if job.endpoint:
         from flyte_connectors.remote import RemoteService  # only where needed
 
-        async with RemoteService(job.endpoint) as service:
+        async with RemoteService.from_environment(job.endpoint) as service:
             yield service
         return
     if job.module:

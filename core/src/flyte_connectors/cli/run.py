@@ -96,7 +96,7 @@ async def _client(endpoint: str | None, stack: contextlib.AsyncExitStack) -> Con
         return local_client()
     from flyte_connectors.remote import RemoteService  # only for --endpoint
 
-    return await stack.enter_async_context(RemoteService(endpoint))
+    return await stack.enter_async_context(RemoteService.from_environment(endpoint))
 
 
 def _find_task(module: types.ModuleType, name: str) -> TaskTemplate:
