@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "run a task of a file, here or on a service",
     "logs": "print the log of a job",
     "cancel": "cancel a job",
+    "check": "ask a connector service for the rules that it has to keep",
     "image": "build the image of a service",
     "deploy": "run a service in a Kubernetes cluster",
     "execute": "run a serialized task, as its container does",

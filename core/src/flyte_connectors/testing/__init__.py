@@ -4,12 +4,13 @@
 
     conformance        ConnectorConformance: the class to inherit, its fixtures, and who may skip what
     service            ControllableService: what a test double of the external system offers
+    jobs               a job that was started: its meta, and its id in the service
     harness            one connector behind its dispatcher, directly or over gRPC
     rule               the mark of a standard test
     registration, create, meta, phases, deletion, logs, sync, errors, secrets, concurrency
                        the tests, one file for each part of the contract
     pytest_plugin      the summary at the end of a run
-    check              rules that hold for any connector service, asked over the wire
+    check              rules that any connector service can be asked for, over the wire
 
 `docs/conformance.md` has every test's rule, its reason, and how to mend what it finds. Needs the extra
 `flyte-connectors[testing]`.

@@ -40,6 +40,9 @@ class Driver:
     Args:
         client: Leads to the connector.
         bound: The connector.
+
+    Attributes:
+        connection: What Flyte sends with every call of a task: that of the last create.
     """
 
     def __init__(self, client: ConnectorClient, bound: BoundConnector) -> None:
@@ -47,26 +50,26 @@ class Driver:
         self.bound = bound
         category = bound.category
         self._category = {"name": category.name, "version": category.version}
-        self._connection: Any = None
+        self.connection: Any = None
 
     async def create(self, request: pb.CreateTaskRequest, timeout: float | None = None) -> bytes:
         """The resource meta of the job that `request` starts."""
         sent = pb.CreateTaskRequest()
         sent.CopyFrom(request)
-        self._connection = sent.connection if sent.HasField("connection") else None
+        self.connection = sent.connection if sent.HasField("connection") else None
         return (await self.client.create(sent, timeout)).resource_meta
 
     async def get(self, meta: bytes, timeout: float | None = None) -> pb.Resource:
         """The job's state."""
         request = pb.GetTaskRequest(
-            resource_meta=meta, task_category=self._category, connection=self._connection
+            resource_meta=meta, task_category=self._category, connection=self.connection
         )
         return (await self.client.get(request, timeout)).resource
 
     async def delete(self, meta: bytes) -> None:
         """Cancel the job."""
         request = pb.DeleteTaskRequest(
-            resource_meta=meta, task_category=self._category, connection=self._connection
+            resource_meta=meta, task_category=self._category, connection=self.connection
         )
         await self.client.delete(request)
 
@@ -95,23 +98,13 @@ class Driver:
 
     async def end(self, meta: bytes) -> pb.Resource:
         """The job's state once it is terminal."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
         resource = await self.get(meta)
-        with contextlib.suppress(asyncio.TimeoutError):
-            async with asyncio_timeout(PATIENCE_SECONDS):
-                while resource.phase not in TERMINAL_PHASES:
-                    await asyncio.sleep(0.01)
-                    resource = await self.get(meta)
+        while resource.phase not in TERMINAL_PHASES and loop.time() < deadline:
+            await asyncio.sleep(0.01)
+            resource = await self.get(meta)
         return resource
-
-
-def asyncio_timeout(seconds: float) -> contextlib.AbstractAsyncContextManager[object]:
-    """`asyncio.timeout`, also on Python 3.10."""
-    try:
-        return asyncio.timeout(seconds)
-    except AttributeError:
-        from async_timeout import timeout
-
-        return timeout(seconds)
 
 
 @contextlib.asynccontextmanager
@@ -127,7 +120,7 @@ async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
     if level == DIRECT:
         guard = CallGuard()
         try:
-            yield Driver(Dispatcher(registry, guard), bound)
+            yield Driver(Dispatcher(registry, guard, local=True), bound)
         finally:
             await guard.drain(1)
         return
@@ -141,7 +134,9 @@ async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
         await service.stop()
 
 
-def execution_of(request: pb.CreateTaskRequest, *, run: str = "", attempt: int = 0) -> Any:
+def execution_of(
+    request: pb.CreateTaskRequest, *, run: str = "", attempt: int = 0
+) -> pb.CreateTaskRequest:
     """A copy of `request` for an execution of its own.
 
     Args:

@@ -1,0 +1,63 @@
+"""`flyte-connectors check --endpoint HOST:PORT --task-template F`: does a connector service keep the rules?"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TypeVar
+
+from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+from flyteidl2.task.common_pb2 import Inputs
+from google.protobuf.message import DecodeError, Message
+
+from flyte_connectors import storage
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.remote import RemoteService
+from flyte_connectors.testing.check import check_service
+
+M = TypeVar("M", bound=Message)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `check`."""
+    parser.add_argument("--endpoint", required=True, metavar="HOST:PORT", help="the service")
+    parser.add_argument(
+        "--task-template", required=True, metavar="F", help="a task that the service accepts"
+    )
+    parser.add_argument("--inputs", metavar="F", help="the task's inputs, if it has any")
+    parser.add_argument(
+        "--output-prefix", default="", metavar="P", help="where its jobs may write outputs"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line for each rule; exit code 1 if one is broken."""
+    request = pb.CreateTaskRequest(
+        template=_read("--task-template", options.task_template, TaskTemplate()),
+        inputs=_read("--inputs", options.inputs, Inputs()) if options.inputs else None,
+        output_prefix=options.output_prefix,
+    )
+    return asyncio.run(_check(options.endpoint, request))
+
+
+async def _check(endpoint: str, request: pb.CreateTaskRequest) -> int:
+    broken = 0
+    async with RemoteService(endpoint) as service:
+        async for finding in check_service(service, request):
+            broken += bool(finding.fault)
+            print(f"{'BROKEN' if finding.fault else 'ok':7} {finding.rule}", flush=True)
+            if finding.fault:
+                print(f"        {finding.fault}", flush=True)
+    return 1 if broken else 0
+
+
+def _read(flag: str, uri: str, message: M) -> M:
+    try:
+        message.ParseFromString(storage.read_bytes(uri))
+    except OSError as error:
+        raise InvalidRequestError(f"can't read {uri}: {error}", field=flag) from error
+    except DecodeError as error:
+        name = message.DESCRIPTOR.full_name
+        raise InvalidRequestError(f"{uri} holds no serialized {name}", field=flag) from error
+    return message

@@ -1,0 +1,128 @@
+"""Rules that any connector service can be asked for over gRPC, in whatever language it is written.
+
+They need no hand on the external system, so they are fewer than those of `ConnectorConformance`. Each
+starts the task once more, in a run of its own, and deletes what it has started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.connector import TERMINAL_PHASES, Phase
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.remote import RemoteService
+from flyte_connectors.testing.harness import execution_of
+
+
+class Finding(NamedTuple):
+    """How one rule fared.
+
+    Attributes:
+        rule: The rule, in words.
+        fault: What the service did instead; empty if it keeps the rule.
+    """
+
+    rule: str
+    fault: str
+
+
+async def check_service(
+    service: RemoteService, request: pb.CreateTaskRequest
+) -> AsyncIterator[Finding]:
+    """Ask for each rule in turn.
+
+    Args:
+        service: The service.
+        request: A request that it accepts.
+    """
+    for rule in RULES:
+        try:
+            fault = await rule(service, execution_of(request))
+        except ConnectorError as error:
+            fault = f"{error.code}: {error.message}"
+        yield Finding((rule.__doc__ or "").rstrip("."), fault)
+
+
+async def _lists_the_type(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """ListConnectors names the task type and version."""
+    wanted = (request.template.type, request.template.task_type_version)
+    listed = {
+        (category.name, category.version)
+        for connector in (await service.list_connectors()).connectors
+        for category in connector.supported_task_categories
+    }
+    return "" if wanted in listed else f"it lists {sorted(listed)}"
+
+
+async def _refuses_unknown_types(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """CreateTask of an unknown task type is an error."""
+    request.template.type = "no_such_type_of_the_kit"
+    return await _unless_refused(service.create(request), {"NOT_FOUND", "INVALID_ARGUMENT"})
+
+
+async def _replays_to_the_same_job(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """CreateTask of the same execution answers with the same job."""
+    metas = [(await service.create(request)).resource_meta for _ in range(2)]
+    for meta in metas:
+        await service.delete(_delete(request, meta))
+    return "" if metas[0] == metas[1] else "the replay got another resource_meta"
+
+
+async def _reports_a_phase(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """GetTask reports a phase, and UNDEFINED is none."""
+    meta = (await service.create(request)).resource_meta
+    phase = (await service.get(_get(request, meta))).resource.phase
+    await service.delete(_delete(request, meta))
+    return "" if phase else "it reported UNDEFINED"
+
+
+async def _deletes_again(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """DeleteTask can be repeated, and the job is over then."""
+    meta = (await service.create(request)).resource_meta
+    for _ in range(3):
+        await service.delete(_delete(request, meta))
+    phase = (await service.get(_get(request, meta))).resource.phase
+    return "" if phase in TERMINAL_PHASES else f"a deleted job is {Phase(phase).name}"
+
+
+async def _refuses_corrupt_metas(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """GetTask of an empty or corrupt resource_meta is INVALID_ARGUMENT."""
+    faults = [
+        await _unless_refused(service.get(_get(request, meta)), {"INVALID_ARGUMENT"})
+        for meta in (b"", b"\xff\xfe nothing")
+    ]
+    return "; ".join(dict.fromkeys(filter(None, faults)))
+
+
+RULES: tuple[Callable[[RemoteService, pb.CreateTaskRequest], Awaitable[str]], ...] = (
+    _lists_the_type,
+    _refuses_unknown_types,
+    _refuses_corrupt_metas,
+    _replays_to_the_same_job,
+    _reports_a_phase,
+    _deletes_again,
+)
+"""Each answers with what the service did instead of keeping it, or nothing."""
+
+
+async def _unless_refused(call: Awaitable[object], codes: set[str]) -> str:
+    try:
+        await call
+    except ConnectorError as error:
+        return "" if error.code in codes else f"it answered {error.code}: {error.message}"
+    return "it was accepted"
+
+
+def _get(request: pb.CreateTaskRequest, meta: bytes) -> pb.GetTaskRequest:
+    return pb.GetTaskRequest(resource_meta=meta, task_category=_category(request))
+
+
+def _delete(request: pb.CreateTaskRequest, meta: bytes) -> pb.DeleteTaskRequest:
+    return pb.DeleteTaskRequest(resource_meta=meta, task_category=_category(request))
+
+
+def _category(request: pb.CreateTaskRequest) -> dict[str, object]:
+    return {"name": request.template.type, "version": request.template.task_type_version}

@@ -1,0 +1,91 @@
+"""Starting jobs: one for each attempt, and none for a bad request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.testing.harness import Driver, driving, execution_of
+from flyte_connectors.testing.jobs import start
+from flyte_connectors.testing.rule import rule
+from flyte_connectors.testing.service import ControllableService
+
+
+class CreateRules:
+    """Rules of `create`."""
+
+    @rule("create")
+    async def test_a_replay_is_the_same_job(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Flyte sends a create again when it did not learn the outcome, at any later time."""
+        await start(driver, service, task_request)
+        before = dict(service.jobs())
+        await driver.create(task_request)
+        assert set(service.jobs()) == set(before), "the replay of a create started another job"
+
+    @rule("create")
+    async def test_racing_replicas_start_one_job(
+        self,
+        connector: Callable[[], Any],
+        service: ControllableService,
+        task_request: pb.CreateTaskRequest,
+    ) -> None:
+        """The same create may reach two replicas at once."""
+        before = set(service.jobs())
+        async with driving(connector()) as one, driving(connector()) as other:
+            await asyncio.gather(one.create(task_request), other.create(task_request))
+        new = set(service.jobs()) - before
+        assert len(new) == 1, f"two replicas started {len(new)} jobs for one attempt"
+
+    @rule("create")
+    async def test_a_new_attempt_is_a_new_job(
+        self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """A retry that finds the failed job of the attempt before would fail for ever."""
+        before = set(service.jobs())
+        run = task_request.task_execution_metadata.task_execution_id.node_execution_id.execution_id
+        for attempt in range(2):
+            await direct.create(execution_of(task_request, run=run.name, attempt=attempt))
+        new = set(service.jobs()) - before
+        assert len(new) == 2, f"two attempts started {len(new)} jobs"  # noqa: PLR2004
+
+    @rule("create")
+    async def test_create_leaves_its_request_alone(
+        self, direct: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """The request may be sent once more, and must mean the same then."""
+        request = pb.CreateTaskRequest()
+        request.CopyFrom(task_request)
+        await direct.client.create(request)
+        assert request == task_request, "create changed the request that it was given"
+
+    @rule("create")
+    async def test_create_takes_any_name_of_a_run(
+        self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Names of runs are long, in any script, and no part of an external system's syntax."""
+        before = set(service.jobs())
+        for run in ("x" * 63, "Żółć/年 '\"`$;%s", "-0"):
+            await direct.create(execution_of(task_request, run=run))
+        new = set(service.jobs()) - before
+        assert len(new) == 3, f"three runs of odd names started {len(new)} jobs"  # noqa: PLR2004
+
+    @rule("create")
+    async def test_bad_requests_start_nothing(
+        self,
+        driver: Driver,
+        service: ControllableService,
+        refused_requests: Mapping[str, pb.CreateTaskRequest],
+    ) -> None:
+        """What is wrong with a request has to be found before the job is submitted."""
+        before = set(service.jobs())
+        for field, request in refused_requests.items():
+            with pytest.raises(ConnectorError):
+                await driver.create(request)
+            assert set(service.jobs()) == before, f"the request with a bad {field} started a job"

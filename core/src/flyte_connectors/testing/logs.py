@@ -1,0 +1,79 @@
+"""Log pages, for connectors with `get_logs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.testing.harness import Driver, until
+from flyte_connectors.testing.jobs import start
+from flyte_connectors.testing.rule import rule
+from flyte_connectors.testing.service import ControllableService, HasLogs
+
+LINES = [f"line {number}" for number in range(7)]
+
+
+class LogRules:
+    """Rules of `get_logs`."""
+
+    @rule("get_logs", service=HasLogs)
+    async def test_pages_make_the_whole_log(
+        self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Each line once, in order, whatever the size of the pages."""
+        job = await start(driver, service, task_request)
+        service.write_log(job.id, LINES)
+        texts = await driver.log(job.meta, enough=len(LINES))
+        assert texts == LINES, f"the pages of a log of {len(LINES)} lines gave {texts}"
+
+    @rule("get_logs", service=HasLogs)
+    async def test_a_token_outlives_new_lines(
+        self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Whoever follows a log goes on from where they were."""
+        job = await start(driver, service, task_request)
+        service.write_log(job.id, LINES[:3])
+        texts, token = await driver.log_page(job.meta, lines=2)
+        assert token, "the page of a running job's log has no token to go on from"
+        service.write_log(job.id, LINES[3:])
+        for _ in LINES:
+            page, token = await driver.log_page(job.meta, token) if token else ([], "")
+            texts += page
+        assert texts == LINES, f"a log that grew between pages gave {texts}"
+
+    @rule("get_logs")
+    async def test_a_job_without_lines_has_a_log(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """An empty one; consoles show logs before there are any."""
+        job = await start(driver, service, task_request)
+        await driver.log_page(job.meta)
+
+    @rule("get_logs")
+    async def test_the_log_of_a_finished_job_ends(
+        self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Its last page has no token, or readers would ask for ever."""
+        job = await start(direct, service, task_request)
+        service.complete(job.id)
+        await direct.end(job.meta)
+        await until(lambda: not service.jobs().get(job.id), "the job to be over")
+        token = ""
+        for _ in range(100):
+            _, token = await direct.log_page(job.meta, token)
+            if not token:
+                return
+        pytest.fail("the log of a finished job did not end within 100 pages")
+
+    @rule("get_logs")
+    async def test_a_bad_token_is_refused(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """As INVALID_ARGUMENT; some page instead would repeat or drop lines."""
+        job = await start(driver, service, task_request)
+        with pytest.raises(ConnectorError) as caught:
+            await driver.log_page(job.meta, "no-token-of-this-log")
+        assert caught.value.code == "INVALID_ARGUMENT", f"a bad token gave {caught.value!r}"

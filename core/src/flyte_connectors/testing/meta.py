@@ -1,0 +1,80 @@
+"""The resource meta: all that Flyte keeps of a job between the calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.envelope import unseal
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.testing.harness import Driver, driving
+from flyte_connectors.testing.rule import rule
+
+LARGEST_META = 4096
+"""Bytes of a connector's meta; Flyte stores it with every execution and sends it with every call."""
+
+
+class MetaRules:
+    """Rules of the meta that `create` returns."""
+
+    @rule("create")
+    async def test_meta_reads_back_as_it_was_written(
+        self, direct: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Reading and writing it again gives the same bytes."""
+        meta = _own(direct, await direct.create(task_request))
+        again = direct.bound.metadata_type.decode(meta).encode()
+        assert again == meta, f"the meta {meta!r} became {again!r} when it was read and written"
+
+    @rule("create")
+    async def test_meta_is_small(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
+        """It identifies the job and holds neither inputs nor results."""
+        size = len(_own(direct, await direct.create(task_request)))
+        assert size <= LARGEST_META, f"the meta has {size} bytes, over {LARGEST_META}"
+
+    @rule("create")
+    async def test_meta_of_a_later_release_is_read(
+        self, direct: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """During an upgrade, replicas of two releases serve the same jobs."""
+        meta = _own(direct, await direct.create(task_request))
+        try:
+            fields = json.loads(meta)
+        except ValueError:
+            pytest.skip("its metas are no JSON, to which the kit could add a field")
+        later = json.dumps({**fields, "field_of_a_later_release": 1}).encode()
+        read = direct.bound.metadata_type.decode(later)
+        assert read == direct.bound.metadata_type.decode(meta)
+
+    @rule("create")
+    async def test_any_replica_serves_the_job(
+        self, direct: Driver, connector: Callable[[], Any], task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Nothing that a later call needs may stay in the memory of the one that created the job."""
+        meta = await direct.create(task_request)
+        async with driving(connector()) as other:
+            other.connection = direct.connection
+            resource = await other.get(meta)
+            await other.delete(meta)
+        assert resource.phase
+
+    @rule("create")
+    async def test_a_corrupt_meta_is_refused(
+        self, driver: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """As INVALID_ARGUMENT: it is no job that is gone, and no time heals it."""
+        meta = await driver.create(task_request)
+        own = _own(driver, meta)
+        for corrupt in (b"", meta[:-3], own[: len(own) // 2], b"\xff\xfe nothing", b"[]"):
+            with pytest.raises(ConnectorError) as caught:
+                await driver.get(corrupt)
+            assert caught.value.code == "INVALID_ARGUMENT", f"{corrupt!r} gave {caught.value!r}"
+
+
+def _own(driver: Driver, meta: bytes) -> bytes:
+    """The connector's part of a resource meta."""
+    return unseal(meta, driver.bound.category.name).meta

@@ -1,0 +1,131 @@
+"""What `get` reports along a job's life."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.connector import TERMINAL_PHASES, Phase
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.testing.harness import Driver
+from flyte_connectors.testing.jobs import start
+from flyte_connectors.testing.rule import rule
+from flyte_connectors.testing.service import ControllableService, HasStates
+
+UNHEARD_OF = "STATE_OF_TOMORROW"
+
+
+class PhaseRules:
+    """Rules of `get`."""
+
+    @rule("get")
+    async def test_a_running_job_is_not_over(
+        self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """A terminal phase is the last that Flyte asks for."""
+        job = await start(direct, service, task_request)
+        resource = await direct.get(job.meta)
+        assert resource.phase not in TERMINAL_PHASES, f"a running job is {_name(resource)}"
+
+    @rule("get")
+    async def test_a_completed_job_has_succeeded(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """With every output that the task declares, or it would be FAILED."""
+        job = await start(driver, service, task_request)
+        service.complete(job.id)
+        resource = await driver.end(job.meta)
+        message = f"a completed job is {_name(resource)}: {resource.message}"
+        assert Phase(resource.phase) is Phase.SUCCEEDED, message
+
+    @rule("get")
+    async def test_a_failed_job_has_failed(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """FAILED, or RETRYABLE_FAILED where another attempt may help."""
+        job = await start(driver, service, task_request)
+        service.fail(job.id)
+        resource = await driver.end(job.meta)
+        message = f"a failed job is {_name(resource)}"
+        assert Phase(resource.phase) in (Phase.FAILED, Phase.RETRYABLE_FAILED), message
+
+    @rule("get")
+    async def test_a_failure_says_why(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """The message is all that a user sees of it; a traceback is no message."""
+        job = await start(driver, service, task_request)
+        service.fail(job.id)
+        message = (await driver.end(job.meta)).message
+        assert message.strip(), "a failed job has no message"
+        assert "Traceback (most recent call last)" not in message
+
+    @rule("get")
+    async def test_a_terminal_phase_stays(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Replicas and restarted executors ask again, and must hear the same."""
+        job = await start(driver, service, task_request)
+        service.complete(job.id)
+        first = await driver.end(job.meta)
+        for _ in range(3):
+            again = await driver.get(job.meta)
+            assert again.phase == first.phase, f"{_name(first)} became {_name(again)}"
+            assert again.outputs == first.outputs, "the outputs of a finished job changed"
+
+    @rule("get", service=HasStates)
+    async def test_every_state_is_mapped(
+        self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Also those that the service has not got yet: an error would end the task."""
+        job = await start(direct, service, task_request)
+        for state in (*service.states(), UNHEARD_OF):
+            service.set_state(job.id, state)
+            try:
+                resource = await direct.get(job.meta)
+            except ConnectorError as error:
+                pytest.fail(f"a job in state {state!r} can't be asked about: {error.message}")
+            if state == UNHEARD_OF:
+                message = f"a job in an unknown state is {_name(resource)}: report RUNNING"
+                assert resource.phase not in TERMINAL_PHASES, message
+
+    @rule("get")
+    async def test_a_lost_job_is_not_running(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """NOT_FOUND, or a failure; otherwise the task would run for ever."""
+        job = await start(driver, service, task_request)
+        service.forget(job.id)
+        try:
+            resource = await driver.get(job.meta)
+        except ConnectorError as error:
+            assert error.code == "NOT_FOUND", f"a job that is gone gave {error!r}"  # noqa: PT017
+        else:
+            message = f"a job that is gone is {_name(resource)}"
+            assert resource.phase in TERMINAL_PHASES - {Phase.SUCCEEDED}, message
+
+    @rule("get")
+    async def test_get_changes_nothing(
+        self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """It is called by anybody at any time."""
+        job = await start(direct, service, task_request)
+        before = dict(service.jobs())
+        for _ in range(3):
+            await direct.get(job.meta)
+        assert dict(service.jobs()) == before, "get changed the jobs of the service"
+
+    @rule("get")
+    async def test_links_can_be_followed(
+        self, direct: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Flyte's console shows them as they are: absolute http or https addresses."""
+        for link in (await direct.get(await direct.create(task_request))).log_links:
+            absolute = link.uri.startswith(("http://", "https://"))
+            assert absolute, f"the log link {link.name!r} leads to {link.uri!r}"
+
+
+def _name(resource: pb.Resource) -> str:
+    return Phase(resource.phase).name

@@ -1,0 +1,41 @@
+"""Quick answers, for connectors with `do`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.testing.harness import Driver
+from flyte_connectors.testing.rule import rule
+
+
+class SyncRules:
+    """Rules of `do`."""
+
+    @rule("do")
+    async def test_do_answers(self, driver: Driver, task_request: pb.CreateTaskRequest) -> None:
+        """A good request succeeds, with every output that the task declares."""
+        resource = await driver.get(await driver.create(task_request))
+        message = f"a good request is {Phase(resource.phase).name}: {resource.message}"
+        assert Phase(resource.phase) is Phase.SUCCEEDED, message
+
+    @rule("do")
+    async def test_do_can_be_repeated(
+        self, direct: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Flyte sends a request again when it did not learn the answer."""
+        answers = [await direct.get(await direct.create(task_request)) for _ in range(2)]
+        assert answers[0] == answers[1], "the same request got two answers"
+
+    @rule("do")
+    async def test_do_refuses_bad_requests(
+        self, driver: Driver, refused_requests: Mapping[str, pb.CreateTaskRequest]
+    ) -> None:
+        """With an error, not with a result."""
+        for request in refused_requests.values():
+            with pytest.raises(ConnectorError):
+                await driver.create(request)

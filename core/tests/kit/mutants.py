@@ -1,0 +1,455 @@
+"""One connector for each rule of the kit, which breaks that rule and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import json
+import logging
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from flyte_connectors import Phase, Resource
+from flyte_connectors.errors import ConflictError, InvalidRequestError, JobNotFoundError
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
+from flyteidl2.core.literals_pb2 import Literal
+from kit_reference import (
+    PHASES,
+    JobMeta,
+    MemoryJob,
+    ReferenceConnector,
+    ReferenceSync,
+)
+
+MUTANTS: dict[str, type] = {}
+"""Mutants by the name of the test that has to catch them."""
+
+_counter = itertools.count()
+_background: set[Any] = set()
+
+
+def breaks(test: str) -> Any:
+    """Mark the mutant that `test` has to catch."""
+
+    def register(mutant: type) -> type:
+        assert test not in MUTANTS
+        MUTANTS[test] = mutant
+        return mutant
+
+    return register
+
+
+@breaks("test_registers_without_network_or_credentials")
+class ConnectsEarly(ReferenceConnector):
+    def __init__(self, service: Any = None) -> None:
+        super().__init__(service)
+        with contextlib.suppress(OSError), socket.socket() as connection:
+            connection.connect(("127.0.0.1", 1))
+
+
+@breaks("test_an_installed_plugin_brings_it")
+class NotInstalled(ReferenceConnector):
+    task_type_name = "kit_not_installed"
+
+
+@breaks("test_a_replay_is_the_same_job")
+class ForgetsFinishedCreates(ReferenceConnector):
+    under_way: dict[str, str] = {}  # noqa: RUF012
+
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
+        if idempotency_key in self.under_way:
+            return JobMeta(self.under_way[idempotency_key])
+        job = self.under_way[idempotency_key] = uuid.uuid4().hex
+        try:
+            await asyncio.sleep(0.05)
+            return await super().create(idempotency_key=job, **kwargs)
+        finally:
+            del self.under_way[idempotency_key]
+
+
+@breaks("test_racing_replicas_start_one_job")
+class LooksThenLeaps(ReferenceConnector):
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
+        jobs = [job for job in self.service.by_id if job.startswith(idempotency_key)]
+        await asyncio.sleep(0.05)
+        job = jobs[0] if jobs else f"{idempotency_key}-{next(_counter)}"
+        return await super().create(idempotency_key=job, **kwargs)
+
+
+@breaks("test_a_new_attempt_is_a_new_job")
+class KeyedByRun(ReferenceConnector):
+    async def create(self, task_execution_metadata: Any, **kwargs: Any) -> Any:
+        execution = task_execution_metadata.task_execution_id.node_execution_id.execution_id
+        return await super().create(**{**kwargs, "idempotency_key": execution.name})
+
+
+@breaks("test_create_leaves_its_request_alone")
+class ScribblesOnTheRequest(ReferenceConnector):
+    async def create(self, task_template: Any, **kwargs: Any) -> Any:
+        task_template.custom["seen"] = True
+        return await super().create(task_template=task_template, **kwargs)
+
+
+@breaks("test_create_takes_any_name_of_a_run")
+class PickyAboutNames(ReferenceConnector):
+    async def create(self, task_execution_metadata: Any, **kwargs: Any) -> Any:
+        execution = task_execution_metadata.task_execution_id.node_execution_id.execution_id
+        if not execution.name.isalnum():
+            raise InvalidRequestError("letters and digits only", field="run")
+        return await super().create(**kwargs)
+
+
+@breaks("test_bad_requests_start_nothing")
+class SubmitsBeforeItLooks(ReferenceConnector):
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
+        await self.connect()
+        self.service.submit(idempotency_key)
+        return await super().create(idempotency_key=idempotency_key, **kwargs)
+
+
+class RestlessMeta(JobMeta):
+    def encode(self) -> bytes:
+        return json.dumps({"job": self.job, "at": next(_counter)}).encode()
+
+
+class WithMeta(ReferenceConnector):
+    async def create(self, **kwargs: Any) -> Any:
+        return self.metadata_type((await super().create(**kwargs)).job)
+
+
+@breaks("test_meta_reads_back_as_it_was_written")
+class RestlessMetaConnector(WithMeta):
+    metadata_type = RestlessMeta
+
+
+@dataclasses.dataclass
+class FatMeta(JobMeta):
+    copy_of_the_inputs: str = "x" * 5000
+
+
+@breaks("test_meta_is_small")
+class FatMetaConnector(WithMeta):
+    metadata_type = FatMeta
+
+
+class StrictMeta(JobMeta):
+    @classmethod
+    def decode(cls, data: bytes) -> Any:
+        return cls(**json.loads(data))
+
+
+@breaks("test_meta_of_a_later_release_is_read")
+class StrictMetaConnector(WithMeta):
+    metadata_type = StrictMeta
+
+
+@breaks("test_any_replica_serves_the_job")
+class RemembersItsJobs(ReferenceConnector):
+    def __init__(self, service: Any = None) -> None:
+        super().__init__(service)
+        self.mine: set[str] = set()
+
+    async def create(self, **kwargs: Any) -> Any:
+        meta = await super().create(**kwargs)
+        self.mine.add(meta.job)
+        return meta
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        if resource_meta.job not in self.mine:
+            raise JobNotFoundError("not one of mine")
+        return await super().get(resource_meta)
+
+
+class LenientMeta(JobMeta):
+    @classmethod
+    def decode(cls, data: bytes) -> Any:
+        try:
+            return super().decode(data)
+        except ValueError:
+            return cls("")
+
+
+@breaks("test_a_corrupt_meta_is_refused")
+class LenientMetaConnector(WithMeta):
+    metadata_type = LenientMeta
+
+
+class WithPhase(ReferenceConnector):
+    """Reports another phase for one state."""
+
+    wrong: dict[str, Any] = {}  # noqa: RUF012
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        resource = await super().get(resource_meta)
+        state = self.job(resource_meta).state
+        return dataclasses.replace(resource, phase=self.wrong.get(state, resource.phase))
+
+
+@breaks("test_a_running_job_is_not_over")
+class AbortsTheRunning(WithPhase):
+    wrong = {"RUNNING": Phase.ABORTED}  # noqa: RUF012
+
+
+@breaks("test_a_completed_job_has_succeeded")
+class AbortsTheCompleted(WithPhase):
+    wrong = {"DONE": Phase.ABORTED}  # noqa: RUF012
+
+
+@breaks("test_a_failed_job_has_failed")
+class AbortsTheFailed(WithPhase):
+    wrong = {"BROKEN": Phase.ABORTED}  # noqa: RUF012
+
+
+@breaks("test_a_failure_says_why")
+class FailsInSilence(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        return dataclasses.replace(await super().get(resource_meta), message=None)
+
+
+@breaks("test_a_terminal_phase_stays")
+class CountsOn(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        outputs = {"count": next(_counter)}
+        return dataclasses.replace(await super().get(resource_meta), outputs=outputs)
+
+
+@breaks("test_every_state_is_mapped")
+class MapsWhatItKnows(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        resource = await super().get(resource_meta)
+        return dataclasses.replace(resource, phase=PHASES[self.job(resource_meta).state])
+
+
+@breaks("test_a_lost_job_is_not_running")
+class HopesForTheLost(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        try:
+            return await super().get(resource_meta)
+        except JobNotFoundError:
+            return Resource(Phase.RUNNING)
+
+
+@breaks("test_get_changes_nothing")
+class GetsByStarting(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        self.service.submit(f"probe-{next(_counter)}")
+        return await super().get(resource_meta)
+
+
+@breaks("test_links_can_be_followed")
+class LinksNowhere(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        resource = await super().get(resource_meta)
+        for link in resource.log_links:
+            link.uri = "/jobs/1"
+        return resource
+
+
+@breaks("test_delete_stops_the_job")
+class DeletesNothing(ReferenceConnector):
+    async def delete(self, resource_meta: JobMeta, **kwargs: Any) -> None:
+        await self.connect()
+
+
+class RefusesToDelete(ReferenceConnector):
+    """Can't delete jobs of one state."""
+
+    state = ""
+
+    async def delete(self, resource_meta: JobMeta, **kwargs: Any) -> None:
+        if self.job(resource_meta).state == self.state:
+            raise ConflictError(f"the job is {self.state}")
+        await super().delete(resource_meta)
+
+
+@breaks("test_delete_can_be_repeated")
+class DeletesOnce(RefusesToDelete):
+    state = "CANCELLED"
+
+
+@breaks("test_a_finished_job_can_be_deleted")
+class DeletesTheUnfinished(RefusesToDelete):
+    state = "DONE"
+
+
+@breaks("test_a_lost_job_can_be_deleted")
+class MissesTheLost(ReferenceConnector):
+    async def delete(self, resource_meta: JobMeta, **kwargs: Any) -> None:
+        try:
+            await super().delete(resource_meta)
+        except JobNotFoundError:
+            raise ConflictError("there is no such job") from None
+
+
+@breaks("test_pages_make_the_whole_log")
+class DropsLines(ReferenceConnector):
+    async def get_logs(
+        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        dropped = bool(token and lines)
+        async for item in super().get_logs(resource_meta, token, lines):
+            if not dropped:
+                yield item
+            dropped = False
+
+
+@breaks("test_a_token_outlives_new_lines")
+class TokensOfOneLength(ReferenceConnector):
+    async def get_logs(
+        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        start, _, length = token.partition("0000")
+        now = len(self.job(resource_meta).log)
+        if length and length != str(now):
+            raise InvalidRequestError("the log has changed", field="token")
+        async for item in super().get_logs(resource_meta, start, lines):
+            if isinstance(item, GetTaskLogsResponse):
+                item.header.token += f"0000{now}"
+            yield item
+
+
+@breaks("test_a_job_without_lines_has_a_log")
+class NeedsLines(ReferenceConnector):
+    async def get_logs(
+        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        job = self.job(resource_meta)
+        if not (token or job.log) and job.state == "RUNNING":
+            raise JobNotFoundError("the job has no log")
+        async for item in super().get_logs(resource_meta, token, lines):
+            yield item
+
+
+@breaks("test_the_log_of_a_finished_job_ends")
+class LogsForEver(ReferenceConnector):
+    async def get_logs(
+        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        async for item in super().get_logs(resource_meta, token, lines):
+            yield item
+        if self.job(resource_meta).state == "DONE":
+            yield GetTaskLogsResponse(header={"token": token or "0"})
+
+
+@breaks("test_a_bad_token_is_refused")
+class TakesAnyToken(ReferenceConnector):
+    def start_of(self, token: str, job: MemoryJob) -> int:
+        return int(token) if token.isdecimal() else 0
+
+
+@breaks("test_do_answers")
+class NeverSucceeds(ReferenceSync):
+    async def do(self, **kwargs: Any) -> Resource:
+        return dataclasses.replace(await super().do(**kwargs), phase=Phase.FAILED)
+
+
+@breaks("test_do_can_be_repeated")
+class CountsItsAnswers(ReferenceSync):
+    async def do(self, **kwargs: Any) -> Resource:
+        return dataclasses.replace(await super().do(**kwargs), outputs={"count": next(_counter)})
+
+
+@breaks("test_do_refuses_bad_requests")
+class DoesAnything(ReferenceSync):
+    async def do(self, **kwargs: Any) -> Resource:
+        return Resource(Phase.SUCCEEDED, outputs={"count": 3})
+
+
+@breaks("test_bad_requests_name_the_field")
+class RefusesWithoutAWord(ReferenceConnector):
+    async def create(self, **kwargs: Any) -> Any:
+        try:
+            return await super().create(**kwargs)
+        except InvalidRequestError:
+            raise InvalidRequestError("bad request") from None
+
+
+class RawWhenAway(ReferenceConnector):
+    async def connect(self) -> None:
+        await self.service.connected()
+
+
+@breaks("test_get_of_a_service_that_is_away_can_be_retried")
+class GetsRawErrors(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        return await RawWhenAway(self.service).get(resource_meta)
+
+
+@breaks("test_create_on_a_service_that_is_away_can_be_retried")
+class CreatesWithRawErrors(ReferenceConnector):
+    async def create(self, **kwargs: Any) -> Any:
+        return await RawWhenAway(self.service).create(**kwargs)
+
+
+@breaks("test_a_deadline_is_kept")
+class SwallowsCancellation(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        try:
+            return await super().get(resource_meta)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1.5)
+            raise
+
+
+@breaks("test_secrets_are_not_logged")
+class LogsItsSecret(ReferenceConnector):
+    async def create(self, **kwargs: Any) -> Any:
+        logging.getLogger(__name__).debug("connecting with %s", kwargs["kit_secret"])
+        return await super().create(**kwargs)
+
+
+@breaks("test_secrets_are_in_no_reply")
+class ReturnsItsSecret(ReferenceConnector):
+    """In an output, which the core does not mask."""
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        outputs = {"count": Literal(hash=kwargs["kit_secret"])}
+        return dataclasses.replace(await super().get(resource_meta), outputs=outputs)
+
+
+@breaks("test_secrets_stay_out_of_repr")
+class KeepsItsSecret(ReferenceConnector):
+    async def create(self, **kwargs: Any) -> Any:
+        self.header = f"Bearer {kwargs['kit_secret']}"
+        return await super().create(**kwargs)
+
+
+@breaks("test_no_verb_blocks_the_loop")
+class BlocksInDelete(ReferenceConnector):
+    async def delete(self, resource_meta: JobMeta, **kwargs: Any) -> None:
+        time.sleep(0.15)  # noqa: ASYNC251
+        await super().delete(resource_meta)
+
+
+@breaks("test_gets_do_not_wait_for_each_other")
+class OneGetAtATime(ReferenceConnector):
+    def __init__(self, service: Any = None) -> None:
+        super().__init__(service)
+        self.lock = asyncio.Lock()
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        async with self.lock:
+            await asyncio.sleep(0.07)
+            return await super().get(resource_meta)
+
+
+@breaks("test_nothing_is_left_behind")
+class LeavesATask(ReferenceConnector):
+    async def delete(self, resource_meta: JobMeta, **kwargs: Any) -> None:
+        await super().delete(resource_meta)
+        _background.add(asyncio.ensure_future(asyncio.sleep(30)))
+
+
+@breaks("test_it_works_on_a_second_loop")
+class BoundToItsLoop(ReferenceConnector):
+    loop: Any = None
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        self.loop = self.loop or asyncio.get_running_loop()
+        assert self.loop is asyncio.get_running_loop()
+        return await super().get(resource_meta)

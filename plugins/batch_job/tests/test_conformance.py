@@ -1,0 +1,127 @@
+"""Batch jobs obey the rules of every connector. The service is the spool itself, with real processes."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from batch_jobs import template, wait_for, wait_until_alone
+from flyte_connectors.testing import ConnectorConformance
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+
+from flyte_connectors_batch_job import BatchJobConnector
+from flyte_connectors_batch_job.runner import job as states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flyte_connectors_batch_job.runner.spool import Spool
+
+SCRIPT = """
+mkdir -p {orders}
+while :; do
+    if [ -e {orders}/$BATCH_JOB_ID.lines ]; then
+        mv {orders}/$BATCH_JOB_ID.lines {orders}/$BATCH_JOB_ID.printing
+        cat {orders}/$BATCH_JOB_ID.printing
+    fi
+    [ -e {orders}/$BATCH_JOB_ID.complete ] && exit 0
+    [ -e {orders}/$BATCH_JOB_ID.fail ] && exit 3
+    sleep 0.02
+done
+"""
+"""A job that does what files beside the spool tell it to."""
+
+
+class SpoolService:
+    """The spool, and jobs that take orders."""
+
+    def __init__(self, spool: Spool, orders: Path) -> None:
+        self._spool = spool
+        self._orders = orders
+
+    def jobs(self) -> dict[str, bool]:
+        paths = Path(self._spool.root).glob("[!.]*")
+        jobs = [self._spool.job(path.name) for path in paths if path.is_dir()]
+        return {job.id: job.state()["state"] in (states.QUEUED, states.RUNNING) for job in jobs}
+
+    def complete(self, job: str) -> None:
+        self._order(job, "complete")
+        wait_until_alone(self._spool.job(job))
+
+    def fail(self, job: str) -> None:
+        self._order(job, "fail")
+        wait_until_alone(self._spool.job(job))
+
+    def forget(self, job: str) -> None:
+        self._order(job, "complete")
+        wait_until_alone(self._spool.job(job))
+        shutil.rmtree(self._spool.job(job).path)
+
+    def go_away(self) -> None:
+        """Put a file in the spool's place, as a mount that is gone leaves one."""
+        spool = Path(self._spool.root)
+        if spool.exists():
+            spool.rename(spool.with_name("spool-away"))
+        spool.write_text("")
+
+    def come_back(self) -> None:
+        spool = Path(self._spool.root)
+        away = spool.with_name("spool-away")
+        if spool.is_file():
+            spool.unlink()
+        if away.exists():
+            away.rename(spool)
+
+    def write_log(self, job: str, lines: Sequence[str]) -> None:
+        log = Path(self._spool.job(job).file("log"))
+        before = log.stat().st_size if log.exists() else 0
+        draft = self._orders / f"{job}.draft"
+        draft.write_text("".join(f"{line}\n" for line in lines))
+        draft.rename(self._orders / f"{job}.lines")
+        wanted = before + sum(len(line) + 1 for line in lines)
+        wait_for(lambda: log.exists() and log.stat().st_size >= wanted)
+
+    def _order(self, job: str, order: str) -> None:
+        (self._orders / f"{job}.{order}").touch()
+
+
+class TestBatchJobs(ConnectorConformance):
+    """The connector of task type `batch_job`."""
+
+    skips = {  # noqa: RUF012  (declared as a ClassVar by the kit)
+        "test_a_deadline_is_kept": "the spool is a local folder, which answers or fails but can't hang",
+    }
+
+    @pytest.fixture
+    def service(self, spool: Spool, tmp_path: Path) -> SpoolService:
+        orders = tmp_path / "orders"
+        orders.mkdir()
+        service = SpoolService(spool, orders)
+        yield service
+        service.come_back()
+
+    @pytest.fixture
+    def connector(self) -> Callable[[], BatchJobConnector]:
+        return BatchJobConnector
+
+    @pytest.fixture
+    def good_request(self, service: SpoolService, tmp_path: Path) -> CreateTaskRequest:
+        script = SCRIPT.format(orders=shlex.quote(str(tmp_path / "orders")))
+        return CreateTaskRequest(template=template(script=script), output_prefix="file:///nowhere")
+
+    @pytest.fixture
+    def bad_requests(self) -> dict[str, CreateTaskRequest]:
+        wrong = {
+            "custom.script": {"script": " "},
+            "custom.command": {"command": []},
+            "custom.env": {"env": {"A=B": "c"}},
+            "custom.working_directory": {"working_directory": "not/absolute"},
+            "custom.timeout_seconds": {"timeout_seconds": -1},
+        }
+        return {
+            field: CreateTaskRequest(template=template(**fields), output_prefix="file:///nowhere")
+            for field, fields in wrong.items()
+        }
