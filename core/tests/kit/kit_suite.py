@@ -14,7 +14,7 @@ from flyte_connectors.testing import ConnectorConformance
 from flyteidl2.connector import connector_pb2 as pb
 from kit_reference import MemoryService, ReferenceConnector
 
-DIST = Path(__file__).parent / "dist"
+INSTALLED = Path(__file__).parent / "installed"
 
 
 class Suite(ConnectorConformance):
@@ -25,7 +25,7 @@ class Suite(ConnectorConformance):
     @pytest.fixture(autouse=True)
     def _installed(self, monkeypatch: pytest.MonkeyPatch, process_registry: Registry) -> None:
         """For as long as a test runs, the reference connectors are an installed plugin."""
-        monkeypatch.syspath_prepend(str(DIST))
+        monkeypatch.syspath_prepend(str(INSTALLED))
 
     @pytest.fixture
     def service(self) -> MemoryService:
