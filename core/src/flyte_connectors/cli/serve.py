@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if metadata["choices"]:
             given["choices"] = metadata["choices"]
         if metadata["many"]:
-            given["action"] = "append"
+            given["action"] = "extend"
             given["help"] = f"{text}; repeatable"
         parser.add_argument(flag_of(name), type=_parser_of(name), **given)
 
@@ -111,9 +111,8 @@ def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
 def _parser_of(name: str) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         try:
-            value = parse_setting(name, text, flag_of(name))
+            return parse_setting(name, text, flag_of(name))
         except SettingsError as error:
             raise argparse.ArgumentTypeError(error.message.partition(": ")[2]) from None
-        return value[0] if FIELDS[name].metadata["many"] and value else value
 
     return parse
