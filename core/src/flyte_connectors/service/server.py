@@ -160,6 +160,8 @@ class ConnectorService:
         await self.start()
         ready()
         await signalled.wait()
+        if self._shared_port:
+            loop.remove_reader(sys.stdin.fileno())  # it would be ready again and again
         logger.info("draining for at most %g s", self._settings.grace)
         ending = asyncio.ensure_future(self.stop())
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ supervisor is gone drains and ends.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import re
@@ -15,10 +16,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -26,7 +28,14 @@ from prometheus_client.registry import Collector
 
 from flyte_connectors.service.exposition import HttpEndpoint
 from flyte_connectors.service.server import ServiceStartError, listen_http
-from flyte_connectors.service.settings import FIELDS, WORKER_VARIABLE, ServiceSettings, flag_of
+from flyte_connectors.service.settings import (
+    CONFIG_VARIABLE,
+    FIELDS,
+    WORKER_VARIABLE,
+    ServiceSettings,
+    flag_of,
+    variable_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +43,9 @@ _QUICK_DEATH = 5.0  # seconds; a worker that dies sooner is started again after 
 _LOOK = 0.2  # seconds between two looks at the workers
 _SCRAPE_TIMEOUT = 2.0  # seconds
 _READY_LINE = re.compile(r"listening on (\S+) for (.*); metrics on (\S+)")
+
+_Sums: TypeAlias = dict[tuple[str, str, tuple[tuple[str, str], ...]], float]
+"""Values by family, sample and labels."""
 
 
 def supervise(settings: ServiceSettings) -> int:
@@ -44,7 +56,7 @@ def supervise(settings: ServiceSettings) -> int:
     """
     listening = listen_http(settings)
     with listening, _reserved_port(settings.host, settings.port) as port:
-        command = _worker_command(settings, port)
+        command = worker_command(settings, port)
         workers = [_Worker(command, number) for number in range(settings.workers)]
         supervisor = _Supervisor(workers, settings.grace)
         try:
@@ -73,13 +85,17 @@ class _Worker:
 
     def wait_until_ready(self) -> str:
         """The task types that it serves."""
-        assert self.process.stdout is not None
-        ready = _READY_LINE.match(self.process.stdout.readline())
-        if ready is None:
-            message = f"worker {self._number} did not start; its last words are above"
-            raise ServiceStartError(message)
-        self.metrics_url = ready[3]
-        return ready[2]
+        output = self.process.stdout
+        assert output is not None
+        for line in output:
+            ready = _READY_LINE.match(line)
+            if ready is not None:
+                self.metrics_url = ready[3]
+                threading.Thread(target=_pass_on, args=(output,), daemon=True).start()
+                return ready[2]
+            _pass_on([line])  # of a plugin that has something to say
+        message = f"worker {self._number} did not start; its last words are above"
+        raise ServiceStartError(message)
 
     def revive(self) -> None:
         """Start it again if it has died."""
@@ -100,7 +116,7 @@ class _Worker:
             stdin=subprocess.PIPE,  # closes when this process ends, however it does
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, WORKER_VARIABLE: str(self._number)},
+            env={**_environment(), WORKER_VARIABLE: str(self._number)},
             start_new_session=True,  # Ctrl-C is for the supervisor, which passes it on
         )
 
@@ -144,27 +160,41 @@ class _Supervisor:
 
 
 class _SummedMetrics(Collector):
-    """The metrics of all workers, added up sample by sample."""
+    """The metrics of all workers, added up sample by sample.
+
+    What only grows must not fall when a worker dies or does not answer, or Prometheus takes it for a
+    restart: the last answer of such a worker goes on to count.
+    """
 
     def __init__(self, workers: list[_Worker]) -> None:
         self._workers = workers
+        self._lock = threading.Lock()  # two may scrape at once
+        self._answers: dict[str, list[Metric]] = {}  # last one of each process, by its address
+        self._families: dict[str, Metric] = {}
+        self._ended: _Sums = {}  # of processes that are gone
 
     def collect(self) -> Iterator[Metric]:
-        """The sums as they are now; a worker that does not answer is left out."""
-        families: dict[str, Metric] = {}
-        sums: dict[tuple[str, str, tuple[tuple[str, str], ...]], float] = {}
-        for worker in self._workers:
-            for family in self._scrape(worker.metrics_url):
-                families.setdefault(family.name, family)
-                for sample in family.samples:
-                    key = (family.name, sample.name, tuple(sorted(sample.labels.items())))
-                    sums[key] = sums.get(key, 0.0) + sample.value
-        for name, family in families.items():
+        """The sums as they are now."""
+        with self._lock:
+            sums = self._sums()
+        for name, family in self._families.items():
             total = Metric(name, family.documentation, family.type)
             for (of_family, sample_name, labels), value in sums.items():
                 if of_family == name:
                     total.add_sample(sample_name, dict(labels), value)
             yield total
+
+    def _sums(self) -> _Sums:
+        serving = {worker.metrics_url for worker in self._workers}
+        for url in self._answers.keys() - serving:
+            _add(_growing(self._answers.pop(url)), self._ended)
+        sums = self._ended.copy()
+        for url in serving:
+            answer = self._scrape(url) or _growing(self._answers.get(url, []))
+            self._families |= {family.name: family for family in answer}
+            self._answers[url] = answer
+            _add(answer, sums)
+        return sums
 
     def _scrape(self, url: str) -> list[Metric]:
         try:
@@ -193,18 +223,41 @@ def _reserved_port(host: str, port: int) -> Iterator[int]:
         yield int(mine.getsockname()[1])
 
 
-def _worker_command(settings: ServiceSettings, port: int) -> list[str]:
-    """The command line of a worker: the same settings, but the port and its own metrics port."""
+def _add(families: list[Metric], sums: _Sums) -> None:
+    for family in families:
+        for sample in family.samples:
+            key = (family.name, sample.name, tuple(sorted(sample.labels.items())))
+            sums[key] = sums.get(key, 0.0) + sample.value
+
+
+def _growing(families: list[Metric]) -> list[Metric]:
+    return [family for family in families if family.type in {"counter", "histogram"}]
+
+
+def _pass_on(lines: Iterable[str]) -> None:
+    """Print what a worker prints; a pipe that nobody reads would stop it once it is full."""
+    for line in lines:
+        print(line, end="", flush=True)  # noqa: T201  (the worker's words)
+
+
+def worker_command(settings: ServiceSettings, port: int) -> list[str]:
+    """The command line of a worker: the settings in force, but the port and its own metrics port."""
+    own = dataclasses.replace(settings, port=port, metrics_port=0, workers=1)
     command = [sys.executable, "-m", "flyte_connectors", "serve"]
-    special: dict[str, Any] = {"port": port, "metrics_port": 0, "workers": 1}
     for name, field in FIELDS.items():
-        value = special.get(name, getattr(settings, name))
-        if value == field.default and name not in special:
+        value, flag = getattr(own, name), flag_of(name)
+        if value == field.default:
             continue
-        if field.metadata["many"]:
-            command += [word for item in value for word in (flag_of(name), item)]
-        elif value is True:
-            command.append(flag_of(name))
+        if value is True:
+            command.append(flag)
+        elif field.metadata["many"]:
+            command += [f"{flag}={item}" for item in value or ("",)]
         else:
-            command += [flag_of(name), str(value)]
+            command.append(f"{flag}={value}")
     return command
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without settings: a worker has those of its command line."""
+    settings = {CONFIG_VARIABLE, *map(variable_of, FIELDS)}
+    return {name: value for name, value in os.environ.items() if name not in settings}
