@@ -235,9 +235,10 @@ def _growing(families: list[Metric]) -> list[Metric]:
 
 
 def _pass_on(lines: Iterable[str]) -> None:
-    """Print what a worker prints; a pipe that nobody reads would stop it once it is full."""
+    """Say what a worker prints on standard error; a pipe that nobody reads would stop it once full."""
     for line in lines:
-        print(line, end="", flush=True)  # noqa: T201  (the worker's words)
+        with contextlib.suppress(OSError):  # nobody listens; the worker is not to feel it
+            sys.stderr.write(line)
 
 
 def worker_command(settings: ServiceSettings, port: int) -> list[str]:
