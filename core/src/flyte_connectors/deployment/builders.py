@@ -21,6 +21,7 @@ class Builder(Protocol):
 
     async def push(self, uri: str) -> str:
         """Push the image; returns its digest, such as `sha256:...`."""
+        ...
 
 
 def find_builder(name: str) -> Builder:
