@@ -36,14 +36,11 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
     """The handlers of both services, to be added to a server."""
     unary = partial(_unary, dispatcher.registry)
 
-    async def list_connectors(_: pb.ListConnectorsRequest, __: Context) -> Any:
+    async def list_connectors(_: pb.ListConnectorsRequest, __: float | None) -> Any:
         return dispatcher.list_connectors()
 
-    async def get_connector(request: pb.GetConnectorRequest, context: Context) -> Any:
-        try:
-            return pb.GetConnectorResponse(connector=dispatcher.get_connector(request.name))
-        except Exception as error:
-            await _abort(context, error)
+    async def get_connector(request: pb.GetConnectorRequest, _: float | None) -> Any:
+        return pb.GetConnectorResponse(connector=dispatcher.get_connector(request.name))
 
     async def get_task_logs(
         request: pb.GetTaskLogsRequest | None, context: Context
@@ -68,8 +65,8 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
         ),
     }
     metadata = {
-        "ListConnectors": _handler(list_connectors, pb.ListConnectorsRequest),
-        "GetConnector": _handler(get_connector, pb.GetConnectorRequest),
+        "ListConnectors": _handler(unary(list_connectors), pb.ListConnectorsRequest),
+        "GetConnector": _handler(unary(get_connector), pb.GetConnectorRequest),
     }
     return [
         grpc.method_handlers_generic_handler(ASYNC_SERVICE, service),
