@@ -85,7 +85,8 @@ def tests(session: nox.Session, package: str) -> None:
 def product(session: nox.Session) -> None:
     """Run the whole product's tests: real services, real processes, all plugins."""
     _install(session, *PACKAGES, groups=("product",))
-    session.run("pytest", "tests", "--ignore=tests/interop", *session.posargs)
+    chosen = session.posargs or ["-m", "not slow and not live"]
+    session.run("pytest", "tests", "--ignore=tests/interop", *chosen)
 
 
 @nox.session(python=DEFAULT_PYTHON)
@@ -162,7 +163,7 @@ def typing(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Kill the service with SIGKILL a hundred times in mid-job: nothing lost, nothing doubled."""
     _install(session, *PACKAGES, groups=("product",))
-    session.run("pytest", "tests", "-m", "slow", *session.posargs, env={"SOAK": "100"})
+    session.run("pytest", "tests/service", "-m", "slow", *session.posargs, env={"SOAK": "100"})
 
 
 @nox.session(python=DEFAULT_PYTHON)
