@@ -34,10 +34,12 @@ _exporter = InMemorySpanExporter()
 
 @pytest.fixture(scope="module", autouse=True)
 def _provider() -> None:
-    """OpenTelemetry takes one provider for a process."""
-    provider = TracerProvider()
+    """OpenTelemetry takes one provider for a process, which other tests may have set."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
     provider.add_span_processor(SimpleSpanProcessor(_exporter))
-    trace.set_tracer_provider(provider)
 
 
 @pytest.fixture(autouse=True)
