@@ -56,7 +56,7 @@ async def test_it_is_an_invalid_argument_and_no_line_in_the_log(
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     junk=st.lists(st.binary(max_size=60), min_size=1, max_size=20), method=st.sampled_from(UNARY)
