@@ -7,6 +7,7 @@ import dataclasses
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,14 @@ class ServeProcess:
     def port(self) -> int:
         """The gRPC port."""
         return int(self.address.rpartition(":")[2])
+
+    def listens(self) -> bool:
+        """Whether the gRPC port takes a connection."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except ConnectionError:
+            return False
+        return True
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""

@@ -18,12 +18,11 @@ from grpc_health.v1 import health_pb2
 
 from tests.connectors.job_service import JobService, until
 from tests.connectors.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
-from tests.service.client import Client
+from tests.service.client import OWN_CONNECTION, Client
 from tests.service.http import fetch
 
 WORKERS = 2
 # gRPC would share one connection among channels that are alike; each is to reach any worker.
-OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 ARGUMENTS = ("--module", FAKE, "--module", "tests.hardening.whereabouts", "--workers", str(WORKERS))
 SECONDS = 20.0
 

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from tests.connectors.requests import category, create_request
 
 DEADLINE_SECONDS = 20.0
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]  # grpc shares connections of like channels
 
 
 class Client:

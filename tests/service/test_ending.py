@@ -14,9 +14,10 @@ import pytest
 from tests.connectors.job_service import JobService, until
 from tests.connectors.requests import create_request
 from tests.connectors.serve_process import FAKE, ServeProcess, serving
-from tests.service.client import Client
+from tests.service.client import OWN_CONNECTION, Client
 
 GRACE_SECONDS = 8.0
+CALLERS = 20
 
 
 @pytest.fixture
@@ -39,10 +40,11 @@ async def test_a_create_in_flight_is_finished_first(
     service: ServeProcess, jobs: JobService, number: signal.Signals
 ) -> None:
     """Its client gets the job; new calls are refused; the process exits with 0 in time."""
-    async with Client(service.address) as client, Client(service.address) as late:
+    late = Client(service.address, OWN_CONNECTION)
+    async with Client(service.address) as client, late:
         creating = await held_create(client, jobs)
         service.signal(number)
-        await until(lambda: "draining" in service.log.read_text(), "the drain")
+        await until(lambda: not service.listens(), "the port to close")
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await late.create(run="late")
         assert service.process.poll() is None
@@ -53,6 +55,35 @@ async def test_a_create_in_flight_is_finished_first(
     assert time.monotonic() - started < GRACE_SECONDS
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     assert len(jobs.jobs) == 1
+    assert "Traceback" not in service.log.read_text()
+
+
+async def test_a_call_that_has_arrived_is_taken(service: ServeProcess, jobs: JobService) -> None:
+    """Of many that arrive without a pause, none is cancelled by the end: Flyte would retry its task."""
+    codes: set[grpc.StatusCode] = set()
+    started: list[str] = []
+    calling = True
+
+    async def create_many(name: str) -> None:
+        async with Client(service.address) as client:
+            while calling:
+                run = f"{name}-{len(started)}"
+                try:
+                    await client.create(run=run)
+                    started.append(run)
+                except grpc.aio.AioRpcError as error:
+                    codes.add(error.code())
+                    await asyncio.sleep(0.01)
+
+    callers = [asyncio.ensure_future(create_many(f"caller-{n}")) for n in range(CALLERS)]
+    await until(lambda: len(started) > CALLERS * 5, "many calls")
+    service.signal(signal.SIGTERM)
+    assert await asyncio.to_thread(service.wait) == 0
+    await asyncio.sleep(0.1)  # now all of them see that it is gone
+    calling = False
+    await asyncio.gather(*callers)
+    assert codes == {grpc.StatusCode.UNAVAILABLE}
+    assert len(jobs.jobs) == len(started)
     assert "Traceback" not in service.log.read_text()
 
 

@@ -22,6 +22,7 @@ from flyte_connectors.service.log_stream import log_messages
 if TYPE_CHECKING:
     from flyte_connectors.dispatch import Dispatcher
     from flyte_connectors.registry import Registry
+    from flyte_connectors.service.drain import Drain
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
 METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
@@ -32,9 +33,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
 
 
-def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
+def handlers(dispatcher: Dispatcher, drain: Drain) -> list[grpc.GenericRpcHandler]:
     """The handlers of both services, to be added to a server."""
-    unary = partial(_unary, dispatcher.registry)
+    unary = partial(_unary, dispatcher.registry, drain)
 
     async def list_connectors(_: pb.ListConnectorsRequest, __: float | None) -> Any:
         return dispatcher.list_connectors()
@@ -74,14 +75,16 @@ def handlers(dispatcher: Dispatcher) -> list[grpc.GenericRpcHandler]:
     ]
 
 
-def _unary(registry: Registry, method: Callable[[Any, float | None], Awaitable[Any]]) -> Unary:
+def _unary(
+    registry: Registry, drain: Drain, method: Callable[[Any, float | None], Awaitable[Any]]
+) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
         if request is None:
             await _abort(context, _UNREADABLE)
         if registry.wrappers:  # nobody else reads it
             call_context.metadata.set(_texts(context.invocation_metadata()))
         try:
-            return await method(request, context.time_remaining())
+            return await drain.reply(method(request, context.time_remaining()))
         except Exception as error:
             await _abort(context, error)
 

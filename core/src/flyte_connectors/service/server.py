@@ -1,7 +1,8 @@
 """One service process: listen, report ready, serve, drain.
 
-Order of an ending (SIGTERM or SIGINT): health says NOT_SERVING, new calls are refused, calls in
-flight and every started create finish, then the process exits, all within the grace time.
+Order of an ending (SIGTERM or SIGINT): health says NOT_SERVING, calls that have arrived are taken, new
+ones are refused, calls in flight and every started create finish, then the process exits, all within
+the grace time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from flyte_connectors.errors import ConnectorError
 from flyte_connectors.guard import CallGuard
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
 from flyte_connectors.service.auth import BearerAuth
+from flyte_connectors.service.drain import Drain
 from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.service.tls import server_credentials
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from flyte_connectors.service.exposition import HttpEndpoint
 
 logger = logging.getLogger(__name__)
+
+_LAST_STEPS_SECONDS = 1.0
 
 
 class ServiceStartError(ConnectorError):
@@ -79,6 +83,7 @@ class ConnectorService:
         absorb = self._settings.transient_errors == "absorb"
         self._faults = TransientFaults(lost_after=self._settings.lost_after) if absorb else None
         self._health = ServiceHealth(registry, self._reports)
+        self._drain = Drain()
         self._server: grpc.aio.Server | None = None
         self._http: HttpEndpoint | None = None
         self.left_running = 0
@@ -102,7 +107,7 @@ class ConnectorService:
             interceptors=interceptors, options=_options(settings, shared=self._shared_port)
         )
         dispatcher = Dispatcher(self._registry, self._guard, faults=self._faults)
-        server.add_generic_rpc_handlers(handlers(dispatcher))
+        server.add_generic_rpc_handlers(handlers(dispatcher, self._drain))
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, server)
@@ -128,7 +133,7 @@ class ConnectorService:
         started = asyncio.get_running_loop().time()
         await self._health.set_draining()
         if self._server is not None:
-            await self._server.stop(grace)
+            await self._close(self._server, grace)
         left = grace - (asyncio.get_running_loop().time() - started)
         unfinished = await self._guard.drain(max(left, 0))
         self.left_running = unfinished + self._guard.busy_threads
@@ -141,6 +146,19 @@ class ConnectorService:
             )
         if self._http is not None:
             self._http.close()
+
+    async def _close(self, server: grpc.aio.Server, grace: float) -> None:
+        """Take the calls that have arrived, refuse new ones, and finish; at once, if cancelled."""
+        try:
+            await self._drain.quiet(grace)
+            stopping = asyncio.ensure_future(server.stop(grace))
+            await asyncio.sleep(0)  # it refuses new calls in its first step
+            self._drain.release()
+            await stopping
+            await _last_steps()
+        except asyncio.CancelledError:
+            await server.stop(None)
+            raise
 
     async def serve_until_signal(self, ready: Callable[[], object]) -> None:
         """Start, serve until SIGTERM or SIGINT, then drain; a second signal ends at once.
@@ -193,6 +211,17 @@ class ConnectorService:
 
         collector = CallCollector(self._registry, self._reports, self._faults)
         self._http = HttpEndpoint(listening, self._health, collector)
+
+
+async def _last_steps() -> None:
+    """Wait for tasks of grpc whose calls have ended; if cancelled, they log that as an error."""
+    tasks = [
+        task
+        for task in asyncio.all_tasks()
+        if getattr(task.get_coro(), "__qualname__", "") == "_schedule_rpc_coro"
+    ]
+    if tasks:
+        await asyncio.wait(tasks, timeout=_LAST_STEPS_SECONDS)
 
 
 def listen_http(settings: ServiceSettings) -> socket.socket:
