@@ -86,11 +86,11 @@ class Driver:
                 following = item.header.token
         return texts, following
 
-    async def log(self, meta: bytes, enough: int) -> list[str]:
-        """The log's texts, page by page, until it ends or has `enough` of them."""
+    async def log(self, meta: bytes, until: str) -> list[str]:
+        """The log's texts, page by page, until it ends or has one that contains `until`."""
         texts, token = await self.log_page(meta, lines=2)
         for _ in range(MOST_PAGES):
-            if not token or len(texts) >= enough:
+            if not token or any(until in text for text in texts):
                 break
             page, token = await self.log_page(meta, token, lines=2)
             texts += page

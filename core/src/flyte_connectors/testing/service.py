@@ -56,5 +56,5 @@ class HasLogs(Protocol):
     """A service whose jobs can be made to log."""
 
     def write_log(self, job: str, lines: Sequence[str]) -> None:
-        """Add lines to the job's log."""
+        """Add lines to the job's log, which may hold others, and may put words around these."""
         ...

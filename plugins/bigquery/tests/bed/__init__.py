@@ -2,4 +2,7 @@
 
 *   `emulator`  installs, starts and stops `local-bigquery` in an environment of its own
 *   `proxy`     forwards the vendor client's calls, counts them and injects faults
+*   `jobs`      shows jobs as running until a test ends them
+*   `calls`     the connectors behind the core's call path
+*   `service`   the connectors in a service of their own, with a `neighbour`
 """

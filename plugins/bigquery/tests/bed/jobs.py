@@ -1,0 +1,125 @@
+"""The server's jobs as the conformance kit steers them: they run until somebody ends them.
+
+The server runs each query at once. The proxy shows its job as RUNNING until it is completed, failed or
+cancelled, with BigQuery's own words for each.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bed.proxy import Fault, Reply, answer, hang, reset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bed.proxy import Front
+
+STATES = ("PENDING", "RUNNING", "DONE")
+"""https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobstatus"""
+
+_JOB = re.compile(r"/jobs/([^/?]+)(/cancel)?")
+
+
+@dataclass
+class _Shown:
+    """How a job is shown."""
+
+    state: str = "RUNNING"
+    error: dict[str, str] | None = None
+    stages: list[str] = field(default_factory=list)
+
+    def apply(self, job: dict[str, Any]) -> None:
+        statistics = job["statistics"]
+        statistics.setdefault("query", {})["queryPlan"] = [
+            {"name": name, "id": str(number), "endMs": str(1000 + number), "status": "COMPLETE"}
+            for number, name in enumerate(self.stages)
+        ]
+        if self.state != "DONE":
+            statistics.pop("endTime", None)
+            job["status"] = {"state": self.state}
+        elif self.error:
+            job["status"] = {"state": "DONE", "errorResult": self.error, "errors": [self.error]}
+
+
+class QueryJobs:
+    """Jobs, by BigQuery's id; all of a `Front`'s calls pass here."""
+
+    def __init__(self, front: Front) -> None:
+        self._shown: dict[str, _Shown] = {}
+        self._forgotten: set[str] = set()
+        self._trouble: Any = None
+        front.faults.append(Fault(self._serve))
+
+    def jobs(self) -> dict[str, bool]:
+        return {job: shown.state != "DONE" for job, shown in self._shown.items()}
+
+    def complete(self, job: str) -> None:
+        self._shown[job].state = "DONE"
+
+    def fail(self, job: str) -> None:
+        self._end(job, "invalidQuery", "Division by zero: 1 / 0")
+
+    def forget(self, job: str) -> None:
+        self._forgotten.add(job)
+        del self._shown[job]
+
+    def go_away(self) -> None:
+        self._trouble = reset
+
+    def hang(self) -> None:
+        self._trouble = hang
+
+    def states(self) -> Sequence[str]:
+        return STATES
+
+    def set_state(self, job: str, state: str) -> None:
+        self._shown[job].state = state
+
+    def write_log(self, job: str, lines: Sequence[str]) -> None:
+        """As stages of the plan, of which the log has a line each."""
+        self._shown[job].stages += lines
+
+    def _end(self, job: str, reason: str, message: str) -> None:
+        self._shown[job].error = {"reason": reason, "message": message}
+        self._shown[job].state = "DONE"
+
+    def _serve(self, handler: Any, forward: Callable[[], Reply]) -> Reply | None:
+        if self._trouble is not None:
+            reply: Reply | None = self._trouble(handler, forward)
+            return reply
+        named = _JOB.search(handler.path)
+        if named is None:
+            return self._accepted(forward())
+        job, cancel = named.groups()
+        if job in self._forgotten:
+            missing = answer(404, "notFound", f"Not found: Job p1:US.{job}")
+            return missing(handler, forward)
+        reply = forward()
+        if job not in self._shown:
+            return reply
+        if cancel and self._shown[job].state != "DONE":
+            self._end(job, "stopped", "Job execution was cancelled: User requested cancellation")
+        return self._rewritten(reply, job)
+
+    def _accepted(self, reply: Reply) -> Reply:
+        """The answer to an insert: remember its job."""
+        if reply.status != 200:
+            return reply
+        body = json.loads(reply.body)
+        dry_run = body.get("configuration", {}).get("dryRun")
+        if body.get("kind") != "bigquery#job" or dry_run:
+            return reply
+        job = body["jobReference"]["jobId"]
+        self._shown.setdefault(job, _Shown())
+        return self._rewritten(reply, job)
+
+    def _rewritten(self, reply: Reply, job: str) -> Reply:
+        body = json.loads(reply.body)
+        resource = body.get("job", body)  # the answer to a cancel holds the job
+        if reply.status == 200 and "statistics" in resource:
+            self._shown[job].apply(resource)
+        return Reply(reply.status, json.dumps(body).encode())

@@ -1,0 +1,82 @@
+"""Queries and estimates obey the rules of every connector. The service is the test bed's server."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from bed.calls import CONFIG
+from bed.jobs import QueryJobs
+from flyte_connectors.testing import ConnectorConformance
+from flyte_connectors_bigquery import (
+    BigQueryConnector,
+    BigQueryDryRunConnector,
+    BigQueryDryRunTask,
+    BigQueryTask,
+    connections,
+)
+from flyte_connectors_bigquery.client import BigQuery, TimeLimit
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bed.proxy import Front
+    from flyte_connectors import TaskTemplate
+
+SHORT = TimeLimit(attempt=0.5, total=1.0)
+
+
+class _Conformance(ConnectorConformance):
+    """What both connectors share."""
+
+    connector_class: ClassVar[type]
+    task: ClassVar[TaskTemplate]
+
+    @pytest.fixture
+    def service(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> QueryJobs:
+        impatient = partial(BigQuery, submitting=SHORT, asking=SHORT)
+        monkeypatch.setattr(connections, "BigQuery", impatient)
+        return QueryJobs(front)
+
+    @pytest.fixture
+    def connector(self, service: QueryJobs) -> Callable[[], Any]:
+        return self.connector_class
+
+    @pytest.fixture
+    def good_request(self) -> CreateTaskRequest:
+        return CreateTaskRequest(template=self.task.to_proto(), output_prefix="file:///nowhere")
+
+    @pytest.fixture
+    def bad_requests(self, good_request: CreateTaskRequest) -> Mapping[str, CreateTaskRequest]:
+        wrong: dict[str, dict[str, Any]] = {
+            "custom.ProjectID": {"ProjectID": "no project"},
+            "custom.maxBytes": {"maxBytes": "many"},
+            "custom.labels.Team": {"labels": {"Team": "garden"}},
+        }
+        requests = {field: _with(good_request, **custom) for field, custom in wrong.items()}
+        requests["sql.statement"] = _with(good_request)
+        requests["sql.statement"].template.sql.statement = " "
+        return requests
+
+
+class TestQueries(_Conformance):
+    """The connector of task type `bigquery_query_job_task`."""
+
+    connector_class = BigQueryConnector
+    task = BigQueryTask("three", "SELECT 3 AS n", CONFIG, outputs={"n": int})
+
+
+class TestDryRuns(_Conformance):
+    """The connector of task type `bigquery_dry_run_task`."""
+
+    connector_class = BigQueryDryRunConnector
+    task = BigQueryDryRunTask("three", "SELECT 3 AS n", CONFIG)
+
+
+def _with(request: CreateTaskRequest, **custom: Any) -> CreateTaskRequest:
+    changed = CreateTaskRequest()
+    changed.CopyFrom(request)
+    changed.template.custom.update(custom)
+    return changed

@@ -1,0 +1,209 @@
+"""Trainings obey the rules of every connector. The service is the reference service itself.
+
+A front before it loses connections and replies on demand. It also hands out the data sets: a training
+waits for its own until the test decides what becomes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flyte_connectors.testing import ConnectorConformance
+from flyte_connectors_model_training import Auth, ModelTrainingConnector, ModelTrainTask
+from flyte_connectors_model_training.training_service import KNOWN_STATUSES
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from conftest import ServiceProcess
+
+HANG_SECONDS = 30.0
+ROWS = "x,label\n" + "".join(f"{number},{number % 2}\n" for number in range(40))
+CANARY = "training-canary-51c0"
+
+
+class Front(ThreadingHTTPServer):
+    """Before the service: rewrites what jobs say, and decides what they get to train on."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, process: ServiceProcess) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.process = process
+        self.is_away = self.hangs = False
+        self.stopping = threading.Event()
+        self.started: set[str] = set()
+        self.forgotten: set[str] = set()
+        self.states: dict[str, str] = {}
+        self.data: dict[str, str] = {}
+        self.decided: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+
+    def handle_error(self, *_: Any) -> None:
+        """A client or a worker that has gone away is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Front
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith("/data/"):
+            self._send_data(self.path.removeprefix("/data/"))
+        elif self.server.is_away:
+            self.close_connection = True
+        elif self.server.hangs:
+            self.server.stopping.wait(HANG_SECONDS)
+            self.close_connection = True
+        else:
+            self._forward(body)
+
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815
+
+    def _send_data(self, job: str) -> None:
+        self.server.decided[job].wait(HANG_SECONDS)
+        data = self.server.data.get(job)
+        self._reply(200 if data else 404, (data or "").encode())
+
+    def _forward(self, body: bytes) -> None:
+        job = re.match(r"/jobs/([^/?]+)", self.path)
+        if job and job[1] in self.server.forgotten:
+            self._reply(404, json.dumps({"error": f"no job {job[1]!r}"}).encode())
+            return
+        if self.command == "POST":
+            submission = json.loads(body)
+            submission["dataset_uri"] += submission["job_id"]  # each job waits for data of its own
+            self.server.started.add(submission["job_id"])
+            body = json.dumps(submission).encode()
+        names = ("Host", "Content-Type", "Idempotency-Key")
+        headers = {name: self.headers[name] for name in names if self.headers[name]}
+        reply = self.server.process.client.request(
+            self.command, self.path, content=body, headers=headers
+        )
+        content = reply.content
+        if job and self.path == job[0] and job[1] in self.server.states:
+            content = json.dumps({**reply.json(), "status": self.server.states[job[1]]}).encode()
+        self._reply(reply.status_code, content)
+
+    def _reply(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args: Any) -> None:
+        """Silent."""
+
+
+class TrainingJobs:
+    """The reference service and its front, as the kit steers them."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._process = front.process
+        self.url = front.url
+
+    def jobs(self) -> dict[str, bool]:
+        listed = self._process.client.get("/jobs").json()["jobs"]
+        states = {job["job_id"]: job["ended_at"] is None for job in listed}
+        return {job: state for job, state in states.items() if job not in self._front.forgotten}
+
+    def complete(self, job: str) -> None:
+        self._front.data[job] = ROWS
+        self._end(job)
+
+    def fail(self, job: str) -> None:
+        self._end(job)
+
+    def forget(self, job: str) -> None:
+        self._front.forgotten.add(job)
+        self._process.client.delete(f"/jobs/{job}").raise_for_status()
+
+    def go_away(self) -> None:
+        self._front.is_away = True
+
+    def hang(self) -> None:
+        self._front.hangs = True
+
+    def states(self) -> Sequence[str]:
+        return list(KNOWN_STATUSES)
+
+    def set_state(self, job: str, state: str) -> None:
+        self._front.states[job] = state
+
+    def write_log(self, job: str, lines: Sequence[str]) -> None:
+        log = self._process.data_dir / "jobs" / job / "train.log"
+        self._process.wait_for(job, lambda _: log.exists() and "fetching" in log.read_text())
+        with log.open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+    def _end(self, job: str) -> None:
+        self._front.decided[job].set()
+        self._process.ended(job)
+
+
+class TestTrainings(ConnectorConformance):
+    """The connector of task type `external_model_training`, with a bearer token."""
+
+    @pytest.fixture
+    def service(
+        self, service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[TrainingJobs]:
+        monkeypatch.setenv("FLYTE_SECRET_TRAINING_TOKEN", CANARY)  # for logs, which bring none
+        with Front(service) as front:
+            thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            yield TrainingJobs(front)
+            front.stopping.set()
+            for job in front.started:
+                service.client.delete(f"/jobs/{job}")
+                front.decided[job].set()
+            front.shutdown()
+            thread.join()
+
+    @pytest.fixture
+    def connector(self) -> Callable[[], ModelTrainingConnector]:
+        return ModelTrainingConnector
+
+    @pytest.fixture
+    def secrets(self) -> Mapping[str, str]:
+        return {"training_credential": CANARY}
+
+    @pytest.fixture
+    def good_request(self, service: TrainingJobs) -> CreateTaskRequest:
+        return _request(service.url)
+
+    @pytest.fixture
+    def bad_requests(self, service: TrainingJobs) -> Mapping[str, CreateTaskRequest]:
+        requests = {
+            "inputs.epochs": _request(service.url, epochs=0),
+            "inputs.dataset_uri": _request(service.url, dataset_uri="irises"),
+        }
+        for field, value in (
+            ("endpoint", "no URL"),
+            ("parameters", "fast"),
+            ("auth", {"secret": 7}),
+            ("colour", "blue"),
+        ):
+            request = requests[f"custom.{field}"] = _request(service.url)
+            request.template.custom.update({field: value})
+        return requests
+
+
+def _request(url: str, *, epochs: int = 1, dataset_uri: str = "") -> CreateTaskRequest:
+    """A training whose data the front hands out."""
+    task = ModelTrainTask("train", f"{url}/jobs", auth=Auth("training-token"))
+    inputs = {"epochs": epochs, "dataset_uri": dataset_uri or f"{url}/data/"}
+    return CreateTaskRequest(
+        template=task.to_proto(), inputs=task.interface.write_inputs("train", inputs)
+    )
