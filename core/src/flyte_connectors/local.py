@@ -11,9 +11,8 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import random
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 
@@ -25,14 +24,13 @@ from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import (
     ConnectorError,
-    InternalError,
     JobNotFoundError,
     TaskFailedError,
 )
 from flyte_connectors.guard import CallGuard
 from flyte_connectors.log_following import follow_logs
 from flyte_connectors.registry import process_registry
-from flyte_connectors.retries import GrowingPause
+from flyte_connectors.retries import GrowingPause, Patience
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as time_limit
@@ -40,9 +38,9 @@ else:
     from async_timeout import timeout as time_limit
 
 T = TypeVar("T")
+AnyRequest = TypeVar("AnyRequest", pb.GetTaskRequest, pb.DeleteTaskRequest, pb.GetTaskLogsRequest)
 logger = logging.getLogger(__name__)
 
-_TRIES_OF_UNFORESEEN = 5
 _LONGEST_LAST_LINES = 60.0  # seconds for what a log still holds when its job has ended
 _PATIENCE_OF_THE_CANCELLED = 5.0  # seconds; a create whose reply was lost may have started a job
 
@@ -130,7 +128,7 @@ async def run_job(
 
     Args:
         client: Where the connector is.
-        request: What to create; its retry attempt is counted up with each new attempt.
+        request: What to create; each new attempt counts its retry attempt up.
         policy: How patient to be.
         observer: Whom to tell.
 
@@ -143,20 +141,22 @@ async def run_job(
     """
     policy = policy or RunPolicy()
     observer = observer or RunObserver()
-    execution = request.task_execution_metadata.task_execution_id
+    attempt = request.task_execution_metadata.task_execution_id.retry_attempt
     name = request.template.id.name
+    packed = request.SerializeToString()  # a tenth of the message's size, while the job runs
+    del request
     while True:
-        resource = await _attempt(client, request, policy, observer)
+        resource = await _attempt(client, packed, attempt, policy, observer)
         phase = Phase(resource.phase)
         if phase is Phase.SUCCEEDED:
             return resource
-        if phase is not Phase.RETRYABLE_FAILED or execution.retry_attempt >= policy.retries:
+        if phase is not Phase.RETRYABLE_FAILED or attempt >= policy.retries:
             text = resource.message or f"the job ended {phase.name} without a message"
             message = f"task '{name}' {phase.name.lower()}: {text}"
             raise TaskFailedError(message, phase=phase.name)
-        logger.warning("attempt %d of '%s': %s", execution.retry_attempt, name, resource.message)
-        await asyncio.sleep(min(0.1 * 2**execution.retry_attempt, policy.longest_poll))
-        execution.retry_attempt += 1
+        logger.warning("attempt %d of '%s': %s", attempt, name, resource.message)
+        await asyncio.sleep(min(0.1 * 2**attempt, policy.longest_poll))
+        attempt += 1
 
 
 async def cancel_job(
@@ -167,130 +167,145 @@ async def cancel_job(
     Raises:
         ConnectorError: it could not be cancelled.
     """
-    await _Patience(patience).call(lambda: client.delete(request))
+    await Patience(patience).call(lambda: client.delete(request))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """What asking about a job takes, kept small: a process may follow a hundred thousand of them."""
+
+    name: str
+    category: tuple[str, int]
+    meta: bytes
+    output_prefix: str
+    connection: bytes | None
+
+    @classmethod
+    def of(cls, request: pb.CreateTaskRequest, meta: bytes) -> _Job:
+        template = request.template
+        connected = request.HasField("connection")
+        return cls(
+            name=template.id.name,
+            category=(template.type, template.task_type_version),
+            meta=meta,
+            output_prefix=request.output_prefix,
+            connection=request.connection.SerializeToString() if connected else None,
+        )
+
+    def fill(self, request: AnyRequest) -> AnyRequest:
+        """`request`, about this job."""
+        request.resource_meta = self.meta
+        request.task_category.name, request.task_category.version = self.category
+        if self.connection is not None and not isinstance(request, pb.GetTaskLogsRequest):
+            request.connection.ParseFromString(self.connection)
+        return request
 
 
 async def _attempt(
-    client: ConnectorClient,
-    request: pb.CreateTaskRequest,
-    policy: RunPolicy,
-    observer: RunObserver,
+    client: ConnectorClient, packed: bytes, attempt: int, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
     """The terminal resource of one attempt; whatever else happens, its job is deleted."""
-    category = pb.TaskCategory(
-        name=request.template.type, version=request.template.task_type_version
-    )
-    meta = b""
-    follower = _LogFollower(client, observer)
+    request = pb.CreateTaskRequest.FromString(packed)
+    request.task_execution_metadata.task_execution_id.retry_attempt = attempt
+    name = request.template.id.name
+    job = follower = None
     try:
         async with time_limit(policy.timeout):
-            meta = await _create(client, request, category, policy, observer)
-            observer.created(request, meta)
-            follower.start(pb.GetTaskLogsRequest(resource_meta=meta, task_category=category))
-            poll = pb.GetTaskRequest(
-                resource_meta=meta,
-                task_category=category,
-                output_prefix=request.output_prefix,
-                connection=request.connection,
-            )
-            resource = await _poll_to_end(client, poll, policy, observer)
-        await follower.last_lines()
+            job = await _create(client, request, policy, observer)
+            observer.created(request, job.meta)
+            del request
+            if observer.wants_logs:
+                follower = _LogFollower(client, job, observer)
+            resource = await _poll_to_end(client, job, policy, observer)
+        if follower is not None:
+            await follower.last_lines()
     except BaseException as error:
-        follower.stop()
-        if meta:
-            await _delete_for_sure(client, request, meta, category, policy)
+        if follower is not None:
+            follower.stop()
+        if job is not None:
+            await _delete_for_sure(client, job, policy)
         if isinstance(error, asyncio.TimeoutError):
             text = f"timed out after {policy.timeout:g} s; its job was cancelled"
-            message = f"task '{request.template.id.name}' {text}"
+            message = f"task '{name}' {text}"
             raise TaskFailedError(message, phase="TIMED_OUT") from None
         raise
     return resource
 
 
 class _LogFollower:
-    """Reads the job's log beside the polling, if somebody wants it."""
+    """Reads the job's log beside the polling."""
 
-    def __init__(self, client: ConnectorClient, observer: RunObserver) -> None:
-        self._client = client
-        self._observer = observer
+    def __init__(self, client: ConnectorClient, job: _Job, observer: RunObserver) -> None:
+        request = job.fill(pb.GetTaskLogsRequest())
         self._ended = asyncio.Event()
-        self._following: asyncio.Future[None] | None = None
-
-    def start(self, request: pb.GetTaskLogsRequest) -> None:
-        if self._observer.wants_logs:
-            following = follow_logs(
-                self._client.get_logs, request, self._observer.logged, self._ended
-            )
-            self._following = asyncio.ensure_future(following)
+        following = follow_logs(client.get_logs, request, observer.logged, self._ended)
+        self._following = asyncio.ensure_future(following)
 
     async def last_lines(self) -> None:
         """Return when all is read; the job has run, whatever its log is like."""
         self._ended.set()
-        if self._following is not None:
-            with contextlib.suppress(ConnectorError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._following, _LONGEST_LAST_LINES)
+        with contextlib.suppress(ConnectorError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._following, _LONGEST_LAST_LINES)
 
     def stop(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
+        self._following.cancel()
 
 
 async def _create(
     client: ConnectorClient,
     request: pb.CreateTaskRequest,
-    category: pb.TaskCategory,
     policy: RunPolicy,
     observer: RunObserver,
-) -> bytes:
-    """The new job's meta; a caller that leaves meanwhile leaves no job behind."""
-    patience = _Patience(policy.patience, observer)
+) -> _Job:
+    """The new job; a caller that leaves meanwhile leaves no job behind."""
+    patience = Patience(policy.patience, observer.waiting)
     creating = asyncio.ensure_future(patience.call(lambda: client.create(request)))
     try:
-        return (await asyncio.shield(creating)).resource_meta
+        return _Job.of(request, (await asyncio.shield(creating)).resource_meta)
     except asyncio.CancelledError:
         patience.shorten(_PATIENCE_OF_THE_CANCELLED)
         with contextlib.suppress(ConnectorError):
             meta = (await _to_the_end(creating)).resource_meta
-            await _delete_for_sure(client, request, meta, category, policy)
+            await _delete_for_sure(client, _Job.of(request, meta), policy)
         raise
 
 
 async def _poll_to_end(
-    client: ConnectorClient, request: pb.GetTaskRequest, policy: RunPolicy, observer: RunObserver
+    client: ConnectorClient, job: _Job, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
     pause = GrowingPause(policy.longest_poll, policy.shortest_poll)
     while True:
-        try:
-            patience = _Patience(policy.patience, observer)
-            resource = (await patience.call(partial(client.get, request))).resource
-        except JobNotFoundError as error:
-            return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
+        resource = await _poll(client, job, policy, observer)
         observer.polled(resource)
         if resource.phase in TERMINAL_PHASES:
             return resource
         if resource.phase == TaskExecution.UNDEFINED:
             message = "the connector reported no phase"
             return pb.Resource(phase=TaskExecution.FAILED, message=message)
+        del resource
         await pause
 
 
-async def _delete_for_sure(
-    client: ConnectorClient,
-    request: pb.CreateTaskRequest,
-    meta: bytes,
-    category: pb.TaskCategory,
-    policy: RunPolicy,
-) -> None:
+async def _poll(
+    client: ConnectorClient, job: _Job, policy: RunPolicy, observer: RunObserver
+) -> pb.Resource:
+    """The job's state; one that is not known any more has to be run again."""
+    request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
+    try:
+        patience = Patience(policy.patience, observer.waiting)
+        return (await patience.call(partial(client.get, request))).resource
+    except JobNotFoundError as error:
+        return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
+
+
+async def _delete_for_sure(client: ConnectorClient, job: _Job, policy: RunPolicy) -> None:
     """Delete a job, although the caller may be cancelled meanwhile."""
-    delete = pb.DeleteTaskRequest(
-        resource_meta=meta, task_category=category, connection=request.connection
-    )
-    deleting = asyncio.ensure_future(cancel_job(client, delete, policy.patience))
+    request = job.fill(pb.DeleteTaskRequest())
+    deleting = asyncio.ensure_future(cancel_job(client, request, policy.patience))
     try:
         await _to_the_end(deleting)
     except ConnectorError as error:
-        name = request.template.id.name
-        logger.error("the job of '%s' could not be cancelled: %s", name, error)  # noqa: TRY400
+        logger.error("the job of '%s' could not be cancelled: %s", job.name, error)  # noqa: TRY400
 
 
 async def _to_the_end(work: asyncio.Future[T]) -> T:
@@ -299,39 +314,3 @@ async def _to_the_end(work: asyncio.Future[T]) -> T:
         with contextlib.suppress(asyncio.CancelledError, ConnectorError):
             await asyncio.shield(work)
     return work.result()
-
-
-class _Patience:
-    """For how long a call that fails for passing reasons is tried again.
-
-    An unforeseen error is often a passing one too (a connector that lets its HTTP client's errors
-    through), so it is tried a few times.
-    """
-
-    def __init__(self, seconds: float, observer: RunObserver | None = None) -> None:
-        self._deadline = asyncio.get_running_loop().time() + seconds
-        self._observer = observer or RunObserver()
-
-    def shorten(self, seconds: float) -> None:
-        """Give up in `seconds` at the latest."""
-        self._deadline = min(self._deadline, asyncio.get_running_loop().time() + seconds)
-
-    async def call(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call()`.
-
-        Raises:
-            ConnectorError: the last one, when patience is at its end.
-        """
-        loop = asyncio.get_running_loop()
-        tries = 0
-        while True:
-            try:
-                return await call()
-            except ConnectorError as error:
-                tries += 1
-                unforeseen = isinstance(error, InternalError) and tries <= _TRIES_OF_UNFORESEEN
-                pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
-                if not (error.retryable or unforeseen) or loop.time() + pause > self._deadline:
-                    raise
-                self._observer.waiting(error, pause)
-                await asyncio.sleep(pause)

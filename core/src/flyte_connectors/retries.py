@@ -6,9 +6,13 @@ import asyncio
 import contextlib
 import random
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
-from flyte_connectors.errors import ConnectorError
+from flyte_connectors.errors import ConnectorError, InternalError
+
+T = TypeVar("T")
+Waiting = Callable[[ConnectorError, float], None]
 
 SHARE = 0.8
 """Part of the caller's time that may be used; the rest is for the answer's way back."""
@@ -17,6 +21,7 @@ DEFAULT_TIMEOUT = 10.0
 """Seconds that Flyte's back end gives a call by default."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
+_TRIES_OF_UNFORESEEN = 5
 
 
 class Backoff:
@@ -42,6 +47,47 @@ class Backoff:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         await asyncio.sleep(pause)
         return True
+
+
+class Patience:
+    """For how long a call that fails for passing reasons is tried again.
+
+    An unforeseen error is often a passing one too (a connector that lets its HTTP client's errors
+    through), so it is tried a few times.
+
+    Args:
+        seconds: For how long.
+        waiting: Told of each error that is waited for, and for how many seconds.
+    """
+
+    def __init__(self, seconds: float, waiting: Waiting | None = None) -> None:
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._waiting = waiting
+
+    def shorten(self, seconds: float) -> None:
+        """Give up in `seconds` at the latest."""
+        self._deadline = min(self._deadline, asyncio.get_running_loop().time() + seconds)
+
+    async def call(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of `call()`.
+
+        Raises:
+            ConnectorError: the last one, when patience is at its end.
+        """
+        loop = asyncio.get_running_loop()
+        tries = 0
+        while True:
+            try:
+                return await call()
+            except ConnectorError as error:
+                tries += 1
+                unforeseen = isinstance(error, InternalError) and tries <= _TRIES_OF_UNFORESEEN
+                pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
+                if not (error.retryable or unforeseen) or loop.time() + pause > self._deadline:
+                    raise
+                if self._waiting is not None:
+                    self._waiting(error, pause)
+                await asyncio.sleep(pause)
 
 
 class GrowingPause:
