@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flyte_connectors import Phase, Resource
 from flyte_connectors.registry import Registry
 from flyte_connectors.remote import RemoteService
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.testing.check import RULES, check_service
+from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import ReferenceConnector, ReferenceSync
 from kit_suite import request_for
 from mutants import DeletesNothing, ForgetsFinishedCreates, LenientMetaConnector
+
+
+class ReturnsItsSecret(ReferenceSync):
+    """In an output, which the core does not mask."""
+
+    async def do(self, **kwargs: Any) -> Resource:
+        outputs = {"count": Literal(hash=kwargs.get("kit_secret", ""))}
+        return Resource(Phase.SUCCEEDED, outputs=outputs)
 
 
 @pytest.fixture
@@ -55,6 +66,7 @@ async def test_good_services_keep_every_rule(service: ConnectorService, connecto
             (DeletesNothing, "DeleteTask can be repeated", "a deleted job is RUNNING"),
             (ForgetsFinishedCreates, "CreateTask of the same execution", "another resource_meta"),
             (LenientMetaConnector, "GetTask of an empty or corrupt", "it was accepted"),
+            (ReturnsItsSecret, "What a call brings", "a reply holds the secret kit_secret"),
         )
     ],
     indirect=["service"],
@@ -75,19 +87,37 @@ async def test_a_service_without_the_type_breaks_the_rules(service: ConnectorSer
     assert found["ListConnectors names the task type and version"] == "it lists [('kit_job', 0)]"
 
 
-@pytest.mark.parametrize(
-    ("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"]
-)
-async def test_the_command_prints_a_line_for_each_rule(
-    service: ConnectorService, code: int, tmp_path: Path
-) -> None:
-    """And ends with 1 if one is broken."""
+@pytest.fixture
+def command(service: ConnectorService, tmp_path: Path) -> list[str]:
+    """The command for the reference connector."""
     template = tmp_path / "template.pb"
     template.write_bytes(request_for(ReferenceConnector, rows=3).template.SerializeToString())
     arguments = ["check", "--endpoint", service.address, "--task-template", str(template)]
-    command = [sys.executable, "-m", "flyte_connectors", *arguments]
+    return [sys.executable, "-m", "flyte_connectors", *arguments]
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"]
+)
+async def test_the_command_prints_a_line_for_each_rule(command: list[str], code: int) -> None:
+    """And ends with 1 if one is broken."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
     assert process.returncode == code, printed
     assert len([line for line in printed.decode().splitlines() if line[0] != " "]) == len(RULES)
     assert (b"BROKEN" in printed) == bool(code)
+
+
+@pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)
+async def test_the_command_trusts_and_identifies_itself_as_the_others_do(
+    command: list[str], tmp_path: Path
+) -> None:
+    """By the environment variables of `run`."""
+    missing = tmp_path / "ca.pem"
+    environment = {**os.environ, "FLYTE_CONNECTORS_ENDPOINT_CA": str(missing)}
+    process = await asyncio.create_subprocess_exec(
+        *command, stderr=asyncio.subprocess.PIPE, env=environment
+    )
+    _, complaint = await process.communicate()
+    assert process.returncode == 1
+    assert f"can't read {missing}".encode() in complaint

@@ -21,7 +21,12 @@ M = TypeVar("M", bound=Message)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `check`."""
-    parser.add_argument("--endpoint", required=True, metavar="HOST:PORT", help="the service")
+    parser.add_argument(
+        "--endpoint",
+        required=True,
+        metavar="HOST:PORT",
+        help="the service; https://HOST:PORT for TLS",
+    )
     parser.add_argument(
         "--task-template", required=True, metavar="F", help="a task that the service accepts"
     )
@@ -43,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _check(endpoint: str, request: pb.CreateTaskRequest) -> int:
     broken = 0
-    async with RemoteService(endpoint) as service:
+    async with RemoteService.from_environment(endpoint) as service:
         async for finding in check_service(service, request):
             broken += bool(finding.fault)
             print(f"{'BROKEN' if finding.fault else 'ok':7} {finding.rule}", flush=True)

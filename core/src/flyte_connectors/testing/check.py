@@ -6,15 +6,17 @@ starts the task once more, in a run of its own, and deletes what it has started.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from flyteidl2.connector import connector_pb2 as pb
+from google.protobuf.message import Message
 
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.remote import RemoteService
-from flyte_connectors.testing.harness import execution_of
+from flyte_connectors.secrets import secret_names
+from flyte_connectors.testing.harness import CANARY, execution_of
 
 
 class Finding(NamedTuple):
@@ -97,6 +99,42 @@ async def _refuses_corrupt_metas(service: RemoteService, request: pb.CreateTaskR
     return "; ".join(dict.fromkeys(filter(None, faults)))
 
 
+async def _keeps_secrets(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """What a call brings as secrets is in no reply and no error."""
+    own = secret_names(request.template.custom)
+    # A secret that the connector uses may get it refused, which is an answer as well.
+    for names in filter(None, (["kit_secret"], list(own))):
+        secrets = {name: f"{CANARY}-{name}" for name in names}
+        replies = await _replies(service, execution_of(request), secrets)
+        leaked = [name for name, value in secrets.items() if value.encode() in replies]
+        if leaked:
+            return f"a reply holds the secret {leaked[0]}"
+    return ""
+
+
+async def _replies(
+    service: RemoteService, request: pb.CreateTaskRequest, secrets: Mapping[str, str]
+) -> bytes:
+    """Everything that the service says about one job, errors included."""
+    request.connection.secrets.update(secrets)
+    try:
+        meta = (await service.create(request)).resource_meta
+    except ConnectorError as error:
+        return error.message.encode()
+    get, delete = _get(request, meta), _delete(request, meta)
+    get.connection.CopyFrom(request.connection)
+    delete.connection.CopyFrom(request.connection)
+    calls = (service.get(get), service.delete(delete), service.get(get))
+    return meta + b"".join([await _said(call) for call in calls])
+
+
+async def _said(call: Awaitable[Message]) -> bytes:
+    try:
+        return (await call).SerializeToString()
+    except ConnectorError as error:
+        return error.message.encode()
+
+
 RULES: tuple[Callable[[RemoteService, pb.CreateTaskRequest], Awaitable[str]], ...] = (
     _lists_the_type,
     _refuses_unknown_types,
@@ -104,6 +142,7 @@ RULES: tuple[Callable[[RemoteService, pb.CreateTaskRequest], Awaitable[str]], ..
     _replays_to_the_same_job,
     _reports_a_phase,
     _deletes_again,
+    _keeps_secrets,
 )
 """Each answers with what the service did instead of keeping it, or nothing."""
 

@@ -16,7 +16,7 @@ from flyte_connectors.testing.concurrency import ConcurrencyRules
 from flyte_connectors.testing.create import CreateRules
 from flyte_connectors.testing.deletion import DeletionRules
 from flyte_connectors.testing.errors import ErrorRules
-from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
+from flyte_connectors.testing.harness import CANARY, DIRECT, WIRE, Driver, driving, execution_of
 from flyte_connectors.testing.logs import LogRules
 from flyte_connectors.testing.meta import MetaRules
 from flyte_connectors.testing.phases import PhaseRules
@@ -24,8 +24,6 @@ from flyte_connectors.testing.registration import RegistrationRules
 from flyte_connectors.testing.rule import standard_tests
 from flyte_connectors.testing.secrets import SecretRules
 from flyte_connectors.testing.sync import SyncRules
-
-CANARY = "kit-canary-7d41f0c2e9"
 
 
 class ConnectorConformance(

@@ -33,6 +33,9 @@ PATIENCE_SECONDS = 30.0
 
 MOST_PAGES = 1000
 
+CANARY = "kit-canary-7d41f0c2e9"
+"""A secret's value: it is nobody's, so wherever it turns up, it has leaked."""
+
 
 class Driver:
     """Calls one connector.
