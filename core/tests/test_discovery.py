@@ -81,6 +81,11 @@ def test_plain_functions_are_a_plugin(install: Install, process: Registry) -> No
     ("name", "entry_point", "reason"),
     [
         ("import_error", "import_error", "ModuleNotFoundError: .*a_module_that_nobody_has"),
+        (
+            "needs_official_sdk",
+            "needs_official_sdk",
+            "it needs the official SDK, .*: pip install flyte$",
+        ),
         ("exits", "exits", "SystemExit: usage: fixture FILE"),
         ("registers_nothing", "nothing", "registers no connector"),
         ("misspelled_hook", "misspelled", "Misspelled: unknown hook 'get_log'"),

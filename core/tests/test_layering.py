@@ -17,10 +17,11 @@ ROOT = pathlib.Path(flyte_connectors.__file__).parent
 LAYERS: list[set[str]] = [
     {"", "errors", "logs", "metrics", "meta_codec", "call_context", "deadlines", "idempotency"},
     {"hookspecs", "connector", "envelope", "retries", "isolation", "endpoints", "secrets"},
-    {"storage", "compat.flyte_names"},
+    {"storage", "compat.flyte_names", "compat.official_sdk", "compat.vendor_statuses"},
     {"frames", "modules", "tracing"},
     {"io"},
-    {"types"},
+    {"compat.official_references"},
+    {"types", "compat.official_connectors"},
     {"binding", "wire", "absorb"},
     {"registry", "guard", "call_arguments", "large_outputs", "slow_creates", "starting"},
     {"discovery", "dispatch", "log_following"},

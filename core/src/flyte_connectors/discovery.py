@@ -24,6 +24,7 @@ else:
 
 from flyte_connectors import hookspecs
 from flyte_connectors.binding import BoundConnector
+from flyte_connectors.compat import official_sdk
 from flyte_connectors.connector import AsyncConnector, SyncConnector
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
 from flyte_connectors.registry import Registry, registering_for
@@ -108,8 +109,9 @@ def load_module(
 
     Args:
         registry: Where the connectors go.
-        module: A module that has registered connectors while it was imported, has `@hookimpl`
-            functions, or defines connector classes; its `wrap_verb` goes around every verb.
+        module: A module that has registered connectors while it was imported (the official SDK's
+            with the official SDK), has `@hookimpl` functions, or defines connector classes; its
+            `wrap_verb` goes around every verb.
         source: Name of its origin for messages.
         before: Connectors that were there before it was imported.
 
@@ -129,7 +131,8 @@ def load_module(
         return registered
     if hasattr(module, "task_type_name"):
         return [registry.register(module, source=source)]
-    return [registry.register(connector, source=source) for connector in _classes(module)]
+    connectors = [*_classes(module), *official_sdk.registered_by(module)]
+    return [registry.register(connector, source=source) for connector in connectors]
 
 
 def _classes(module: types.ModuleType) -> list[type]:
@@ -174,8 +177,7 @@ def _load(
         if _lacks_its_extra(entry_point, error):
             return None
         logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)
-        text = " ".join(str(error).split())
-        report.status, report.reason = Status.FAILED, f"{type(error).__name__}: {text}"
+        report.status, report.reason = Status.FAILED, _reason(error)
     else:
         if not report.connectors and registry.wrappers == wrappers:
             report.status, report.reason = Status.FAILED, "registers no connector"
@@ -201,6 +203,12 @@ def _wrap(registry: Registry, plugin: Any) -> bool:
     if wrapper is not None:
         registry.wrap(wrapper)
     return wrapper is not None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == "flyte":
+        return f"it needs the official SDK, which is not installed ({error}): pip install flyte"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _lacks_its_extra(entry_point: EntryPoint, error: BaseException) -> bool:

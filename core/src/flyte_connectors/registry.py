@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.binding import BoundConnector, Wrapper
+from flyte_connectors.compat.official_sdk import is_official
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
     ConnectorNotFoundError,
@@ -58,8 +59,8 @@ class Registry:
         """Verify `connector` and route its task type to it.
 
         Args:
-            connector: A connector instance, a connector class that needs no arguments, or a module
-                or object with `@hookimpl` functions.
+            connector: A connector instance, a connector class that needs no arguments (the official
+                SDK's, too), or a module or object with `@hookimpl` functions.
             override: Replace a connector that serves the same task type and version.
             source: Where the connector comes from, for messages; its module by default.
 
@@ -67,6 +68,10 @@ class Registry:
             RegistrationError: the connector breaks the contract, or its task type is taken.
         """
         plugin = _instance(connector)
+        if is_official(plugin):
+            from flyte_connectors.compat.official_connectors import HostedConnector
+
+            plugin = HostedConnector(plugin)
         bound = BoundConnector(plugin, source=source or _source.get() or _module(plugin))
         key = (bound.category.name, bound.category.version)
         taken = self._connectors.get(key)

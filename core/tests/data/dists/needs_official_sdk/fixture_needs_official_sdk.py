@@ -1,0 +1,3 @@
+"""A plugin for the official SDK, where that is not installed."""
+
+import flyte.connectors  # noqa: F401

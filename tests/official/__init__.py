@@ -1,0 +1,1 @@
+"""Beside the official SDK: its connectors hosted here, ours hosted there."""
