@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Any
 
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskLogsResponseBody
@@ -66,9 +67,10 @@ class _Pending:
         self._drained = asyncio.Event()
 
     def add(self, is_body: bool, piece: bytes) -> None:
+        if not self._pieces:
+            self._filled.set()
         self._pieces.append((is_body, piece))
         self.size += len(piece) or 1
-        self._filled.set()
 
     async def wait(self, reader: asyncio.Future[None]) -> None:
         """Return when there is something to send or the reader has ended."""
@@ -148,10 +150,14 @@ def _shortened(text: str) -> str:
 
 def _framed(tag: int, payload: bytes) -> bytes:
     """A length-delimited field: tag, length as a varint, payload."""
-    length = len(payload)
+    return _head(tag, len(payload)) + payload
+
+
+@lru_cache(maxsize=1024)
+def _head(tag: int, length: int) -> bytes:
     head = bytearray((tag,))
     while length > 0x7F:  # noqa: PLR2004  (seven bits a byte)
         head.append(length & 0x7F | 0x80)
         length >>= 7
     head.append(length)
-    return bytes(head) + payload
+    return bytes(head)
