@@ -235,3 +235,43 @@ async def test_a_module_may_print_before_they_are_ready(service: ServeProcess) -
     os.kill(victim, signal.SIGKILL)
     await until(lambda: service.log.read_text().count(word) > WORKERS, "the replacement")
     await all_that_answer(service)
+
+
+@contextlib.contextmanager
+def starting(plugin: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor whose workers import `plugin`."""
+    (folder / "slow_plugin.py").write_text(plugin)
+    arguments = ("--port", "0", "--metrics-port", "0", "--workers", str(WORKERS))
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--module", "slow_plugin", *arguments],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def importing(folder: Path) -> list[int]:
+    """The processes that have begun to import the slow plugin."""
+    return [int(path.stem) for path in folder.glob("*.importing")]
+
+
+SLOW_PLUGIN = """
+import os, pathlib, time
+pathlib.Path(__file__).with_name(f"{os.getpid()}.importing").touch()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_workers_that_are_still_starting(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """However long a plugin takes to import: nothing is left, and the exit code is 0."""
+    with starting(SLOW_PLUGIN, tmp_path) as supervisor:
+        await until(lambda: len(importing(tmp_path)) == WORKERS, "the imports")
+        supervisor.send_signal(number)
+        assert await asyncio.to_thread(supervisor.wait, SECONDS) == 0
+    assert not any(map(is_running, importing(tmp_path)))

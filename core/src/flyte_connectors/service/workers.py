@@ -60,10 +60,12 @@ def supervise(settings: ServiceSettings) -> int:
         workers = [_Worker(command, number) for number in range(settings.workers)]
         supervisor = _Supervisor(workers, settings.grace)
         try:
-            served = [worker.wait_until_ready() for worker in workers]
+            served = supervisor.wait_until_ready()
+            if not served:
+                return 0
             HttpEndpoint(listening, supervisor, _SummedMetrics(workers))
             print(  # noqa: T201  (the one line that says where it listens)
-                f"listening on {settings.host}:{port} for {served[0]}; "
+                f"listening on {settings.host}:{port} for {served}; "
                 f"metrics on http://{settings.host}:{listening.getsockname()[1]}/metrics; "
                 f"{settings.workers} workers",
                 flush=True,
@@ -76,6 +78,8 @@ def supervise(settings: ServiceSettings) -> int:
 
 class _Worker:
     """One process, and the one that takes its place when it dies."""
+
+    process: subprocess.Popen[str]
 
     def __init__(self, command: list[str], number: int) -> None:
         self._command = command
@@ -91,6 +95,7 @@ class _Worker:
             ready = _READY_LINE.match(line)
             if ready is not None:
                 self.metrics_url = ready[3]
+                self.is_ready = True
                 threading.Thread(target=_pass_on, args=(output,), daemon=True).start()
                 return ready[2]
             _pass_on([line])  # of a plugin that has something to say
@@ -110,6 +115,7 @@ class _Worker:
             self.wait_until_ready()
 
     def _start(self) -> None:
+        self.is_ready = False
         self._started = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603  (this program itself)
             self._command,
@@ -135,6 +141,21 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
+    def wait_until_ready(self) -> str:
+        """The task types that the workers serve; empty if a signal came first.
+
+        Raises:
+            ServiceStartError: a worker does not start.
+        """
+        served = ""
+        for worker in self._workers:
+            try:
+                served = worker.wait_until_ready()
+            except ServiceStartError:
+                if self.serving:
+                    raise
+        return served if self.serving else ""
+
     def watch(self) -> None:
         """Keep the workers alive until a signal."""
         while self.serving:
@@ -157,6 +178,9 @@ class _Supervisor:
 
     def _stop(self, *_: object) -> None:
         self.serving = False
+        for worker in self._workers:
+            if not worker.is_ready:  # a plugin may take for ever to import
+                worker.process.terminate()
 
 
 class _SummedMetrics(Collector):
