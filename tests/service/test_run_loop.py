@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from flyte_connectors import run
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
 from flyte_connectors.guard import CallGuard
@@ -20,6 +21,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from tests.connectors.fake import CONNECTORS
 from tests.connectors.job_service import JobService, until
 from tests.connectors.requests import create_request
+from tests.connectors.tasks import FakeTask
 from tests.service.hosting import hosting
 
 
@@ -222,3 +224,14 @@ async def test_many_runs_share_one_loop(driven: ConnectorClient, jobs: JobServic
     resources = await asyncio.gather(*(run_job(driven, request) for request in requests))
     numbers = [r.outputs.literals[0].value.scalar.primitive.integer for r in resources]
     assert numbers == list(range(100))
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_task_runs_on_a_service_from_code_too() -> None:
+    """`run.on` is to a program what `run --endpoint` is on the command line."""
+    task = FakeTask("there", outputs={"answer": int}, plan={"outputs": {"answer": 42}})
+    async with hosting() as service:
+        from_async_code = await run.on(service.address).aio(task)
+        from_plain_code = await asyncio.to_thread(run.on(service.address), task)
+    assert from_async_code.outputs() == from_plain_code.outputs() == 42
+    assert from_async_code.name != from_plain_code.name

@@ -38,11 +38,13 @@ class _ConnectorExecutorMixin:
         values = task.interface.bind(task.name, (), kwargs)
         inputs = task.interface.write_inputs(task.name, values)
         request = request_for(task.to_proto(), inputs, execution)
+        prefix = request.output_prefix
         policy = RunPolicy(retries=task.retries, timeout=task.timeout_seconds)
-        resource = await run_job(execution.client, request, policy, execution.observer)
-        outputs = resource.outputs
+        running = run_job(execution.client, request, policy, execution.observer)
+        del request  # it is large, and the job may run for long
+        outputs = (await running).outputs
         if task.interface.has_outputs() and not outputs.literals:
-            outputs = await asyncio.to_thread(_stored_outputs, task, request.output_prefix)
+            outputs = await asyncio.to_thread(_stored_outputs, task, prefix)
         return as_result(task, task.interface.read_outputs(task.name, outputs))
 
 

@@ -1,12 +1,17 @@
-"""`run(task, ...)`: one run of a task, and what it came to."""
+"""`run(task, ...)`: one run of a task, here or on a connector service, and what it came to."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
+import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from flyte_connectors.connector import Phase
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.local import ConnectorClient, local_client
 from flyte_connectors.tasks.calls import run_sync
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.template import TaskTemplate
@@ -46,15 +51,38 @@ class _RunFunction:
         TaskFailedError: the task ended without success.
     """
 
+    def __init__(self, endpoint: str = "") -> None:
+        self._endpoint = endpoint
+
+    def on(self, endpoint: str) -> _RunFunction:
+        """The same through a connector service: `run.on("localhost:8000")(task, x=1)`.
+
+        Args:
+            endpoint: `host:port`, or `https://host:port` for TLS. What the client trusts and sends is
+                in `FLYTE_CONNECTORS_ENDPOINT_CA` and `FLYTE_CONNECTORS_ENDPOINT_TOKEN`.
+        """
+        return _RunFunction(endpoint)
+
     def __call__(self, task: TaskTemplate, *args: Any, **kwargs: Any) -> Run:
         return run_sync(self.aio(task, *args, **kwargs))
 
     async def aio(self, task: TaskTemplate, *args: Any, **kwargs: Any) -> Run:
         """Run a task from async code."""
         inputs = task.interface.bind(task.name, args, kwargs)
-        with executing(Execution()) as execution:
-            result = await task.execute(**inputs)
+        async with self._client() as client:
+            with executing(Execution(client=client)) as execution:
+                result = await task.execute(**inputs)
         return Run(execution.name, execution.output_prefix, Phase.SUCCEEDED, result)
+
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[ConnectorClient]:
+        if not self._endpoint:
+            yield local_client()
+            return
+        from flyte_connectors.remote import RemoteService  # needs grpc, which a local run does not
+
+        async with RemoteService.from_environment(self._endpoint) as service:
+            yield service
 
 
 run = _RunFunction()
@@ -62,10 +90,32 @@ run = _RunFunction()
 
 def init_from_config(
     path_or_config: str | pathlib.Path | None = None,
-    root_dir: pathlib.Path | None = None,
+    root_dir: str | pathlib.Path | None = None,
     **_: Any,
 ) -> None:
-    """Do nothing: a local run needs no back end to be configured.
+    """Say where the code lies; scripts written for the official SDK run unchanged.
 
-    It exists so that scripts written for the official SDK run unchanged.
+    Args:
+        path_or_config: Not read: a local run needs no back end.
+        root_dir: Top of the author's code. Modules are imported from it, and those that a deployment
+            includes are called as seen from it; by default from the deployment script's folder.
+
+    Raises:
+        InvalidRequestError: `root_dir` is no folder.
     """
+    if root_dir is None:
+        return
+    folder = pathlib.Path(root_dir).expanduser().resolve()
+    if not folder.is_dir():
+        raise InvalidRequestError(f"{str(root_dir)!r} is no folder", field="root_dir")
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    _code_roots.append(folder)
+
+
+_code_roots: list[pathlib.Path] = []
+
+
+def code_root() -> pathlib.Path | None:
+    """The `root_dir` of the last `init_from_config`; None before any."""
+    return _code_roots[-1] if _code_roots else None
