@@ -182,3 +182,26 @@ def bench(session: nox.Session) -> None:
         "--peer-python", str(peer / "bin" / "python"),
         *session.posargs,
     )  # fmt: skip
+
+
+_PROXIES = ("nginx", "haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def rehearse(session: nox.Session) -> None:
+    """Restart replicas one by one under load, behind nginx and HAProxy of Debian; prints what it cost."""
+    _install(session, "core", groups=("product",))
+    # Unpacked, not installed: a package of Debian would start its own service on every address.
+    folder = pathlib.Path(session.create_tmp()).resolve() / "proxies"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "debs").mkdir(parents=True)
+    with session.chdir(folder / "debs"):
+        session.run_install("apt-get", "download", "--quiet", *_PROXIES, external=True)
+        for package in sorted((folder / "debs").iterdir()):
+            session.run_install("dpkg", "-x", package.name, str(folder), external=True)
+    libraries = ":".join(str(file.parent) for file in folder.rglob("liblua5.3.so.0"))
+    path = os.pathsep.join((str(folder / "usr" / "sbin"), *session.bin_paths, os.environ["PATH"]))
+    session.run(
+        *("python", "-m", "tests.rehearsal", "--python", f"{session.bin}/python", *session.posargs),
+        env={"PATH": path, "LD_LIBRARY_PATH": libraries},
+    )  # fmt: skip

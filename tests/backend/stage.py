@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .discovery import Discovery
 from .executor import Executor
+from .front import Front, nothing
 from .launcher import Launcher
 from .replicas import ROOT, Flavour, Replica
 from .report import Jobs, Report, percentile
@@ -25,7 +26,8 @@ from .task import Outcome, Task
 from .vendor_client import call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from .scenarios import Scenario
@@ -42,6 +44,7 @@ class Setting:
         python: Interpreter of an environment where the service of this flavour is installed.
         directory: For logs and outputs.
         limit: Seconds after which tasks count as unfinished.
+        front: Starts what stands between the back end and the replicas.
     """
 
     flavour: Flavour
@@ -53,6 +56,7 @@ class Setting:
     in_flight: int = 200
     limit: float = 300.0
     timings: Timings = field(default_factory=Timings)
+    front: Callable[[list[Replica]], AbstractAsyncContextManager[Front]] = nothing
 
 
 @dataclass
@@ -60,6 +64,7 @@ class Stage:
     """Everything that a disturbance may get at."""
 
     replicas: list[Replica]
+    front: Front
     client: ServiceClient
     executor: Executor
     discovery: Discovery
@@ -73,12 +78,14 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
     async with AsyncExitStack() as stack:
         vendor = await stack.enter_async_context(_vendor())
         replicas = await stack.enter_async_context(_replicas(scenario, setting, vendor))
+        front = await stack.enter_async_context(setting.front(replicas))
         client = await stack.enter_async_context(
-            ServiceClient([replica.address for replica in replicas], setting.timings, canary)
+            ServiceClient(front.addresses, setting.timings, canary)
         )
         launcher = Launcher(client, setting.seed, cancelling=scenario.cancelling)
         stage = Stage(
             replicas=replicas,
+            front=front,
             client=client,
             executor=Executor(client, launcher, in_flight=setting.in_flight),
             discovery=Discovery(client, "vendor_job"),

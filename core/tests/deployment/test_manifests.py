@@ -85,11 +85,19 @@ def test_the_pod_is_given_nothing_that_it_does_not_need() -> None:
 
 
 def test_kubernetes_waits_for_longer_than_the_service_drains() -> None:
-    """The pod's time to end is over `--grace`."""
+    """The pod's time to end is over `--grace`, and what is slept before SIGTERM."""
     pod = _pod(FULL)
     arguments = pod["containers"][0]["args"]
     assert float(arguments[arguments.index("--grace") + 1]) == 45.5
-    assert pod["terminationGracePeriodSeconds"] >= 45.5 + 10
+    _, before = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod["terminationGracePeriodSeconds"] >= int(before) + 45.5 + 10
+
+
+def test_a_roll_is_not_faster_than_clients_learn_of_new_pods() -> None:
+    """A gRPC client resolves a name at most every 30 s, and a new pod is there before an old one goes."""
+    spec = _objects(FULL)["Deployment"]["spec"]
+    assert spec["minReadySeconds"] > 30
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 
 
 def test_flags_are_those_of_serve() -> None:

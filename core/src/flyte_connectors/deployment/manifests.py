@@ -22,7 +22,12 @@ from flyte_connectors.secrets import DEFAULT_DIRECTORY
 
 Object = dict[str, Any]
 
+# Seconds between an end being decided and SIGTERM: meanwhile proxies and DNS learn of it.
+_BEFORE_GRACE = 5
 _AFTER_GRACE = 10  # seconds that the process has for its own end, after the calls'
+# Seconds between two pods of a roll. gRPC clients resolve names at most every 30 s: in a faster roll
+# all the pods that a client knows could be gone before it may ask for the new ones.
+_BETWEEN_PODS = 35
 _CPU_TARGET = 70  # percent of the request
 
 
@@ -69,6 +74,7 @@ def _deployment(environment: ConnectorEnvironment, image: str, modules: tuple[st
     labels = _labels(environment)
     spec: Object = {
         "selector": {"matchLabels": labels},
+        "minReadySeconds": _BETWEEN_PODS,
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
@@ -94,7 +100,9 @@ def _pod(environment: ConnectorEnvironment, image: str, modules: tuple[str, ...]
         # Else a Service called flyte-connectors sets variables that look like settings.
         "enableServiceLinks": False,
         "automountServiceAccountToken": environment.service_account is not None,
-        "terminationGracePeriodSeconds": math.ceil(environment.grace) + _AFTER_GRACE,
+        "terminationGracePeriodSeconds": (
+            _BEFORE_GRACE + math.ceil(environment.grace) + _AFTER_GRACE
+        ),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -125,6 +133,7 @@ def _container(environment: ConnectorEnvironment, image: str, modules: tuple[str
             {"name": "metrics", "containerPort": environment.metrics_port},
         ],
         "resources": container_resources(environment.resources),
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_BEFORE_GRACE)]}}},
         "startupProbe": {
             "grpc": {"port": environment.port},
             "periodSeconds": 1,
