@@ -75,6 +75,33 @@ def test_the_script_as_printed_runs_until_it_needs_a_cluster(tmp_path: Path) -> 
     )
 
 
+def _shown(*arguments: str | Path) -> list[str]:
+    command = [sys.executable, "-m", "flyte_connectors", "deploy", *map(str, arguments)]
+    ran = subprocess.run(
+        [*command, "connector", "--dry-run"], capture_output=True, text=True, check=True
+    )
+    objects = {document["kind"]: document for document in yaml.safe_load_all(ran.stdout)}
+    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    args: list[str] = container["args"]
+    return args
+
+
+def test_modules_are_called_as_seen_from_root_dir(tmp_path: Path) -> None:
+    """A project with its deployment script in a folder of its own; `--root-dir` says it, too."""
+    script = _project(tmp_path).read_text().replace("__file__).parent", "__file__).parents[1]")
+    deploying = "    d = flyte.deploy(connector)\n    print(d[0])\n"
+    assert deploying in script
+    app = tmp_path / "deploy" / "app.py"
+    app.parent.mkdir()
+    app.write_text(script.replace(deploying, "    print(connector.sources().modules)\n"))
+    run = f"runpy.run_path({str(app)!r}, run_name='__main__')"
+    ran = subprocess.run(
+        [sys.executable, "-c", AS_FLYTE + run], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "('my_connector.connector',)\n"
+    assert _shown(app, "--root-dir", tmp_path)[-2:] == ["--module", "my_connector.connector"]
+
+
 def test_the_names_of_the_image_script_are_ours() -> None:
     """`from flyte import Image` and `from flyte.extend import ImageBuildEngine`."""
     check = (

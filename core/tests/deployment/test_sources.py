@@ -45,6 +45,16 @@ def test_a_module_is_named_as_file_or_dotted(root: Path, entry: str) -> None:
     assert sources.modules == ("mine.connector",)
 
 
+@pytest.mark.parametrize("entry", ["../mine", "mine"])
+def test_modules_are_called_as_seen_from_the_root(root: Path, entry: str) -> None:
+    """Wherever the deployment script lies; an entry is looked for beside it first."""
+    (root / "deploy").mkdir()
+    sources = find_sources(root / "deploy", [entry], root)
+    assert sources.modules == ("mine.connector",)
+    assert str(sources.files[0]) == "mine/__init__.py"
+    assert sources.root == root.resolve()
+
+
 def test_two_entries_give_two_modules(root: Path) -> None:
     """Each served by its own flag; naming one twice changes nothing."""
     (root / "other.py").write_text('task_type_name = "other"\n')

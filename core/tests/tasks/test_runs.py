@@ -76,3 +76,9 @@ def test_a_bad_input_is_named() -> None:
 def test_a_script_for_the_official_sdk_needs_no_change() -> None:
     """There is no back end to configure."""
     init_from_config("config.yaml", root_dir=None, log_level=10)
+
+
+def test_the_root_of_the_code_exists() -> None:
+    """Modules are to be imported from it."""
+    with pytest.raises(InvalidRequestError, match="root_dir: '/nowhere' is no folder"):
+        init_from_config(root_dir="/nowhere")

@@ -11,6 +11,7 @@ from flyte_connectors.deployment.environment import ConnectorEnvironment
 from flyte_connectors.deployment.kustomize import write_kustomization
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.modules import import_module
+from flyte_connectors.tasks.runs import init_from_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", choices=("yaml", "kustomize"), default="yaml",
         help="how to show them: print YAML (default), or write a kustomize base; apply nothing",
     )  # fmt: skip
+    parser.add_argument(
+        "--root-dir", metavar="D", help="top of your code; default the folder of APP.PY"
+    )
     parser.add_argument("--output-dir", metavar="D", help="folder of the base; default ./NAME")
     parser.add_argument(
         "--builder", default="local", metavar="B", help="buildah, docker, or local: what is there"
@@ -31,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Deploy, or show what would be."""
+    init_from_config(root_dir=options.root_dir)
     environment = _find(import_module(options.file), options)
     if options.output == "kustomize":
         folder = pathlib.Path(options.output_dir or environment.name)

@@ -21,6 +21,7 @@ from flyte_connectors.deployment.sources import Sources, find_sources
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.secrets import Secret
 from flyte_connectors.tasks.resources import Resources
+from flyte_connectors.tasks.runs import code_root
 
 _PLUGIN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
@@ -54,7 +55,8 @@ class ConnectorEnvironment:
         service_account: Kubernetes service account, for a cloud's workload identity.
         service_monitor: Whether the Prometheus operator shall scrape it.
         root: Folder that `include` is relative to; that of the file which says
-            `ConnectorEnvironment(...)` by default.
+            `ConnectorEnvironment(...)` by default. The modules' names are relative to the `root_dir` of
+            `init_from_config` where that was called.
 
     Raises:
         InvalidRequestError: Kubernetes would not take a value, or it makes no sense.
@@ -136,7 +138,7 @@ class ConnectorEnvironment:
         Raises:
             InvalidRequestError: one does not exist, or none registers a connector.
         """
-        return find_sources(self.root or pathlib.Path.cwd(), self.include)
+        return find_sources(self.root or pathlib.Path.cwd(), self.include, code_root())
 
     def built_image(self) -> Image | None:
         """The image to build; None where a finished one is named."""

@@ -32,24 +32,28 @@ class Sources:
     task_types: tuple[str, ...] = ()
 
 
-def find_sources(root: pathlib.Path, include: Sequence[str]) -> Sources:
-    """What `include` names under `root`.
+def find_sources(
+    folder: pathlib.Path, include: Sequence[str], root: pathlib.Path | None = None
+) -> Sources:
+    """What `include` names.
 
     Args:
-        root: Folder of the deployment script.
+        folder: That of the deployment script, which `include` is relative to.
         include: Packages, as folder or dotted name, and Python files, all under `root`.
+        root: Folder that modules are imported from, looked into as well; `folder` by default.
 
     Raises:
         InvalidRequestError: an entry does not exist, lies elsewhere, can't be a module's name, or
             none of them registers a connector.
     """
+    root = (root or folder).resolve()
     found: dict[pathlib.PurePosixPath, None] = {}
     modules: dict[str, None] = {}
     task_types: dict[str, None] = {}
     for entry in include:
-        path = _locate(root, entry)
+        path = _locate(folder, root, entry)
         for file in _files(path):
-            relative = pathlib.PurePosixPath(file.relative_to(root.resolve()).as_posix())
+            relative = pathlib.PurePosixPath(file.relative_to(root).as_posix())
             found[relative] = None
             if file.suffix != ".py":
                 continue
@@ -62,22 +66,20 @@ def find_sources(root: pathlib.Path, include: Sequence[str]) -> Sources:
             f"{', '.join(include)} registers no connector: call ConnectorRegistry.register in it"
         )
         raise InvalidRequestError(message, field="include")
-    return Sources(
-        root.resolve(), tuple(sorted(found)), tuple(sorted(modules)), tuple(sorted(task_types))
-    )
+    return Sources(root, tuple(sorted(found)), tuple(sorted(modules)), tuple(sorted(task_types)))
 
 
-def _locate(root: pathlib.Path, entry: str) -> pathlib.Path:
+def _locate(folder: pathlib.Path, root: pathlib.Path, entry: str) -> pathlib.Path:
     names = [entry]
     if "/" not in entry and not entry.endswith(".py"):
         names += [entry.replace(".", "/"), entry.replace(".", "/") + ".py"]
-    path = next((root / name for name in names if (root / name).exists()), None)
+    places = (where / name for where in dict.fromkeys((folder, root)) for name in names)
+    path = next((place.resolve() for place in places if place.exists()), None)
     if path is None:
-        message = f"{entry!r} does not exist in {root}"
+        message = f"{entry!r} does not exist in {folder}"
         raise InvalidRequestError(message, field="include")
-    path = path.resolve()
-    if root.resolve() not in path.parents:
-        message = f"{entry!r} lies outside of {root}: move it there, or deploy from further up"
+    if root not in path.parents:
+        message = f"{entry!r} lies outside of {root}: move it there, or set root_dir further up"
         raise InvalidRequestError(message, field="include")
     return path
 

@@ -89,7 +89,7 @@ run = _RunFunction()
 
 
 def init_from_config(
-    path_or_config: str | pathlib.Path | None = None,
+    path_or_config: str | pathlib.Path | None = None,  # noqa: ARG001  (as in the official SDK)
     root_dir: str | pathlib.Path | None = None,
     **_: Any,
 ) -> None:
