@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "flyte_connectors")
 FAKE = "tests.connectors.fake"
+ENVIRONMENT = {"FLYTE_CONNECTORS_PORT": "0", "FLYTE_CONNECTORS_EVENT_LOOP": "asyncio"}
 SECONDS_TO_START = 20
 SECONDS_TO_END = 20
 
@@ -77,7 +78,7 @@ def start(*arguments: str, log: Path, env: Mapping[str, str] | None = None) -> S
             stderr=stderr,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "FLYTE_CONNECTORS_PORT": "0", **(env or {})},
+            env={**os.environ, **ENVIRONMENT, **(env or {})},
         )
     assert process.stdout is not None
     with process.stdout:

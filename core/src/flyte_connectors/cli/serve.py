@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from flyte_connectors.discovery import PluginReport, Status, load_module, load_plugins
@@ -72,18 +72,34 @@ def run(options: argparse.Namespace) -> int:
         from flyte_connectors.service.workers import supervise  # only for several
 
         return supervise(settings)
+    run_loop = _loop_runner(settings.event_loop)
     registry = process_registry()
     reports = _load(registry, settings)
     # What was loaded lives as long as the process: no collection has to look at it again.
     gc.collect()
     gc.freeze()
     service = ConnectorService(registry, settings, reports, shared_port=is_worker)
-    asyncio.run(service.serve_until_signal(lambda: print(service.summary, flush=True)))
+    serving = service.serve_until_signal(lambda: print(service.summary, flush=True))
+    run_loop(serving)
     if service.left_running:
         # Python would wait for the threads of calls that are stuck, for longer than the grace time.
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _loop_runner(name: str) -> Callable[[Coroutine[Any, Any, None]], None]:
+    if name == "asyncio":
+        return asyncio.run
+    try:
+        import uvloop  # the extra [uvloop]
+    except ImportError:
+        if name == "auto":
+            return asyncio.run
+        text = "uvloop is not installed: pip install flyte-connectors[uvloop], or take asyncio"
+        raise SettingsError(text, field=flag_of("event_loop")) from None
+    runner: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run
+    return runner
 
 
 def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:

@@ -96,6 +96,11 @@ class ServiceSettings:
     )
     lenient: bool = _setting(False, "start although a plugin failed to load", _flag)
     workers: int = _setting(1, "processes that share the port", _positive, metavar="N")
+    event_loop: str = _setting(
+        "auto",
+        "what runs the calls; auto takes uvloop where it is installed",
+        choices=("auto", "asyncio", "uvloop"),
+    )
     tls_cert: str | None = _setting(None, "certificate chain, PEM; read again when it changes")
     tls_key: str | None = _setting(None, "private key of the certificate, PEM")
     tls_client_ca: str | None = _setting(
