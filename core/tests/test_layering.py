@@ -21,9 +21,10 @@ LAYERS: list[set[str]] = [
     {"frames", "modules", "tracing"},
     {"io"},
     {"compat.official_references"},
-    {"types", "compat.official_connectors"},
+    {"types"},
     {"binding", "wire", "absorb"},
-    {"registry", "guard", "call_arguments", "large_outputs", "slow_creates", "starting"},
+    {"registry", "guard", "call_arguments", "large_outputs", "slow_creates", "starting"}
+    | {"compat.official_connectors"},
     {"discovery", "dispatch", "log_following"},
     {"log_following"},
     {"local", "remote"},

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from flyte_connectors import DataFrame, File, NativeInterface, Phase, TaskTemplate
+from flyte_connectors.compat.official_connectors import UnrepeatableCreateError
 from flyte_connectors.discovery import Status, load_module, load_plugins
-from flyte_connectors.errors import ConnectorError, InternalError, UnsupportedVerbError
+from flyte_connectors.errors import ConnectorError, UnsupportedVerbError
 from flyte_connectors.registry import Registry
 from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
 from flyteidl2.connector import connector_pb2 as pb
@@ -121,9 +122,12 @@ async def test_a_bad_request_is_told(driver: Driver) -> None:
 
 async def test_a_create_is_not_repeated(folder: pathlib.Path) -> None:
     """Unless it takes an idempotency key, a second try would be a second job."""
-    async with driving(FileConnector, WIRE) as driver:
-        with pytest.raises(InternalError):
+    async with driving(FileConnector) as driver:
+        with pytest.raises(ConnectorError, match="it is not repeated") as caught:
             await driver.create(request_for(FileConnector, status=503), timeout=5)
+    assert isinstance(caught.value, UnrepeatableCreateError)
+    assert not caught.value.retryable
+    assert "the vendor" not in caught.value.message
     assert len((folder / "creates").read_text().splitlines()) == 1
 
 

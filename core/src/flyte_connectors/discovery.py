@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
 DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
 
+_DOOR_TO_OFFICIAL_SERVICE = "flyte_connectors.compat.in_official_service"
+
 
 class Status(enum.Enum):
     """How a plugin fared."""
@@ -226,7 +228,8 @@ def _is_from(bound: BoundConnector, module: types.ModuleType) -> bool:
 def _entry_points() -> list[EntryPoint]:
     """The group's entry points in an order that does not depend on `sys.path`."""
     found = entry_points(group=hookspecs.PROJECT)
-    return sorted(found, key=lambda point: (point.dist.name if point.dist else "", point.name))
+    plugins = (point for point in found if point.module != _DOOR_TO_OFFICIAL_SERVICE)
+    return sorted(plugins, key=lambda point: (point.dist.name if point.dist else "", point.name))
 
 
 def _names_from(variable: str) -> frozenset[str] | None:

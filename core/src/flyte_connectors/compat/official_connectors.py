@@ -18,6 +18,7 @@ from flyte_connectors.compat.official_sdk import MODULE
 from flyte_connectors.compat.vendor_statuses import error_of
 from flyte_connectors.connector import Resource
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, RegistrationError
+from flyte_connectors.guard import unforeseen
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,6 +31,12 @@ _SENT = {
     "get_metrics": {"resource_meta"},
 }
 """What the official service passes to each verb, besides secrets and configs."""
+
+
+class UnrepeatableCreateError(ConnectorError):
+    """A create has failed that takes no `idempotency_key`: a second try might be a second job."""
+
+    code = "FAILED_PRECONDITION"
 
 
 @dataclasses.dataclass
@@ -80,7 +87,7 @@ class HostedConnector:
         self.task_type_version = connector.task_type_version
         self.metadata_type = _meta_type(connector)
         self._verbs = {
-            verb: _Verb(verb, getattr(connector, verb))
+            verb: _Verb(verb, getattr(connector, verb), connector.name)
             for verb in _SENT
             if getattr(connector, verb).__module__ != MODULE
         }
@@ -131,8 +138,9 @@ class _Verb:
     What only this core passes (such as `idempotency_key`) reaches it if its signature names it.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], connector: str) -> None:
         parameters = inspect.signature(function).parameters
+        self._where = f"{name} of {connector}"
         self._function = function
         self._named = frozenset(parameters)
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -147,9 +155,12 @@ class _Verb:
             return await answer if inspect.isawaitable(answer) else answer
         except Exception as error:
             known = error_of(error)
-            if known is None or not self._may_raise(known):
+            if known is not None and self._may_raise(known):
+                raise known from error
+            if self._is_repeatable:
                 raise
-            raise known from error
+            text = unforeseen(error, self._where).message
+            raise UnrepeatableCreateError(f"{text}; it is not repeated") from error
 
     def _may_raise(self, error: ConnectorError) -> bool:
         if error.retryable:  # the core would repeat the call
