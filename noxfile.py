@@ -1,14 +1,18 @@
 """Everything that is done to this repository; `nox -l` lists it.
 
-The packages are found in `core/` and `plugins/*/`: a new folder joins every session by itself. Tests
-run against built wheels, never against the source tree.
+The packages are found in `core/` and `plugins/*/`: a new folder joins every session by itself, on the
+Python versions that it classifies itself for. Tests run against built wheels, never against the source
+tree. `nox -- --changed [REF]` leaves out what no change since REF (usually main) can affect.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import pathlib
+import re
 import shutil
+from collections.abc import Iterable
 
 import nox
 
@@ -17,11 +21,14 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 
 ROOT = pathlib.Path(__file__).parent
-PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-DEFAULT_PYTHON = "3.11"
 PACKAGES = {"core": ROOT / "core"} | {
-    folder.name: folder for folder in sorted((ROOT / "plugins").iterdir()) if folder.is_dir()
+    file.parent.name: file.parent for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
 }
+PROJECTS = {
+    name: nox.project.load_toml(folder / "pyproject.toml") for name, folder in PACKAGES.items()
+}
+PYTHONS = nox.project.python_versions(PROJECTS["core"])
+DEFAULT_PYTHON = "3.11"
 
 _wheels_of: dict[str, str] = {}
 
@@ -41,25 +48,33 @@ def _wheels(session: nox.Session) -> dict[str, str]:
 
 
 # What `nox` alone runs, in under 15 minutes on two cores: the plugins that wait for servers on the oldest
-# and the newest Python only. `nox -s tests` is the whole matrix.
+# and the newest Python only, and the lowest dependencies of the core. `nox -s tests` is the whole matrix.
 _SLOW_PACKAGES = {"bigquery", "model_training"}
 nox.options.sessions = [
     "lint",
     "typing",
     *(
-        f"tests-{python}(package={package!r})"
+        f"tests({package}, {python})"
         for python in PYTHONS
-        for package in PACKAGES
-        if package not in _SLOW_PACKAGES or python in (PYTHONS[0], PYTHONS[-1])
+        for package, project in PROJECTS.items()
+        if python in nox.project.python_versions(project)
+        and (package not in _SLOW_PACKAGES or python in (PYTHONS[0], PYTHONS[-1]))
     ),
+    f"tests(core, {PYTHONS[0]}, lowest)",
     "product",
 ]
 
 
-def _install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("test",)) -> None:
+def _install(
+    session: nox.Session,
+    *packages: str,
+    groups: tuple[str, ...] = ("test",),
+    lowest: bool = False,
+) -> None:
     """Install the wheels of `packages`, and of the core, with groups of this repository.
 
-    Where there are any groups, the packages' own `test` groups come along.
+    Where there are any groups, the packages' own `test` groups come along. With `lowest`, all that
+    they state themselves is the lowest version that they allow, and that has a wheel for this Python.
     """
     wheels = _wheels(session)
     requirements = [wheels["core"], *(wheels[name] for name in packages if name != "core")]
@@ -67,25 +82,109 @@ def _install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("t
         requirements += ["--group", f"{ROOT / 'pyproject.toml'}:{group}"]
     for name in packages if groups else ():
         project = PACKAGES[name] / "pyproject.toml"
-        if "test" in nox.project.load_toml(project).get("dependency-groups", {}):
+        if "test" in PROJECTS[name].get("dependency-groups", {}):
             requirements += ["--group", f"{project}:test"]
+    if lowest:
+        requirements += ["--resolution", "lowest-direct", "--only-binary", ":all:"]
+        requirements += _stated("core", *packages)
     session.install(*requirements)
 
 
-@nox.session(python=PYTHONS)
-@nox.parametrize("package", list(PACKAGES))
-def tests(session: nox.Session, package: str) -> None:
+def _stated(*packages: str) -> list[str]:
+    """What packages say that they need, for any of their extras, from elsewhere."""
+    stated = []
+    for project in (PROJECTS[name]["project"] for name in packages):
+        stated += project["dependencies"]
+        for extra in project.get("optional-dependencies", {}).values():
+            stated += extra
+    return [requirement for requirement in stated if not requirement.startswith("flyte-connectors")]
+
+
+def _chosen(session: nox.Session, *packages: str, beside: tuple[str, ...] = ()) -> list[str]:
+    """What to tell pytest; skips the session with `--changed`, where no change can affect it.
+
+    Args:
+        session: The session.
+        packages: Those that it tests.
+        beside: Other files and folders that it reads.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--changed", nargs="?", const="main", metavar="REF")
+    options, chosen = parser.parse_known_args(session.posargs)
+    if options.changed:
+        paths = _changed_since(session, options.changed)
+        concerned = any(path.is_relative_to(other) for path in paths for other in beside)
+        if not concerned and affected(paths).isdisjoint(packages):
+            session.skip(f"no change since {options.changed} can affect it")
+    return chosen or ["-m", "not slow and not live"]
+
+
+def _changed_since(session: nox.Session, ref: str) -> list[pathlib.PurePath]:
+    """Files that differ from where this branch left `ref`, those not committed included."""
+    commands = (
+        ("git", "diff", "--name-only", "--merge-base", ref),
+        ("git", "ls-files", "--others", "--exclude-standard"),
+    )
+    found = [session.run_install(*command, external=True, silent=True) for command in commands]
+    return [pathlib.PurePath(line) for text in found for line in str(text).splitlines()]
+
+
+def affected(paths: Iterable[pathlib.PurePath]) -> set[str]:
+    """The packages that changed files can break: their own, and those that need these.
+
+    Args:
+        paths: Relative to the top of the repository.
+    """
+    found: set[str] = set()
+    for path in paths:
+        if str(path) in {"noxfile.py", "pyproject.toml"}:
+            return set(PACKAGES)
+        for name, folder in PACKAGES.items():
+            if path.is_relative_to(folder.relative_to(ROOT)):
+                inside = path.relative_to(folder.relative_to(ROOT))
+                found |= {name} if inside.parts[0] == "tests" else {name, *_dependents(name)}
+        if path.parts[0] == "template":  # part of the core's wheel
+            found |= {"core"}
+    return found
+
+
+def _dependents(package: str) -> set[str]:
+    """The packages that need one, or need one that does."""
+    wanted = PROJECTS[package]["project"]["name"]
+    direct = {
+        name
+        for name, project in PROJECTS.items()
+        for requirement in project["project"]["dependencies"]
+        if re.fullmatch(rf"{wanted}(?![\w.-]).*", requirement)
+    }
+    return direct.union(*map(_dependents, direct))
+
+
+@nox.session
+@nox.parametrize(
+    "python, package, dependencies",
+    [
+        nox.param(
+            *(python, package, dependencies),
+            id=f"{package}, {python}" + (", lowest" if dependencies == "lowest" else ""),
+        )
+        for package, project in PROJECTS.items()
+        for python in nox.project.python_versions(project)
+        for dependencies in ("newest", "lowest")
+    ],
+)
+def tests(session: nox.Session, package: str, dependencies: str) -> None:
     """Run one package's own tests against its wheel; `-- -m slow` runs those that take long."""
-    _install(session, package)
-    chosen = session.posargs or ["-m", "not slow and not live"]
+    chosen = _chosen(session, package)
+    _install(session, package, lowest=dependencies == "lowest")
     session.run("pytest", str(PACKAGES[package] / "tests"), *chosen)
 
 
 @nox.session(python=DEFAULT_PYTHON)
 def product(session: nox.Session) -> None:
     """Run the whole product's tests: real services, real processes, all plugins."""
+    chosen = _chosen(session, *PACKAGES, beside=("tests", "docs", "README.md"))
     _install(session, *PACKAGES, groups=("product",))
-    chosen = session.posargs or ["-m", "not slow and not live"]
     session.run("pytest", "tests", "--ignore=tests/interop", *chosen)
 
 
@@ -153,6 +252,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def typing(session: nox.Session) -> None:
     """Check types with mypy and pyright, those that connector authors see included."""
+    _chosen(session, *PACKAGES)
     _install(session, *PACKAGES, groups=("typing",))
     for folder in (*(package / "src" for package in PACKAGES.values()), "core/typing_tests"):
         session.run("mypy", str(folder))

@@ -1,0 +1,89 @@
+"""The matrix of sessions is made of what the packages say of themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The repository, as far as the noxfile reads it when it is loaded."""
+    shutil.copy(ROOT / "noxfile.py", tmp_path)
+    for file in (ROOT / "core" / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")):
+        target = tmp_path / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True)
+        shutil.copy(file, target)
+    return tmp_path
+
+
+def add_plugin(root: Path, name: str, python: str, needs: str) -> None:
+    """Put a package into `plugins/`."""
+    folder = root / "plugins" / name
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "flyte-connectors-{name}"\n'
+        f'classifiers = ["Programming Language :: Python :: {python}"]\n'
+        f'dependencies = ["{needs}"]\n'
+    )
+
+
+def sessions(root: Path) -> list[dict[str, str]]:
+    """What `nox -l -s tests` lists."""
+    command = [
+        sys.executable,
+        "-m",
+        "nox",
+        "-f",
+        str(root / "noxfile.py"),
+        "-l",
+        "--json",
+        "-s",
+        "tests",
+    ]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def affected(root: Path, *paths: str) -> set[str]:
+    """The packages that changed files can break."""
+    code = (
+        "import json, pathlib, sys, noxfile; "
+        "print(json.dumps(sorted(noxfile.affected(map(pathlib.PurePath, sys.argv[1:])))))"
+    )
+    command = [sys.executable, "-c", code, *paths]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
+    return set(json.loads(answer.stdout))
+
+
+def test_a_new_plugin_joins_by_itself(copy: Path) -> None:
+    """With the newest and the lowest dependencies, on the Pythons that it is for."""
+    known = {session["session"] for session in sessions(copy)}
+    add_plugin(copy, "new", "3.12", needs="flyte-connectors")
+    (copy / "plugins" / "__pycache__").mkdir()
+    added = {session["session"] for session in sessions(copy)} - known
+    assert added == {"tests(new, 3.12)", "tests(new, 3.12, lowest)"}
+
+
+def test_a_plugin_is_affected_by_itself_and_by_what_it_needs(copy: Path) -> None:
+    """Through other plugins, too; by the tests and the extras of others it is not."""
+    add_plugin(copy, "base", "3.12", needs="flyte-connectors>=0.1")
+    add_plugin(copy, "on_top", "3.12", needs="flyte-connectors-base [extra]")
+    every = {"core", "base", "on_top", "batch_job", "bigquery", "model_training"}
+    assert affected(copy, "core/src/flyte_connectors/guard.py") == every
+    assert affected(copy, "plugins/base/src/base.py") == {"base", "on_top"}
+    assert affected(copy, "plugins/on_top/pyproject.toml", "README.md") == {"on_top"}
+    assert affected(copy, "core/tests/test_guard.py") == {"core"}
+
+
+def test_what_all_share_affects_all(copy: Path) -> None:
+    """Documentation is nobody's package."""
+    every = {"core", "batch_job", "bigquery", "model_training"}
+    assert affected(copy, "noxfile.py") == affected(copy, "pyproject.toml") == every
+    assert affected(copy, "docs/index.md", "benchmarks/__main__.py") == set()
