@@ -102,7 +102,7 @@ DEPENDENCIES = {
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted(set(ROOT.rglob("*.py")) - set((ROOT / "template").rglob("*.py"))):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(part for part in parts if part != "__init__")
         yield name, ast.parse(path.read_text())

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "run a task of a file, here or on a service",
     "logs": "print the log of a job",
     "cancel": "cancel a job",
+    "new": "write a package with a connector to start from",
     "check": "ask a connector service for the rules that it has to keep",
     "image": "build the image of a service",
     "deploy": "run a service in a Kubernetes cluster",

@@ -1,0 +1,96 @@
+"""`flyte-connectors new FOLDER`: a package with a connector to start from, baked from the template."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import pathlib
+import tempfile
+from typing import Any
+
+import flyte_connectors
+from flyte_connectors.errors import InvalidRequestError
+
+DEFAULT_FOLDER = "flyte-connectors-acme"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `new`: the template's questions, and where the package goes."""
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default=DEFAULT_FOLDER,
+        metavar="FOLDER",
+        help=f"the new folder, called as the distribution ({DEFAULT_FOLDER})",
+    )
+    parser.add_argument(
+        "--no-input", action="store_true", help="ask nothing: take flags and defaults"
+    )
+    parser.add_argument("--service", metavar="NAME", help="what the other system is called")
+    parser.add_argument("--task-type", metavar="TYPE", help="the task type")
+    parser.add_argument(
+        "--connector",
+        choices=("async", "sync", "both"),
+        help="it starts jobs, answers at once, or does both",
+    )
+    parser.add_argument(
+        "--client", choices=("rest", "sdk"), help="REST with httpx, or the vendor's blocking SDK"
+    )
+    for flag, subject in (
+        ("--logs", "logs of its jobs"),
+        ("--metrics", "metrics of its jobs"),
+        ("--fake-service", "a fake service in the package, not only in its tests"),
+    ):
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=subject)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Bake the package; exit code 1 if a name is refused, with nothing written."""
+    target = pathlib.Path(options.folder).absolute()
+    if target.exists():
+        raise InvalidRequestError(f"{options.folder} exists: name a new folder", field="FOLDER")
+    if not target.parent.is_dir():
+        raise InvalidRequestError(f"there is no folder {target.parent}", field="FOLDER")
+    given = ("service", "task_type", "connector", "client", "logs", "metrics", "fake_service")
+    answers = {name: getattr(options, name) for name in given}
+    answers = {name: answer for name, answer in answers.items() if answer is not None}
+    folder = _bake(target.parent, {"distribution": target.name, **answers}, options.no_input)
+    if folder is None:
+        return 1
+    print(f"{folder} is ready. In it:\n  pip install -e . --group dev\n  pytest")
+    return 0
+
+
+def _bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str | None:
+    """The path of the new package; None where the template's hook has refused a name and said so."""
+    try:
+        from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
+        from cookiecutter.main import cookiecutter
+    except ModuleNotFoundError:
+        message = "needs cookiecutter: pip install 'flyte-connectors[new]'"
+        raise InvalidRequestError(message, field="new") from None
+    logging.getLogger("cookiecutter").addHandler(logging.NullHandler())  # the hook's line is enough
+    with tempfile.TemporaryDirectory() as home:  # nothing of the user's, and nothing left there
+        try:
+            folder: str = cookiecutter(
+                str(template()),
+                no_input=no_input,
+                extra_context=answers,
+                output_dir=str(parent),
+                default_config={"replay_dir": home},
+            )
+        except FailedHookException:
+            return None
+        except OutputDirExistsException as error:
+            raise InvalidRequestError(str(error), field="distribution") from None
+        except EOFError:
+            message = "there is nobody to answer: give flags, and --no-input for the rest"
+            raise InvalidRequestError(message, field="new") from None
+    return folder
+
+
+def template() -> pathlib.Path:
+    """The template: inside the installed package, or at the top of the core's sources."""
+    package = pathlib.Path(flyte_connectors.__file__).parent
+    installed = package / "template"
+    return installed if installed.is_dir() else package.parents[1] / "template"
