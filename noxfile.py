@@ -199,8 +199,8 @@ def interop(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def official(session: nox.Session) -> None:
     """Host the official SDK's connectors, and ours in it; prints which rules its BigQuery plugin breaks."""
-    _install(session, "core", "batch_job")
-    session.install("flyte[connector]==2.12.*", "flyteplugins-bigquery==2.12.*", "cryptography>=42")
+    _install(session, "core", "batch_job", groups=("product",))
+    session.install("flyte[connector]==2.12.*", "flyteplugins-bigquery==2.12.*")
     session.run("pytest", "tests/official", *session.posargs)
     session.run("python", "-m", "tests.official")
 
