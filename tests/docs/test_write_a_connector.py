@@ -1,0 +1,78 @@
+"""docs/write-a-connector.md, followed by somebody who has installed the package that it has written."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import tomllib
+from flyte_connectors.cli import main
+
+from tests.docs.markdown import DOCS, Block, blocks
+from tests.docs.reader import Reader
+
+PAGE = DOCS / "write-a-connector.md"
+NAME = "flyte-connectors-acme"
+
+
+class Author(Reader):
+    """A reader who can go into folders, and to whom the page shows files that are there.
+
+    Args:
+        folder: The working directory, empty.
+        installed: Folder with what `pip install -e` would write about the package.
+    """
+
+    def __init__(self, folder: Path, installed: Path) -> None:
+        super().__init__(folder)
+        self._environment["PYTHONPATH"] = f"{installed}:{folder / NAME / 'src'}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._environment["FLYTE_ACME_ENDPOINT"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+    def follow(self, block: Block) -> None:
+        """Do what a block says; code of a file that is there has to be that file's code."""
+        name, _, code = block.code.removeprefix("# ").partition("\n")
+        if block.language == "python" and (self._folder / name).is_file():
+            assert code in (self._folder / name).read_text(), f"{name} has no such code"
+        else:
+            super().follow(block)
+
+    def _type(self, command: str, answer: str) -> None:
+        if command.startswith("cd "):
+            self._folder /= command.removeprefix("cd ")
+        else:
+            super()._type(command, answer)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """What an editable installation leaves behind: a name, a version and entry points."""
+    package = tmp_path / "written-before" / NAME
+    package.parent.mkdir()
+    assert main(["new", str(package), "--no-input"]) == 0
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    folder = tmp_path / "installed"
+    about = folder / f"{NAME.replace('-', '_')}-{project['version']}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Name: {NAME}\nVersion: {project['version']}\n")
+    entries = project["entry-points"]["flyte.connectors"].items()
+    lines = "".join(f"{name} = {target}\n" for name, target in entries)
+    (about / "entry_points.txt").write_text(f"[flyte.connectors]\n{lines}")
+    return folder
+
+
+def test_the_tutorial_works_as_written(tmp_path: Path, installed: Path) -> None:
+    """Commands answer what is shown, and the code that is shown is the template's."""
+    folder = tmp_path / "author"
+    folder.mkdir()
+    author = Author(folder, installed)
+    try:
+        for block in blocks(PAGE):
+            if block.is_tested:
+                try:
+                    author.follow(block)
+                except Exception as error:
+                    raise AssertionError(f"{PAGE}:{block.line}: {error}") from error
+    finally:
+        author.leave()
