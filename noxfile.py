@@ -189,6 +189,15 @@ def product(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT_PYTHON)
+def template(session: nox.Session) -> None:
+    """Bake packages from the template, and test, build and check each; `-- all` for every combination."""
+    session.install("--group", "test", "check-wheel-contents", "twine", "uv")
+    chosen = [word for word in session.posargs if word != "all"]
+    everything = {"TEMPLATE": "all"} if "all" in session.posargs else {}
+    session.run("pytest", "tests/template", "-m", "slow or not slow", *chosen, env=everything)
+
+
+@nox.session(python=DEFAULT_PYTHON)
 def interop(session: nox.Session) -> None:
     """Compare types and literals with the official SDK, each reading the other's."""
     _install(session, "core")
