@@ -52,6 +52,7 @@ def _wheels(session: nox.Session) -> dict[str, str]:
 _SLOW_PACKAGES = {"bigquery", "model_training"}
 nox.options.sessions = [
     "lint",
+    "docs",
     "typing",
     *(
         f"tests({package}, {python})"
@@ -265,6 +266,32 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site, without any warning; prints where it is."""
+    session.install("--group", "docs")
+    site = ROOT / ".nox" / "site"
+    session.run("sphinx-build", "-qW", "--keep-going", "-c", "docs", ".", str(site))
+    session.log(f"built {site / 'index.html'}")
+
+
+@nox.session
+@nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
+def build(session: nox.Session, package: str) -> None:
+    """Build one package for its release into dist/, check it, and show what is new in it."""
+    dist, source = ROOT / "dist" / package, PACKAGES[package]
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run_install("uv", "build", "-q", "--out-dir", str(dist), str(source), external=True)
+    wheel, sdist = (str(next(dist.glob(f"*{ending}"))) for ending in (".whl", ".tar.gz"))
+    session.install(wheel, *([] if package == "core" else [_wheels(session)["core"]]))
+    session.run("flyte-connectors", "list")
+    session.install("--group", "release")
+    session.run("twine", "check", "--strict", wheel, sdist)
+    version = PROJECTS[package]["project"]["version"]
+    notes = ("--draft", "--config", "pyproject.toml", "--dir", str(source), "--version", version)
+    session.run("towncrier", "build", *notes)
 
 
 @nox.session(python=PYTHONS[0])
