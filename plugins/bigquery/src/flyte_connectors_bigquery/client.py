@@ -6,15 +6,18 @@ Every call has a time limit for one request and one for all its attempts, and fa
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from flyte_connectors.errors import ConflictError
 from google.api_core import exceptions
 from google.api_core.retry import Retry
 from google.cloud import bigquery
 
+from flyte_connectors_bigquery import fields
 from flyte_connectors_bigquery.request import DIGEST_LABEL
 from flyte_connectors_bigquery.vendor_errors import is_transient, translated
 
@@ -38,17 +41,18 @@ class TimeLimit:
     attempt: float
     total: float
 
-    def retry(self, predicate: Any = is_transient) -> Retry:
+    @functools.cached_property
+    def retry(self) -> Retry:
         """The vendor's retry policy for this limit."""
         longest_pause = self.total / 10  # so that there are a dozen attempts
         return Retry(
-            predicate, initial=0.2, maximum=longest_pause, multiplier=2.0, timeout=self.total
+            is_transient, initial=0.2, maximum=longest_pause, multiplier=2.0, timeout=self.total
         )
 
     @property
     def options(self) -> dict[str, Any]:
         """This limit as the arguments of a vendor call."""
-        return {"retry": self.retry(), "timeout": self.attempt}
+        return {"retry": self.retry, "timeout": self.attempt}
 
 
 SUBMITTING = TimeLimit(attempt=20.0, total=60.0)
@@ -119,15 +123,17 @@ class BigQuery:
         with translated(f"BigQuery project {query.project}", submitting=True):
             return self._insert(query, {**query.configuration, "dryRun": True}, None)
 
-    def job(self, project: str, location: str | None, job_id: str) -> bigquery.QueryJob:
-        """The job as it is now.
+    def job(
+        self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
+    ) -> bigquery.QueryJob:
+        """The job as it is now, as far as `mask` shows it; see `fields`.
 
         Raises:
             JobNotFoundError: BigQuery does not know it.
             ConnectorError: anything else; see `vendor_errors`.
         """
         with translated(f"BigQuery job {project}:{location}.{job_id}"):
-            return self._get(project, location, job_id)
+            return self._get(project, location, job_id, mask)
 
     def cancel(self, project: str, location: str | None, job_id: str) -> None:
         """Ask BigQuery to cancel a job; one that has ended stays as it is.
@@ -174,14 +180,24 @@ class BigQuery:
             **self._submitting.options,
         )
 
-    def _get(self, project: str, location: str | None, job_id: str) -> bigquery.QueryJob:
-        job = self._client.get_job(
-            job_id, project=project, location=location, **self._asking.options
+    def _get(
+        self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
+    ) -> bigquery.QueryJob:
+        # `Client.get_job` can't be told what to leave out.
+        request = functools.partial(
+            self._client._connection.api_request,  # noqa: SLF001
+            method="GET",
+            path=f"/projects/{quote(project, safe=':')}/jobs/{quote(job_id, safe='')}",
+            query_params={"fields": mask} | ({"location": location} if location else {}),
+            timeout=self._asking.attempt,
         )
-        if not isinstance(job, bigquery.QueryJob):
-            message = f"BigQuery job {project}:{location}.{job_id} is a {job.job_type}, not a query"
+        resource = self._asking.retry(request)()
+        configuration = resource.get("configuration", {})
+        if configuration.get("jobType") != "QUERY":
+            kind = configuration.get("jobType", "job of an unknown type")
+            message = f"BigQuery job {project}:{location}.{job_id} is a {kind}, not a query"
             raise ConflictError(message)
-        return job
+        return bigquery.QueryJob.from_api_repr(resource, self._client)
 
     def _find(self, query: Query, job_id: str) -> bigquery.QueryJob | None:
         """The job that an insert ran into, or None if it was no job.

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import requests
 import requests.adapters
 from google.api_core.client_info import ClientInfo
 from google.cloud import bigquery
@@ -85,8 +86,17 @@ def _new_client(identity: Identity) -> bigquery.Client:
         credentials=identity.load(),
         client_info=ClientInfo(user_agent=f"{DISTRIBUTION}/{version(DISTRIBUTION)}"),
     )
+    session = client._http  # noqa: SLF001  (the vendor has no public way)
     # One connection for each thread of the connector; requests keeps 10 and drops the others.
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=_MAX_CONNECTIONS)
-    client._http.mount("https://", adapter)  # noqa: SLF001  (the vendor has no public way)
-    client._http.mount("http://", adapter)  # noqa: SLF001
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    _read_environment_once(session, client._connection.API_BASE_URL)  # noqa: SLF001
     return client
+
+
+def _read_environment_once(session: requests.Session, url: str) -> None:
+    """Settle proxies and certificates now: requests goes through all variables for each call."""
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    session.trust_env = False

@@ -16,7 +16,7 @@ from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 
-from flyte_connectors_bigquery import job_log, outputs, request
+from flyte_connectors_bigquery import fields, job_log, outputs, request
 from flyte_connectors_bigquery.states import message_of, phase_of
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         """
         given = job_log.read_token(token)
         bigquery = _open(resource_meta, google_application_credentials)
-        job = _job(bigquery, resource_meta)
+        job = _job(bigquery, resource_meta, fields.LOG)
         statements = bigquery.children(job) if job.num_child_jobs else []
         messages, next_token = job_log.page(job, statements, given, lines)
         responses = [GetTaskLogsResponse(body={"lines": messages})]
@@ -196,8 +196,8 @@ def _open(meta: BigQueryMetadata, service_account: str | None) -> BigQuery:
     return connect(meta.project, service_account, meta.impersonate)
 
 
-def _job(bigquery: BigQuery, meta: BigQueryMetadata) -> QueryJob:
-    return bigquery.job(meta.project, meta.location, meta.job_id)
+def _job(bigquery: BigQuery, meta: BigQueryMetadata, mask: str = fields.STATE) -> QueryJob:
+    return bigquery.job(meta.project, meta.location, meta.job_id, mask)
 
 
 def _check_size(bigquery: BigQuery, query: request.Query, max_bytes: int) -> None:

@@ -1,7 +1,8 @@
 """A proxy between the vendor's client and the server, which counts the calls and injects faults.
 
-The emulator lets two of several concurrent inserts of one job id succeed, where BigQuery lets one;
-so the proxy forwards inserts one at a time. A `Fault` is asked for every call before it is
+It mends two things in which the emulator is not like BigQuery: of several concurrent inserts of one
+job id two succeed, so inserts are forwarded one at a time; and masks are ignored, so they are applied
+here, see `partial`. A `Fault` is asked for every call before it is
 forwarded; the first that wants the call has it.
 
     with proxy.running(emulator.url) as front:
@@ -20,9 +21,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
+
+from bed.partial import masked
 
 INSERT = re.compile(r"/projects/[^/]+/jobs(\?|$)")
 HANG_SECONDS = 30.0
@@ -207,6 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             self.close_connection = True
             return
+        reply = _partial(reply, self.path)
         self.send_response(reply.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(reply.body)))
@@ -228,3 +233,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         """Silent: `Front.calls` is the log."""
+
+
+def _partial(reply: Reply, path: str) -> Reply:
+    fields = parse_qs(urlsplit(path).query).get("fields")
+    if not fields or reply.status != HTTPStatus.OK:
+        return reply
+    return Reply(reply.status, json.dumps(masked(json.loads(reply.body), fields[0])).encode())
