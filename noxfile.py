@@ -208,9 +208,12 @@ def interop(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def official(session: nox.Session) -> None:
-    """Host the official SDK's connectors, and ours in it; prints which rules its BigQuery plugin breaks."""
-    _install(session, "core", "batch_job", groups=("product",))
-    session.install("flyte[connector]==2.12.*", "flyteplugins-bigquery==2.12.*")
+    """Host the official SDKs' connectors, and ours there; prints which rules a BigQuery plugin breaks."""
+    _install(session, groups=("product",))
+    old_arrow = "pyarrow<21"  # flytekit wants NumPy before 2
+    flyte = ("flyte[connector]==2.12.*", "flyteplugins-bigquery==2.12.*")
+    flytekit = ("flytekitplugins-bigquery==1.16.*", old_arrow)
+    session.install(_wheels(session)["batch_job"], *flyte, *flytekit)
     session.run("pytest", "tests/official", *session.posargs)
     session.run("python", "-m", "tests.official")
 

@@ -76,9 +76,13 @@ def main() -> int:
     """Run the kit; 0 if it has run to its end."""
     outcomes = Outcomes()
     quiet = ("-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-W", "ignore")
+    plain = (
+        "--tb",
+        "native",
+    )  # Python 3.11 fails to parse source for others, where a time limit struck
     limit = ("--timeout", str(TIMEOUT_SECONDS))
     kit = str(HERE / "bigquery_conformance.py")
-    status = pytest.main([*quiet, *limit, kit, *sys.argv[1:]], plugins=[outcomes])
+    status = pytest.main([*quiet, *plain, *limit, kit, *sys.argv[1:]], plugins=[outcomes])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return 1
     print_table(outcomes)

@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -50,6 +50,10 @@ def private_key() -> str:
 
 class TestBigQuery(ConnectorConformance):
     """`flyteplugins.bigquery.connector:BigQueryConnector`."""
+
+    skips: ClassVar[Mapping[str, str]] = {
+        "test_any_replica_serves_the_job": "the kit's replica makes the class of the adapter"
+    }
 
     @pytest.fixture(autouse=True)
     def _fair(self, monkeypatch: pytest.MonkeyPatch) -> None:

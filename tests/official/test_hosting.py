@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flyte_connectors import DataFrame, File, NativeInterface, Phase, TaskTemplate
-from flyte_connectors.compat.official_connectors import UnrepeatableCreateError
+from flyte_connectors.compat.hosted_verb import UnrepeatableCreateError
 from flyte_connectors.discovery import Status, load_module, load_plugins
 from flyte_connectors.errors import ConnectorError, UnsupportedVerbError
 from flyte_connectors.registry import Registry

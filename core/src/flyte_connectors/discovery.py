@@ -208,8 +208,9 @@ def _wrap(registry: Registry, plugin: Any) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == "flyte":
-        return f"it needs the official SDK, which is not installed ({error}): pip install flyte"
+    missing = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing in ("flyte", "flytekit"):
+        return f"it needs the official SDK, which is not installed ({error}): pip install {missing}"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.binding import BoundConnector, Wrapper
-from flyte_connectors.compat.official_sdk import is_official
+from flyte_connectors.compat.official_sdk import FLYTE, sdk_of
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
     ConnectorNotFoundError,
@@ -60,18 +60,14 @@ class Registry:
 
         Args:
             connector: A connector instance, a connector class that needs no arguments (the official
-                SDK's, too), or a module or object with `@hookimpl` functions.
+                SDKs', too), or a module or object with `@hookimpl` functions.
             override: Replace a connector that serves the same task type and version.
             source: Where the connector comes from, for messages; its module by default.
 
         Raises:
             RegistrationError: the connector breaks the contract, or its task type is taken.
         """
-        plugin = _instance(connector)
-        if is_official(plugin):
-            from flyte_connectors.compat.official_connectors import HostedConnector
-
-            plugin = HostedConnector(plugin)
+        plugin = _hosted(_instance(connector))
         bound = BoundConnector(plugin, source=source or _source.get() or _module(plugin))
         key = (bound.category.name, bound.category.version)
         taken = self._connectors.get(key)
@@ -210,6 +206,20 @@ def _instance(connector: Any) -> Any:
     except TypeError as error:
         message = f"{connector.__name__} can't be created without arguments: {error}"
         raise RegistrationError(message) from error
+
+
+def _hosted(plugin: Any) -> Any:
+    """`plugin`, in an adapter if it was written for an official SDK; those are imported when needed."""
+    sdk = sdk_of(plugin)
+    if sdk is None:
+        return plugin
+    if sdk == FLYTE:
+        from flyte_connectors.compat.official_connectors import HostedConnector
+
+        return HostedConnector(plugin)
+    from flyte_connectors.compat.flytekit_connectors import HostedFlytekitConnector
+
+    return HostedFlytekitConnector(plugin)
 
 
 def _module(plugin: Any) -> str:

@@ -1,4 +1,7 @@
-"""Telling the official SDK's connectors, without importing the SDK."""
+"""Telling the connectors of the official SDKs, without importing these.
+
+`flyte` is the SDK of Flyte 2, `flytekit` that of Flyte 1.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,26 @@ import sys
 import types
 from typing import Any
 
-MODULE = "flyte.connectors._connector"
-"""Where the SDK (flyte 2.12) defines its base class and its registry."""
+FLYTE = "flyte.connectors._connector"
+FLYTEKIT = "flytekit.extend.backend.base_connector"
+MODULES = (FLYTE, FLYTEKIT)
+"""Where each SDK defines its base classes and its registry (flyte 2.12, flytekit 1.16)."""
+
+_BASES = {(FLYTE, "AsyncConnector"), (FLYTEKIT, "ConnectorBase")}
 
 
-def is_official(connector: object) -> bool:
-    """Whether the class of `connector` is derived from the SDK's."""
+def sdk_of(connector: object) -> str | None:
+    """The one of `MODULES` that the class of `connector` is derived from; None for our own."""
     bases = ((base.__module__, base.__name__) for base in type(connector).__mro__)
-    return (MODULE, "AsyncConnector") in bases
+    return next((base[0] for base in bases if base in _BASES), None)
 
 
 def registered_by(module: types.ModuleType) -> list[Any]:
-    """What is in the SDK's registry, and of a class that `module`, or a module in it, defines."""
-    registry = getattr(sys.modules.get(MODULE), "ConnectorRegistry", None)
+    """What is in the SDKs' registries, and of a class that `module`, or a module in it, defines."""
+    registries = (getattr(sys.modules.get(sdk), "ConnectorRegistry", None) for sdk in MODULES)
     return [
         connector
+        for registry in registries
         for connector in getattr(registry, "_REGISTRY", {}).values()
         if f"{type(connector).__module__}.".startswith(f"{module.__name__}.")
     ]
