@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from flyte_connectors import AsyncConnector, Phase, Resource, ResourceMeta, SyncConnector
 from flyte_connectors.errors import (
+    AuthenticationError,
+    ConflictError,
+    ConnectorError,
     InvalidRequestError,
     JobNotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
     ServiceUnavailableError,
 )
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
@@ -28,28 +37,63 @@ ENDED = {"DONE", "BROKEN", "CANCELLED"}
 MESSAGES = {"BROKEN": "the disk is full"}
 
 
+SNAPSHOT_VARIABLE = "KIT_REFERENCE_JOBS"
+
+
+class StatusError(Exception):
+    """An answer that refuses the call.
+
+    Attributes:
+        status: Why, as HTTP has it.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
 @dataclasses.dataclass
 class MemoryJob:
+    rows: float | None = None
+    inputs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    secret: str = ""
     state: str = "RUNNING"
+    started: float = 0.0
     log: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)
 
 
 class MemoryService:
     """Jobs by id. `connected` is what a client awaits before each call."""
 
     def __init__(self) -> None:
-        self.by_id: dict[str, MemoryJob] = {}
-        self.is_away = self.hangs = False
+        snapshot = json.loads(os.environ.get(SNAPSHOT_VARIABLE, "{}"))
+        self.by_id = {job: MemoryJob(**fields) for job, fields in snapshot.items()}
+        self.is_away = self.hangs = self.loses_reply = False
+        self.status = 200
+        self.call_count = 0
+        self.seconds_ahead = 0.0
 
     async def connected(self) -> None:
+        self.call_count += 1
         if self.is_away:
             raise ConnectionRefusedError("nobody listens")
         if self.hangs:
             await asyncio.Event().wait()
+        if self.status != 200:
+            raise StatusError(self.status)
         await asyncio.sleep(0)
 
-    def submit(self, job: str) -> None:
-        self.by_id.setdefault(job, MemoryJob())
+    def submit(self, job: str, wanted: MemoryJob | None = None) -> None:
+        wanted = wanted or MemoryJob()
+        known = self.by_id.setdefault(job, wanted)
+        if wanted.rows != (known.rows or wanted.rows):
+            raise StatusError(409)
+        known.rows = wanted.rows
+        known.started = known.started or time.time() + self.seconds_ahead
+        if self.loses_reply:
+            self.loses_reply = False
+            raise ConnectionResetError("reset by peer")
 
     def jobs(self) -> dict[str, bool]:
         return {job: state.state not in ENDED for job, state in self.by_id.items()}
@@ -78,6 +122,31 @@ class MemoryService:
     def write_log(self, job: str, lines: Sequence[str]) -> None:
         self.by_id[job].log += lines
 
+    def lose_reply(self) -> None:
+        self.loses_reply = True
+
+    def refuse(self, status: int) -> None:
+        self.status = status
+
+    def remark(self, job: str) -> None:
+        self.by_id[job].remarks.append("a disk is slow")
+
+    def inputs_of(self, job: str) -> dict[str, Any]:
+        return self.by_id[job].inputs
+
+    def secret_of(self, job: str) -> str:
+        return self.by_id[job].secret
+
+    def calls(self) -> int:
+        return self.call_count
+
+    def set_clock(self, seconds: float) -> None:
+        self.seconds_ahead = seconds
+
+    def environment(self) -> dict[str, str]:
+        jobs = {job: dataclasses.asdict(state) for job, state in self.by_id.items()}
+        return {SNAPSHOT_VARIABLE: json.dumps(jobs)}
+
 
 @dataclasses.dataclass
 class JobMeta(ResourceMeta):
@@ -92,24 +161,41 @@ def check(task_template: Any) -> None:
         raise InvalidRequestError("give a number over 0", field="custom.rows")
 
 
+ERRORS: dict[int, type[ConnectorError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: JobNotFoundError,
+    409: ConflictError,
+    429: RateLimitedError,
+}
+
+
 class ReferenceConnector(AsyncConnector[JobMeta]):
     name = "Kit Reference"
     task_type_name = "kit_job"
     metadata_type = JobMeta
+    errors = ERRORS
 
     def __init__(self, service: MemoryService | None = None) -> None:
         super().__init__()
         self.service = service or MemoryService()
 
-    async def create(self, task_template: Any, idempotency_key: str, **kwargs: Any) -> JobMeta:
+    async def create(
+        self, task_template: Any, inputs: Any, idempotency_key: str, **kwargs: Any
+    ) -> JobMeta:
         check(task_template)
         await self.connect()
-        self.service.submit(idempotency_key)
+        rows = task_template.custom.fields["rows"].number_value
+        with self.translated():
+            wanted = MemoryJob(rows, dict(inputs), kwargs.get("kit_secret", ""))
+            self.service.submit(idempotency_key, wanted)
         return JobMeta(idempotency_key)
 
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Resource:
         await self.connect()
-        state = self.job(resource_meta).state
+        job = self.job(resource_meta)
+        job.secret = kwargs.get("kit_secret", "")
+        state = job.state
         return Resource(
             PHASES.get(state, Phase.RUNNING),
             message=MESSAGES.get(state),
@@ -142,10 +228,18 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
         return int(token or 0)
 
     async def connect(self) -> None:
-        try:
+        with self.translated():
             await self.service.connected()
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        try:
+            yield
         except ConnectionError as error:
             raise ServiceUnavailableError(f"the job service is away: {error}") from error
+        except StatusError as error:
+            kind = self.errors.get(error.status, ServiceUnavailableError)
+            raise kind(f"the job service answered {error.status}") from error
 
     def job(self, meta: JobMeta) -> MemoryJob:
         try:

@@ -10,15 +10,20 @@ import json
 import logging
 import socket
 import time
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 from flyte_connectors import Phase, Resource
-from flyte_connectors.errors import ConflictError, InvalidRequestError, JobNotFoundError
+from flyte_connectors.errors import (
+    ConflictError,
+    InvalidRequestError,
+    JobNotFoundError,
+    ServiceUnavailableError,
+)
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import (
+    ERRORS,
     PHASES,
     JobMeta,
     MemoryJob,
@@ -31,6 +36,8 @@ MUTANTS: dict[str, type] = {}
 
 _counter = itertools.count()
 _background: set[Any] = set()
+_connections: dict[str, str] = {}
+_sockets: list[socket.socket] = []
 
 
 def breaks(test: str) -> Any:
@@ -58,18 +65,20 @@ class NotInstalled(ReferenceConnector):
 
 
 @breaks("test_a_replay_is_the_same_job")
-class ForgetsFinishedCreates(ReferenceConnector):
-    under_way: dict[str, str] = {}  # noqa: RUF012
+class StartsReplaysAnew(ReferenceConnector):
+    def __init__(self, service: Any = None) -> None:
+        super().__init__(service)
+        self.answered: set[str] = set()
 
-    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
-        if idempotency_key in self.under_way:
-            return JobMeta(self.under_way[idempotency_key])
-        job = self.under_way[idempotency_key] = uuid.uuid4().hex
-        try:
-            await asyncio.sleep(0.05)
-            return await super().create(idempotency_key=job, **kwargs)
-        finally:
-            del self.under_way[idempotency_key]
+    async def create(self, task_template: Any, idempotency_key: str, **kwargs: Any) -> Any:
+        job, rows = idempotency_key, task_template.custom.fields["rows"].number_value
+        known = self.service.by_id.get(job)
+        is_replay = job in self.answered and known and known.state == "RUNNING"
+        if is_replay and known.rows == rows:
+            job += "-again"
+        meta = await super().create(task_template=task_template, idempotency_key=job, **kwargs)
+        self.answered.add(idempotency_key)
+        return meta
 
 
 @breaks("test_racing_replicas_start_one_job")
@@ -86,6 +95,36 @@ class KeyedByRun(ReferenceConnector):
     async def create(self, task_execution_metadata: Any, **kwargs: Any) -> Any:
         execution = task_execution_metadata.task_execution_id.node_execution_id.execution_id
         return await super().create(**{**kwargs, "idempotency_key": execution.name})
+
+
+@breaks("test_a_lost_reply_starts_one_job")
+class AsksAgainUnderAnotherName(ReferenceConnector):
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
+        try:
+            return await super().create(idempotency_key=idempotency_key, **kwargs)
+        except ServiceUnavailableError:
+            return await super().create(idempotency_key=f"{idempotency_key}-again", **kwargs)
+
+
+@breaks("test_another_task_is_no_replay")
+class TakesWhatItFinds(ReferenceConnector):
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
+        try:
+            return await super().create(idempotency_key=idempotency_key, **kwargs)
+        except ConflictError:
+            return JobMeta(idempotency_key)
+
+
+@breaks("test_inputs_arrive_unchanged")
+class SendsFloats(ReferenceConnector):
+    """As JSON in JavaScript has numbers: 2**53 + 1 is 2**53."""
+
+    async def create(self, inputs: Any, **kwargs: Any) -> Any:
+        sent = {
+            name: int(float(value)) if type(value) is int else value
+            for name, value in inputs.items()
+        }
+        return await super().create(inputs=sent, **kwargs)
 
 
 @breaks("test_create_leaves_its_request_alone")
@@ -105,11 +144,13 @@ class PickyAboutNames(ReferenceConnector):
 
 
 @breaks("test_bad_requests_start_nothing")
-class SubmitsBeforeItLooks(ReferenceConnector):
+class SubmitsWhatItRefuses(ReferenceConnector):
     async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
-        await self.connect()
-        self.service.submit(idempotency_key)
-        return await super().create(idempotency_key=idempotency_key, **kwargs)
+        try:
+            return await super().create(idempotency_key=idempotency_key, **kwargs)
+        except InvalidRequestError:
+            self.service.submit(idempotency_key)
+            raise
 
 
 class RestlessMeta(JobMeta):
@@ -150,19 +191,32 @@ class StrictMetaConnector(WithMeta):
 
 @breaks("test_any_replica_serves_the_job")
 class RemembersItsJobs(ReferenceConnector):
-    def __init__(self, service: Any = None) -> None:
-        super().__init__(service)
-        self.mine: set[str] = set()
+    """For all connectors of the process."""
+
+    started: set[str] = set()  # noqa: RUF012
 
     async def create(self, **kwargs: Any) -> Any:
         meta = await super().create(**kwargs)
-        self.mine.add(meta.job)
+        self.started.add(meta.job)
         return meta
 
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        if resource_meta.job not in self.mine:
+        if resource_meta.job not in self.started:
             raise JobNotFoundError("not one of mine")
-        return await super().get(resource_meta)
+        return await super().get(resource_meta, **kwargs)
+
+
+@dataclasses.dataclass
+class RegionalMeta(JobMeta):
+    region: str
+
+
+@breaks("test_metas_of_earlier_releases_are_read")
+class RegionalMetaConnector(ReferenceConnector):
+    metadata_type = RegionalMeta
+
+    async def create(self, **kwargs: Any) -> Any:
+        return RegionalMeta((await super().create(**kwargs)).job, "eu")
 
 
 class LenientMeta(JobMeta):
@@ -185,7 +239,7 @@ class WithPhase(ReferenceConnector):
     wrong: dict[str, Any] = {}  # noqa: RUF012
 
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        resource = await super().get(resource_meta)
+        resource = await super().get(resource_meta, **kwargs)
         state = self.job(resource_meta).state
         return dataclasses.replace(resource, phase=self.wrong.get(state, resource.phase))
 
@@ -208,43 +262,66 @@ class AbortsTheFailed(WithPhase):
 @breaks("test_a_failure_says_why")
 class FailsInSilence(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        return dataclasses.replace(await super().get(resource_meta), message=None)
+        return dataclasses.replace(await super().get(resource_meta, **kwargs), message=None)
 
 
 @breaks("test_a_terminal_phase_stays")
 class CountsOn(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
         outputs = {"count": next(_counter)}
-        return dataclasses.replace(await super().get(resource_meta), outputs=outputs)
+        return dataclasses.replace(await super().get(resource_meta, **kwargs), outputs=outputs)
 
 
 @breaks("test_every_state_is_mapped")
 class MapsWhatItKnows(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        resource = await super().get(resource_meta)
+        resource = await super().get(resource_meta, **kwargs)
         return dataclasses.replace(resource, phase=PHASES[self.job(resource_meta).state])
 
 
 @breaks("test_a_lost_job_is_not_running")
 class HopesForTheLost(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        try:
-            return await super().get(resource_meta)
-        except JobNotFoundError:
+        if resource_meta.job not in self.service.by_id:
             return Resource(Phase.RUNNING)
+        return await super().get(resource_meta, **kwargs)
 
 
 @breaks("test_get_changes_nothing")
 class GetsByStarting(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
         self.service.submit(f"probe-{next(_counter)}")
-        return await super().get(resource_meta)
+        return await super().get(resource_meta, **kwargs)
+
+
+@breaks("test_remarks_do_not_end_a_job")
+class FailsOnRemarks(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        resource = await super().get(resource_meta, **kwargs)
+        remarks = self.job(resource_meta).remarks
+        return Resource(Phase.FAILED, message=remarks[0]) if remarks else resource
+
+
+@breaks("test_get_asks_no_more_than_declared")
+class AsksTwice(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        await self.connect()
+        return await super().get(resource_meta, **kwargs)
+
+
+@breaks("test_clocks_may_differ")
+class GivesUpOnTheOld(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        resource = await super().get(resource_meta, **kwargs)
+        if time.time() - self.job(resource_meta).started > 3600:
+            return Resource(Phase.FAILED, message="took longer than an hour")
+        return resource
 
 
 @breaks("test_links_can_be_followed")
 class LinksNowhere(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        resource = await super().get(resource_meta)
+        resource = await super().get(resource_meta, **kwargs)
         for link in resource.log_links:
             link.uri = "/jobs/1"
         return resource
@@ -284,6 +361,40 @@ class MissesTheLost(ReferenceConnector):
             await super().delete(resource_meta)
         except JobNotFoundError:
             raise ConflictError("there is no such job") from None
+
+
+@breaks("test_a_late_create_revives_nothing")
+class Revives(ReferenceConnector):
+    async def create(self, **kwargs: Any) -> Any:
+        meta = await super().create(**kwargs)
+        job = self.job(meta)
+        if job.state == "CANCELLED":
+            job.state = "RUNNING"
+        return meta
+
+
+@breaks("test_an_interrupted_run_leaves_no_job")
+class MiscountsTheCancelled(ReferenceConnector):
+    """Deletes when nobody asks, and takes those that were cancelled for asking still."""
+
+    def __init__(self, service: Any = None) -> None:
+        super().__init__(service)
+        self.asking = 0
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        self.asking += 1
+        try:
+            resource = await super().get(resource_meta, **kwargs)
+        except Exception:
+            self.asking -= 1
+            raise
+        self.asking -= 1
+        return resource
+
+    async def delete(self, resource_meta: JobMeta, **kwargs: Any) -> None:
+        while self.asking:  # noqa: ASYNC110  (a mutant may be simple)
+            await asyncio.sleep(0.01)
+        await super().delete(resource_meta)
 
 
 @breaks("test_pages_make_the_whole_log")
@@ -336,6 +447,17 @@ class LogsForEver(ReferenceConnector):
             yield GetTaskLogsResponse(header={"token": token or "0"})
 
 
+@breaks("test_the_log_of_a_deleted_job_stays")
+class DropsLogsOfTheDeleted(ReferenceConnector):
+    async def get_logs(
+        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        if self.job(resource_meta).state == "CANCELLED":
+            return
+        async for item in super().get_logs(resource_meta, token, lines):
+            yield item
+
+
 @breaks("test_a_bad_token_is_refused")
 class TakesAnyToken(ReferenceConnector):
     def start_of(self, token: str, job: MemoryJob) -> int:
@@ -354,12 +476,6 @@ class CountsItsAnswers(ReferenceSync):
         return dataclasses.replace(await super().do(**kwargs), outputs={"count": next(_counter)})
 
 
-@breaks("test_do_refuses_bad_requests")
-class DoesAnything(ReferenceSync):
-    async def do(self, **kwargs: Any) -> Resource:
-        return Resource(Phase.SUCCEEDED, outputs={"count": 3})
-
-
 @breaks("test_bad_requests_name_the_field")
 class RefusesWithoutAWord(ReferenceConnector):
     async def create(self, **kwargs: Any) -> Any:
@@ -371,13 +487,15 @@ class RefusesWithoutAWord(ReferenceConnector):
 
 class RawWhenAway(ReferenceConnector):
     async def connect(self) -> None:
-        await self.service.connected()
+        if self.service.is_away:
+            raise ConnectionRefusedError("nobody listens")
+        await super().connect()
 
 
 @breaks("test_get_of_a_service_that_is_away_can_be_retried")
 class GetsRawErrors(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        return await RawWhenAway(self.service).get(resource_meta)
+        return await RawWhenAway(self.service).get(resource_meta, **kwargs)
 
 
 @breaks("test_create_on_a_service_that_is_away_can_be_retried")
@@ -386,11 +504,23 @@ class CreatesWithRawErrors(ReferenceConnector):
         return await RawWhenAway(self.service).create(**kwargs)
 
 
+@breaks("test_refusals_keep_their_meaning")
+class HidesWhoMayNot(ReferenceConnector):
+    errors = ERRORS | {403: JobNotFoundError}
+
+
+@breaks("test_a_cancelled_call_ends")
+class ShieldsItsCalls(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        call = asyncio.ensure_future(super().get(resource_meta, **kwargs))
+        return await asyncio.shield(call)
+
+
 @breaks("test_a_deadline_is_kept")
 class SwallowsCancellation(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
         try:
-            return await super().get(resource_meta)
+            return await super().get(resource_meta, **kwargs)
         except asyncio.CancelledError:
             await asyncio.sleep(1.5)
             raise
@@ -409,7 +539,14 @@ class ReturnsItsSecret(ReferenceConnector):
 
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
         outputs = {"count": Literal(hash=kwargs["kit_secret"])}
-        return dataclasses.replace(await super().get(resource_meta), outputs=outputs)
+        return dataclasses.replace(await super().get(resource_meta, **kwargs), outputs=outputs)
+
+
+@breaks("test_each_call_uses_its_own_secrets")
+class UsesTheFirstSecret(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        secret = _connections.setdefault("secret", kwargs.get("kit_secret", ""))
+        return await super().get(resource_meta, kit_secret=secret)
 
 
 @breaks("test_secrets_stay_out_of_repr")
@@ -435,7 +572,7 @@ class OneGetAtATime(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
         async with self.lock:
             await asyncio.sleep(0.07)
-            return await super().get(resource_meta)
+            return await super().get(resource_meta, **kwargs)
 
 
 @breaks("test_nothing_is_left_behind")
@@ -445,6 +582,13 @@ class LeavesATask(ReferenceConnector):
         _background.add(asyncio.ensure_future(asyncio.sleep(30)))
 
 
+@breaks("test_calls_leave_nothing_open")
+class OpensASocketForEachGet(ReferenceConnector):
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        _sockets.append(socket.socket())
+        return await super().get(resource_meta, **kwargs)
+
+
 @breaks("test_it_works_on_a_second_loop")
 class BoundToItsLoop(ReferenceConnector):
     loop: Any = None
@@ -452,4 +596,4 @@ class BoundToItsLoop(ReferenceConnector):
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
         self.loop = self.loop or asyncio.get_running_loop()
         assert self.loop is asyncio.get_running_loop()
-        return await super().get(resource_meta)
+        return await super().get(resource_meta, **kwargs)

@@ -19,7 +19,7 @@ from flyte_connectors.testing.check import RULES, check_service
 from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import ReferenceConnector, ReferenceSync
 from kit_suite import request_for
-from mutants import DeletesNothing, ForgetsFinishedCreates, LenientMetaConnector
+from mutants import DeletesNothing, LenientMetaConnector, StartsReplaysAnew
 
 
 class ReturnsItsSecret(ReferenceSync):
@@ -64,7 +64,7 @@ async def test_good_services_keep_every_rule(service: ConnectorService, connecto
         (mutant, mutant, rule, fault)
         for mutant, rule, fault in (
             (DeletesNothing, "DeleteTask can be repeated", "a deleted job is RUNNING"),
-            (ForgetsFinishedCreates, "CreateTask of the same execution", "another resource_meta"),
+            (StartsReplaysAnew, "CreateTask of the same execution", "another resource_meta"),
             (LenientMetaConnector, "GetTask of an empty or corrupt", "it was accepted"),
             (ReturnsItsSecret, "What a call brings", "a reply holds the secret kit_secret"),
         )

@@ -30,13 +30,13 @@ SPEC: dict[str, Any] = {
     "script": None,
     "env": {},
     "working_directory": None,
-    "timeout_seconds": 60,
+    "timeout_seconds": 300,
     "grace_seconds": 5,
     "inputs": {},
     "outputs": [],
     "line_output": None,
 }
-"""What the spool takes for a job, but for its script."""
+"""What the connector makes of a plain task, but for its script."""
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

@@ -48,9 +48,9 @@ def main() -> None:
         "script": script,
         "env": {},
         "working_directory": None,
-        "timeout_seconds": 60,
+        "timeout_seconds": 300,
         "grace_seconds": 5,
-        "inputs": {"x": 1},
+        "inputs": {},
         "outputs": ["result"],
         "line_output": "result",
     }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from batch_jobs import template, wait_for, wait_until_alone
+from flyte_connectors import NativeInterface
 from flyte_connectors.testing import ConnectorConformance
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
@@ -33,6 +34,17 @@ while :; do
 done
 """
 """A job that does what files beside the spool tell it to."""
+
+
+VALUES: dict[Any, Any] = {
+    int: 2**53 + 1,
+    float: 0.1,
+    bool: True,
+    str: "Żółć '\"\\ $PATH \n",
+    list[int]: [1, 2],
+    dict: {"a": [None, 1.5]},
+}
+"""A value of each type that a job reads as JSON."""
 
 
 class SpoolService:
@@ -84,6 +96,13 @@ class SpoolService:
         wanted = before + sum(len(line) + 1 for line in lines)
         wait_for(lambda: log.exists() and log.stat().st_size >= wanted)
 
+    def inputs_of(self, job: str) -> dict[str, Any]:
+        inputs: dict[str, Any] = self._spool.job(job).spec()["inputs"]
+        return inputs
+
+    def environment(self) -> dict[str, str]:
+        return {}  # the spool's variable is set for this process and its children
+
     def _order(self, job: str, order: str) -> None:
         (self._orders / f"{job}.{order}").touch()
 
@@ -91,9 +110,10 @@ class SpoolService:
 class TestBatchJobs(ConnectorConformance):
     """The connector of task type `batch_job`."""
 
-    skips = {  # noqa: RUF012  (declared as a ClassVar by the kit)
-        "test_a_deadline_is_kept": "the spool is a local folder, which answers or fails but can't hang",
-    }
+    skips = dict.fromkeys(
+        ("test_a_deadline_is_kept", "test_a_cancelled_call_ends"),
+        "the spool is a local folder, which answers or fails but can't hang",
+    )
 
     @pytest.fixture
     def service(self, spool: Spool, tmp_path: Path) -> SpoolService:
@@ -113,6 +133,18 @@ class TestBatchJobs(ConnectorConformance):
         return CreateTaskRequest(template=template(script=script), output_prefix="file:///nowhere")
 
     @pytest.fixture
+    def other_request(self) -> CreateTaskRequest:
+        return CreateTaskRequest(template=template(script="true"), output_prefix="file:///nowhere")
+
+    @pytest.fixture
+    def typed_requests(self, good_request: CreateTaskRequest) -> dict[str, CreateTaskRequest]:
+        return {str(kind): _with_input(good_request, kind, VALUES[kind]) for kind in VALUES}
+
+    @pytest.fixture
+    def golden_metas(self) -> dict[bytes, dict[str, object]]:
+        return {b'{"job_id": "a-job"}': {"job_id": "a-job"}}
+
+    @pytest.fixture
     def bad_requests(self) -> dict[str, CreateTaskRequest]:
         wrong = {
             "custom.script": {"script": " "},
@@ -125,3 +157,12 @@ class TestBatchJobs(ConnectorConformance):
             field: CreateTaskRequest(template=template(**fields), output_prefix="file:///nowhere")
             for field, fields in wrong.items()
         }
+
+
+def _with_input(request: CreateTaskRequest, kind: Any, value: object) -> CreateTaskRequest:
+    """A copy of `request` whose task has one input."""
+    interface = NativeInterface({"value": kind}, {})
+    copy = CreateTaskRequest(inputs=interface.write_inputs("batch", {"value": value}))
+    copy.template.CopyFrom(request.template)
+    copy.template.interface.CopyFrom(interface.to_proto())
+    return copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from bed.proxy import Front
     from flyte_connectors import TaskTemplate
 
+VALUES: dict[Any, Any] = {
+    int: 2**53 + 1,
+    float: 0.1,
+    bool: True,
+    str: "Żółć '\"\\ @value \n",
+    list[int]: [1, 2],
+}
 SHORT = TimeLimit(attempt=0.5, total=1.0)
 
 
@@ -67,6 +75,21 @@ class TestQueries(_Conformance):
     connector_class = BigQueryConnector
     task = BigQueryTask("three", "SELECT 3 AS n", CONFIG, outputs={"n": int})
 
+    @pytest.fixture
+    def other_request(self) -> CreateTaskRequest:
+        task = BigQueryTask("four", "SELECT 4 AS n", CONFIG, outputs={"n": int})
+        return CreateTaskRequest(template=task.to_proto(), output_prefix="file:///nowhere")
+
+    @pytest.fixture
+    def typed_requests(self) -> Mapping[str, CreateTaskRequest]:
+        return {str(kind): _echo(kind, value) for kind, value in VALUES.items()}
+
+    @pytest.fixture
+    def golden_metas(self) -> Mapping[bytes, Mapping[str, object]]:
+        """Of the official connector."""
+        official = {"job_id": "j", "project": "p1", "location": "US"}
+        return {json.dumps(official).encode(): {**official, "outputs": None}}
+
 
 class TestDryRuns(_Conformance):
     """The connector of task type `bigquery_dry_run_task`."""
@@ -80,3 +103,10 @@ def _with(request: CreateTaskRequest, **custom: Any) -> CreateTaskRequest:
     changed.CopyFrom(request)
     changed.template.custom.update(custom)
     return changed
+
+
+def _echo(kind: Any, value: object) -> CreateTaskRequest:
+    """A query that gives its parameter back."""
+    task = BigQueryTask("echo", "SELECT @value AS value", CONFIG, inputs={"value": kind})
+    inputs = task.interface.write_inputs("echo", {"value": value})
+    return CreateTaskRequest(template=task.to_proto(), inputs=inputs)

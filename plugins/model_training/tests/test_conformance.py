@@ -39,11 +39,15 @@ class Front(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.process = process
-        self.is_away = self.hangs = False
+        self.is_away = self.hangs = self.loses_reply = False
+        self.status = 200
+        self.seconds_ahead = 0.0
+        self.call_count = 0
         self.stopping = threading.Event()
         self.started: set[str] = set()
         self.forgotten: set[str] = set()
         self.states: dict[str, str] = {}
+        self.credentials: dict[str, str] = {}
         self.data: dict[str, str] = {}
         self.decided: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
@@ -59,8 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.startswith("/data/"):
             self._send_data(self.path.removeprefix("/data/"))
-        elif self.server.is_away:
+            return
+        self.server.call_count += 1
+        if self.server.is_away:
             self.close_connection = True
+        elif self.server.status != 200:
+            self._reply(self.server.status, b'{"error": "because"}')
         elif self.server.hangs:
             self.server.stopping.wait(HANG_SECONDS)
             self.close_connection = True
@@ -84,15 +92,26 @@ class _Handler(BaseHTTPRequestHandler):
             submission["dataset_uri"] += submission["job_id"]  # each job waits for data of its own
             self.server.started.add(submission["job_id"])
             body = json.dumps(submission).encode()
+        name = job[1] if job else submission["job_id"]
+        self.server.credentials[name] = self.headers["Authorization"]
         names = ("Host", "Content-Type", "Idempotency-Key")
         headers = {name: self.headers[name] for name in names if self.headers[name]}
         reply = self.server.process.client.request(
             self.command, self.path, content=body, headers=headers
         )
-        content = reply.content
-        if job and self.path == job[0] and job[1] in self.server.states:
-            content = json.dumps({**reply.json(), "status": self.server.states[job[1]]}).encode()
-        self._reply(reply.status_code, content)
+        if self.server.loses_reply and reply.is_success:
+            self.server.loses_reply = False
+            self.close_connection = True
+        elif reply.is_success and (self.command == "POST" or self.path == job[0]):
+            self._reply(reply.status_code, json.dumps(self._shown(reply.json())).encode())
+        else:
+            self._reply(reply.status_code, reply.content)
+
+    def _shown(self, job: dict[str, Any]) -> dict[str, Any]:
+        job["status"] = self.server.states.get(job["job_id"], job["status"])
+        for name in ("created_at", "started_at", "ended_at"):
+            job[name] = job[name] and job[name] + self.server.seconds_ahead
+        return job
 
     def _reply(self, status: int, content: bytes) -> None:
         self.send_response(status)
@@ -147,6 +166,28 @@ class TrainingJobs:
         with log.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 
+    def lose_reply(self) -> None:
+        self._front.loses_reply = True
+
+    def refuse(self, status: int) -> None:
+        self._front.status = status
+
+    def inputs_of(self, job: str) -> dict[str, Any]:
+        spec = self._process.job(job)["spec"]
+        return {"epochs": spec["epochs"], "dataset_uri": spec["dataset_uri"].removesuffix(job)}
+
+    def secret_of(self, job: str) -> str:
+        return self._front.credentials[job]
+
+    def calls(self) -> int:
+        return self._front.call_count
+
+    def set_clock(self, seconds: float) -> None:
+        self._front.seconds_ahead = seconds
+
+    def environment(self) -> dict[str, str]:
+        return {}  # the variables of the core are set for this process and its children
+
     def _end(self, job: str) -> None:
         self._front.decided[job].set()
         self._process.ended(job)
@@ -189,15 +230,25 @@ class TestTrainings(ConnectorConformance):
             "inputs.epochs": _request(service.url, epochs=0),
             "inputs.dataset_uri": _request(service.url, dataset_uri="irises"),
         }
-        for field, value in (
-            ("endpoint", "no URL"),
-            ("parameters", "fast"),
-            ("auth", {"secret": 7}),
-            ("colour", "blue"),
+        for field, custom in (
+            ("custom.endpoint", {"endpoint": "no URL"}),
+            ("custom.parameters", {"parameters": "fast"}),
+            ("custom.auth.secret", {"auth": {"secret": 7}}),
+            ("custom.colour", {"colour": "blue"}),
         ):
-            request = requests[f"custom.{field}"] = _request(service.url)
-            request.template.custom.update({field: value})
+            requests[field] = _request(service.url)
+            requests[field].template.custom.update(custom)
         return requests
+
+    @pytest.fixture
+    def other_request(self, service: TrainingJobs) -> CreateTaskRequest:
+        return _request(service.url, epochs=2)
+
+    @pytest.fixture
+    def golden_metas(self) -> Mapping[bytes, Mapping[str, object]]:
+        """Of the seed, which had these fields only."""
+        meta = {"job_id": "a", "endpoint": "http://h/jobs"}
+        return {json.dumps(meta).encode(): meta}
 
 
 def _request(url: str, *, epochs: int = 1, dataset_uri: str = "") -> CreateTaskRequest:

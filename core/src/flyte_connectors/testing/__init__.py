@@ -5,6 +5,8 @@
     conformance        ConnectorConformance: the class to inherit, its fixtures, and who may skip what
     service            ControllableService: what a test double of the external system offers
     jobs               a job that was started: its meta, and its id in the service
+    replica            the connector in a process of its own
+    blocking           what blocks the event loop, and where
     harness            one connector behind its dispatcher, directly or over gRPC
     rule               the mark of a standard test
     registration, create, meta, phases, deletion, logs, sync, errors, secrets, concurrency

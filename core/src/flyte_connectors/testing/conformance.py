@@ -91,6 +91,23 @@ class ConnectorConformance(
         return {"kit_secret": CANARY}
 
     @pytest.fixture
+    def other_request(self) -> pb.CreateTaskRequest | None:
+        """Another good request. Optional."""
+        return None
+
+    @pytest.fixture
+    def typed_requests(
+        self, good_request: pb.CreateTaskRequest
+    ) -> Mapping[str, pb.CreateTaskRequest]:
+        """A good request for each type that an input can have, by the type's name. Optional."""
+        return {"the declared types": good_request}
+
+    @pytest.fixture
+    def golden_metas(self) -> Mapping[bytes, Mapping[str, object]]:
+        """Metas that earlier releases wrote, and the fields to be read from each. Optional."""
+        return {}
+
+    @pytest.fixture
     def bound(self, connector: Callable[[], Any]) -> BoundConnector:
         """The connector as the registry has it."""
         return Registry().register(connector())
@@ -112,6 +129,8 @@ class ConnectorConformance(
         self, bad_requests: Mapping[str, pb.CreateTaskRequest], secrets: Mapping[str, str]
     ) -> Mapping[str, pb.CreateTaskRequest]:
         """The bad requests, each for a run of its own, with the secrets."""
+        if not bad_requests:
+            _unfilled("bad_requests", "a connector that takes any request has no use for a task")
         return {field: _for_a_run(request, secrets) for field, request in bad_requests.items()}
 
     @pytest_asyncio.fixture
@@ -143,6 +162,8 @@ class ConnectorConformance(
         ability = test.rule_service
         if ability is not None and not isinstance(request.getfixturevalue("service"), ability):
             pytest.skip(f"the service can't do what {ability.__name__} asks for")
+        if test.rule_fixture is not None and not request.getfixturevalue(test.rule_fixture):
+            pytest.skip(f"the fixture {test.rule_fixture} is not given")
 
 
 def _for_a_run(request: pb.CreateTaskRequest, secrets: Mapping[str, str]) -> pb.CreateTaskRequest:

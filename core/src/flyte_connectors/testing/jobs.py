@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from flyte_connectors.testing.harness import until
@@ -34,3 +35,10 @@ async def start(
     new = await until(lambda: set(service.jobs()) - before, "the service to know the new job")
     assert len(new) == 1, f"one create started {len(new)} jobs"
     return StartedJob(meta, new.pop())
+
+
+async def stop(driver: Driver, service: ControllableService, job: StartedJob) -> None:
+    """Delete a job, and wait for its end; whether that comes is another rule's matter."""
+    await driver.delete(job.meta)
+    with contextlib.suppress(AssertionError):
+        await until(lambda: not service.jobs().get(job.id), "the deleted job to stop")

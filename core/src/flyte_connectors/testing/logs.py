@@ -10,7 +10,7 @@ from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.testing.harness import Driver, until
-from flyte_connectors.testing.jobs import start
+from flyte_connectors.testing.jobs import start, stop
 from flyte_connectors.testing.rule import rule
 from flyte_connectors.testing.service import ControllableService, HasLogs
 
@@ -70,6 +70,17 @@ class LogRules:
             if not token:
                 return
         pytest.fail("the log of a finished job did not end within 100 pages")
+
+    @rule("get_logs", service=HasLogs)
+    async def test_the_log_of_a_deleted_job_stays(
+        self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Whoever aborts a job wants to know what it was doing."""
+        job = await start(driver, service, task_request)
+        service.write_log(job.id, LINES)
+        await stop(driver, service, job)
+        texts, _ = await driver.log_page(job.meta)
+        assert _written(texts) == LINES, f"the log of a deleted job gave {texts}"
 
     @rule("get_logs")
     async def test_a_bad_token_is_refused(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
+from flyte_connectors.binding import BoundConnector
+from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.envelope import unseal
 from flyte_connectors.errors import ConnectorError
+from flyte_connectors.testing import replica
 from flyte_connectors.testing.harness import Driver, driving
 from flyte_connectors.testing.rule import rule
+from flyte_connectors.testing.service import ControllableService, SharedByProcesses
 
 LARGEST_META = 4096
 """Bytes of a connector's meta; Flyte stores it with every execution and sends it with every call."""
@@ -52,15 +56,37 @@ class MetaRules:
 
     @rule("create")
     async def test_any_replica_serves_the_job(
-        self, direct: Driver, connector: Callable[[], Any], task_request: pb.CreateTaskRequest
+        self,
+        direct: Driver,
+        connector: Callable[[], Any],
+        service: ControllableService,
+        task_request: pb.CreateTaskRequest,
     ) -> None:
-        """Nothing that a later call needs may stay in the memory of the one that created the job."""
+        """Nothing that a later call needs may stay in the memory of the one that created the job.
+
+        The replica is a process of its own where the service can be reached from there.
+        """
         meta = await direct.create(task_request)
-        async with driving(connector()) as other:
-            other.connection = direct.connection
-            resource = await other.get(meta)
-            await other.delete(meta)
-        assert resource.phase
+        here = (await direct.get(meta)).phase
+        if isinstance(service, SharedByProcesses):
+            phase = await replica.phase_of(direct, meta, service.environment())
+        else:
+            async with driving(connector()) as other:
+                other.connection = direct.connection
+                phase = (await other.get(meta)).phase
+                await other.delete(meta)
+        message = f"a job is {Phase(here).name} here and {Phase(phase).name} elsewhere"
+        assert (here in TERMINAL_PHASES) == (phase in TERMINAL_PHASES), message
+
+    @rule("create", given="golden_metas")
+    def test_metas_of_earlier_releases_are_read(
+        self, bound: BoundConnector, golden_metas: Mapping[bytes, Mapping[str, object]]
+    ) -> None:
+        """Jobs that run during an upgrade were created by the release before."""
+        for written, fields in golden_metas.items():
+            meta = bound.metadata_type.decode(written)
+            read = {name: getattr(meta, name) for name in fields}
+            assert read == fields, f"{written!r} is read as {read}, not as {fields}"
 
     @rule("create")
     async def test_a_corrupt_meta_is_refused(

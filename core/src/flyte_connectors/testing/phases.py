@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.testing.harness import Driver
+from flyte_connectors.testing.harness import Driver, execution_of
 from flyte_connectors.testing.jobs import start
 from flyte_connectors.testing.rule import rule
-from flyte_connectors.testing.service import ControllableService, HasStates
+from flyte_connectors.testing.service import (
+    ControllableService,
+    CountsCalls,
+    HasClock,
+    HasRemarks,
+    HasStates,
+)
 
 UNHEARD_OF = "STATE_OF_TOMORROW"
+A_DAY = 86400.0
 
 
 class PhaseRules:
     """Rules of `get`."""
+
+    calls_per_get: ClassVar[int] = 1
 
     @rule("get")
     async def test_a_running_job_is_not_over(
@@ -116,6 +125,47 @@ class PhaseRules:
         for _ in range(3):
             await direct.get(job.meta)
         assert dict(service.jobs()) == before, "get changed the jobs of the service"
+
+    @rule("get", service=HasRemarks)
+    async def test_remarks_do_not_end_a_job(
+        self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Services report errors that they get over, too; the job's state decides."""
+        job = await start(direct, service, task_request)
+        before = await direct.get(job.meta)
+        service.remark(job.id)
+        after = await direct.get(job.meta)
+        message = f"a remark made a job that is {_name(before)} {_name(after)}"
+        assert (before.phase in TERMINAL_PHASES) == (after.phase in TERMINAL_PHASES), message
+
+    @rule("get", service=CountsCalls)
+    async def test_get_asks_no_more_than_declared(
+        self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """Each job is asked about every few seconds, and services limit how often they are asked."""
+        job = await start(direct, service, task_request)
+        await direct.get(job.meta)
+        before = service.calls()
+        for _ in range(5):
+            await direct.get(job.meta)
+        calls = (service.calls() - before) / 5
+        limit = self.calls_per_get
+        assert calls <= limit, f"a get takes {calls:g} calls of the service, of {limit} declared"
+
+    @rule("get", service=HasClock)
+    async def test_clocks_may_differ(
+        self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
+    ) -> None:
+        """The service's times are its own: none is late or early by the clock here."""
+        lives = {}
+        for seconds in (0.0, -A_DAY, A_DAY):
+            service.set_clock(seconds)
+            job = await start(direct, service, execution_of(task_request))
+            is_over = (await direct.get(job.meta)).phase in TERMINAL_PHASES
+            service.complete(job.id)
+            lives[seconds] = is_over, _name(await direct.end(job.meta))
+        message = f"by seconds that the service is ahead, a job is over at once, and ends: {lives}"
+        assert len(set(lives.values())) == 1, message
 
     @rule("get")
     async def test_links_can_be_followed(

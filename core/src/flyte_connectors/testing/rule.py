@@ -11,17 +11,20 @@ import pytest
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 
-def rule(verb: str | None = None, *, service: type | None = None) -> Callable[[Test], Test]:
+def rule(
+    verb: str | None = None, *, service: type | None = None, given: str | None = None
+) -> Callable[[Test], Test]:
     """Mark a method as a standard test.
 
     Args:
         verb: The verb that it is about; connectors without it skip the test. None is for all.
         service: What the service must be able to do besides `ControllableService`.
+        given: The optional fixture that it asks about; those who leave it empty skip the test.
     """
 
     def mark(test: Test) -> Test:
         needs: Any = test
-        needs.rule_verb, needs.rule_service = verb, service
+        needs.rule_verb, needs.rule_service, needs.rule_fixture = verb, service, given
         marked: Test = pytest.mark.asyncio(test) if inspect.iscoroutinefunction(test) else test
         return marked
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
+from google.protobuf.message import Message
 
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.testing.harness import Driver, execution_of
+from flyte_connectors.secrets import redact
+from flyte_connectors.testing.harness import Driver, driving, execution_of
 from flyte_connectors.testing.jobs import start
 from flyte_connectors.testing.rule import rule
+from flyte_connectors.testing.service import ControllableService, SeesSecrets
 
 
 class SecretRules:
@@ -40,18 +44,44 @@ class SecretRules:
         self,
         driver: Driver,
         task_request: pb.CreateTaskRequest,
+        refused_requests: Mapping[str, pb.CreateTaskRequest],
         secrets: Mapping[str, str],
         request: pytest.FixtureRequest,
     ) -> None:
         """Flyte stores and shows metas, messages, outputs and errors."""
         replies = await _live(driver, task_request)
+        for field, refused in refused_requests.items():
+            replies[f"the error of a bad {field}"] = await _said(driver.create(refused))
         if "create" in driver.bound.verbs:
-            service = request.getfixturevalue("service")
-            job = await start(driver, service, execution_of(task_request))
-            service.complete(job.id)
-            replies += (await driver.end(job.meta)).SerializeToString()
-        for name, value in secrets.items():
-            assert value.encode() not in replies, f"the secret {name} is in a reply"
+            replies.update(await _end(driver, task_request, request.getfixturevalue("service")))
+        for what, reply in replies.items():
+            for name, value in secrets.items():
+                shown = redact(reply, {name: value}) != reply
+                assert not shown, f"the secret {name}, or an encoding of it, is in {what}"
+
+    @rule("create", service=SeesSecrets)
+    async def test_each_call_uses_its_own_secrets(
+        self,
+        connector: Callable[[], Any],
+        service: Any,
+        task_request: pb.CreateTaskRequest,
+        secrets: Mapping[str, str],
+    ) -> None:
+        """One connector serves many tenants, and none may act as another."""
+        shared = connector()
+        async with driving(shared) as one, driving(shared) as other:
+            calls = {}
+            for driver, tenant in ((one, "tenant-one"), (other, "tenant-two")):
+                request = execution_of(task_request)
+                request.connection.secrets.update(
+                    {name: f"{value}-{tenant}" for name, value in secrets.items()}
+                )
+                calls[tenant] = driver, await start(driver, service, request)
+            for _ in range(3):
+                for tenant, (_, job) in calls.items():
+                    used = service.secret_of(job.id)
+                    assert tenant in used, f"a call of {tenant} came with another's secret"
+                await asyncio.gather(*(driver.get(job.meta) for driver, job in calls.values()))
 
     @rule()
     async def test_secrets_stay_out_of_repr(
@@ -69,17 +99,43 @@ class SecretRules:
                 assert value not in text, f"the connector keeps or shows the secret {name}"
 
 
-async def _live(driver: Driver, request: pb.CreateTaskRequest) -> bytes:
-    """Every reply of a job's life, or the error instead, as bytes."""
-    replies = b""
-    try:
-        meta = await driver.create(request)
-        replies += meta + (await driver.get(meta)).SerializeToString()
-        if "get_logs" in driver.bound.verbs:
-            replies += "\n".join((await driver.log_page(meta))[0]).encode()
-        await driver.delete(meta)
-        with contextlib.suppress(ConnectorError):
-            replies += (await driver.get(meta)).SerializeToString()
-    except ConnectorError as error:
-        replies += error.message.encode()
+async def _live(driver: Driver, request: pb.CreateTaskRequest) -> dict[str, str]:
+    """Every reply of a job's life."""
+    meta = await driver.create(request)
+    replies = {"the resource meta": _text(meta), "the reply of get": await _said(driver.get(meta))}
+    if "get_logs" in driver.bound.verbs:
+        replies["the reply of get_logs"] = await _said(driver.log_page(meta))
+    if "get_metrics" in driver.bound.verbs:
+        replies["the reply of get_metrics"] = await _said(driver.metrics(meta))
+    replies["the reply of delete"] = await _said(driver.delete(meta))
+    replies["the state of a deleted job"] = await _said(driver.get(meta))
     return replies
+
+
+async def _end(
+    driver: Driver, request: pb.CreateTaskRequest, service: ControllableService
+) -> dict[str, str]:
+    """What is said of jobs that end by themselves, and by a service that is away."""
+    replies = {}
+    for end in (service.complete, service.fail, service.forget):
+        job = await start(driver, service, execution_of(request))
+        end(job.id)
+        with contextlib.suppress(ConnectorError):
+            await driver.end(job.meta)
+        replies[f"the reply of get after {end.__name__}"] = await _said(driver.get(job.meta))
+    service.go_away()
+    replies["the error of a service that is away"] = await _said(driver.get(job.meta, timeout=2))
+    return replies
+
+
+async def _said(call: Awaitable[object]) -> str:
+    """The reply of a call, or its error instead."""
+    try:
+        reply = await call
+    except ConnectorError as error:
+        return error.message
+    return _text(reply.SerializeToString()) if isinstance(reply, Message) else str(reply)
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")

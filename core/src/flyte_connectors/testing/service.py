@@ -58,3 +58,75 @@ class HasLogs(Protocol):
     def write_log(self, job: str, lines: Sequence[str]) -> None:
         """Add lines to the job's log, which may hold others, and may put words around these."""
         ...
+
+
+@runtime_checkable
+class LosesReplies(Protocol):
+    """A service behind a network that loses replies."""
+
+    def lose_reply(self) -> None:
+        """Accept the next job, and break the connection instead of saying so."""
+        ...
+
+
+@runtime_checkable
+class RefusesCalls(Protocol):
+    """A service over HTTP."""
+
+    def refuse(self, status: int) -> None:
+        """Answer every call from now on with this status (RFC 9110), as the service words it."""
+        ...
+
+
+@runtime_checkable
+class HasRemarks(Protocol):
+    """A service that reports errors of a job which do not end it."""
+
+    def remark(self, job: str) -> None:
+        """Report such an error for the job, which goes on."""
+        ...
+
+
+@runtime_checkable
+class SeesInputs(Protocol):
+    """A service that tells what a job has to work on."""
+
+    def inputs_of(self, job: str) -> Mapping[str, object]:
+        """The job's inputs by name, as Python values."""
+        ...
+
+
+@runtime_checkable
+class SeesSecrets(Protocol):
+    """A service that calls identify themselves to by a secret."""
+
+    def secret_of(self, job: str) -> str:
+        """What the last call about the job identified itself with; contains the secret."""
+        ...
+
+
+@runtime_checkable
+class CountsCalls(Protocol):
+    """A service that counts what it is asked."""
+
+    def calls(self) -> int:
+        """How many calls have come in."""
+        ...
+
+
+@runtime_checkable
+class HasClock(Protocol):
+    """A service with a clock of its own, which its replies tell the time by."""
+
+    def set_clock(self, seconds: float) -> None:
+        """Go so many seconds ahead of the clock of this machine."""
+        ...
+
+
+@runtime_checkable
+class SharedByProcesses(Protocol):
+    """A service that other processes of this machine reach as well."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables that lead a connector to it, besides those of this process."""
+        ...

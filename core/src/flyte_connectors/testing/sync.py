@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import ConnectorError
 from flyte_connectors.testing.harness import Driver, driving
 from flyte_connectors.testing.rule import rule
 
@@ -34,12 +32,3 @@ class SyncRules:
             async with driving(connector()) as driver:
                 answers.append(await driver.get(await driver.create(task_request)))
         assert answers[0] == answers[1], "the same request got two answers"
-
-    @rule("do")
-    async def test_do_refuses_bad_requests(
-        self, driver: Driver, refused_requests: Mapping[str, pb.CreateTaskRequest]
-    ) -> None:
-        """With an error, not with a result."""
-        for request in refused_requests.values():
-            with pytest.raises(ConnectorError):
-                await driver.create(request)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
 from flyte_connectors.errors import (
+    ConflictError,
     InvalidResourceMetaError,
     JobNotFoundError,
     PermissionDeniedError,
@@ -27,7 +28,7 @@ from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.inputs import to_json
 from flyte_connectors_batch_job.runner import job as states
 from flyte_connectors_batch_job.runner.launch import LaunchError
-from flyte_connectors_batch_job.runner.spool import Spool
+from flyte_connectors_batch_job.runner.spool import JobConflictError, Spool
 from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, spool_directory
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         spec = _spec(task_template, inputs)
         job_id = idempotency_key or f"job-{uuid.uuid4().hex}"  # a foreign service may send no key
         with _spool() as spool:
-            spool.submit(job_id, spec)
+            try:
+                spool.submit(job_id, spec)
+            except JobConflictError as error:
+                raise ConflictError(str(error)) from error
         return BatchJobMetadata(job_id)
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:

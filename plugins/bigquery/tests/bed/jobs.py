@@ -8,19 +8,38 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bed.proxy import Fault, Reply, answer, hang, reset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bed.proxy import Front
 
 STATES = ("PENDING", "RUNNING", "DONE")
 """https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobstatus"""
 
+REASONS = {
+    401: "authError",
+    403: "accessDenied",
+    404: "notFound",
+    429: "rateLimitExceeded",
+    500: "backendError",
+    502: "badGateway",
+    503: "backendError",
+    504: "backendError",
+}
+"""https://cloud.google.com/bigquery/docs/error-messages"""
+
+_PYTHON: dict[str, Callable[[str], Any]] = {
+    "INT64": int,
+    "FLOAT64": float,
+    "BOOL": {"true": True, "false": False}.__getitem__,
+    "STRING": str,
+}
 _JOB = re.compile(r"/jobs/([^/?]+)(/cancel)?")
 
 
@@ -28,7 +47,9 @@ _JOB = re.compile(r"/jobs/([^/?]+)(/cancel)?")
 class _Shown:
     """How a job is shown."""
 
+    inputs: dict[str, Any] = field(default_factory=dict)
     state: str = "RUNNING"
+    remarks: list[dict[str, str]] = field(default_factory=list)
     error: dict[str, str] | None = None
     stages: list[str] = field(default_factory=list)
 
@@ -40,7 +61,7 @@ class _Shown:
         ]
         if self.state != "DONE":
             statistics.pop("endTime", None)
-            job["status"] = {"state": self.state}
+            job["status"] = {"state": self.state, "errors": self.remarks}
         elif self.error:
             job["status"] = {"state": "DONE", "errorResult": self.error, "errors": [self.error]}
 
@@ -52,6 +73,9 @@ class QueryJobs:
         self._shown: dict[str, _Shown] = {}
         self._forgotten: set[str] = set()
         self._trouble: Any = None
+        self._loses_reply = False
+        self._seconds_ahead = 0.0
+        self._front = front
         front.faults.append(Fault(self._serve))
 
     def jobs(self) -> dict[str, bool]:
@@ -83,6 +107,28 @@ class QueryJobs:
         """As stages of the plan, of which the log has a line each."""
         self._shown[job].stages += lines
 
+    def lose_reply(self) -> None:
+        self._loses_reply = True
+
+    def refuse(self, status: int) -> None:
+        self._trouble = answer(status, REASONS[status], "because")
+
+    def remark(self, job: str) -> None:
+        remark = {"reason": "invalid", "message": "row 3 is skipped: no number in column n"}
+        self._shown[job].remarks.append(remark)
+
+    def inputs_of(self, job: str) -> dict[str, Any]:
+        return self._shown[job].inputs
+
+    def calls(self) -> int:
+        return len(self._front.calls)
+
+    def set_clock(self, seconds: float) -> None:
+        self._seconds_ahead = seconds
+
+    def environment(self) -> dict[str, str]:
+        return {}  # the variables of the plugin are set for this process and its children
+
     def _end(self, job: str, reason: str, message: str) -> None:
         self._shown[job].error = {"reason": reason, "message": message}
         self._shown[job].state = "DONE"
@@ -105,7 +151,7 @@ class QueryJobs:
             self._end(job, "stopped", "Job execution was cancelled: User requested cancellation")
         return self._rewritten(reply, job)
 
-    def _accepted(self, reply: Reply) -> Reply:
+    def _accepted(self, reply: Reply) -> Reply | None:
         """The answer to an insert: remember its job."""
         if reply.status != 200:
             return reply
@@ -114,7 +160,10 @@ class QueryJobs:
         if body.get("kind") != "bigquery#job" or dry_run:
             return reply
         job = body["jobReference"]["jobId"]
-        self._shown.setdefault(job, _Shown())
+        self._shown.setdefault(job, _Shown(_inputs(body["configuration"]["query"])))
+        if self._loses_reply:
+            self._loses_reply = False
+            return None
         return self._rewritten(reply, job)
 
     def _rewritten(self, reply: Reply, job: str) -> Reply:
@@ -122,4 +171,22 @@ class QueryJobs:
         resource = body.get("job", body)  # the answer to a cancel holds the job
         if reply.status == 200 and "statistics" in resource:
             self._shown[job].apply(resource)
+            for name in ("creationTime", "startTime", "endTime"):
+                if name in resource["statistics"]:
+                    time = float(resource["statistics"][name])
+                    resource["statistics"][name] = str(int(time + 1000 * self._seconds_ahead))
         return Reply(reply.status, json.dumps(body).encode())
+
+
+def _inputs(query: dict[str, Any]) -> dict[str, Any]:
+    """The values of a query's parameters."""
+    return {
+        parameter["name"]: _value(parameter["parameterType"], parameter["parameterValue"])
+        for parameter in query.get("queryParameters", ())
+    }
+
+
+def _value(kind: dict[str, Any], value: dict[str, Any]) -> Any:
+    if kind["type"] == "ARRAY":
+        return [_value(kind["arrayType"], element) for element in value["arrayValues"]]
+    return _PYTHON[kind["type"]](value["value"])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _STAGED = ".new-"
+
+
+class JobConflictError(Exception):
+    """A job's id belongs to another job."""
 
 
 class Spool:
@@ -54,12 +59,16 @@ class Spool:
                 `line_output` (a name or None); see `BatchJobConfig` for what they mean.
 
         Raises:
+            JobConflictError: the job of this id does something else.
             LaunchError: the supervisor did not start.
             OSError: the spool can't be written.
         """
         job = self.job(job_id)
         if not job.exists():
             self._publish(job, spec)
+        if _differ(job.spec(), json.loads(json.dumps(spec))):
+            message = f"batch job '{job_id}' is there already, and does something else"
+            raise JobConflictError(message)
         if job.is_waiting():
             launch(job)
         return job
@@ -97,6 +106,11 @@ class Spool:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
         files.sync_directory(self.root)
+
+
+def _differ(written: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether two specs ask for different jobs, by what releases of different age both say."""
+    return any(written[name] != wanted[name] for name in written.keys() & wanted.keys())
 
 
 def _is_ended(job: Job) -> bool:
