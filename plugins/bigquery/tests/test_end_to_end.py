@@ -45,8 +45,8 @@ INPUTS = {
 def address(front: Front, tmp_path: Path) -> Iterator[str]:
     """The address of a connector service."""
     assert front.url
-    with service.running(tmp_path) as address:
-        yield address
+    with service.running(tmp_path) as running:
+        yield running.address
 
 
 def test_a_task_runs_on_a_laptop(

@@ -12,8 +12,10 @@ forwarded; the first that wants the call has it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
+import random
 import re
 import socket
 import struct
@@ -72,17 +74,20 @@ def hang(handler: _Handler, _forward: Callable[[], Reply]) -> None:
     handler.front.stopping.wait(HANG_SECONDS)
 
 
-def endless(seconds: float) -> Trouble:
-    """A job that stays RUNNING, told after a while; the server is asked once for each path."""
+def endless(change: Callable[[Any], None], seconds: float) -> Trouble:
+    """A job that stays as `change` makes it, told after about `seconds`.
+
+    The server is asked once for each path.
+    """
     replies: dict[str, Reply] = {}
 
     def running(handler: _Handler, forward: Callable[[], Reply]) -> Reply:
         if handler.path not in replies:
             reply = forward()
             body = json.loads(reply.body)
-            body["status"] = {"state": "RUNNING"}
+            change(body)
             replies[handler.path] = Reply(reply.status, json.dumps(body).encode())
-        handler.front.stopping.wait(seconds)
+        handler.front.stopping.wait(seconds * random.uniform(0.5, 1.5))
         return replies[handler.path]
 
     return running
@@ -235,6 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent: `Front.calls` is the log."""
 
 
+@functools.lru_cache(maxsize=64)
 def _partial(reply: Reply, path: str) -> Reply:
     fields = parse_qs(urlsplit(path).query).get("fields")
     if not fields or reply.status != HTTPStatus.OK:

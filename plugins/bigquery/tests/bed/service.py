@@ -7,20 +7,23 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@contextlib.contextmanager
-def running(folder: Path, *modules: Path) -> Iterator[str]:
-    """Serve the installed plugins, and the connectors of `modules`; the log goes to `folder`.
+class Service(NamedTuple):
+    """Where the service listens, and the id of its process."""
 
-    Yields:
-        The address of the service.
-    """
+    address: str
+    pid: int
+
+
+@contextlib.contextmanager
+def running(folder: Path, *modules: Path) -> Iterator[Service]:
+    """Serve the installed plugins, and the connectors of `modules`; the log goes to `folder`."""
     command = [
         sys.executable,
         "-m",
@@ -48,6 +51,6 @@ def running(folder: Path, *modules: Path) -> Iterator[str]:
             line = process.stdout.readline()
             address = re.search(r"127\.0\.0\.1:\d+", line)
             assert address, line + (folder / "service.log").read_text()
-            yield address.group()
+            yield Service(address.group(), process.pid)
         finally:
             process.terminate()
