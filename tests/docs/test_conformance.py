@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 
-from flyte_connectors.testing import ConnectorConformance
+from flyte_connectors.testing import ConnectorConformance, service
 from flyte_connectors.testing.rule import standard_tests
 
 from tests.docs.markdown import DOCS
 
-ROWS = dict(
-    re.findall(r"^\| `(test_\w+)` \| (\w+) \|", (DOCS / "conformance.md").read_text(), re.MULTILINE)
-)
+TEXT = (DOCS / "conformance.md").read_text()
+ROWS = dict(re.findall(r"^\| `(test_\w+)` \| (\w+) \|", TEXT, re.MULTILINE))
 
 
 def test_every_standard_test_has_a_row() -> None:
@@ -28,3 +27,19 @@ def test_rows_tell_how_often_a_test_runs() -> None:
         if "driver" in inspect.signature(test).parameters
     }
     assert {name for name, runs in ROWS.items() if runs == "both"} == both
+
+
+def test_all_that_can_be_given_is_listed() -> None:
+    """Or nobody gives it, and its tests are skipped for ever."""
+    abilities = {
+        name
+        for name, kind in vars(service).items()
+        if getattr(kind, "_is_runtime_protocol", False) and kind.__module__ == service.__name__
+    }
+    fixtures = {test.rule_fixture for test in standard_tests(ConnectorConformance).values()} - {
+        None
+    }
+    listed = set(
+        re.findall(r"`(\w+)`", TEXT.partition("What you can give besides")[2].partition("##")[0])
+    )
+    assert abilities | fixtures <= listed
