@@ -40,7 +40,7 @@ class _Version(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [*(sys.argv[1:] if arguments is None else arguments)]  # `list` is a module here
     parser = argparse.ArgumentParser(
         prog="flyte-connectors",
         description="Connectors for Flyte: host them, run them, look at them.",
