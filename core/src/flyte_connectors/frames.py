@@ -1,8 +1,13 @@
 """Tables into memory: which function reads a URI as a frame of pandas, polars or pyarrow.
 
 Files (parquet, csv; one file or a folder of parts) are read here, through `storage`. For anything
-else a plugin brings its reader: ``register_reader("bq", "pandas", read)`` makes
-``DataFrame(uri="bq://...").open(pandas.DataFrame)`` work. Frame libraries are imported when their
+else a plugin brings its readers, as an entry point that is named after the protocol and loaded with
+its first table:
+
+    [project.entry-points."flyte_connectors.dataframe_readers"]
+    bq = "flyte_connectors_bigquery.frames:READERS"     # {"pandas": read_pandas, ...}
+
+``register_reader`` does the same for what is in no package. Frame libraries are imported when their
 first frame is read; each is the user's own dependency.
 """
 
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Reader = Callable[[str, Sequence[str]], Any]
+
+READERS_GROUP = "flyte_connectors.dataframe_readers"
+"""Group of the entry points whose objects are readers by library, each as for `register_reader`."""
 
 _READERS: dict[tuple[str, str], Reader] = {}
 
@@ -53,12 +61,28 @@ def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any
     """
     protocol = uri.partition("://")[0] if "://" in uri else ""
     library = frame_type.__module__.partition(".")[0]
-    reader = _READERS.get((protocol, library))
+    reader = _reader(protocol, library)
     if reader is not None:
         return reader(uri, columns)
     read_part, concatenate = _file_reader(library, _format(uri, format))
     frames = [read_part(io.BytesIO(part), list(columns) or None) for part in _parts(uri)]
     return frames[0] if len(frames) == 1 else concatenate(frames)
+
+
+def _reader(protocol: str, library: str) -> Reader | None:
+    if protocol and (protocol, library) not in _READERS:
+        from importlib.metadata import entry_points
+
+        for entry_point in entry_points(group=READERS_GROUP, name=protocol):
+            try:
+                readers = entry_point.load()
+            except (ImportError, AttributeError) as error:
+                raise FrameError(
+                    f"{protocol}:// can't be read, because {entry_point.value} can't be loaded: {error}"
+                ) from error
+            for name, reader in readers.items():
+                _READERS.setdefault((protocol, name), reader)
+    return _READERS.get((protocol, library))
 
 
 def write_parquet(frame: Any, uri: str) -> None:

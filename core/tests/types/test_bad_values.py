@@ -72,6 +72,7 @@ REFUSED = [
         "lies outside the years 1 to 9999",
     ),
     (decimal.Decimal, 1.5, "expected Decimal, got 1.5 (float)"),
+    (dt.time, "01:02", "expected time, got '01:02' (str)"),
     (list[int], (1, 2), "expected list[int], got (1, 2) (tuple)"),
     (list[int], [1, "x"], "[1]: expected int, got 'x' (str)"),
     (dict[str, list[int]], {"a": [1, 2.5]}, "['a'][1]: expected int, got 2.5 (float)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import sys
 from typing import Any
 
 import pytest
@@ -150,6 +151,41 @@ def test_a_plugin_reads_its_own_protocol() -> None:
     table = DataFrame(uri="testdb://p.d.t", columns={"a": int})
     assert table.open(frame_type).all_sync().shape == (2, 2)
     assert asked == [("testdb://p.d.t", ["a"])]
+
+
+def install_reader(site: pathlib.Path, protocol: str, target: str) -> None:
+    """Makes ``site`` a folder of packages with one that reads a protocol."""
+    (site / "table_reader.py").write_text(
+        "def read(uri, columns):\n    return uri, columns\nREADERS = {'pandas': read}\n"
+    )
+    info = site / "table_reader-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: table-reader\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{frames.READERS_GROUP}]\n{protocol} = {target}\n")
+
+
+def test_an_installed_plugin_is_loaded_by_the_protocol(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to import it, and it is not imported for another protocol."""
+    install_reader(tmp_path, "installed", "table_reader:READERS")
+    monkeypatch.syspath_prepend(tmp_path)
+    frame_type = type(frame_of("pandas"))
+    with pytest.raises(FileNotFoundError):
+        DataFrame(uri=f"file://{tmp_path}/missing").open(frame_type).all_sync()
+    assert "table_reader" not in sys.modules
+    table = DataFrame(uri="installed://t", columns={"a": int})
+    assert table.open(frame_type).all_sync() == ("installed://t", ["a"])
+
+
+def test_a_plugin_that_can_not_be_loaded_is_named(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what it lacks."""
+    install_reader(tmp_path, "broken", "table_reader_that_is_not_there:READERS")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(frames.FrameError, match=r"broken:// .* No module named 'table_reader_that"):
+        DataFrame(uri="broken://t").open(type(frame_of("pandas"))).all_sync()
 
 
 def test_what_can_not_be_read_is_an_error_that_says_what_can(tmp_path: pathlib.Path) -> None:

@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[type, st.SearchStrategy[Any]]] = {
     "STRING": (str, st.text(st.characters(codec="utf-8"))),
     "BYTES": (bytes, st.binary()),
     "DATE": (datetime.date, st.dates()),
+    "TIME": (datetime.time, st.times()),
     "TIMESTAMP": (datetime.datetime, st.datetimes(timezones=st.timezones())),
 }
 

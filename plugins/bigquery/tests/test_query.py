@@ -54,7 +54,8 @@ VALUES: dict[str, tuple[Any, str | None, Any, Any]] = {
         MOMENT,
         MOMENT.replace(tzinfo=None),
     ),
-    "a_time": (str, "TIME", "01:02:03.000004", datetime.time(1, 2, 3, 4)),
+    "a_time": (datetime.time, None, datetime.time(1, 2, 3, 4), datetime.time(1, 2, 3, 4)),
+    "a_written_time": (str, "TIME", "01:02:03.000004", datetime.time(1, 2, 3, 4)),
     "a_timestamp": (
         datetime.datetime,
         None,

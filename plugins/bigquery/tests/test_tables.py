@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,18 @@ def test_frames_hold_what_the_table_holds(library: Any) -> None:
             for row in csv.DictReader(file)
         ]
     assert sorted(map(_values, rows)) == sorted(map(_values, expected))
+
+
+def test_the_core_alone_finds_the_reader() -> None:
+    """A program that has never imported this package opens its tables: the core knows where to look."""
+    program = (
+        "import pyarrow, flyte_connectors as core\n"
+        f"print(core.DataFrame(uri='{IRIS}').open(pyarrow.Table).all_sync().num_rows)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "150"
 
 
 def test_only_declared_columns_are_read(over: str, front: Front) -> None:

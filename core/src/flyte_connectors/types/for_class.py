@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import decimal
 import enum
 import pathlib
 import uuid
+from collections.abc import Callable
 from typing import Any, get_origin
 
 from flyteidl2.core.types_pb2 import StructuredDatasetType
@@ -22,7 +24,14 @@ from flyte_connectors.types.structs import dataclass_codec, dict_codec, model_co
 from flyte_connectors.types.texts import text_codec
 from flyte_connectors.types.tuples import named_tuple_codec, tuple_codec, typed_dict_codec
 
-_TEXTS = (decimal.Decimal, uuid.UUID, pathlib.Path, pathlib.PurePath)
+_TEXTS: dict[Any, Callable[[str], Any]] = {
+    decimal.Decimal: decimal.Decimal,
+    uuid.UUID: uuid.UUID,
+    pathlib.Path: pathlib.Path,
+    pathlib.PurePath: pathlib.PurePath,
+    dt.time: dt.time.fromisoformat,
+}
+"""How the text of a type is read, by the type."""
 
 
 def codec_for_class(python_type: Any) -> Codec:
@@ -32,8 +41,6 @@ def codec_for_class(python_type: Any) -> Codec:
         ConversionError: The type has no safe form on the wire.
     """
     origin = get_origin(python_type)
-    if python_type in _TEXTS:
-        return text_codec(python_type)
     if origin is tuple:
         return tuple_codec(python_type)
     if python_type is dict or origin is dict:
@@ -46,6 +53,8 @@ def codec_for_class(python_type: Any) -> Codec:
 
 
 def _class(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
+    if python_type in _TEXTS:
+        return text_codec(python_type, _TEXTS[python_type])
     if issubclass(python_type, enum.Enum):
         return enum_codec(python_type)
     if issubclass(python_type, (File, Dir)):

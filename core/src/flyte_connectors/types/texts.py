@@ -1,6 +1,6 @@
 """Codecs of types that travel as their text, as they do inside a dataclass: numbers, keys, paths.
 
-The official SDK pickles these.
+The official SDK pickles these, clock times (`datetime.time`) among them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from flyte_connectors.types.codec import Codec, mismatch
 from flyte_connectors.types.scalars import decode_str, encode_str
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flyteidl2.core.literals_pb2 import Literal
 
 
-def text_codec(python_type: type) -> Codec:
-    """Return the codec of a type that its own text restores, such as ``Decimal`` or ``Path``."""
+def text_codec(python_type: type, read: Callable[[str], Any]) -> Codec:
+    """Return the codec of a type, such as ``Decimal`` or ``Path``, whose text ``read`` turns back."""
     name = python_type.__name__
 
     def encode(value: Any) -> Literal:
@@ -28,7 +30,7 @@ def text_codec(python_type: type) -> Codec:
     def decode(literal: Literal) -> Any:
         text = decode_str(literal)
         try:
-            return python_type(text)
+            return read(text)
         except (ArithmeticError, ValueError):
             raise mismatch(name, text) from None
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors_bigquery import frames
-
 if TYPE_CHECKING:
     from flyte_connectors_bigquery.config import BigQueryConfig, RangePartitioning, TimePartitioning
     from flyte_connectors_bigquery.connector import BigQueryConnector
@@ -55,5 +53,3 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(message)
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
-
-frames.register()

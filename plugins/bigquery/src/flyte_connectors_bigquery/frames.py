@@ -1,19 +1,14 @@
-"""Makes `DataFrame(uri="bq://...").open(...)` work; imports nothing of Google's until it does."""
+"""The readers of `bq://`, which the core finds by the entry point `bq`.
+
+Imports nothing of Google's until a table is read.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.frames import register_reader
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-def register() -> None:
-    """Register the readers of `bq://` with the core."""
-    for library, reader in _READERS.items():
-        register_reader("bq", library, reader)
 
 
 def _arrow(uri: str, columns: Sequence[str]) -> Any:
@@ -34,4 +29,5 @@ def _polars(uri: str, columns: Sequence[str]) -> Any:
     return tables.read_polars(uri, columns)
 
 
-_READERS = {"pyarrow": _arrow, "pandas": _pandas, "polars": _polars}
+READERS = {"pyarrow": _arrow, "pandas": _pandas, "polars": _polars}
+"""By library, as `flyte_connectors.frames.register_reader` describes them."""
