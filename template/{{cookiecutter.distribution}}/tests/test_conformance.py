@@ -51,6 +51,10 @@ class Test{{ cookiecutter.__class }}Connector(ConnectorConformance):
         return job_request()
 
     @pytest.fixture
+    def other_request(self) -> CreateTaskRequest:
+        return job_request(text="Good evening")
+
+    @pytest.fixture
     def bad_requests(self) -> dict[str, CreateTaskRequest]:
         return {
             "custom.repeat": job_request(repeat=0),

@@ -100,6 +100,9 @@ class FakeService:
         {% if cookiecutter.__jobs %}
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
+        self._tokens: dict[str, str] = {}
+        self._refusal = 0
+        self._loses_reply = False
         self._answers = threading.Event()
         self._answers.set()
         {% endif %}
@@ -116,17 +119,23 @@ class FakeService:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, method: str, url: str, body: Any) -> tuple[int, Any]:
-        """Status and content of the answer to a request."""
-        {% if cookiecutter.__jobs %}
+    {% if cookiecutter.__jobs %}
+    def answer(self, method: str, url: str, token: str, body: Any) -> tuple[int, Any] | None:
+        """Status and content of the answer to a request; None for an answer that is lost."""
         self._answers.wait()
-        {% endif %}
+        if self._refusal:
+            return self._refusal, {"error": "refused"}
         parts = urlsplit(url)
-        {% if cookiecutter.__jobs %}
         with self._lock:
+            self._tokens[parts.path] = token
             match method, parts.path.split("/")[1:]:
                 case "PUT", ["jobs", job_id]:
-                    self._jobs.setdefault(job_id, Job(**body))
+                    job = self._jobs.setdefault(job_id, Job(**body))
+                    if (job.text, job.repeat) != (body["text"], body["repeat"]):
+                        return 409, {"error": f"job {job_id} says something else"}
+                    if self._loses_reply:
+                        self._loses_reply = False
+                        return None
                     return 200, self._job(job_id).as_json()
                 case _, ["jobs", job_id, *_] if job_id not in self._jobs:
                     return 404, {"error": f"no job {job_id}"}
@@ -153,11 +162,14 @@ class FakeService:
                 case "POST", ["estimates"]:
                     return 200, {"seconds": body["repeat"] * self.seconds_per_text}
                 {% endif %}
-        {% else %}
-        if (method, parts.path) == ("POST", "/estimates"):
-            return 200, {"seconds": body["repeat"] * self.seconds_per_text}
-        {% endif %}
         return 404, {"error": f"no {method} {parts.path}"}
+    {% else %}
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        """Status and content of the answer to a request."""
+        if (method, path) == ("POST", "/estimates"):
+            return 200, {"seconds": body["repeat"] * self.seconds_per_text}
+        return 404, {"error": f"no {method} {path}"}
+    {% endif %}
 {% if cookiecutter.__jobs %}
 
     # What `flyte_connectors.testing` asks of a service that it tests a connector with:
@@ -186,6 +198,22 @@ class FakeService:
     def hang(self) -> None:
         """Answer no call until it is closed."""
         self._answers.clear()
+
+    def refuse(self, status: int) -> None:
+        """Answer every call with this status."""
+        self._refusal = status
+
+    def lose_reply(self) -> None:
+        """Accept the next job without saying so."""
+        self._loses_reply = True
+
+    def secret_of(self, job: str) -> str:
+        """The token that came with the last call about a job."""
+        return self._tokens[f"/jobs/{job}"]
+
+    def inputs_of(self, job: str) -> dict[str, object]:
+        """What a job was given."""
+        return {"text": self._jobs[job].text}
 
     def states(self) -> tuple[str, ...]:
         """Every state that a job may be in."""
@@ -216,10 +244,17 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _reply(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, content = self.server.service.answer(
-            self.command, self.path, json.loads(body or b"null")
-        )
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length) or b"null")
+        {% if cookiecutter.__jobs %}
+        token = self.headers.get("Authorization", "")
+        answer = self.server.service.answer(self.command, self.path, token, body)
+        if answer is None:
+            return
+        status, content = answer
+        {% else %}
+        status, content = self.server.service.answer(self.command, self.path, body)
+        {% endif %}
         reply = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
