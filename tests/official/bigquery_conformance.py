@@ -22,6 +22,8 @@ from flyte.models import SerializationContext
 from flyte_connectors.testing import ConnectorConformance
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteplugins.bigquery import BigQueryConfig, BigQueryConnector, BigQueryTask
+from google.api_core.retry import Retry
+from google.cloud.bigquery import retry
 from google.oauth2.service_account import Credentials
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "plugins/bigquery/tests"))
@@ -30,6 +32,8 @@ from bed import emulator, proxy
 from bed.jobs import QueryJobs
 from bed.proxy import Fault, Front, Reply
 
+RETRY_SECONDS = 1.0
+HANG_SECONDS = 3.0
 TOKEN = {"access_token": "issued-token", "expires_in": 3600, "token_type": "Bearer"}
 
 
@@ -57,10 +61,16 @@ class TestBigQuery(ConnectorConformance):
 
     @pytest.fixture(autouse=True)
     def _fair(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its slips in logging fail nothing outside of pytest; and Google itself is not asked."""
+        """Nothing that only a test would feel counts, nobody asks Google, nobody waits ten minutes."""
+        # A record that can't be formatted is a remark on standard error elsewhere.
         monkeypatch.setattr(LogCaptureHandler, "handleError", logging.Handler.handleError)
         lookup = "_is_regional_access_boundary_lookup_required"
         monkeypatch.setattr(Credentials, lookup, lambda _: False, raising=False)
+        # The vendor's client repeats calls for up to forty minutes, and blocks all the while.
+        for policy in vars(retry).values():
+            if isinstance(policy, Retry):
+                monkeypatch.setattr(policy, "_timeout", RETRY_SECONDS)
+        monkeypatch.setattr(proxy, "HANG_SECONDS", HANG_SECONDS)
 
     @pytest.fixture
     def front(self, server: emulator.Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
