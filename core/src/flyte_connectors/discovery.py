@@ -53,6 +53,7 @@ class PluginReport:
     Attributes:
         entry_point: Its name.
         distribution: The package that brings it, and `version` of that.
+        extras: Those of the distribution that it needs.
         status: How it fared, and `reason` in one line where it is not loaded.
         connectors: What it registered.
     """
@@ -63,6 +64,7 @@ class PluginReport:
     status: Status
     reason: str = ""
     connectors: list[BoundConnector] = dataclasses.field(default_factory=list)
+    extras: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -161,6 +163,7 @@ def _load(
         distribution=distribution.name if distribution else "unknown",
         version=distribution.version if distribution else "unknown",
         status=Status.LOADED,
+        extras=tuple(entry_point.extras),
     )
     names = _names((report.entry_point, report.distribution))
     if names & denied or (allowed is not None and not names & allowed):

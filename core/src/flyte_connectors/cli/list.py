@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from flyte_connectors.cli.table import print_table
@@ -20,7 +22,13 @@ _COLOURS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `list`."""
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="print JSON for programs")
+    formats.add_argument(
+        "--requirements",
+        action="store_true",
+        help="print the packages of the plugins and the core, pinned, as pip reads them",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,6 +36,9 @@ def run(options: argparse.Namespace) -> int:
     reports = load_plugins(process_registry())
     if options.json:
         print(json.dumps([_as_json(report) for report in reports], indent=2))
+        return 0
+    if options.requirements:
+        print("\n".join(_pins(reports)))
         return 0
     rows = [row for report in reports for row in _rows(report)]
     print_table(
@@ -52,6 +63,21 @@ def _rows(report: PluginReport) -> list[tuple[str, ...]]:
             "",
         )
         for bound in report.connectors
+    ]
+
+
+def _pins(reports: Iterable[PluginReport]) -> list[str]:
+    """Requirements that bring the same plugins to another host, blocked and broken ones included."""
+    from importlib.metadata import version
+
+    core = "flyte-connectors"
+    versions, extras = {core: version(core)}, defaultdict[str, set[str]](set)
+    for report in reports:
+        versions[report.distribution] = report.version
+        extras[report.distribution].update(report.extras)
+    return [
+        f"{name}{'[' + ','.join(sorted(extras[name])) + ']' if extras[name] else ''}=={pinned}"
+        for name, pinned in sorted(versions.items())
     ]
 
 
