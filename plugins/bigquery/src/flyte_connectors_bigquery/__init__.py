@@ -52,4 +52,3 @@ def __getattr__(name: str) -> Any:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-

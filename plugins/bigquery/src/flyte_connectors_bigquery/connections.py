@@ -91,7 +91,7 @@ def _new_client(identity: Identity) -> bigquery.Client:
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=_MAX_CONNECTIONS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    _read_environment_once(session, client._connection.API_BASE_URL)  # noqa: SLF001
+    _read_environment_once(session, client._connection.build_api_url(""))  # noqa: SLF001
     return client
 
 
