@@ -11,7 +11,7 @@ from flyte_connectors import errors
 from flyte_connectors.compat.vendor_statuses import error_of
 
 
-class WithAttributes(Exception):
+class VendorError(Exception):
     """As each client has its own."""
 
     def __init__(self, **attributes: object) -> None:
@@ -26,13 +26,13 @@ def _response(status: int) -> types.SimpleNamespace:
 @pytest.mark.parametrize(
     ("exception", "expected"),
     [
-        (WithAttributes(code=400), errors.InvalidRequestError),
-        (WithAttributes(status=401), errors.AuthenticationError),
-        (WithAttributes(response=_response(403)), errors.PermissionDeniedError),
-        (WithAttributes(code="JOB_GONE", response=_response(404)), errors.JobNotFoundError),
-        (WithAttributes(code=409), errors.ConflictError),
-        (WithAttributes(code=429), errors.RateLimitedError),
-        (WithAttributes(code=503), errors.ServiceUnavailableError),
+        (VendorError(code=400), errors.InvalidRequestError),
+        (VendorError(status=401), errors.AuthenticationError),
+        (VendorError(response=_response(403)), errors.PermissionDeniedError),
+        (VendorError(code="JOB_GONE", response=_response(404)), errors.JobNotFoundError),
+        (VendorError(code=409), errors.ConflictError),
+        (VendorError(code=429), errors.RateLimitedError),
+        (VendorError(code=503), errors.ServiceUnavailableError),
     ],
 )
 def test_a_status_decides(exception: Exception, expected: type[errors.ConnectorError]) -> None:
@@ -52,9 +52,9 @@ def test_clients_of_the_standard_library_are_understood() -> None:
     "exception",
     [
         ValueError("x"),
-        WithAttributes(code=lambda: 404),
-        WithAttributes(response=None),
-        WithAttributes(code=500),
+        VendorError(code=lambda: 404),
+        VendorError(response=None),
+        VendorError(code=500),
     ],
     ids=["none", "a method", "no response", "500"],
 )
