@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import itertools
@@ -535,10 +536,11 @@ class LogsItsSecret(ReferenceConnector):
 
 @breaks("test_secrets_are_in_no_reply")
 class ReturnsItsSecret(ReferenceConnector):
-    """In an output, which the core does not mask."""
+    """Encoded, and in an output, which the core does not mask."""
 
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
-        outputs = {"count": Literal(hash=kwargs["kit_secret"])}
+        encoded = base64.b64encode(kwargs["kit_secret"].encode()).decode()
+        outputs = {"count": Literal(hash=encoded)}
         return dataclasses.replace(await super().get(resource_meta, **kwargs), outputs=outputs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,33 @@ from flyte_connectors.testing import ConnectorConformance
 
 class TestUnfilled(ConnectorConformance):
     pass
+"""
+
+CARELESS = """
+import pytest
+from flyte_connectors.testing import ConnectorConformance
+from kit_reference import MemoryService, ReferenceConnector
+from kit_suite import request_for
+
+class Plain(MemoryService):
+    lose_reply = None
+
+class TestCareless(ConnectorConformance):
+    @pytest.fixture
+    def service(self):
+        return Plain()
+
+    @pytest.fixture
+    def connector(self, service):
+        return lambda: ReferenceConnector(service)
+
+    @pytest.fixture
+    def good_request(self):
+        return request_for(ReferenceConnector, rows=3)
+
+    @pytest.fixture
+    def bad_requests(self):
+        return {}
 """
 
 
@@ -32,16 +60,42 @@ def test_a_skip_names_a_test_and_a_reason(skips: dict[str, str]) -> None:
 
 def test_a_missing_fixture_is_a_failure_and_the_summary_says_so(tmp_path: Path) -> None:
     """A kit that skips what it was not given passes empty connectors."""
-    (tmp_path / "test_it.py").write_text(UNFILLED)
-    plugin = "flyte_connectors.testing.pytest_plugin"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "replay"]
-    if plugin not in _entry_points():
-        command += ["-p", plugin]
-    ended = subprocess.run(
-        [*command, "."], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    ended = _run(tmp_path, UNFILLED, "replay")
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED
     assert "needs the fixture 'connector': return the connector's class" in ended.stdout
+
+
+def test_no_bad_requests_are_a_failure(tmp_path: Path) -> None:
+    """Every test of them would pass."""
+    ended = _run(tmp_path, CARELESS, "bad_requests")
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "needs the fixture 'bad_requests'" in ended.stdout
+    assert "passed" not in ended.stdout
+
+
+def test_what_may_be_left_out_is_skipped_by_name(tmp_path: Path) -> None:
+    """An optional fixture, or an ability of the service."""
+    ended = _run(tmp_path, CARELESS, "no_replay or lost_reply")
+    assert ended.returncode == pytest.ExitCode.OK
+    assert "skipped: the fixture other_request is not given" in ended.stdout
+    assert "skipped: the service can't do what LosesReplies asks for" in ended.stdout
+
+
+def _run(folder: Path, suite: str, chosen: str) -> subprocess.CompletedProcess[str]:
+    """Run a suite as its author would."""
+    (folder / "test_it.py").write_text(suite)
+    plugin = "flyte_connectors.testing.pytest_plugin"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen]
+    if plugin not in _entry_points():
+        command += ["-p", plugin]
+    return subprocess.run(
+        [*command, "."],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _entry_points() -> set[str]:
