@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import py_compile
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from flyte_connectors.cli import main
+from flyte_connectors.cli import main, new
 
 ALWAYS = {
     ".github/workflows/ci.yml",
@@ -63,6 +65,18 @@ def test_nothing_is_left_anywhere_else(tmp_path: Path) -> None:
     """No caches and no answers in the user's home, where cookiecutter would put them."""
     assert main(["new", "acme-jobs", "--no-input"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["acme-jobs"]
+
+
+def test_what_an_installer_has_compiled_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Such as pip does with each file that is Python before it is filled in."""
+    installed = tmp_path_factory.mktemp("site-packages") / "template"
+    shutil.copytree(new.template(), installed)
+    py_compile.compile(str(next(installed.glob("*/noxfile.py"))), doraise=True)
+    monkeypatch.setattr(new, "template", lambda: installed)
+    assert main(["new", "acme-jobs", "--no-input"]) == 0
+    assert not list(Path("acme-jobs").rglob("*.pyc"))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import pathlib
+import shutil
 import tempfile
 from typing import Any
 
@@ -70,19 +71,24 @@ def _bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str 
         message = "needs cookiecutter: pip install 'flyte-connectors[new]'"
         raise InvalidRequestError(message, field="new") from None
     logging.getLogger("cookiecutter").addHandler(logging.NullHandler())  # the hook's line is enough
-    with tempfile.TemporaryDirectory() as home:  # nothing of the user's, and nothing left there
+    with tempfile.TemporaryDirectory() as place:
+        # Installers compile what they install, and cookiecutter would take that for files of the template.
+        compiled = shutil.ignore_patterns("__pycache__")
+        source = shutil.copytree(template(), pathlib.Path(place, "template"), ignore=compiled)
         try:
             folder: str = cookiecutter(
-                str(template()),
+                str(source),
                 no_input=no_input,
                 extra_context=answers,
                 output_dir=str(parent),
-                default_config={"replay_dir": home},
+                default_config={"replay_dir": place},  # not the user's, who finds nothing there
             )
         except FailedHookException:
             return None
         except OutputDirExistsException as error:
             raise InvalidRequestError(str(error), field="distribution") from None
+        except OSError as error:
+            raise InvalidRequestError(f"can't be written: {error}", field="FOLDER") from error
         except EOFError:
             message = "there is nobody to answer: give flags, and --no-input for the rest"
             raise InvalidRequestError(message, field="new") from None
