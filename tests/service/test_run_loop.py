@@ -226,6 +226,16 @@ async def test_many_runs_share_one_loop(driven: ConnectorClient, jobs: JobServic
     assert numbers == list(range(100))
 
 
+async def test_a_create_that_must_not_be_repeated_is_not(
+    driven: ConnectorClient, jobs: JobService
+) -> None:
+    """FAILED_PRECONDITION is no passing fault, and not unforeseen either."""
+    plan = {"fail": {"create": {"error": "RegistrationError", "text": "never again", "times": 9}}}
+    with pytest.raises(ConnectorError, match="never again"):
+        await run_job(driven, create_request(custom=plan))
+    assert len(jobs.calls("create")) == 1
+
+
 @pytest.mark.usefixtures("jobs")
 async def test_a_task_runs_on_a_service_from_code_too() -> None:
     """`run.on` is to a program what `run --endpoint` is on the command line."""

@@ -34,6 +34,9 @@ _BY_CODE: dict[str, type[errors.ConnectorError]] = {
         errors.UnsupportedVerbError,
         errors.InvalidRequestError,
     )
+} | {
+    "CANCELLED": errors.ServiceUnavailableError,  # gRPC's answer to a call that meets a closing door
+    "FAILED_PRECONDITION": errors.ConnectorError,  # foreseen, and not to be repeated
 }
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
 METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
+FLYTE_1_ASYNC_SERVICE = "flyteidl.service.AsyncAgentService"
+FLYTE_1_METADATA_SERVICE = "flyteidl.service.AgentMetadataService"
 
 _UNREADABLE = InvalidRequestError("the bytes are no message of this call")
 
@@ -69,9 +71,14 @@ def handlers(dispatcher: Dispatcher, drain: Drain) -> list[grpc.GenericRpcHandle
         "ListConnectors": _handler(unary(list_connectors), pb.ListConnectorsRequest),
         "GetConnector": _handler(unary(get_connector), pb.GetConnectorRequest),
     }
+    # The messages of Flyte 1 have the same fields under the same numbers, so its back end is served by
+    # the same handlers. Without its `is_sync`, it asks for quick answers by CreateTask and GetTask, too.
+    agents = {"ListAgents": metadata["ListConnectors"], "GetAgent": metadata["GetConnector"]}
     return [
         grpc.method_handlers_generic_handler(ASYNC_SERVICE, service),
         grpc.method_handlers_generic_handler(METADATA_SERVICE, metadata),
+        grpc.method_handlers_generic_handler(FLYTE_1_ASYNC_SERVICE, service),
+        grpc.method_handlers_generic_handler(FLYTE_1_METADATA_SERVICE, agents),
     ]
 
 
