@@ -332,6 +332,22 @@ def bench(session: nox.Session) -> None:
     )  # fmt: skip
 
 
+def _unpack(session: nox.Session, *packages: str) -> pathlib.Path:
+    """The files of packages of Debian; installing them would start services on every address."""
+    folder = pathlib.Path(session.create_tmp()).resolve() / "debian"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "debs").mkdir(parents=True)
+    with session.chdir(folder / "debs"):
+        session.run_install("apt-get", "download", "--quiet", *packages, external=True)
+        for package in sorted((folder / "debs").iterdir()):
+            session.run_install("dpkg", "-x", package.name, str(folder), external=True)
+    return folder
+
+
+def _path(session: nox.Session, *folders: pathlib.Path) -> str:
+    return os.pathsep.join((*map(str, folders), *session.bin_paths, os.environ["PATH"]))
+
+
 _PROXIES = ("nginx", "haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 
 
@@ -339,17 +355,28 @@ _PROXIES = ("nginx", "haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "lib
 def rehearse(session: nox.Session) -> None:
     """Restart replicas one by one under load, behind nginx and HAProxy of Debian; prints what it cost."""
     _install(session, "core", groups=("product",))
-    # Unpacked, not installed: a package of Debian would start its own service on every address.
-    folder = pathlib.Path(session.create_tmp()).resolve() / "proxies"
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "debs").mkdir(parents=True)
-    with session.chdir(folder / "debs"):
-        session.run_install("apt-get", "download", "--quiet", *_PROXIES, external=True)
-        for package in sorted((folder / "debs").iterdir()):
-            session.run_install("dpkg", "-x", package.name, str(folder), external=True)
+    folder = _unpack(session, *_PROXIES)
     libraries = ":".join(str(file.parent) for file in folder.rglob("liblua5.3.so.0"))
-    path = os.pathsep.join((str(folder / "usr" / "sbin"), *session.bin_paths, os.environ["PATH"]))
     session.run(
         *("python", "-m", "tests.rehearsal", "--python", f"{session.bin}/python", *session.posargs),
-        env={"PATH": path, "LD_LIBRARY_PATH": libraries},
+        env={"PATH": _path(session, folder / "usr" / "sbin"), "LD_LIBRARY_PATH": libraries},
     )  # fmt: skip
+
+
+_IMAGE_TOOLS = ("buildah", "crun", "debootstrap")
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def images(session: nox.Session) -> None:
+    """Build images with buildah, run the service in them, measure them (needs root, and Debian)."""
+    _install(session, "core", "batch_job")
+    session.install("uv")
+    missing = [tool for tool in _IMAGE_TOOLS if not shutil.which(tool)]
+    if missing:
+        install = ("apt-get", "install", "--yes", "--no-install-recommends")
+        session.run_install(*install, *missing, external=True, silent=True)
+    folder = _unpack(session, "docker-registry")
+    session.run(
+        *("pytest", "tests/images", "-m", "slow", "-s", *session.posargs),
+        env={"PATH": _path(session, folder / "usr" / "bin")},
+    )

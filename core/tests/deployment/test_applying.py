@@ -121,11 +121,14 @@ def test_an_image_without_a_registry_is_not_deployed() -> None:
 @pytest.mark.parametrize(
     ("builder", "text"),
     [
-        ("kaniko", "builder 'kaniko' is unknown: use local, buildah or docker"),
+        ("kaniko", "builder 'kaniko' is unknown: use local, buildah, docker or remote"),
         ("buildah", "buildah is not installed: apt-get install buildah"),
         ("docker", "docker is not installed"),
         ("local", "buildah is not installed"),
-        ("remote", "builder 'remote' builds in Flyte's back end"),
+        (
+            "remote",
+            "builder 'remote' builds in Flyte's back end, which the official SDK asks: pip install",
+        ),
     ],
 )
 def test_a_missing_builder_is_named(

@@ -1,8 +1,15 @@
-"""One server for the whole session, one proxy for each test, Fisher's irises in a table."""
+"""Where tests run their queries.
+
+    calls       on the emulator and, marked `live`, on Google's service: tests of results
+    emulated    on the emulator: tests that inject faults through the proxy `front`, or count calls
+    live        on Google's service: tests of what no emulator can promise
+
+There is one server for the whole session and one proxy for each test, with Fisher's irises in a
+table.
+"""
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +20,10 @@ from google.cloud import bigquery
 
 sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `bed`
 
-from bed import emulator, proxy
-from bed.calls import Calls
+from bed import emulator, google, iris, proxy
+from bed.calls import CONFIG, Calls
 from flyte_connectors_bigquery import connections
-from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE
+from flyte_connectors_bigquery.credentials import ALLOWED_PROJECTS_VARIABLE, EMULATOR_VARIABLE
 from flyte_connectors_bigquery.tables import STORAGE_EMULATOR_VARIABLE
 
 if TYPE_CHECKING:
@@ -24,15 +31,20 @@ if TYPE_CHECKING:
 
     from bed.emulator import Emulator
     from bed.proxy import Front
-
-IRIS = Path(__file__).parent / "data/iris.csv"
+    from flyte_connectors_bigquery import BigQueryConfig
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Emulator]:
     """The running server, with the table `garden.iris`."""
     with emulator.running() as running:
-        _plant(running.url)
+        with bigquery.Client(
+            project=emulator.PROJECT,
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            client_options={"api_endpoint": running.url},
+        ) as vendor:
+            vendor.create_dataset(CONFIG.default_dataset)
+            iris.plant(vendor, str(CONFIG.default_dataset))
         yield running
 
 
@@ -47,21 +59,30 @@ def front(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
 
 
 @pytest.fixture
-def calls(front: Front) -> Calls:
-    """The connectors behind the core's call path."""
+def emulated(front: Front) -> Calls:
+    """The connectors on the emulator, for tests that inject faults or count calls."""
     return Calls()
 
 
-def _plant(url: str) -> None:
-    with bigquery.Client(
-        project=emulator.PROJECT,
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-        client_options={"api_endpoint": url},
-    ) as vendor:
-        vendor.create_dataset("garden")
-        sizes = ("sepal_length", "sepal_width", "petal_length", "petal_width")
-        columns = ", ".join([*(f"{size} FLOAT64" for size in sizes), "species STRING"])
-        vendor.query(f"CREATE TABLE garden.iris ({columns})").result()
-        with IRIS.open() as file:
-            rows = list(csv.DictReader(file))
-        assert not vendor.insert_rows_json("garden.iris", rows)
+@pytest.fixture(scope="session")
+def planted() -> Iterator[BigQueryConfig]:
+    """A dataset of Google's with the table `iris`."""
+    with google.planted() as config:
+        yield config
+
+
+@pytest.fixture
+def live(planted: BigQueryConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """The connectors on Google's service, for tests of what no emulator can promise."""
+    monkeypatch.delenv(EMULATOR_VARIABLE, raising=False)
+    monkeypatch.delenv(STORAGE_EMULATOR_VARIABLE, raising=False)
+    monkeypatch.setenv(ALLOWED_PROJECTS_VARIABLE, planted.ProjectID)
+    yield Calls(config=planted)
+    connections.close_all()
+
+
+@pytest.fixture(params=["emulated", pytest.param("live", marks=pytest.mark.live)])
+def calls(request: pytest.FixtureRequest) -> Calls:
+    """The connectors on either; the same test for both."""
+    calls: Calls = request.getfixturevalue(request.param)
+    return calls

@@ -68,33 +68,33 @@ def _issue(front: Front, token: str = "issued-token") -> None:
     front.faults.append(Fault(lambda _h, _f: Reply(200, body.encode()), path="/token"))
 
 
-async def test_the_tasks_own_key_is_used(calls: Calls, front: Front, key: str) -> None:
+async def test_the_tasks_own_key_is_used(emulated: Calls, front: Front, key: str) -> None:
     """A service account's JSON arrives as a secret and is exchanged for a token, once."""
     _issue(front)
     for _ in range(2):
-        assert await calls.run(TASK, secrets={SECRET: key}) == {"n": 1}
+        assert await emulated.run(TASK, secrets={SECRET: key}) == {"n": 1}
     assert front.count("POST", "/token") == 1
 
 
 async def test_a_refused_key_is_an_authentication_error(
-    calls: Calls, front: Front, key: str
+    emulated: Calls, front: Front, key: str
 ) -> None:
     """An expired or revoked key says what to check, not what is in it."""
     refused = answer(400, "invalid_grant", "Invalid JWT Signature.")
     front.faults.append(Fault(refused, path="/token"))
     with pytest.raises(AuthenticationError, match="check the service account JSON") as raised:
-        await calls.create(TASK, secrets={SECRET: key})
+        await emulated.create(TASK, secrets={SECRET: key})
     _holds_no_part_of(key, str(raised.value))
 
 
 async def test_refused_credentials_are_an_authentication_error(
-    calls: Calls, front: Front, key: str
+    emulated: Calls, front: Front, key: str
 ) -> None:
     """A 401 of BigQuery's is told apart from a missing permission."""
     _issue(front)
     front.faults.append(Fault(answer(401, "authError", "Invalid Credentials"), path="/jobs"))
     with pytest.raises(AuthenticationError, match="Invalid Credentials"):
-        await calls.create(TASK, secrets={SECRET: key})
+        await emulated.create(TASK, secrets={SECRET: key})
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ async def test_refused_credentials_are_an_authentication_error(
     ],
 )
 async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
-    calls: Calls, front: Front, secret: str
+    emulated: Calls, front: Front, secret: str
 ) -> None:
     """Only service account keys: other forms name files, hosts and even commands to run."""
     with pytest.raises(AuthenticationError, match="has to be the JSON that Google Cloud issued"):
-        await calls.create(TASK, secrets={SECRET: secret})
+        await emulated.create(TASK, secrets={SECRET: secret})
     assert not front.calls
 
 
@@ -124,20 +124,20 @@ async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
         "http://oauth2.googleapis.com/",
     ],
 )
-async def test_a_key_can_not_send_the_server_elsewhere(calls: Calls, key: str, uri: str) -> None:
+async def test_a_key_can_not_send_the_server_elsewhere(emulated: Calls, key: str, uri: str) -> None:
     """The token comes from Google, whatever host the key names."""
     elsewhere = json.dumps({**json.loads(key), "token_uri": uri})
     with pytest.raises(AuthenticationError, match="has to be the JSON that Google Cloud issued"):
-        await calls.create(TASK, secrets={SECRET: elsewhere})
+        await emulated.create(TASK, secrets={SECRET: elsewhere})
 
 
 async def test_a_key_appears_nowhere(
-    calls: Calls, front: Front, key: str, caplog: pytest.LogCaptureFixture
+    emulated: Calls, front: Front, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in the meta, the state, the log, or what stands for the identity in the cache."""
     _issue(front)
     with caplog.at_level(logging.DEBUG):
-        job = await calls.create(TASK, secrets={SECRET: key})
+        job = await emulated.create(TASK, secrets={SECRET: key})
         resource = await job.end()
     assert resource.phase == Phase.SUCCEEDED
     known = [repr(entry) for entry in connections._clients]
@@ -146,12 +146,12 @@ async def test_a_key_appears_nowhere(
         _holds_no_part_of(key, place)
 
 
-async def test_identities_do_not_share_clients(calls: Calls, front: Front, key: str) -> None:
+async def test_identities_do_not_share_clients(emulated: Calls, front: Front, key: str) -> None:
     """Two tasks with different keys ask with different tokens, interleaved as they may be."""
     _issue(front)
     other = json.dumps({**json.loads(key), "client_email": "other@p1.iam.gserviceaccount.com"})
     for secret in (key, other, key, other):
-        await calls.run(TASK, secrets={SECRET: secret})
+        await emulated.run(TASK, secrets={SECRET: secret})
     assert front.count("POST", "/token") == 2
 
 

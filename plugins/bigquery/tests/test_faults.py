@@ -46,7 +46,7 @@ QUERIES = 200
 
 
 async def test_a_fault_on_every_third_call_costs_no_result_and_no_job(
-    calls: Calls, front: Front, server: Emulator
+    emulated: Calls, front: Front, server: Emulator
 ) -> None:
     """200 queries, a third of all calls troubled in turn: 200 right results, exactly 200 jobs."""
     troubles = itertools.cycle([lost_reply, reset, TOO_MANY, UNAVAILABLE, RATE_LIMITED])
@@ -63,7 +63,7 @@ async def test_a_fault_on_every_third_call_costs_no_result_and_no_job(
         outputs={"square": int},
     )
     before = _count_jobs(server.url)
-    results = await asyncio.gather(*(calls.run(task, {"n": n}) for n in range(QUERIES)))
+    results = await asyncio.gather(*(emulated.run(task, {"n": n}) for n in range(QUERIES)))
     assert results == [{"square": n * n} for n in range(QUERIES)]
     assert _count_jobs(server.url) - before == QUERIES
 

@@ -6,10 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bed.calls import CONFIG, Calls
+from bed.calls import Calls
 from bed.proxy import Fault, rewrite
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors_bigquery import BigQueryTask
 from flyte_connectors_bigquery.job_log import read_token
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,9 +59,9 @@ def progress(front: Front) -> _Progress:
     return progress
 
 
-async def test_the_log_grows_without_repeating_itself(calls: Calls, progress: _Progress) -> None:
+async def test_the_log_grows_without_repeating_itself(emulated: Calls, progress: _Progress) -> None:
     """A page ends with a token; what happens after it, to any source, is on the next page."""
-    job = await calls.create(_task("SELECT 1"))
+    job = await emulated.create(emulated.query("SELECT 1"))
     first, token = await job.log()
     assert [line.message.partition(" ")[0] for line in first] == ["job", "started"]
     assert (await job.log(token))[0] == []
@@ -82,10 +81,12 @@ async def test_the_log_grows_without_repeating_itself(calls: Calls, progress: _P
     assert end == ""
 
 
-async def test_pages_of_any_size_make_up_the_whole_log(calls: Calls, progress: _Progress) -> None:
+async def test_pages_of_any_size_make_up_the_whole_log(
+    emulated: Calls, progress: _Progress
+) -> None:
     """Small pages concatenate to the large one, in the order of time."""
     progress.stages, progress.samples, progress.done = 2, 2, True
-    job = await calls.create(_task("SELECT 1"))
+    job = await emulated.create(emulated.query("SELECT 1"))
     whole, _ = await job.log()
     times = [line.timestamp.ToNanoseconds() for line in whole]
     assert times == sorted(times)
@@ -101,16 +102,16 @@ async def test_pages_of_any_size_make_up_the_whole_log(calls: Calls, progress: _
 async def test_the_log_of_a_script_lists_its_statements(calls: Calls) -> None:
     """Each statement of a script is a job of its own, with its end in the log."""
     script = "CREATE TEMP TABLE t (n INT64); INSERT INTO t (n) VALUES (1), (2); SELECT n FROM t;"
-    job = await calls.create(_task(script))
+    job = await calls.create(calls.query(script))
     await job.end()
     lines, _ = await job.log()
     statements = [line.message for line in lines if line.message.startswith("statement ")]
     assert any(text.endswith("INSERT SUCCEEDED, 2 rows affected") for text in statements)
 
 
-async def test_a_failure_ends_the_log_with_its_reason(calls: Calls) -> None:
+async def test_a_failure_ends_the_log_with_its_reason(emulated: Calls) -> None:
     """The last line of a failed job says why."""
-    job = await calls.create(_task("SELECT nothing"))
+    job = await emulated.create(emulated.query("SELECT nothing"))
     await job.end()
     lines, token = await job.log()
     assert lines[-1].message.startswith("ended FAILED: Unrecognized name: nothing")
@@ -127,7 +128,7 @@ def test_a_foreign_token_is_refused(token: str) -> None:
             read_token(token)
 
 
-async def test_metrics_tell_what_the_job_cost_and_gave(calls: Calls, front: Front) -> None:
+async def test_metrics_tell_what_the_job_cost_and_gave(emulated: Calls, front: Front) -> None:
     """Bytes, slot time, cache hit and rows; all, or those that are asked for."""
 
     def cost(job: dict[str, Any]) -> None:
@@ -139,7 +140,7 @@ async def test_metrics_tell_what_the_job_cost_and_gave(calls: Calls, front: Fron
         }
 
     front.faults.append(Fault(rewrite(cost), method="GET", path="/jobs/"))
-    job = await calls.create(_task("SELECT * FROM garden.iris"))
+    job = await emulated.create(emulated.query("SELECT * FROM iris"))
     await job.end()
     assert await job.metrics() == {
         "bytes_processed": 4200,
@@ -153,7 +154,3 @@ async def test_metrics_tell_what_the_job_cost_and_gave(calls: Calls, front: Fron
         InvalidRequestError, match="'cpu' is no metric of a BigQuery job: use bytes_"
     ):
         await job.metrics("cpu")
-
-
-def _task(sql: str) -> BigQueryTask:
-    return BigQueryTask(name="statement", query_template=sql, plugin_config=CONFIG)

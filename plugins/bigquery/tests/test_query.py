@@ -10,8 +10,7 @@ from typing import Any
 import pandas
 import pyarrow
 import pytest
-from bed.calls import CONFIG, Calls
-from bed.emulator import PROJECT
+from bed.calls import Calls
 from bed.proxy import Fault, Front, rewrite
 from flyte_connectors import DataFrame
 from flyte_connectors.connector import Phase
@@ -96,7 +95,8 @@ async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(calls: C
         name="every_type",
         query_template="SELECT " + ", ".join(f"@{name} AS {name}" for name in VALUES),
         plugin_config=dataclasses.replace(
-            CONFIG, parameter_types={name: sql for name, (_, sql, _, _) in VALUES.items() if sql}
+            calls.config,
+            parameter_types={name: sql for name, (_, sql, _, _) in VALUES.items() if sql},
         ),
         inputs={name: python_type for name, (python_type, *_) in VALUES.items()},
         output_dataframe_type=DataFrame,
@@ -104,7 +104,7 @@ async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(calls: C
     results = (await calls.run(task, {name: value for name, (_, _, value, _) in VALUES.items()}))[
         "results"
     ]
-    assert results.uri.startswith(f"bq://{PROJECT}:")
+    assert results.uri.startswith(f"bq://{calls.config.ProjectID}:")
     (row,) = (await results.open(pyarrow.Table).all()).to_pylist()
     row["a_json"] = row["a_json"].replace(" ", "")
     assert row == {name: expected for name, (_, _, _, expected) in VALUES.items()}
@@ -115,9 +115,9 @@ async def test_a_query_reads_real_rows_into_pandas(calls: Calls) -> None:
     task = BigQueryTask(
         name="means",
         query_template="""
-            SELECT species, AVG(petal_length) AS mean, COUNT(*) AS n FROM garden.iris
+            SELECT species, AVG(petal_length) AS mean, COUNT(*) AS n FROM iris
             WHERE petal_length >= @at_least GROUP BY species ORDER BY species""",
-        plugin_config=CONFIG,
+        plugin_config=calls.config,
         inputs={"at_least": float},
         output_dataframe_type=DataFrame,
     )
@@ -132,7 +132,7 @@ async def test_white_space_inside_literals_is_left_alone(calls: Calls) -> None:
     task = BigQueryTask(
         name="spaces",
         query_template="SELECT 'a  b\t\\n' AS text -- a comment\n, 1 AS n",
-        plugin_config=CONFIG,
+        plugin_config=calls.config,
         outputs={"text": str, "n": int},
     )
     assert await calls.run(task) == {"text": "a  b\t\n", "n": 1}
@@ -146,7 +146,7 @@ async def test_one_row_gives_values_of_the_declared_types(calls: Calls) -> None:
             SELECT NUMERIC '2.50' AS money, DATE '2024-02-29' AS day, ['a', 'b'] AS letters,
               NUMERIC '2.5' AS share, JSON '{"k": 1}' AS doc, CAST(NULL AS INT64) AS missing,
               STRUCT(1 AS x, DATE '2024-02-29' AS d) AS point, 7 AS Count""",
-        plugin_config=CONFIG,
+        plugin_config=calls.config,
         outputs={
             "count": int,
             "money": decimal.Decimal,
@@ -174,8 +174,8 @@ async def test_a_single_column_needs_no_alias(calls: Calls) -> None:
     """`SELECT COUNT(*)` fills the only output, whatever BigQuery calls the column."""
     task = BigQueryTask(
         name="count",
-        query_template="SELECT COUNT(*) FROM garden.iris",
-        plugin_config=CONFIG,
+        query_template="SELECT COUNT(*) FROM iris",
+        plugin_config=calls.config,
         outputs={"n": int},
     )
     assert await calls.run(task) == {"n": 150}
@@ -185,7 +185,7 @@ async def test_a_single_column_needs_no_alias(calls: Calls) -> None:
     ("sql", "outputs", "said"),
     [
         ("SELECT 1 AS n UNION ALL SELECT 2", {"n": int}, "more than one row"),
-        ("SELECT 1 AS n FROM garden.iris WHERE FALSE", {"n": int}, "no row"),
+        ("SELECT 1 AS n FROM iris WHERE FALSE", {"n": int}, "no row"),
         ("SELECT 1 AS a, 2 AS b", {"n": int}, "outputs.n: no such column; the result has a, b"),
         ("SELECT 'x' AS n", {"n": int}, "outputs.n: expected int"),
     ],
@@ -194,7 +194,9 @@ async def test_a_result_that_does_not_fit_fails_and_says_why(
     calls: Calls, sql: str, outputs: dict[str, Any], said: str
 ) -> None:
     """Outputs that the result can't fill make the task FAILED, for good, with a reason."""
-    task = BigQueryTask(name="misfit", query_template=sql, plugin_config=CONFIG, outputs=outputs)
+    task = BigQueryTask(
+        name="misfit", query_template=sql, plugin_config=calls.config, outputs=outputs
+    )
     resource = await (await calls.create(task)).end()
     assert resource.phase == Phase.FAILED
     assert said in resource.message
@@ -202,26 +204,26 @@ async def test_a_result_that_does_not_fit_fails_and_says_why(
 
 async def test_statements_that_change_rows_say_how_many(calls: Calls) -> None:
     """DML gives `rows_affected`, as an output where declared and as a fact of the execution."""
-    await calls.run(_statement("CREATE OR REPLACE TABLE garden.dml (n INT64)"))
+    await calls.run(calls.query("CREATE OR REPLACE TABLE dml (n INT64)"))
     insert = BigQueryTask(
         name="insert",
-        query_template="INSERT INTO garden.dml (n) SELECT * FROM UNNEST(@ns)",
-        plugin_config=CONFIG,
+        query_template="INSERT INTO dml (n) SELECT * FROM UNNEST(@ns)",
+        plugin_config=calls.config,
         inputs={"ns": list[int]},
         outputs={"rows_affected": int},
     )
     assert await calls.run(insert, {"ns": [1, 2, 3]}) == {"rows_affected": 3}
-    job = await calls.create(_statement("DELETE FROM garden.dml WHERE n > 1"))
+    job = await calls.create(calls.query("DELETE FROM dml WHERE n > 1"))
     facts = (await job.end()).custom_info
     assert (facts["statement_type"], facts["rows_affected"]) == ("DELETE", 2)
 
 
 async def test_a_created_table_is_a_result(calls: Calls) -> None:
     """CREATE TABLE AS has its table as the result; DROP TABLE has none, and says so."""
-    create = _statement("CREATE OR REPLACE TABLE garden.made AS SELECT 1 AS n", DataFrame)
+    create = calls.query("CREATE OR REPLACE TABLE made AS SELECT 1 AS n", frame=True)
     results = (await calls.run(create))["results"]
-    assert results.uri == f"bq://{PROJECT}:garden.made"
-    drop = await calls.create(_statement("DROP TABLE garden.made", DataFrame))
+    assert results.uri == calls.uri("made")
+    drop = await calls.create(calls.query("DROP TABLE made", frame=True))
     resource = await drop.end()
     assert resource.phase == Phase.FAILED
     assert "DROP_TABLE has no result table" in resource.message
@@ -236,7 +238,7 @@ async def test_a_script_gives_the_result_of_its_last_query(calls: Calls) -> None
     task = BigQueryTask(
         name="script",
         query_template=script,
-        plugin_config=CONFIG,
+        plugin_config=calls.config,
         inputs={"low": int},
         output_dataframe_type=DataFrame,
     )
@@ -253,11 +255,10 @@ async def test_a_script_gives_the_result_of_its_last_query(calls: Calls) -> None
 async def test_the_destination_is_where_the_result_goes(calls: Calls) -> None:
     """Destination, dispositions and default dataset of the configuration reach BigQuery."""
     config = dataclasses.replace(
-        CONFIG,
-        destination="garden.kept",
+        calls.config,
+        destination=f"{calls.config.default_dataset}.kept",
         write_disposition="WRITE_TRUNCATE",
         create_disposition="CREATE_IF_NEEDED",
-        default_dataset="garden",
         labels={"team": "botany"},
         use_query_cache=False,
     )
@@ -268,31 +269,26 @@ async def test_the_destination_is_where_the_result_goes(calls: Calls) -> None:
         output_dataframe_type=DataFrame,
     )
     for _ in range(2):
-        assert (await calls.run(task))["results"].uri == f"bq://{PROJECT}:garden.kept"
+        assert (await calls.run(task))["results"].uri == calls.uri("kept")
 
 
-async def test_warnings_of_a_job_do_not_fail_it(calls: Calls, front: Front) -> None:
+async def test_warnings_of_a_job_do_not_fail_it(emulated: Calls, front: Front) -> None:
     """Entries in `errors` beside a job that succeeded are a message, not a failure."""
 
     def warn(job: dict[str, Any]) -> None:
         job["status"]["errors"] = [{"reason": "invalid", "message": "Row 7 was skipped"}]
 
     front.faults.append(Fault(rewrite(warn), method="GET", path="/jobs/"))
-    resource = await (await calls.create(_statement("SELECT 1"))).end()
+    resource = await (await emulated.create(emulated.query("SELECT 1"))).end()
     assert resource.phase == Phase.SUCCEEDED
     assert resource.message == "BigQuery remarks: Row 7 was skipped (invalid)"
 
 
 async def test_the_console_shows_the_job(calls: Calls) -> None:
     """Each state comes with a link to the job in Google's console."""
-    resource = await (await calls.create(_statement("SELECT 1"))).end()
+    resource = await (await calls.create(calls.query("SELECT 1"))).end()
     (link,) = resource.log_links
     assert link.uri.startswith(
-        f"https://console.cloud.google.com/bigquery?project={PROJECT}&j=bq:US:"
-    )
-
-
-def _statement(sql: str, table: type[DataFrame] | None = None) -> BigQueryTask:
-    return BigQueryTask(
-        name="statement", query_template=sql, plugin_config=CONFIG, output_dataframe_type=table
+        "https://console.cloud.google.com/bigquery"
+        f"?project={calls.config.ProjectID}&j=bq:{calls.config.Location}:"
     )

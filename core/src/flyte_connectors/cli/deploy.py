@@ -28,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output-dir", metavar="D", help="folder of the base; default ./NAME")
     parser.add_argument(
-        "--builder", default="local", metavar="B", help="buildah, docker, or local: what is there"
+        "--builder",
+        default="local",
+        metavar="B",
+        help="buildah, docker, local (default): what is there, or remote: Flyte's back end",
     )
     parser.add_argument("--find-links", metavar="D", help="folder with wheels that are on no index")
 

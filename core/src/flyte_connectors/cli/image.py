@@ -7,7 +7,7 @@ import asyncio
 import pathlib
 
 from flyte_connectors.deployment.engine import ImageBuildEngine
-from flyte_connectors.deployment.image import DEFAULT_NAME, DISTRIBUTION, Image
+from flyte_connectors.deployment.image import DEFAULT_NAME, DISTRIBUTION, Image, plugin_packages
 from flyte_connectors.deployment.sources import find_sources
 
 
@@ -30,7 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--python", type=_version, metavar="X.Y", help="Python of the base; default this one's"
     )
     build.add_argument(
-        "--builder", default="local", metavar="B", help="buildah, docker, or local: what is there"
+        "--builder",
+        default="local",
+        metavar="B",
+        help="buildah, docker, local (default): what is there, or remote: Flyte's back end",
     )
     build.add_argument("--find-links", metavar="D", help="folder with wheels that are on no index")
     build.add_argument("--push", action="store_true", help="push it to the registry")
@@ -40,10 +43,9 @@ def run(options: argparse.Namespace) -> int:
     """Build, and print the reference of the image."""
     base = (options.python, options.registry, options.name)
     image = Image.from_base(options.base, *base) if options.base else Image.from_debian_base(*base)
-    extras = [f"{DISTRIBUTION}[{plugin}]" for plugin in options.plugin]
     built = asyncio.run(
         ImageBuildEngine.build(
-            image.with_pip_packages(*extras),
+            image.with_pip_packages(*plugin_packages(options.plugin)),
             options.builder,
             sources=find_sources(pathlib.Path.cwd(), options.include),
             push=options.push,

@@ -9,7 +9,9 @@ sources.py            `include`: which files go along, which modules are served,
 image.py              Image: what goes into an image, and its name
 containerfile.py      the text that builds it
 lock.py               the exact packages, pinned by hash
+unused.py             those that are declared and never imported
 builders.py           buildah and docker, run as commands
+remote_builder.py     Flyte's back end, asked through the official SDK
 engine.py             ImageBuildEngine: context, lock, build, push
 environment.py        ConnectorEnvironment: what is deployed
 manifests.py          the Kubernetes objects of an environment

@@ -97,7 +97,7 @@ async def _deploy_all(
     kubectl = require("kubectl", "https://kubernetes.io/docs/tasks/tools/")
     for planned in plans:
         image = planned.environment.built_image()
-        if image and image.registry is None:
+        if image and image.registry is None and builder != "remote":  # which has one of its own
             message = (
                 f"{planned.environment.name}: the cluster can't pull an image without a registry: "
                 "Image.from_debian_base(registry=...)"

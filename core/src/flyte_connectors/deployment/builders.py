@@ -36,13 +36,7 @@ def find_builder(name: str) -> Builder:
         return Buildah(require("buildah", _INSTALL))
     if name == "docker":
         return Docker(require("docker", _INSTALL))
-    if name == "remote":
-        message = (
-            "builder 'remote' builds in Flyte's back end, which only the official SDK can ask: "
-            "use builder 'local' here"
-        )
-        raise CommandError(message)
-    raise CommandError(f"builder {name!r} is unknown: use local, {' or '.join(LOCAL)}")
+    raise CommandError(f"builder {name!r} is unknown: use local, {', '.join(LOCAL)} or remote")
 
 
 class Buildah:
@@ -58,12 +52,14 @@ class Buildah:
         await run_command(
             [self._program, "build", *options, "--file", file, str(context)],
             what=f"building {uri}",
+            show=True,
         )
 
     async def push(self, uri: str) -> str:
-        """Push to the registry in the name."""
+        """Push to the registry in the name, in OCI's format: Docker's names a random container."""
+        options = ("--format", "oci", "--digestfile", "/dev/stdout")
         digest = await run_command(
-            [self._program, "push", "--digestfile", "/dev/stdout", uri, f"docker://{uri}"],
+            [self._program, "push", *options, uri, f"docker://{uri}"],
             what=f"pushing {uri}",
         )
         return digest.split()[-1]
@@ -83,6 +79,7 @@ class Docker:
             [self._program, "build", "--tag", uri, "--file", file, str(context)],
             what=f"building {uri}",
             variables=variables,
+            show=True,
         )
 
     async def push(self, uri: str) -> str:

@@ -37,6 +37,7 @@ async def run_command(
     what: str,
     stdin: str | None = None,
     variables: Mapping[str, str] | None = None,
+    show: bool = False,
 ) -> str:
     """Run `command` and return its standard output; its standard error is shown as it comes.
 
@@ -45,6 +46,7 @@ async def run_command(
         what: What it does, for the error.
         stdin: Text for its standard input.
         variables: Its whole environment; that of this process by default.
+        show: Whether its standard output is shown, too, instead of being returned.
 
     Raises:
         CommandError: it has failed.
@@ -53,13 +55,15 @@ async def run_command(
         *command,
         stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT if show else asyncio.subprocess.PIPE,
         env=variables,
         limit=2**20,
     )
     try:
         output, said, _ = await asyncio.gather(
-            _read(process.stdout), _show(process.stderr), _write(process.stdin, stdin)
+            _read(None if show else process.stdout),
+            _show(process.stdout if show else process.stderr),
+            _write(process.stdin, stdin),
         )
         code = await process.wait()
     except BaseException:

@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 USER = 1000
 """User and group that the service runs as; no account of that number has to exist."""
 
+APP = "/app"
+"""Where the author's files are."""
+
 _PROBE = (
     "import os, urllib.request as r; "
     "r.urlopen('http://127.0.0.1:' + os.environ['FLYTE_CONNECTORS_METRICS_PORT'] + '/readyz', timeout=2)"
 )
 
 
-def containerfile(image: Image) -> str:
-    """The Containerfile of `image`."""
-    variables = {
-        "PATH": "/opt/flyte-connectors/bin:/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": "/app",
+def variables_of(image: Image) -> dict[str, str]:
+    """The environment that the service has in `image`, whoever builds it."""
+    return {
+        "PYTHONPATH": APP,
         "PYTHONUNBUFFERED": "1",
         "HOME": "/tmp",  # noqa: S108  (the one writable place on a read-only root file system)
         "FLYTE_CONNECTORS_HOST": "0.0.0.0",  # noqa: S104  (others than the container ask it)
         "FLYTE_CONNECTORS_METRICS_PORT": "9090",  # the probe's, too
         **dict(image.env_vars),
     }
+
+
+def containerfile(image: Image) -> str:
+    """The Containerfile of `image`."""
+    path = "/opt/flyte-connectors/bin:/usr/local/bin:/usr/bin:/bin"
+    variables = {"PATH": path, **variables_of(image)}
     lines = [
         f"FROM {image.base} AS build",
         "COPY . /build",
@@ -40,15 +48,18 @@ def containerfile(image: Image) -> str:
         "    --no-cache-dir --disable-pip-version-check --no-compile --no-index --no-deps \\",
         "    --find-links /build/wheels --require-hashes -r /build/requirements.lock \\",
         # Byte code that names no time: the same from each build, and good on a read-only disk.
-        "    && python3 -m compileall -q --invalidation-mode unchecked-hash \\",
-        "    /opt/flyte-connectors/lib /build/app",
+        # What is no Python, such as a template, stays as it is.
+        "    && { python3 -m compileall -qq --invalidation-mode unchecked-hash \\",
+        "    /opt/flyte-connectors/lib /build/app || true; } \\",
+        # A package that is missing is noticed here, not in the cluster.
+        "    && /opt/flyte-connectors/bin/python -B -c 'import flyte_connectors.service.server'",
         "",
         f"FROM {image.base}",
         *(f"LABEL {key}={json.dumps(value)}" for key, value in sorted(image.labels.items())),
         *(f"ENV {key}={json.dumps(value)}" for key, value in variables.items()),
         "COPY --from=build /opt/flyte-connectors /opt/flyte-connectors",
-        "COPY --from=build /build/app /app",
-        "WORKDIR /app",
+        f"COPY --from=build /build/app {APP}",
+        f"WORKDIR {APP}",
         f"USER {USER}:{USER}",
         "EXPOSE 8000 9090",
         "STOPSIGNAL SIGTERM",

@@ -12,6 +12,7 @@ from flyte_connectors.deployment.commands import CommandError
 from flyte_connectors.deployment.containerfile import containerfile
 from flyte_connectors.deployment.image import Image
 from flyte_connectors.deployment.lock import lock_packages
+from flyte_connectors.deployment.remote_builder import build_remotely
 from flyte_connectors.deployment.sources import Sources
 
 
@@ -50,7 +51,8 @@ class ImageBuildEngine:
 
         Args:
             image: What goes into it.
-            builder: `buildah`, `docker`, or `local` for whichever is installed.
+            builder: `buildah`, `docker`, or `local` for whichever is installed; `remote` for Flyte's
+                back end, which pushes in any case.
             sources: The author's files, copied to `/app`.
             push: Whether to push it to its registry.
             find_links: Folder with wheels that are on no index.
@@ -59,6 +61,8 @@ class ImageBuildEngine:
             CommandError: the builder is unknown or missing, a package does not resolve, the build
                 fails, or the registry refuses.
         """
+        if builder == "remote":
+            return ImageBuild(await build_remotely(image, sources, find_links))
         program = find_builder(builder)
         uri = image.uri(sources)
         if push and image.registry is None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flyte_connectors.deployment.image import DISTRIBUTION, Image
+from flyte_connectors.deployment.image import Image, plugin_packages
 from flyte_connectors.deployment.kubernetes_values import (
     check_object_name,
     check_secret_key,
@@ -22,8 +22,6 @@ from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.secrets import Secret
 from flyte_connectors.tasks.resources import Resources
 from flyte_connectors.tasks.runs import code_root
-
-_PLUGIN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
 def _default_resources() -> Resources:
@@ -110,10 +108,7 @@ class ConnectorEnvironment:
             object.__setattr__(self, "root", folder)
 
     def _check_image(self) -> None:
-        for plugin in _several(self.plugins, "plugins"):
-            if not _PLUGIN.fullmatch(plugin):
-                message = f"{plugin!r} is no extra of {DISTRIBUTION}: try bigquery"
-                raise InvalidRequestError(message, field="plugins")
+        plugin_packages(_several(self.plugins, "plugins"))
         added = "include" if _several(self.include, "include") else "plugins"
         if isinstance(self.image, str) and (self.include or self.plugins):
             message = (
@@ -145,8 +140,7 @@ class ConnectorEnvironment:
         if isinstance(self.image, str):
             return None
         image = self.image or Image.from_debian_base()
-        extras = [f"{DISTRIBUTION}[{plugin.replace('_', '-')}]" for plugin in self.plugins]
-        return image.with_pip_packages(*extras) if extras else image
+        return image.with_pip_packages(*plugin_packages(self.plugins)) if self.plugins else image
 
     @property
     def endpoint(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flyte_connectors.deployment.containerfile import containerfile
@@ -23,6 +24,25 @@ PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 _REGISTRY = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9.]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _PACKAGE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*(?:[\[<>=!~;@ ].*)?")
+
+
+def plugin_packages(plugins: Iterable[str]) -> list[str]:
+    """The requirements that install `plugins`.
+
+    Args:
+        plugins: Extras of `flyte-connectors`, such as `bigquery` or `batch_job`.
+
+    Raises:
+        InvalidRequestError: there is no such extra; installers say so in a warning only.
+    """
+    known = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    extras = {plugin: re.sub(r"[-_.]+", "-", plugin).lower() for plugin in plugins}
+    for plugin, extra in extras.items():
+        if extra not in known:
+            there_is = ", ".join(sorted(known))
+            message = f"{plugin!r} is no extra of {DISTRIBUTION}: there is {there_is}"
+            raise InvalidRequestError(message, field="plugins")
+    return [f"{DISTRIBUTION}[{extra}]" for extra in extras.values()]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import platform
 
 from flyte_connectors.deployment.commands import require, run_command
 from flyte_connectors.deployment.image import Image
+from flyte_connectors.deployment.unused import without_unused
 
 _GLIBC = range(17, 37)  # minor versions of glibc 2 whose wheels run on Debian 12
 
@@ -33,7 +34,8 @@ async def lock_packages(image: Image, folder: pathlib.Path, find_links: str | No
     links = ("--find-links", find_links) if find_links else ()
     await run_command(
         [
-            *(uv, "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate"),
+            *(uv, "pip", "compile", "--quiet", "--generate-hashes", "--no-header"),
+            *("--annotation-style", "line"),
             *("--only-binary", ":all:", "--python-version", python),
             *("--python-platform", f"{machine}-manylinux_2_{_GLIBC[-1]}"),
             *("--prerelease", "allow" if image.pre else "if-necessary-or-explicit", *links),
@@ -42,6 +44,7 @@ async def lock_packages(image: Image, folder: pathlib.Path, find_links: str | No
         what=f"resolving {', '.join(image.requirements)}",
     )
     wanted.unlink()
+    locked.write_text(without_unused(locked.read_text()))
     (folder / "wheels").mkdir()
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in _GLIBC]
     await run_command(

@@ -126,6 +126,7 @@ def _container(environment: ConnectorEnvironment, image: str, modules: tuple[str
     return {
         "name": "service",
         "image": image,
+        "command": ["flyte-connectors"],  # said here, as not every builder can say it in the image
         "args": _arguments(environment, modules),
         "env": _variables(environment),
         "ports": [

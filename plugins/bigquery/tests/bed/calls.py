@@ -7,16 +7,23 @@ both ways.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors import DataFrame
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.guard import CallGuard
 from flyte_connectors.registry import Registry
-from flyte_connectors_bigquery import BigQueryConfig, BigQueryConnector, BigQueryDryRunConnector
+from flyte_connectors_bigquery import (
+    BigQueryConfig,
+    BigQueryConnector,
+    BigQueryDryRunConnector,
+    BigQueryTask,
+)
 from flyteidl2.connector import connector_pb2 as pb
 
 from bed.emulator import PROJECT
@@ -28,16 +35,52 @@ if TYPE_CHECKING:
     from flyte_connectors.remote import RemoteService
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-CONFIG = BigQueryConfig(ProjectID=PROJECT, Location="US")
+CONFIG = BigQueryConfig(ProjectID=PROJECT, Location="US", default_dataset="garden")
+"""Of the emulator."""
+
 _runs = itertools.count()
 _session = uuid.uuid4().hex[:8]
 
 
 class Calls:
-    """Calls the connectors, each for one task: here, or on a service."""
+    """Calls the connectors, each for one task: here, or on a service.
 
-    def __init__(self, remote: RemoteService | None = None) -> None:
+    Attributes:
+        config: Where tasks may run: the project, and the dataset with the irises.
+    """
+
+    def __init__(
+        self, remote: RemoteService | None = None, config: BigQueryConfig = CONFIG
+    ) -> None:
         self.dispatcher = remote or _here()
+        self.config = config
+
+    def table(self, name: str) -> str:
+        """The full name of a table in the dataset."""
+        return f"{self.config.ProjectID}.{self.config.default_dataset}.{name}"
+
+    def uri(self, table: str) -> str:
+        """The URI of a table in the dataset."""
+        return f"bq://{self.config.ProjectID}:{self.config.default_dataset}.{table}"
+
+    def query(
+        self,
+        sql: str,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        frame: bool = False,
+        **config: Any,
+    ) -> BigQueryTask:
+        """A task for a query, whose result is its output `results` if `frame`."""
+        return BigQueryTask(
+            name="query",
+            query_template=sql,
+            plugin_config=dataclasses.replace(self.config, **config),
+            inputs=inputs,
+            outputs=outputs,
+            output_dataframe_type=DataFrame if frame else None,
+        )
 
     async def create(
         self,
@@ -47,14 +90,14 @@ class Calls:
         run: str | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> Job:
-        """Start the task's job, in a new run if none is named."""
+        """Start the task's job, in a new run if none is named; names are this session's own."""
         request = pb.CreateTaskRequest(
             template=task.to_proto(),
             inputs=task.interface.write_inputs(task.name, inputs or {}),
         )
         request.connection.secrets.update(secrets or {})
         execution = request.task_execution_metadata.task_execution_id.node_execution_id
-        execution.execution_id.name = run or f"run-{_session}-{next(_runs)}"
+        execution.execution_id.name = f"{run or next(_runs)}-{_session}"
         execution.execution_id.project = "flytesnacks"
         execution.execution_id.domain = "development"
         execution.node_id = "a0"
