@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import importlib
 import re
 
 import pytest
-from flyte_connectors.cli import COMMANDS
 from flyte_connectors.service.settings import FIELDS, flag_of, variable_of
 
 from tests.docs.markdown import DOCS, ROOT, sections, tables
@@ -16,10 +13,6 @@ from tests.docs.markdown import DOCS, ROOT, sections, tables
 PAGE = DOCS / "configuration.md"
 SECTIONS = sections(PAGE)
 SETTINGS = tables(SECTIONS["Settings of the service"])[0]
-COMMAND_SECTIONS = dict(
-    part.partition("\n")[::2]
-    for part in re.split(r"^### ", SECTIONS["Commands"], flags=re.MULTILINE)[1:]
-)
 
 # How a variable is read, or named where it is read.
 VARIABLES = (
@@ -48,25 +41,6 @@ def test_a_setting_is_described_as_in_the_code(
     assert all(f"`{choice}`" in row["meaning"] for choice in metadata["choices"])
     known = {"none": (), "not set": None, "off": False}
     assert field.default == known.get(row["default"]) or str(field.default) == row["default"]
-
-
-def test_commands_are_those_of_the_command_line() -> None:
-    """In the order of `flyte-connectors --help`."""
-    assert list(COMMAND_SECTIONS) == list(COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_commands_flags_are_listed(command: str) -> None:
-    """Flags and arguments; those of `serve` without its settings."""
-    parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module(f"flyte_connectors.cli.{command}").configure(parser)
-    settings = {flag_of(name) for name in FIELDS} if command == "serve" else set()
-    names = {
-        ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.metavar}`"
-        for action in parser._actions
-    }
-    listed = re.findall(r"^\| (`.+?`) \|", COMMAND_SECTIONS[command], re.MULTILINE)
-    assert sorted(listed) == sorted(names - {f"`{flag}`" for flag in settings})
 
 
 def test_every_environment_variable_is_listed() -> None:

@@ -1,0 +1,40 @@
+"""docs/cli.md lists the commands and their flags, all of them and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+
+import pytest
+from flyte_connectors.cli import COMMANDS
+from flyte_connectors.service.settings import FIELDS, flag_of
+
+from tests.docs.markdown import DOCS, sections
+
+SECTIONS = sections(DOCS / "cli.md")
+
+
+def test_commands_are_those_of_the_command_line() -> None:
+    """In the order of `flyte-connectors --help`; what plugins bring comes last."""
+    assert list(SECTIONS) == [*COMMANDS, "Commands of the plugins"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_commands_flags_are_listed(command: str) -> None:
+    """Flags and arguments; those of `serve` without its settings."""
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module(f"flyte_connectors.cli.{command}").configure(parser)
+    settings = {flag_of(name) for name in FIELDS} if command == "serve" else set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):  # told in the text
+            for name, below in action.choices.items():
+                flags = {f for a in below._actions for f in a.option_strings if f.startswith("--")}
+                told = set(re.findall(r"--[a-z-]+", SECTIONS[command])) | {"--help"}
+                assert flags <= told, f"{command} {name}"
+    names = {
+        ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.metavar}`"
+        for action in parser._actions
+    }
+    listed = re.findall(r"^\| (`.+?`) \|", SECTIONS[command], re.MULTILINE)
+    assert sorted(listed) == sorted(names - {f"`{flag}`" for flag in settings})
