@@ -276,7 +276,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation as a site, without any warning; prints where it is."""
     session.install("--group", "docs")
     site = ROOT / ".nox" / "site"
-    session.run("sphinx-build", "-qW", "--keep-going", "-c", "docs", ".", str(site))
+    session.run("sphinx-build", "-aEqW", "--keep-going", "-c", "docs", ".", str(site))
     session.log(f"built {site / 'index.html'}")
 
 
