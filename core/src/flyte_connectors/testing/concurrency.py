@@ -35,6 +35,7 @@ class ConcurrencyRules:
             "create": lambda: direct.create(execution_of(task_request)),
             "get": lambda: direct.get(meta),
             "get_logs": lambda: direct.log_page(meta),
+            "get_metrics": lambda: direct.metrics(meta),
             "delete": lambda: direct.delete(meta),
         }
         for verb in direct.bound.verbs:
