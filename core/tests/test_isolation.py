@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import threading
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +133,28 @@ async def test_a_loop_of_its_own_runs_elsewhere_and_keeps_the_context() -> None:
     await until(lambda: "other loop" not in [thread.name for thread in threading.enumerate()])
 
 
+async def test_a_loop_of_its_own_finishes_what_was_left_open() -> None:
+    """A generator that nobody read to its end closes what it holds, such as a connection."""
+    closed = threading.Event()
+
+    async def lines() -> AsyncIterator[str]:
+        try:
+            yield "first"
+            yield "second"
+        finally:
+            closed.set()
+
+    generator = lines()
+
+    async def read() -> str:
+        return await anext(generator)
+
+    loop = LoopThread("other loop")
+    assert await loop.run(read()) == "first"
+    loop.stop()
+    await until(closed.is_set)
+
+
 class _Watched:
     """A loop with a watch over calls of `entry`."""
 
@@ -177,6 +202,25 @@ async def test_only_the_blocking_call_is_named() -> None:
     finally:
         watched.watch.stop()
     assert {name for name, _, _ in watched.reports} == {"culprit"}
+
+
+async def test_an_import_is_forgiven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first call may import what it needs: that happens once, however long it takes."""
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    async def import_it() -> None:
+        importlib.import_module("slow_to_import")
+
+    watched = _Watched()
+    watched.watch.start()
+    try:
+        await watched.entry("importer", import_it)
+        await watched.entry("culprit", _block_for_a_while)
+        await until(lambda: watched.reports)
+    finally:
+        watched.watch.stop()
+    assert [name for name, _, _ in watched.reports] == ["culprit"]
 
 
 async def test_a_watch_ends() -> None:

@@ -123,8 +123,12 @@ class LoopThread:
     def _serve(self) -> None:
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
+
+
+_IMPORT_SYSTEM = "<frozen importlib"  # file names of importlib's own frames
 
 
 class LoopWatch:
@@ -196,9 +200,12 @@ class LoopWatch:
         return False
 
     def _guarded_frame(self, loop_thread: int) -> types.FrameType | None:
+        """The frame of the guarded call that the loop is in; None while it imports, which it does once."""
         frame = sys._current_frames().get(loop_thread)  # noqa: SLF001  (the documented way to sample)
         while frame is not None:
             if frame.f_code in self._entries:
                 return frame
+            if frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+                return None
             frame = frame.f_back
         return None

@@ -61,6 +61,14 @@ def test_nothing_is_there_that_was_not_chosen() -> None:
     assert "get_metrics" not in code
 
 
+def test_it_goes_where_it_is_told(tmp_path: Path) -> None:
+    """Into another folder than this one."""
+    Path("plugins").mkdir()
+    assert main(["new", "acme-jobs", "--no-input", "--output-dir", "plugins"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["plugins"]
+    assert paths("plugins/acme-jobs") > ALWAYS
+
+
 def test_nothing_is_left_anywhere_else(tmp_path: Path) -> None:
     """No caches and no answers in the user's home, where cookiecutter would put them."""
     assert main(["new", "acme-jobs", "--no-input"]) == 0
@@ -87,7 +95,8 @@ def test_what_an_installer_has_compiled_is_no_part_of_it(
         (["a" * 37], "distribution"),
         (["acme", "--service", "it's"], "service"),
         (["acme", "--task-type", "a-job"], "task_type"),
-        (["nowhere/acme"], "FOLDER"),
+        (["nowhere/acme"], "--output-dir"),
+        (["acme", "--output-dir", "nowhere"], "--output-dir"),
     ],
 )
 def test_a_bad_name_is_refused(
@@ -106,7 +115,8 @@ def test_a_folder_that_exists_is_left_alone(capfd: pytest.CaptureFixture[str]) -
     Path("acme").mkdir()
     Path("acme/README.md").write_text("mine")
     assert main(["new", "acme", "--no-input"]) == 1
-    assert capfd.readouterr().err == "flyte-connectors: FOLDER: acme exists: name a new folder\n"
+    taken = Path("acme").absolute()
+    assert capfd.readouterr().err == f"flyte-connectors: NAME: {taken} exists: name a new folder\n"
     assert paths("acme") == {"README.md"}
     assert Path("acme/README.md").read_text() == "mine"
 

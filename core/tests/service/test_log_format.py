@@ -57,11 +57,12 @@ class Lines:
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     """The root logger as it was; the context of this test alone."""
-    root = logging.getLogger()
-    handlers, level, token = root.handlers[:], root.level, current.set(None)
+    root, httpx = logging.getLogger(), logging.getLogger("httpx")
+    handlers, levels, token = root.handlers[:], (root.level, httpx.level), current.set(None)
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    root.setLevel(levels[0])
+    httpx.setLevel(levels[1])
     current.reset(token)
 
 
@@ -242,3 +243,11 @@ def test_a_call_beats_what_a_record_adds() -> None:
     log.info("odd", extra={"job": "another", "level": "debug", "task_type": "other"})
     (line,) = lines.objects
     assert (line["job"], line["level"], line["task_type"]) == (CALL.key, "info", "batch_job")
+
+
+@pytest.mark.parametrize(("level", "logged"), [("info", False), ("debug", True)])
+def test_a_line_for_each_request_is_for_debugging(level: str, logged: bool) -> None:
+    """Httpx logs them as information: one for every poll of every job."""
+    lines = Lines("console", level)
+    logging.getLogger("httpx").info("HTTP Request: GET ...")
+    assert ("HTTP Request" in lines.text) is logged

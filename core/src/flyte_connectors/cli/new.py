@@ -1,4 +1,4 @@
-"""`flyte-connectors new FOLDER`: a package with a connector to start from, baked from the template."""
+"""`flyte-connectors new NAME`: a package with a connector to start from, baked from the template."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from typing import Any
 import flyte_connectors
 from flyte_connectors.errors import InvalidRequestError
 
-DEFAULT_FOLDER = "flyte-connectors-acme"
+DEFAULT_NAME = "flyte-connectors-acme"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `new`: the template's questions, and where the package goes."""
     parser.add_argument(
-        "folder",
+        "name",
         nargs="?",
-        default=DEFAULT_FOLDER,
-        metavar="FOLDER",
-        help=f"the new folder, called as the distribution ({DEFAULT_FOLDER})",
+        default=DEFAULT_NAME,
+        metavar="NAME",
+        help=f"the distribution's name, and the new folder's ({DEFAULT_NAME})",
+    )
+    parser.add_argument(
+        "--output-dir", default=".", metavar="D", help="where the new folder goes (default .)"
     )
     parser.add_argument(
         "--no-input", action="store_true", help="ask nothing: take flags and defaults"
@@ -47,11 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Bake the package; exit code 1 if a name is refused, with nothing written."""
-    target = pathlib.Path(options.folder).absolute()
+    target = pathlib.Path(options.output_dir, options.name).absolute()
     if target.exists():
-        raise InvalidRequestError(f"{options.folder} exists: name a new folder", field="FOLDER")
+        raise InvalidRequestError(f"{target} exists: name a new folder", field="NAME")
     if not target.parent.is_dir():
-        raise InvalidRequestError(f"there is no folder {target.parent}", field="FOLDER")
+        raise InvalidRequestError(f"there is no folder {target.parent}", field="--output-dir")
     given = ("service", "task_type", "connector", "client", "logs", "metrics", "fake_service")
     answers = {name: getattr(options, name) for name in given}
     answers = {name: answer for name, answer in answers.items() if answer is not None}
@@ -88,7 +91,7 @@ def _bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str 
         except OutputDirExistsException as error:
             raise InvalidRequestError(str(error), field="distribution") from None
         except OSError as error:
-            raise InvalidRequestError(f"can't be written: {error}", field="FOLDER") from error
+            raise InvalidRequestError(f"can't be written: {error}", field="--output-dir") from error
         except EOFError:
             message = "there is nobody to answer: give flags, and --no-input for the rest"
             raise InvalidRequestError(message, field="new") from None

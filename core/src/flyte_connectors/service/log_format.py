@@ -23,6 +23,8 @@ def configure_logging(settings: ServiceSettings) -> None:
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else ConsoleFormatter())
     handler.addFilter(RedactingFilter())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    if settings.log_level != "debug":
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request at INFO
 
 
 class ConsoleFormatter(logging.Formatter):
