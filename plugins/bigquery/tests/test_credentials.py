@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from flyte_connectors_bigquery.credentials import (
     EMULATOR_VARIABLE,
     Identity,
 )
-from google.auth import impersonated_credentials
+from google.auth import iam, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 
 if TYPE_CHECKING:
@@ -153,6 +154,69 @@ async def test_identities_do_not_share_clients(emulated: Calls, front: Front, ke
     for secret in (key, other, key, other):
         await emulated.run(TASK, secrets={SECRET: secret})
     assert front.count("POST", "/token") == 2
+
+
+ACCOUNT = "etl@p2.iam.gserviceaccount.com"
+
+
+class TestImpersonation:
+    """Acting as another account: its token is had from Google's IAM for that of the own key.
+
+    https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
+    """
+
+    @pytest.fixture(autouse=True)
+    def _iam_is_the_proxy(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only the host of google-auth's address is another."""
+        here = iam._IAM_ENDPOINT.replace("https://iamcredentials.googleapis.com", front.url)
+        assert here.startswith(f"{front.url}/v1/")
+        monkeypatch.setattr(iam, "_IAM_ENDPOINT", here)
+
+    async def test_bigquery_sees_the_other_account(
+        self, emulated: Calls, front: Front, key: str
+    ) -> None:
+        """The own token is exchanged once; every call to BigQuery carries the account's."""
+        asked: list[tuple[str, str, Any]] = []
+        seen = set()
+
+        def generate(handler: Any, _forward: object) -> Reply:
+            asked.append((handler.path, handler.headers["Authorization"], json.loads(handler.body)))
+            tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+            token = {"accessToken": "acting", "expireTime": f"{tomorrow:%Y-%m-%dT%H:%M:%SZ}"}
+            return Reply(200, json.dumps(token).encode())
+
+        def look(handler: Any, forward: Any) -> Reply:
+            seen.add(handler.headers["Authorization"])
+            reply: Reply = forward()
+            return reply
+
+        _issue(front)
+        front.faults.append(Fault(generate, path=":generateAccessToken"))
+        front.faults.append(Fault(look, path="/bigquery/"))
+        task = emulated.query(
+            "SELECT 1 AS n", outputs={"n": int}, impersonate_service_account=ACCOUNT
+        )
+        for _ in range(2):
+            assert await emulated.run(task, secrets={SECRET: key}) == {"n": 1}
+        ((path, own, body),) = asked
+        assert path == f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
+        assert own == "Bearer issued-token"
+        assert body["scope"] == ["https://www.googleapis.com/auth/cloud-platform"]
+        assert seen == {"Bearer acting"}
+
+    async def test_without_the_role_the_error_names_it(
+        self, emulated: Calls, front: Front, key: str
+    ) -> None:
+        """Google's refusal is the author's or operator's to mend, in IAM."""
+        refused = answer(403, "forbidden", "Permission 'iam.serviceAccounts.getAccessToken' denied")
+        _issue(front)
+        front.faults.append(Fault(refused, path=":generateAccessToken"))
+        task = emulated.query("SELECT 1", impersonate_service_account=ACCOUNT)
+        with pytest.raises(
+            AuthenticationError, match="need the role Service Account Token Creator"
+        ):
+            await emulated.create(task, secrets={SECRET: key})
+        assert not front.count("POST", "/bigquery/")
 
 
 class _Server:

@@ -89,12 +89,21 @@ def to_connector_error(error: BaseException, what: str) -> ConnectorError:
     if is_transient(error):
         return ServiceUnavailableError(text)
     if isinstance(error, (exceptions.Unauthorized, auth.GoogleAuthError)):
-        hint = "check the service account JSON in the secret, or the server's default credentials"
-        return AuthenticationError(f"{text}; {hint}")
+        return AuthenticationError(f"{text}; {_way_in(text)}")
     for vendor_type, raised in _BY_TYPE.items():
         if isinstance(error, vendor_type):
             return raised(text)
     return ServiceUnavailableError(text)
+
+
+def _way_in(text: str) -> str:
+    """What to do about credentials that were refused with `text`."""
+    if "impersonated" in text:
+        return (
+            "the credentials in use need the role Service Account Token Creator on the account of "
+            "impersonate_service_account"
+        )
+    return "check the service account JSON in the secret, or the server's default credentials"
 
 
 def _reason(error: BaseException) -> str | None:

@@ -202,15 +202,16 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     front: Front
     upstream: str
+    body: bytes
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         call = Call(self.command, self.path)
         trouble = self.front.fault_for(call)
 
         def forward() -> Reply:
             with self.front.inserting if call.inserts else contextlib.nullcontext():
-                return self._forward(body)
+                return self._forward()
 
         reply = trouble(self, forward) if trouble else forward()
         if reply is None:
@@ -223,14 +224,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body)
 
-    def _forward(self, body: bytes) -> Reply:
+    def _forward(self) -> Reply:
         with contextlib.closing(http.client.HTTPConnection(self.upstream)) as server:
             headers = {
                 name: value
                 for name, value in self.headers.items()
                 if name.lower() not in {"host", "accept-encoding", "connection"}
             }
-            server.request(self.command, self.path, body, headers)
+            server.request(self.command, self.path, self.body, headers)
             response = server.getresponse()
             return Reply(response.status, response.read())
 
