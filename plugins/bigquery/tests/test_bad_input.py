@@ -161,6 +161,15 @@ async def test_a_job_that_is_lost_is_not_found(emulated: Calls, front: Front) ->
         await job.get()
 
 
+async def test_a_result_that_has_expired_is_named(emulated: Calls, front: Front) -> None:
+    """Values can be had as long as the anonymous table of the result; the job is named, in one line."""
+    expired = answer(404, "notFound", "Not found: Table p1:_anonymous.t was not found")
+    front.faults.append(Fault(expired, method="GET", path="/queries/"))
+    job = await emulated.create(emulated.query("SELECT 1 AS n", outputs={"n": int}))
+    with pytest.raises(JobNotFoundError, match=r"^result of BigQuery job p1:US\.\S+: Not found: T"):
+        await job.end()
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from bed import google
 from flyte_connectors import TaskTemplate
+from flyte_connectors.deployment.environment import ConnectorEnvironment
+from flyte_connectors.deployment.routing import routing
+from flyte_connectors.deployment.yaml_text import to_yaml
 from flyte_connectors_bigquery import BigQueryConfig, reasons
 from flyte_connectors_bigquery.client import ASKING, SUBMITTING
 from flyte_connectors_bigquery.connector import METRICS, BigQueryConnector
@@ -33,10 +36,15 @@ def test_every_setting_is_in_the_table() -> None:
     assert rows == [field.name for field in dataclasses.fields(BigQueryConfig)]
 
 
+def test_the_routing_is_what_the_back_end_reads() -> None:
+    """The snippet is what `flyte-connectors deploy` prints for these task types."""
+    types = [connector.task_type_name for connector in (BigQueryConnector, BigQueryDryRunConnector)]
+    expected = to_yaml(routing(ConnectorEnvironment(name="bigquery"), types))
+    assert re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) == [expected]
+
+
 def test_names_and_numbers_are_those_of_the_code() -> None:
-    """Task types, metrics, retryable reasons, time limits and the operator's variable."""
-    for connector in (BigQueryConnector, BigQueryDryRunConnector):
-        assert README.count(connector.task_type_name) == 3
+    """Metrics, retryable reasons, time limits and the operator's variable."""
     for name in (*METRICS, *reasons.RETRYABLE):
         assert f"`{name}`" in README
     assert ALLOWED_PROJECTS_VARIABLE in README
