@@ -20,7 +20,7 @@ from google.cloud import bigquery
 
 sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `bed`
 
-from bed import emulator, google, iris, proxy
+from bed import emulator, google_cloud, iris, proxy
 from bed.calls import CONFIG, Calls
 from flyte_connectors_bigquery import connections
 from flyte_connectors_bigquery.credentials import ALLOWED_PROJECTS_VARIABLE, EMULATOR_VARIABLE
@@ -67,7 +67,7 @@ def emulated(front: Front) -> Calls:
 @pytest.fixture(scope="session")
 def planted() -> Iterator[BigQueryConfig]:
     """A dataset of Google's with the table `iris`."""
-    with google.planted() as config:
+    with google_cloud.planted() as config:
         yield config
 
 

@@ -81,7 +81,7 @@ async def _round(front: Front, p99: Any, asked: asyncio.Event) -> float:
 @contextlib.contextmanager
 def _apart(served: Service) -> Iterator[None]:
     """Within this block the service and these lines have a core each, before everything else."""
-    allowed, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    allowed = os.sched_getaffinity(0)
     core.pin(served.pid, 0)
     core.prefer(core.threads(served.pid), 2)
     core.pin(os.getpid(), 1)
@@ -89,9 +89,8 @@ def _apart(served: Service) -> Iterator[None]:
     try:
         yield
     finally:
-        for thread in core.threads(os.getpid()):
-            os.sched_setaffinity(thread, allowed)
-            os.sched_setscheduler(thread, policy, os.sched_param(0))
+        core.allow(os.getpid(), allowed)
+        core.prefer(core.threads(os.getpid()), 0)
 
 
 @contextlib.asynccontextmanager

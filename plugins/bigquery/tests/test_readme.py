@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from bed import google
+from bed import google_cloud
 from flyte_connectors import TaskTemplate
 from flyte_connectors.deployment.environment import ConnectorEnvironment
 from flyte_connectors.deployment.routing import routing
@@ -48,9 +48,13 @@ def test_names_and_numbers_are_those_of_the_code() -> None:
     for name in (*METRICS, *reasons.RETRYABLE):
         assert f"`{name}`" in README
     assert ALLOWED_PROJECTS_VARIABLE in README
-    for name in (google.PROJECT_VARIABLE, google.DATASET_VARIABLE, google.LOCATION_VARIABLE):
+    for name in (
+        google_cloud.PROJECT_VARIABLE,
+        google_cloud.DATASET_VARIABLE,
+        google_cloud.LOCATION_VARIABLE,
+    ):
         assert f"| `{name}` |" in README
-    assert f"bill more than {google.MAXIMUM_BYTES_BILLED:,} bytes" in README
+    assert f"bill more than {google_cloud.MAXIMUM_BYTES_BILLED:,} bytes" in README
     limits = f"within {ASKING.total:.0f} s ({SUBMITTING.total:.0f} s for starting a job)"
     assert limits in " ".join(README.split())
     assert f"within {ASKING.attempt:.0f} s ({SUBMITTING.attempt:.0f} s)" in " ".join(README.split())

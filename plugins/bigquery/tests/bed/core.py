@@ -19,12 +19,19 @@ def threads(pid: int) -> set[int]:
 def pin(pid: int, core: int) -> None:
     """Run all threads of a process, and those that they start, on one of the allowed cores."""
     cores = sorted(os.sched_getaffinity(0))
+    allow(pid, {cores[core % len(cores)]})
+
+
+def allow(pid: int, cores: set[int]) -> None:
+    """Run all threads of a process, and those that they start, on these cores."""
     for thread in threads(pid):
-        os.sched_setaffinity(thread, {cores[core % len(cores)]})
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(thread, cores)
 
 
 def prefer(tids: set[int], priority: int) -> None:
-    """Run threads before everything of a lower priority, and of none, as soon as they can."""
+    """Run threads before everything of a lower priority as soon as they can; 0 for as usual."""
+    policy = os.SCHED_RR if priority else os.SCHED_OTHER
     for thread in tids:
         with contextlib.suppress(PermissionError, ProcessLookupError):
-            os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(priority))
+            os.sched_setscheduler(thread, policy, os.sched_param(priority))

@@ -1,4 +1,4 @@
-"""What no emulator can promise, asked of Google's own service; see `bed.google` for the credentials.
+"""What no emulator can promise, asked of Google's own service; see `bed.google_cloud` for the credentials.
 
 The tests of results in the folder above run on Google's service as well: `nox -s live`.
 """
