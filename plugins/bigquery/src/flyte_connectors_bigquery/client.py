@@ -184,8 +184,9 @@ class BigQuery:
         self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
     ) -> bigquery.QueryJob:
         # `Client.get_job` can't be told what to leave out.
+        api_request: Any = self._client._connection.api_request  # noqa: SLF001
         request = functools.partial(
-            self._client._connection.api_request,  # noqa: SLF001
+            api_request,
             method="GET",
             path=f"/projects/{quote(project, safe=':')}/jobs/{quote(job_id, safe='')}",
             query_params={"fields": mask} | ({"location": location} if location else {}),

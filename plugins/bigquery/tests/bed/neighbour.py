@@ -18,7 +18,7 @@ from flyte_connectors import AsyncConnector, ConnectorRegistry, Phase, Resource,
 from flyte_connectors.remote import RemoteService
 from flyteidl2.connector import connector_pb2 as pb
 
-CALLS = 400
+CALLS = 800
 
 
 @dataclass
