@@ -20,21 +20,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ERRORS: tuple[type[errors.ConnectorError], ...] = (
+    errors.InternalError,
+    errors.DeadlineExceededError,
+    errors.ServiceUnavailableError,
+    errors.RateLimitedError,
+    errors.ConflictError,
+    errors.JobNotFoundError,
+    errors.PermissionDeniedError,
+    errors.AuthenticationError,
+    errors.UnsupportedVerbError,
+    errors.InvalidRequestError,
+)
 _BY_CODE: dict[str, type[errors.ConnectorError]] = {
-    cls.code: cls
-    for cls in (
-        errors.InternalError,
-        errors.DeadlineExceededError,
-        errors.ServiceUnavailableError,
-        errors.RateLimitedError,
-        errors.ConflictError,
-        errors.JobNotFoundError,
-        errors.PermissionDeniedError,
-        errors.AuthenticationError,
-        errors.UnsupportedVerbError,
-        errors.InvalidRequestError,
-    )
-} | {
+    **{cls.code: cls for cls in _ERRORS},
     "CANCELLED": errors.ServiceUnavailableError,  # gRPC's answer to a call that meets a closing door
     "FAILED_PRECONDITION": errors.ConnectorError,  # foreseen, and not to be repeated
 }

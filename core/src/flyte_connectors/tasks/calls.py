@@ -42,6 +42,7 @@ class _Cancellation:
 _cancellation: contextvars.ContextVar[_Cancellation | None] = contextvars.ContextVar(
     "cancellation", default=None
 )
+_LONGEST_WAIT = 0.5  # seconds
 _loop_waits: contextvars.ContextVar[bool] = contextvars.ContextVar("loop_waits", default=False)
 """Set in a thread that an event loop waits for, perhaps the shared one: it needs a loop of its own."""
 
@@ -102,6 +103,9 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
 
     try:
         loop.call_soon_threadsafe(start)
+        # A signal that comes just before a thread begins to wait is only seen when it stops to.
+        while not concurrent.futures.wait((ended,), timeout=_LONGEST_WAIT).done:
+            pass
         return ended.result()
     except KeyboardInterrupt:
         loop.call_soon_threadsafe(mine.cancel)  # after the start, however soon Ctrl-C came
