@@ -7,6 +7,7 @@ import concurrent.futures
 import contextvars
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -122,6 +123,15 @@ async def test_cancelling_the_outermost_cancels_them_all() -> None:
     assert cleaned_up == ["inner"]
 
 
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """Python's own handling of it, which a process in the background of a shell does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_cancels_and_waits() -> None:
     """The call cleans up before KeyboardInterrupt is raised."""
     cleaned_up: list[str] = []
