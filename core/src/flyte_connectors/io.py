@@ -29,18 +29,37 @@ if TYPE_CHECKING:
 _Frame = TypeVar("_Frame")
 
 
+@dataclasses.dataclass
 class _Reference:
-    """What `File` and `Dir` share: a path, a name and the way to take a copy."""
+    """What `File` and `Dir` share: their fields, and the way to take a copy."""
 
     path: str
-    name: str | None
+    name: str | None = None
+    format: str = ""
+    hash: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is None:
+            self.name = posixpath.basename(self.path.rstrip("/"))
 
     def __class_getitem__(cls, _item: Any) -> type[Self]:
         return cls  # File["csv"] says something to the reader only
 
-    def _set_name(self) -> None:
-        if self.name is None:
-            self.name = posixpath.basename(self.path.rstrip("/"))
+    @classmethod
+    def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
+        """Do what `from_local_sync` does, in a thread."""
+        return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
+
+    def download_sync(self, local_path: PathLike | None = None) -> str:
+        raise NotImplementedError
+
+    async def download(self, local_path: PathLike | None = None) -> str:
+        """Do what `download_sync` does, in a thread."""
+        return await asyncio.to_thread(self.download_sync, local_path)
 
     def exists_sync(self) -> bool:
         """Tell whether something is stored at the path."""
@@ -69,20 +88,12 @@ class File(_Reference):
         hash: Key under which caches know the content.
     """
 
-    path: str
-    name: str | None = None
-    format: str = ""
-    hash: str | None = None
-
     __pydantic_config__: ClassVar[dict[str, Any]] = {
         "json_schema_extra": {
             "description": "A file reference with an optional format type.",
             "x-flyte-type": "file",
         }
     }
-
-    def __post_init__(self) -> None:
-        self._set_name()
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, file_cache_key: str | None = None) -> Self:
@@ -105,11 +116,6 @@ class File(_Reference):
         storage.upload(path, remote_destination)
         return cls(path=remote_destination, name=path.name)
 
-    @classmethod
-    async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Do what `from_local_sync` does, in a thread."""
-        return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
-
     def download_sync(self, local_path: PathLike | None = None) -> str:
         """Copy the file to a local path or folder (a temporary one if none); return where it is."""
         if local_path is None and not storage.is_remote(self.path):
@@ -117,10 +123,6 @@ class File(_Reference):
         target = self._target(local_path)
         storage.download(self.path, target)
         return str(target)
-
-    async def download(self, local_path: PathLike | None = None) -> str:
-        """Do what `download_sync` does, in a thread."""
-        return await asyncio.to_thread(self.download_sync, local_path)
 
     @contextlib.contextmanager
     def open_sync(self, mode: str = "rb") -> Iterator[IO[Any]]:
@@ -172,20 +174,12 @@ class _AsyncFile:
 class Dir(_Reference):
     """A reference to a folder with files. Arguments as those of `File`."""
 
-    path: str
-    name: str | None = None
-    format: str = ""
-    hash: str | None = None
-
     __pydantic_config__: ClassVar[dict[str, Any]] = {
         "json_schema_extra": {
             "description": "A directory reference with an optional format type.",
             "x-flyte-type": "dir",
         }
     }
-
-    def __post_init__(self) -> None:
-        self._set_name()
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, dir_cache_key: str | None = None) -> Self:
@@ -209,11 +203,6 @@ class Dir(_Reference):
             inside = pathlib.Path(file).relative_to(path).as_posix()
             storage.upload(file, storage.join(remote_destination, inside))
         return cls(path=remote_destination, name=path.name)
-
-    @classmethod
-    async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Do what `from_local_sync` does, in a thread."""
-        return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
 
     def list_files_sync(self) -> list[File]:
         """Return the files in the folder and below it, sorted by path."""
@@ -243,10 +232,6 @@ class Dir(_Reference):
             inside = path[len(prefix) :] if prefix else str(pathlib.Path(path).relative_to(root))
             storage.download(path, target / inside)
         return str(target)
-
-    async def download(self, local_path: PathLike | None = None) -> str:
-        """Do what `download_sync` does, in a thread."""
-        return await asyncio.to_thread(self.download_sync, local_path)
 
 
 @dataclasses.dataclass
