@@ -47,9 +47,10 @@ def _wheels(session: nox.Session) -> dict[str, str]:
     return _wheels_of
 
 
-# What `nox` alone runs, in under 15 minutes on two cores: the plugins that wait for servers on the oldest
-# and the newest Python only, and the lowest dependencies of the core. `nox -s tests` is the whole matrix.
-_SLOW_PACKAGES = {"bigquery", "model_training"}
+# What `nox` alone runs, in about 15 minutes on two cores: the core on every Python, and with the lowest
+# dependencies; plugins on the oldest and the newest, those that wait for servers on the newest only.
+# `nox -s tests` is the whole matrix.
+_USUAL = {"core": PYTHONS, "bigquery": PYTHONS[-1:], "model_training": PYTHONS[-1:]}
 nox.options.sessions = [
     "lint",
     "docs",
@@ -59,7 +60,7 @@ nox.options.sessions = [
         for python in PYTHONS
         for package, project in PROJECTS.items()
         if python in nox.project.python_versions(project)
-        and (package not in _SLOW_PACKAGES or python in (PYTHONS[0], PYTHONS[-1]))
+        and python in _USUAL.get(package, (PYTHONS[0], PYTHONS[-1]))
     ),
     f"tests(core, {PYTHONS[0]}, lowest)",
     "product",
