@@ -60,6 +60,16 @@ def test_a_dry_run_prints_what_kubectl_takes(app: str, capsys: pytest.CaptureFix
     assert "#         - mine\n" in output
 
 
+def test_yaml_that_is_asked_for_is_printed_and_not_applied(
+    app: str, kubectl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`-o yaml` shows, as it does for kubectl; the cluster is not even asked."""
+    assert main(["deploy", app, "connector", "-o", "yaml"]) == 0
+    kinds = [document["kind"] for document in yaml.safe_load_all(capsys.readouterr().out)]
+    assert "Deployment" in kinds
+    assert not (kubectl / "calls").exists()
+
+
 def test_an_environment_is_found_by_name_too(app: str, capsys: pytest.CaptureFixture[str]) -> None:
     """And one that is not there is an error that lists those that are."""
     assert main(["deploy", app, "my-connector", "--dry-run"]) == 0
@@ -140,3 +150,10 @@ def test_a_missing_builder_is_named(
     assert main(["image", "build", "--builder", builder]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"flyte-connectors: {text}")
+
+
+def test_a_version_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """With how to write one, before anything is built."""
+    with pytest.raises(SystemExit):
+        main(["image", "build", "--python", "three"])
+    assert "'three' is no version of Python: write it as 3.12" in capsys.readouterr().err

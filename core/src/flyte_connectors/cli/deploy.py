@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="its variable, or its name")
     parser.add_argument("--dry-run", action="store_true", help="show the manifests, apply nothing")
     parser.add_argument(
-        "-o", "--output", choices=("yaml", "kustomize"), default="yaml",
-        help="how to show them: print YAML (default), or write a kustomize base; apply nothing",
+        "-o", "--output", choices=("yaml", "kustomize"),
+        help="how to show them: print YAML, or write a kustomize base; either applies nothing",
     )  # fmt: skip
     parser.add_argument(
         "--root-dir", metavar="D", help="top of your code; default the folder of APP.PY"
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         folder = pathlib.Path(options.output_dir or environment.name)
         for file in write_kustomization(plan(environment), folder):
             print(file)
-    elif options.dry_run:
+    elif options.dry_run or options.output:
         print(plan(environment).to_yaml(), end="")
     else:
         for done in deploy(environment, builder=options.builder, find_links=options.find_links):
