@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -106,6 +107,21 @@ async def test_the_command_prints_a_line_for_each_rule(command: list[str], code:
     assert process.returncode == code, printed
     assert len([line for line in printed.decode().splitlines() if line[0] != " "]) == len(RULES)
     assert (b"BROKEN" in printed) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"]
+)
+async def test_programs_get_json(command: list[str], code: int) -> None:
+    """Each rule with its fault, empty where it is kept."""
+    process = await asyncio.create_subprocess_exec(
+        *command, "--json", stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    findings = json.loads(printed)
+    assert process.returncode == code
+    assert len(findings) == len(RULES)
+    assert any(finding["fault"] for finding in findings) == bool(code)
 
 
 @pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from typing import TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
@@ -14,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from flyte_connectors import storage
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.remote import RemoteService
-from flyte_connectors.testing.check import check_service
+from flyte_connectors.testing.check import Finding, check_service
 
 M = TypeVar("M", bound=Message)
 
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-prefix", default="", metavar="P", help="where its jobs may write outputs"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,18 +45,22 @@ def run(options: argparse.Namespace) -> int:
         inputs=_read("--inputs", options.inputs, Inputs()) if options.inputs else None,
         output_prefix=options.output_prefix,
     )
-    return asyncio.run(_check(options.endpoint, request))
+    findings = asyncio.run(_check(options.endpoint, request, quiet=options.json))
+    if options.json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    return 1 if any(finding.fault for finding in findings) else 0
 
 
-async def _check(endpoint: str, request: pb.CreateTaskRequest) -> int:
-    broken = 0
+async def _check(endpoint: str, request: pb.CreateTaskRequest, *, quiet: bool) -> list[Finding]:
+    findings = []
     async with RemoteService.from_environment(endpoint) as service:
         async for finding in check_service(service, request):
-            broken += bool(finding.fault)
-            print(f"{'BROKEN' if finding.fault else 'ok':7} {finding.rule}", flush=True)
-            if finding.fault:
-                print(f"        {finding.fault}", flush=True)
-    return 1 if broken else 0
+            findings.append(finding)
+            if not quiet:
+                print(f"{'BROKEN' if finding.fault else 'ok':7} {finding.rule}", flush=True)
+                if finding.fault:
+                    print(f"        {finding.fault}", flush=True)
+    return findings
 
 
 def _read(flag: str, uri: str, message: M) -> M:
