@@ -7,6 +7,7 @@ a thread. The names are those of ``flyte.io``.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import dataclasses
@@ -30,7 +31,7 @@ _Frame = TypeVar("_Frame")
 
 
 @dataclasses.dataclass
-class _Reference:
+class _Reference(abc.ABC):
     """What `File` and `Dir` share: their fields, and the way to take a copy."""
 
     path: str
@@ -46,16 +47,18 @@ class _Reference:
         return cls  # File["csv"] says something to the reader only
 
     @classmethod
+    @abc.abstractmethod
     def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        raise NotImplementedError
+        """Return a reference to something local, copied if a destination is given."""
 
     @classmethod
     async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
         """Do what `from_local_sync` does, in a thread."""
         return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
 
+    @abc.abstractmethod
     def download_sync(self, local_path: PathLike | None = None) -> str:
-        raise NotImplementedError
+        """Take a copy; return where it is."""
 
     async def download(self, local_path: PathLike | None = None) -> str:
         """Do what `download_sync` does, in a thread."""

@@ -149,9 +149,11 @@ class ConnectorService:
 
     async def _close(self, server: grpc.aio.Server, grace: float) -> None:
         """Take the calls that have arrived, refuse new ones, and finish; at once, if cancelled."""
+        ends = asyncio.get_running_loop().time() + grace
         try:
             await self._drain.quiet(grace)
-            stopping = asyncio.ensure_future(server.stop(grace))
+            left = max(ends - asyncio.get_running_loop().time(), 0)
+            stopping = asyncio.ensure_future(server.stop(left))
             await asyncio.sleep(0)  # it refuses new calls in its first step
             self._drain.release()
             await stopping
