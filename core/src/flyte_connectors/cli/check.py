@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from typing import TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs
-from google.protobuf.message import DecodeError, Message
 
-from flyte_connectors import storage
-from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.cli.messages import read_message
 from flyte_connectors.remote import RemoteService
 from flyte_connectors.testing.check import Finding, check_service
-
-M = TypeVar("M", bound=Message)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each rule; exit code 1 if one is broken."""
     request = pb.CreateTaskRequest(
-        template=_read("--task-template", options.task_template, TaskTemplate()),
-        inputs=_read("--inputs", options.inputs, Inputs()) if options.inputs else None,
+        template=read_message("--task-template", options.task_template, TaskTemplate()),
+        inputs=read_message("--inputs", options.inputs, Inputs()) if options.inputs else None,
         output_prefix=options.output_prefix,
     )
     findings = asyncio.run(_check(options.endpoint, request, quiet=options.json))
@@ -61,14 +56,3 @@ async def _check(endpoint: str, request: pb.CreateTaskRequest, *, quiet: bool) -
                 if finding.fault:
                     print(f"        {finding.fault}", flush=True)
     return findings
-
-
-def _read(flag: str, uri: str, message: M) -> M:
-    try:
-        message.ParseFromString(storage.read_bytes(uri))
-    except OSError as error:
-        raise InvalidRequestError(f"can't read {uri}: {error}", field=flag) from error
-    except DecodeError as error:
-        name = message.DESCRIPTOR.full_name
-        raise InvalidRequestError(f"{uri} holds no serialized {name}", field=flag) from error
-    return message

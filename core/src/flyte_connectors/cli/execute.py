@@ -12,20 +12,17 @@ import logging
 import pathlib
 import sys
 import traceback
-from typing import TypeVar
 
 from flyteidl2.core.execution_pb2 import ContainerError, ErrorDocument, ExecutionError
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs
-from google.protobuf.message import DecodeError, Message
 
 from flyte_connectors import storage
-from flyte_connectors.errors import ConnectorError, InvalidRequestError
+from flyte_connectors.cli.messages import read_message
+from flyte_connectors.errors import ConnectorError
 from flyte_connectors.tasks.shim import TaskTemplateResolver
 
 ERROR_FILE = "error.pb"
-
-M = TypeVar("M", bound=Message)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     sys.path.insert(0, str(pathlib.Path.cwd()))
     try:
-        template = _read("--task-template", options.task_template, TaskTemplate())
-        inputs = _read("--inputs", options.inputs, Inputs())
+        template = read_message("--task-template", options.task_template, TaskTemplate())
+        inputs = read_message("--inputs", options.inputs, Inputs())
         task = TaskTemplateResolver.load_task(["--executor", options.executor], template)
         outputs = task.dispatch_execute(inputs)
     except Exception as error:
@@ -56,17 +53,6 @@ def run(options: argparse.Namespace) -> int:
     storage.write_bytes(uri, outputs.SerializeToString())
     print(uri)
     return 0
-
-
-def _read(flag: str, uri: str, message: M) -> M:
-    try:
-        message.ParseFromString(storage.read_bytes(uri))
-    except OSError as error:
-        raise InvalidRequestError(f"can't read {uri}: {error}", field=flag) from error
-    except DecodeError as error:
-        name = message.DESCRIPTOR.full_name
-        raise InvalidRequestError(f"{uri} holds no {name}", field=flag) from error
-    return message
 
 
 def _error_document(error: Exception) -> bytes:
