@@ -65,6 +65,18 @@ class Reader:
             "PYTHONWARNINGS": "ignore",
         }
 
+    def follow_page(self, page: Path) -> None:
+        """Do what a page says, one block after the other, and leave."""
+        try:
+            for block in blocks(page):
+                if block.is_tested:
+                    try:
+                        self.follow(block)
+                    except Exception as error:
+                        raise AssertionError(f"{page}:{block.line}: {error}") from error
+        finally:
+            self.leave()
+
     def follow(self, block: Block) -> None:
         """Do what a block says."""
         code = self._in_place(block.code)

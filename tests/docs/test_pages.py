@@ -30,16 +30,7 @@ WITH_CODE = [
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_what_a_page_shows_works_as_written(page: Path, tmp_path: Path) -> None:
     """Commands succeed and answer what is shown, files and snippets run, one after the other."""
-    reader = Reader(tmp_path)
-    try:
-        for block in blocks(page):
-            if block.is_tested:
-                try:
-                    reader.follow(block)
-                except Exception as error:
-                    raise AssertionError(f"{page}:{block.line}: {error}") from error
-    finally:
-        reader.leave()
+    Reader(tmp_path).follow_page(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

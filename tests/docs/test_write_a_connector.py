@@ -66,13 +66,4 @@ def test_the_tutorial_works_as_written(tmp_path: Path, installed: Path) -> None:
     """Commands answer what is shown, and the code that is shown is the template's."""
     folder = tmp_path / "author"
     folder.mkdir()
-    author = Author(folder, installed)
-    try:
-        for block in blocks(PAGE):
-            if block.is_tested:
-                try:
-                    author.follow(block)
-                except Exception as error:
-                    raise AssertionError(f"{PAGE}:{block.line}: {error}") from error
-    finally:
-        author.leave()
+    Author(folder, installed).follow_page(PAGE)
