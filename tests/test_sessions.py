@@ -76,7 +76,7 @@ def test_a_plugin_is_affected_by_itself_and_by_what_it_needs(copy: Path) -> None
     add_plugin(copy, "base", "3.12", needs="flyte-connectors>=0.1")
     add_plugin(copy, "on_top", "3.12", needs="flyte-connectors-base [extra]")
     every = {"core", "base", "on_top", "batch_job", "bigquery", "model_training"}
-    assert affected(copy, "core/src/flyte_connectors/guard.py") == every
+    assert affected(copy, "core/src/flyte_connectors/errors.py") == every
     assert affected(copy, "plugins/base/src/base.py") == {"base", "on_top"}
     assert affected(copy, "plugins/on_top/pyproject.toml", "README.md") == {"on_top"}
     assert affected(copy, "core/tests/test_guard.py") == {"core"}

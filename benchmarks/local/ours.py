@@ -27,7 +27,7 @@ from flyte_connectors import (
     TaskTemplate,
     run,
 )
-from flyte_connectors.local import RunPolicy, run_job
+from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.mixins import request_for
 from polls import Polls

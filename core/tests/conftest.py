@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # the tests share `fake_jobs`
 
 import hypothesis
 from fake_jobs import JobConnector, JobService
-from flyte_connectors import registry as registry_module
-from flyte_connectors.dispatch import Dispatcher
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry import table as registry_module
+from flyte_connectors._registry.table import Registry
 
 hypothesis.settings.register_profile("shared machine", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("shared machine")

@@ -10,7 +10,8 @@ import socket
 from typing import Any, Optional
 
 import pytest
-from flyte_connectors import ResourceMeta, meta_codec
+from flyte_connectors import ResourceMeta
+from flyte_connectors import _meta_codec as meta_codec
 from hypothesis import given
 from hypothesis import strategies as st
 

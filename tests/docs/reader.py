@@ -26,7 +26,7 @@ import tomllib
 import yaml
 from flyte_connectors.service.settings import read_settings
 
-from tests.docs.markdown import Block
+from tests.docs.markdown import Block, blocks
 
 SECONDS = 40
 

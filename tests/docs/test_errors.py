@@ -7,7 +7,7 @@ import re
 
 import pytest
 from flyte_connectors import errors
-from flyte_connectors.retries import SHARE
+from flyte_connectors._calls.retries import SHARE
 
 from tests.docs.markdown import DOCS, ROOT, sections, tables
 

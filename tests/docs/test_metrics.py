@@ -7,10 +7,10 @@ import re
 
 import grpc
 import pytest
-from flyte_connectors.absorb import AbsorbCounts
-from flyte_connectors.discovery import PluginReport, Status
+from flyte_connectors._dispatch.transient_faults import AbsorbCounts
+from flyte_connectors._registry.discovery import PluginReport, Status
+from flyte_connectors.call_series import SECONDS_BOUNDS
 from flyte_connectors.hookspecs import VERBS
-from flyte_connectors.metrics import SECONDS_BOUNDS
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from flyte_connectors import deadlines, idempotency, large_outputs, slow_creates
-from flyte_connectors.call_context import CallContext, current
+from flyte_connectors._calls import deadlines
+from flyte_connectors._calls.context import CallContext, current
+from flyte_connectors._dispatch import idempotency, large_outputs, slow_creates
 from flyte_connectors.service import log_stream
 from flyte_connectors.service.log_format import JsonFormatter
 from flyte_connectors.service.settings import ServiceSettings

@@ -9,7 +9,7 @@ import pytest
 import tomllib
 from flyte_connectors.cli import main
 
-from tests.docs.markdown import DOCS, Block, blocks
+from tests.docs.markdown import DOCS, Block
 from tests.docs.reader import Reader
 
 PAGE = DOCS / "write-a-connector.md"

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from flyte_connectors import call_context, tracing
-from flyte_connectors.registry import Registry
+from flyte_connectors._calls import context as call_context
+from flyte_connectors._calls import tracing
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 from opentelemetry import trace

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from flyte_connectors import DataFrame, NativeInterface, Phase, TaskTemplate
-from flyte_connectors.discovery import load_module
-from flyte_connectors.registry import Registry
+from flyte_connectors._registry.discovery import load_module
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
 from flyteidl2.connector import connector_pb2 as pb
 

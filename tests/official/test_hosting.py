@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from flyte_connectors import DataFrame, File, NativeInterface, Phase, TaskTemplate
+from flyte_connectors._registry.discovery import Status, load_module, load_plugins
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.compat.hosted_verb import UnrepeatableCreateError
-from flyte_connectors.discovery import Status, load_module, load_plugins
 from flyte_connectors.errors import ConnectorError, UnsupportedVerbError
-from flyte_connectors.registry import Registry
 from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
 from flyteidl2.connector import connector_pb2 as pb
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from flyte_connectors import File, NativeInterface, Phase, TaskTemplate
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.remote import RemoteService
 from flyte_connectors.testing.harness import execution_of
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.literals_pb2 import Literal

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from flyte_connectors import install_as_flyte, local
-from flyte_connectors import registry as registry_module
-from flyte_connectors.compat.flyte_names import MODULES
-from flyte_connectors.registry import Registry
+from flyte_connectors import install_as_flyte
+from flyte_connectors._registry import table as registry_module
+from flyte_connectors._registry.flyte_names import MODULES
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.client import job_loop as local
 
 from tests.seeds import pages
 

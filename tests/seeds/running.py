@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flyte_connectors import ConnectorRegistry
-from flyte_connectors.remote import RemoteService
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.mixins import request_for
 from flyteidl2.connector import connector_pb2 as pb

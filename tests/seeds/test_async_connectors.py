@@ -17,7 +17,7 @@ from tests.service.client import Client
 PAGE = "async_connectors"
 ALL = ("1_metadata", "2_connector", "3_register", "4_task", "6_run_locally")
 ANNOUNCE = """
-import flyte_connectors.registry
+import flyte_connectors._registry.table
 
 def announced(verb, call):
     async def wrapped(arguments):
@@ -25,7 +25,7 @@ def announced(verb, call):
         return await call(arguments)
     return wrapped
 
-flyte_connectors.registry.process_registry().wrap(announced)
+flyte_connectors._registry.table.process_registry().wrap(announced)
 
 """
 

@@ -16,7 +16,7 @@ from flyte_connectors import (
     TaskTemplate,
 )
 from flyte_connectors.errors import ConnectorNotFoundError, DuplicateTaskTypeError, TaskFailedError
-from flyte_connectors.storage import join, write_bytes
+from flyte_connectors.io.storage import join, write_bytes
 from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse
 from flyteidl2.core.literals_pb2 import Literal, LiteralMap, Primitive, Scalar
 from flyteidl2.core.metrics_pb2 import ExecutionMetricResult

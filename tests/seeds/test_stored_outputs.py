@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flyte_connectors import Phase, Resource, storage
+from flyte_connectors import Phase, Resource
 from flyte_connectors.errors import TaskFailedError
+from flyte_connectors.io import storage
 from flyte_connectors.types import codec_for_type
 from flyteidl2.task.common_pb2 import Outputs
 

@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from flyte_connectors.discovery import PluginReport
-from flyte_connectors.registry import Registry
+from flyte_connectors._registry.discovery import PluginReport
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 

@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 import pytest
-from flyte_connectors.discovery import PluginReport, Status
+from flyte_connectors._registry.discovery import PluginReport, Status
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from flyte_connectors import run
-from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.client.job_loop import ConnectorClient, RunObserver, RunPolicy, run_job
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.local import ConnectorClient, RunObserver, RunPolicy, run_job
-from flyte_connectors.registry import Registry
-from flyte_connectors.remote import RemoteService
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from tests.connectors.fake import CONNECTORS

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import (
     AuthenticationError,
     InvalidRequestError,
     ServiceUnavailableError,
 )
-from flyte_connectors.remote import RemoteService
 
 from tests.hardening.certificates import Authority
 from tests.service.hosting import hosting

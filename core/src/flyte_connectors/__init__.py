@@ -20,10 +20,12 @@ Names are imported when they are first used, so that `import flyte_connectors` c
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flyte_connectors.compat.flyte_names import install_as_flyte
+    from flyte_connectors._registry.flyte_names import install_as_flyte
+    from flyte_connectors._registry.table import ConnectorRegistry
     from flyte_connectors.connector import (
         AsyncConnector,
         Phase,
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from flyte_connectors.deployment.image import Image
     from flyte_connectors.hookspecs import HOOK_API, hookimpl
     from flyte_connectors.io import DataFrame, Dir, File
-    from flyte_connectors.logs import logger
-    from flyte_connectors.registry import ConnectorRegistry
     from flyte_connectors.secrets import ConnectorSecretsMixin, Secret
     from flyte_connectors.service.server import ConnectorService
     from flyte_connectors.tasks.environment import TaskEnvironment
@@ -60,11 +60,14 @@ if TYPE_CHECKING:
     )
     from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
 
+logger = logging.getLogger("flyte_connectors.user")
+"""The logger that connector and task modules share."""
+
 _HOMES = {
     "AsyncConnector": "connector",
     "AsyncConnectorExecutorMixin": "tasks.mixins",
     "ConnectorEnvironment": "deployment.environment",
-    "ConnectorRegistry": "registry",
+    "ConnectorRegistry": "_registry.table",
     "ConnectorSecretsMixin": "secrets",
     "ConnectorService": "service.server",
     "ConnectorShimExecutor": "tasks.shim",
@@ -94,8 +97,7 @@ _HOMES = {
     "deploy": "deployment.applying",
     "hookimpl": "hookspecs",
     "init_from_config": "tasks.runs",
-    "install_as_flyte": "compat.flyte_names",
-    "logger": "logs",
+    "install_as_flyte": "_registry.flyte_names",
     "run": "tasks.runs",
 }
 

@@ -17,7 +17,7 @@ import enum
 from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union
 
-from flyte_connectors import meta_codec
+from flyte_connectors import _meta_codec
 
 if TYPE_CHECKING:
     from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
@@ -72,7 +72,7 @@ class ResourceMeta:
 
     def encode(self) -> bytes:
         """The fields as UTF-8 JSON."""
-        return meta_codec.encode(self)
+        return _meta_codec.encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -84,7 +84,7 @@ class ResourceMeta:
         Raises:
             ValueError: `data` is no JSON object, or lacks a field that has no default.
         """
-        return meta_codec.decode(cls, data)
+        return _meta_codec.decode(cls, data)
 
 
 @dataclasses.dataclass

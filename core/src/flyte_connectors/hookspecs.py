@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from flyte_connectors.binding import Call, Verb
+    from flyte_connectors.bound import Call, Verb
     from flyte_connectors.connector import Resource, ResourceMeta
 
 PROJECT = "flyte.connectors"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from flyte_connectors import NativeInterface
-from flyte_connectors.registry import Registry
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.tasks.template import TaskTemplate
 from flyte_connectors.testing import ConnectorConformance
 from flyteidl2.connector import connector_pb2 as pb

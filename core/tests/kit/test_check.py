@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from flyte_connectors import Phase, Resource
-from flyte_connectors.registry import Registry
-from flyte_connectors.remote import RemoteService
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.testing.check import RULES, check_service

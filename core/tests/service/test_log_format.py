@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flyte_connectors.call_context import CallContext, current
+from flyte_connectors._calls.context import CallContext, current
 from flyte_connectors.secrets import protected
 from flyte_connectors.service.log_format import configure_logging
 from flyte_connectors.service.settings import ServiceSettings

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from fake_jobs import TASK_TYPE, JobConnector, JobService
 from flyte_connectors import AsyncConnectorExecutorMixin, NativeInterface, TaskTemplate
-from flyte_connectors.local import local_client
+from flyte_connectors.client.local import local_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flyte_connectors.dispatch import Dispatcher
-    from flyte_connectors.registry import Registry
+    from flyte_connectors._dispatch.dispatcher import Dispatcher
+    from flyte_connectors._registry.table import Registry
 
 
 class JobTask(AsyncConnectorExecutorMixin, TaskTemplate):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fake_jobs import JobService
-    from flyte_connectors.dispatch import Dispatcher
+    from flyte_connectors._dispatch.dispatcher import Dispatcher
 
 env = TaskEnvironment("env", image="img", resources=Resources(cpu=1), env_vars={"A": "b"})
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import AsyncIterator, Callable
 
-    from flyte_connectors.dispatch import Dispatcher
+    from flyte_connectors._dispatch.dispatcher import Dispatcher
 
 
 @pytest.fixture

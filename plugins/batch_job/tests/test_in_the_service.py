@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from batch_jobs import Jobs, template
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.discovery import load_plugins
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.connector import Phase
-from flyte_connectors.discovery import load_plugins
-from flyte_connectors.dispatch import Dispatcher
 from flyte_connectors.errors import InvalidRequestError, InvalidResourceMetaError
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
 from flyteidl2.connector import connector_pb2 as pb
 
 CATEGORY = pb.TaskCategory(name="batch_job", version=0)

@@ -10,8 +10,8 @@ import flyte_connectors
 import pandas
 import pytest
 from bed import service
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.remote import RemoteService
 from flyte_connectors.tasks.execution import Execution, executing
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ import pytest
 from bed import core, service
 from bed.calls import CONFIG, Calls, Job
 from bed.proxy import Fault, endless
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.remote import RemoteService
 from flyte_connectors_bigquery import BigQueryTask
 
 if TYPE_CHECKING:

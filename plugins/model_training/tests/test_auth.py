@@ -6,11 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.endpoints import VARIABLE
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
 from flyte_connectors_model_training import Auth, ModelTrainingConnector, ModelTrainTask
 from flyteidl2.connector import connector_pb2 as pb
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flyte_connectors import Phase
-from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.errors import (
     AuthenticationError,
     ConflictError,
@@ -21,8 +23,6 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
 from flyte_connectors_model_training import (
     ModelTrainingConnector,
     ModelTrainJobMeta,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import skops.io
 from flyte_connectors import ConnectorService, File, Phase, TaskEnvironment
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import TaskFailedError
-from flyte_connectors.registry import Registry
-from flyte_connectors.remote import RemoteService
 from flyte_connectors.service.server import ServiceSettings
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors_model_training import ModelTrainingConnector, ModelTrainTask

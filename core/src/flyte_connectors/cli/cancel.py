@@ -9,7 +9,7 @@ import sys
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.cli.jobs import client_of
-from flyte_connectors.local import cancel_job
+from flyte_connectors.client.job_loop import cancel_job
 from flyte_connectors.tasks import records
 
 

@@ -11,7 +11,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs
 
 from flyte_connectors.cli.messages import read_message
-from flyte_connectors.remote import RemoteService
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.testing.check import Finding, check_service
 
 

@@ -6,11 +6,11 @@ import argparse
 import pathlib
 import types
 
+from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.deployment.applying import deploy, plan
 from flyte_connectors.deployment.environment import ConnectorEnvironment
 from flyte_connectors.deployment.kustomize import write_kustomization
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.modules import import_module
 from flyte_connectors.tasks.runs import init_from_config
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from flyte_connectors._registry.user_modules import import_module
+from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.local import ConnectorClient, local_client
-from flyte_connectors.modules import import_module
 from flyte_connectors.tasks.records import JobRecord
 
 
@@ -15,7 +16,7 @@ from flyte_connectors.tasks.records import JobRecord
 async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
     """Whoever hosts the connector of `job`: a service, or this process."""
     if job.endpoint:
-        from flyte_connectors.remote import RemoteService  # only where needed
+        from flyte_connectors.client.remote import RemoteService  # only where needed
 
         async with RemoteService.from_environment(job.endpoint) as service:
             yield service

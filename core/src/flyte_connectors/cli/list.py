@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from flyte_connectors._registry.discovery import PluginReport, Status, load_plugins
+from flyte_connectors._registry.table import process_registry
 from flyte_connectors.cli.table import print_table
-from flyte_connectors.discovery import PluginReport, Status, load_plugins
-from flyte_connectors.registry import process_registry
 
 _COLOURS = {
     Status.LOADED: "green",

@@ -11,9 +11,9 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors.cli.jobs import client_of
+from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.log_following import follow_logs
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.local import ConnectorClient
-from flyte_connectors.log_following import follow_logs
 from flyte_connectors.tasks import records
 from flyte_connectors.tasks.records import JobRecord
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from flyte_connectors import storage
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.io import storage
 
 M = TypeVar("M", bound=Message)
 

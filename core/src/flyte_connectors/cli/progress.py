@@ -11,9 +11,9 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors.cli.table import colour
+from flyte_connectors.client.job_loop import RunObserver
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.local import RunObserver
 from flyte_connectors.tasks import records
 
 if TYPE_CHECKING:

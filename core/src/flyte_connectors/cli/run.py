@@ -15,11 +15,12 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli.progress import Progress
 from flyte_connectors.cli.values import parse_value, printable
+from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
-from flyte_connectors.local import ConnectorClient, local_client
-from flyte_connectors.modules import import_module
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.interface import REQUIRED
 from flyte_connectors.tasks.template import TaskTemplate
@@ -94,7 +95,7 @@ def _cancel(running: asyncio.Future[Any], progress: Progress) -> None:
 async def _client(endpoint: str | None, stack: contextlib.AsyncExitStack) -> ConnectorClient:
     if not endpoint:
         return local_client()
-    from flyte_connectors.remote import RemoteService  # only for --endpoint
+    from flyte_connectors.client.remote import RemoteService  # only for --endpoint
 
     return await stack.enter_async_context(RemoteService.from_environment(endpoint))
 

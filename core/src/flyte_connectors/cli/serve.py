@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from flyte_connectors.discovery import PluginReport, Status, load_module, load_plugins
+from flyte_connectors._registry.discovery import PluginReport, Status, load_module, load_plugins
+from flyte_connectors._registry.table import Registry, process_registry, registering_for
+from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.endpoints import VARIABLE as ENDPOINTS_VARIABLE
-from flyte_connectors.modules import import_module
-from flyte_connectors.registry import Registry, process_registry, registering_for
 from flyte_connectors.service.log_format import configure_logging
 from flyte_connectors.service.server import ConnectorService, ServiceStartError
 from flyte_connectors.service.settings import (

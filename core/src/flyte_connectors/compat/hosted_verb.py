@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 from flyte_connectors import hookspecs
-from flyte_connectors.compat.vendor_statuses import error_of
+from flyte_connectors._calls.guard import unforeseen
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
-from flyte_connectors.guard import unforeseen
+from flyte_connectors.http.statuses import error_of
 
 
 class UnrepeatableCreateError(ConnectorError):

@@ -22,16 +22,16 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from flyteidl2.task.common_pb2 import Inputs
 from google.protobuf import json_format
 
-from flyte_connectors.absorb import TransientFaults
-from flyte_connectors.binding import BoundConnector
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._dispatch.envelope import unseal
+from flyte_connectors._dispatch.transient_faults import TransientFaults
+from flyte_connectors._registry.discovery import Status, load_plugins
+from flyte_connectors._registry.table import process_registry
+from flyte_connectors.bound import BoundConnector
 from flyte_connectors.compat.official_connectors import HostedConnector
 from flyte_connectors.compat.official_references import as_ours
-from flyte_connectors.discovery import Status, load_plugins
-from flyte_connectors.dispatch import Dispatcher
-from flyte_connectors.envelope import unseal
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import process_registry
 from flyte_connectors.secrets import secret_names
 from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.types import ConversionError, codec_for_literal_type

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from flyte_connectors._registry.discovery import load_plugins
+from flyte_connectors._registry.table import process_registry
 from flyte_connectors.deployment.environment import ConnectorEnvironment
 from flyte_connectors.deployment.image import DISTRIBUTION
 from flyte_connectors.deployment.sources import Sources
-from flyte_connectors.discovery import load_plugins
-from flyte_connectors.registry import process_registry
 
 _BACK_END_PLUGIN = "connector-service"
 

@@ -1,7 +1,7 @@
 """The RPCs of `flyteidl2.connector`: transport in, `Dispatcher` call, transport out.
 
 Only this file knows gRPC contexts and status codes. Requests and replies are the messages of
-flyteidl2; everything that happens between them is in `flyte_connectors.dispatch`.
+flyteidl2; everything that happens between them is in `flyte_connectors._dispatch.dispatcher`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import grpc
 from flyteidl2.connector import connector_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from flyte_connectors import call_context
+from flyte_connectors._calls import context as call_context
+from flyte_connectors._calls.guard import unforeseen
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
-from flyte_connectors.guard import unforeseen
 from flyte_connectors.service.log_stream import log_messages
 
 if TYPE_CHECKING:
-    from flyte_connectors.dispatch import Dispatcher
-    from flyte_connectors.registry import Registry
+    from flyte_connectors._dispatch.dispatcher import Dispatcher
+    from flyte_connectors._registry.table import Registry
     from flyte_connectors.service.drain import Drain
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"

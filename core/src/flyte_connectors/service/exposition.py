@@ -24,11 +24,11 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from flyte_connectors.absorb import TransientFaults
-from flyte_connectors.binding import Verb
-from flyte_connectors.discovery import PluginReport, Status
-from flyte_connectors.metrics import SECONDS_BOUNDS
-from flyte_connectors.registry import Registry
+from flyte_connectors._dispatch.transient_faults import TransientFaults
+from flyte_connectors._registry.discovery import PluginReport, Status
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.bound import Verb
+from flyte_connectors.call_series import SECONDS_BOUNDS
 
 _LABELS = ("task_type", "version", "verb")
 _SECONDS_TO_CLOSE = 0.05  # how soon the server notices; an ending service waits for it

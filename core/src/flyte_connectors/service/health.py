@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
-from flyte_connectors.discovery import PluginReport, Status
-from flyte_connectors.registry import Registry
+from flyte_connectors._registry.discovery import PluginReport, Status
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

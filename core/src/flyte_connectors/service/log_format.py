@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 
-from flyte_connectors.call_context import current
+from flyte_connectors._calls.context import current
 from flyte_connectors.secrets import RedactingFilter, redact, redact_all
 from flyte_connectors.service.settings import ServiceSettings
 

@@ -21,10 +21,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from flyte_connectors.absorb import TransientFaults
-from flyte_connectors.dispatch import Dispatcher
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.guard import CallGuard
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
 from flyte_connectors.service.auth import BearerAuth
 from flyte_connectors.service.drain import Drain
@@ -33,8 +33,8 @@ from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.service.tls import server_credentials
 
 if TYPE_CHECKING:
-    from flyte_connectors.discovery import PluginReport
-    from flyte_connectors.registry import Registry
+    from flyte_connectors._registry.discovery import PluginReport
+    from flyte_connectors._registry.table import Registry
     from flyte_connectors.service.exposition import HttpEndpoint
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
 
-from flyte_connectors import storage
-from flyte_connectors.local import ConnectorClient, RunObserver, local_client
+from flyte_connectors.client.job_loop import ConnectorClient, RunObserver
+from flyte_connectors.client.local import local_client
+from flyte_connectors.io import storage
 
 STATE_VARIABLE = "FLYTE_CONNECTORS_STATE_DIR"
 OUTPUT_VARIABLE = "FLYTE_CONNECTORS_OUTPUT_PREFIX"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
-from flyte_connectors import storage
+from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import TaskFailedError
-from flyte_connectors.local import RunPolicy, run_job
+from flyte_connectors.io import storage
 from flyte_connectors.tasks.execution import Execution, current_execution
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.local import local_client
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.local import ConnectorClient, local_client
 from flyte_connectors.tasks.calls import run_sync
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.template import TaskTemplate
@@ -79,7 +80,9 @@ class _RunFunction:
         if not self._endpoint:
             yield local_client()
             return
-        from flyte_connectors.remote import RemoteService  # needs grpc, which a local run does not
+        from flyte_connectors.client.remote import (
+            RemoteService,  # needs grpc, which a local run does not
+        )
 
         async with RemoteService.from_environment(self._endpoint) as service:
             yield service

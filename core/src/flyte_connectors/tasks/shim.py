@@ -19,9 +19,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from flyteidl2.core import tasks_pb2
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
-from flyte_connectors import wire
+from flyte_connectors._dispatch import wire
+from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.local import RunPolicy, run_job
 from flyte_connectors.tasks.calls import run_in_thread, run_sync
 from flyte_connectors.tasks.execution import current_execution
 from flyte_connectors.tasks.interface import NativeInterface

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from flyteidl2.connector import connector_pb2 as pb
 from google.protobuf.message import Message
 
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.remote import RemoteService
 from flyte_connectors.secrets import secret_names
 from flyte_connectors.testing.harness import CANARY, execution_of
 

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors.binding import BoundConnector
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.bound import BoundConnector
 from flyte_connectors.connector import TaskCategory
-from flyte_connectors.registry import Registry
 from flyte_connectors.testing.concurrency import ConcurrencyRules
 from flyte_connectors.testing.create import CreateRules
 from flyte_connectors.testing.deletion import DeletionRules

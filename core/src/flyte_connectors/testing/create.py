@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
+from flyte_connectors._dispatch.wire import read_inputs
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.testing.harness import RETRYABLE, Driver, driving, execution_of
 from flyte_connectors.testing.jobs import start
 from flyte_connectors.testing.rule import rule
 from flyte_connectors.testing.service import ControllableService, LosesReplies, SeesInputs
-from flyte_connectors.wire import read_inputs
 
 
 class CreateRules:

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.dispatch import Dispatcher
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
-from flyte_connectors.remote import RemoteService
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from flyte_connectors.binding import BoundConnector
+    from flyte_connectors.bound import BoundConnector
 
 DIRECT, WIRE = "direct", "wire"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors.binding import BoundConnector
+from flyte_connectors._dispatch.envelope import unseal
+from flyte_connectors.bound import BoundConnector
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
-from flyte_connectors.envelope import unseal
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.testing import replica
 from flyte_connectors.testing.harness import Driver, driving

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from flyte_connectors._registry.discovery import Status, load_plugins
+from flyte_connectors._registry.table import Registry, process_registry
 from flyte_connectors.connector import TaskCategory
-from flyte_connectors.discovery import Status, load_plugins
-from flyte_connectors.registry import Registry, process_registry
 from flyte_connectors.testing.rule import rule
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "PYTEST_CURRENT_TEST")

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors.dispatch import Dispatcher
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.testing.harness import Driver
 
 

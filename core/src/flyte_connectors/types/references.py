@@ -11,7 +11,7 @@ from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, StructuredDatasetType
 
 from flyte_connectors.io import DataFrame, Dir, File
-from flyte_connectors.storage import is_remote, local_path
+from flyte_connectors.io.storage import is_remote, local_path
 from flyte_connectors.types.codec import (
     PICKLE_FORMAT,
     Codec,

@@ -30,4 +30,4 @@ def _polars(uri: str, columns: Sequence[str]) -> Any:
 
 
 READERS = {"pyarrow": _arrow, "pandas": _pandas, "polars": _polars}
-"""By library, as `flyte_connectors.frames.register_reader` describes them."""
+"""By library, as `flyte_connectors.io.frames.register_reader` describes them."""

@@ -14,10 +14,10 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import DataFrame
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
-from flyte_connectors.dispatch import Dispatcher
-from flyte_connectors.guard import CallGuard
-from flyte_connectors.registry import Registry
 from flyte_connectors_bigquery import (
     BigQueryConfig,
     BigQueryConnector,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flyte_connectors import TaskTemplate
-    from flyte_connectors.remote import RemoteService
+    from flyte_connectors.client.remote import RemoteService
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 CONFIG = BigQueryConfig(ProjectID=PROJECT, Location="US", default_dataset="garden")

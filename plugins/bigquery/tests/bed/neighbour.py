@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_connectors import AsyncConnector, ConnectorRegistry, Phase, Resource, ResourceMeta
-from flyte_connectors.remote import RemoteService
+from flyte_connectors.client.remote import RemoteService
 from flyteidl2.connector import connector_pb2 as pb
 
 CALLS = 800

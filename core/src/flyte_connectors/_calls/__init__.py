@@ -1,0 +1,1 @@
+"""How a verb of a connector runs: guarded, in time, where it cannot block others. Internal."""

@@ -1,0 +1,298 @@
+"""The one guard around every call of a connector, whoever the caller is.
+
+It runs the verb where it belongs (event loop, thread pool, loop of its own), within the caller's
+time, counts it, and turns whatever goes wrong into an error of `flyte_connectors.errors` whose text
+holds no secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextvars import copy_context
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar, cast
+
+from flyte_connectors._calls.deadlines import Deadlines, Limit
+from flyte_connectors._calls.isolation import LoopThread, LoopWatch, ThreadPool
+from flyte_connectors.bound import BoundConnector, Call, Mode, Verb, Wrapper
+from flyte_connectors.errors import (
+    ConnectorError,
+    DeadlineExceededError,
+    InternalError,
+    UnsupportedVerbError,
+)
+from flyte_connectors.secrets import redact
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+_END = object()
+_CHUNK = 1000  # items taken from a plain generator in one visit to its thread
+
+
+class _Lane:
+    """Where the calls of one connector run."""
+
+    def __init__(self, connector: BoundConnector, threads: int, backlog: int) -> None:
+        self.pool = ThreadPool(connector.name, threads=threads, backlog=backlog)
+        self.loop: LoopThread | None = None
+
+
+class CallGuard:
+    """Runs verbs.
+
+    Args:
+        threads: Threads per connector for its plain functions.
+        backlog: Calls per connector that may wait for a thread, or for its own loop.
+        isolate: Whether a connector whose coroutines block is moved to a loop of its own.
+    """
+
+    def __init__(self, *, threads: int = 16, backlog: int = 1000, isolate: bool = False) -> None:
+        self._threads = threads
+        self._backlog = backlog
+        self._lanes: dict[BoundConnector, _Lane] = {}
+        self._composed: dict[Verb, tuple[tuple[Wrapper, ...], Call]] = {}
+        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._deadlines = Deadlines()
+        entries = {CallGuard._await.__code__, CallGuard._items.__code__}
+        self._watch = LoopWatch(entries, self._isolate) if isolate else None
+
+    async def call(
+        self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
+    ) -> Any:
+        """What `verb` returns for those of `arguments` that it takes.
+
+        Args:
+            verb: The verb.
+            arguments: Its arguments by name, secrets included.
+            timeout: Seconds that the caller waits.
+
+        Raises:
+            ConnectorError: whatever went wrong.
+        """
+        calls = verb.calls
+        calls.in_flight += 1
+        code = "OK"
+        started = time.perf_counter()
+        limit = None if timeout is None else self._deadlines.begin(timeout)
+        try:
+            if verb.wrappers:
+                return await self._wrapped(verb)(arguments)
+            return await self._run(verb, arguments)
+        except asyncio.CancelledError:
+            if limit is None or not limit.expired:
+                code = "CANCELLED"
+                raise
+            code = DeadlineExceededError.code
+            name = verb.connector.name
+            message = f"{name} gave no answer to {verb.name} within {timeout:.3g} s"
+            raise DeadlineExceededError(message) from None
+        except (Exception, SystemExit) as error:
+            mapped = _mapped(error, verb)
+            code = mapped.code
+            if mapped is error:
+                raise
+            raise mapped from error
+        finally:
+            if limit is not None:
+                limit.end()
+            calls.in_flight -= 1
+            calls.observe(code, time.perf_counter() - started)
+
+    async def stream(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        """The items that `verb` yields, or the one that it returns.
+
+        Raises:
+            ConnectorError: whatever went wrong.
+        """
+        calls = verb.calls
+        calls.in_flight += 1
+        code = "OK"
+        started = time.perf_counter()
+        try:
+            async for item in self._items(verb, arguments):
+                yield item
+        except (asyncio.CancelledError, GeneratorExit):
+            code = "CANCELLED"
+            raise
+        except (Exception, SystemExit) as error:
+            mapped = _mapped(error, verb)
+            code = mapped.code
+            if mapped is error:
+                raise
+            raise mapped from error
+        finally:
+            calls.in_flight -= 1
+            calls.observe(code, time.perf_counter() - started)
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start `work`, which must not be abandoned half way; `drain` waits for it."""
+        loop = asyncio.get_running_loop()
+        if sys.version_info >= (3, 12):  # what ends without waiting needs no turn of the loop
+            task = asyncio.Task(work, loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(work)
+        if not task.done():
+            self._unfinished.add(task)
+            task.add_done_callback(self._unfinished.discard)
+        return task
+
+    async def finish(self, task: asyncio.Task[T], what: str) -> T:
+        """The result of what `begin` started, which goes on to its end even if the caller leaves.
+
+        Args:
+            task: What `begin` returned.
+            what: Its name for the log.
+        """
+        if task.done():
+            return task.result()
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                logger.info("the caller of %s has left; it is finished all the same", what)
+                task.add_done_callback(partial(_log_end, what))
+            raise
+
+    def limit(self, seconds: float) -> Limit:
+        """Limit what the current task does until the limit's `end` to `seconds`."""
+        return self._deadlines.begin(seconds)
+
+    def start(self) -> None:
+        """Begin to watch the running event loop for connectors that block it."""
+        if self._watch is not None:
+            self._watch.start()
+
+    @property
+    def busy_threads(self) -> int:
+        """Calls of plain functions that run or wait."""
+        return sum(lane.pool.pending for lane in self._lanes.values())
+
+    async def drain(self, grace: float | None) -> int:
+        """Wait for everything under `finish`, then let go of the threads.
+
+        Args:
+            grace: Seconds to wait at most.
+
+        Returns:
+            How many calls were still unfinished.
+        """
+        pending = set(self._unfinished)
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=grace)
+        if self._watch is not None:
+            self._watch.stop()
+        for lane in self._lanes.values():
+            lane.pool.shut_down()
+            if lane.loop is not None:
+                lane.loop.stop()
+        return len(pending)
+
+    def _wrapped(self, verb: Verb) -> Call:
+        """The call of `verb` within its wrappers, which are composed once."""
+        wrappers, call = self._composed.get(verb, ((), None))
+        if call is None or wrappers is not verb.wrappers:
+            call = verb.wrapped(partial(self._run, verb))
+            self._composed[verb] = (verb.wrappers, call)
+        return call
+
+    async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        if verb.mode is Mode.THREAD:
+            result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
+            return await result if inspect.iscoroutine(result) else result
+        lane = self._lanes.get(verb.connector) if self._lanes else None
+        if lane is not None and lane.loop is not None:
+            return await lane.loop.run(self._await(verb, arguments))
+        return await self._await(verb, arguments)
+
+    async def _await(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        """Marks the connector's part of the stack; `LoopWatch` finds `verb` in this frame."""
+        return await verb.function(**verb.select(arguments))
+
+    async def _items(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        """Marks a generator's part of the stack, as `_await` does for a coroutine."""
+        if verb.mode is Mode.ASYNC_GENERATOR:
+            result = verb.function(**verb.select(arguments))
+        else:
+            result = await self._run(verb, arguments)
+        if hasattr(result, "__aiter__"):
+            lane = self._lanes.get(verb.connector)
+            if lane is not None and lane.loop is not None:
+                result = _on_loop(result.__aiter__(), lane.loop)
+            async for item in result:
+                yield item
+        elif hasattr(result, "__next__"):
+            while chunk := await self._in_thread(verb, partial(_take, result)):
+                for item in chunk:
+                    yield item
+        elif result is not None:
+            yield result
+
+    async def _in_thread(self, verb: Verb, function: partial[T]) -> T:
+        return await self._lane(verb.connector).pool.run(partial(copy_context().run, function))
+
+    def _lane(self, connector: BoundConnector) -> _Lane:
+        lane = self._lanes.get(connector)
+        if lane is None:
+            lane = self._lanes[connector] = _Lane(connector, self._threads, self._backlog)
+        return lane
+
+    def _isolate(self, frame: Mapping[str, Any], stack: str, seconds: float) -> None:
+        verb = cast("Verb", frame["verb"])
+        lane = self._lane(verb.connector)
+        if lane.loop is not None:
+            return
+        lane.loop = LoopThread(f"{verb.connector.name} loop", capacity=lane.pool.capacity)
+        logger.warning(
+            "%s blocked the event loop for over %d ms in its async %s; its calls now run on a loop of "
+            "their own. Make the blocking call in a plain `def`. Stack:\n%s",
+            verb.connector.name,
+            seconds * 1000,
+            verb.name,
+            stack,
+        )
+
+
+async def _on_loop(items: AsyncIterator[Any], loop: LoopThread) -> AsyncIterator[Any]:
+    """`items`, each fetched on `loop`."""
+
+    async def step() -> Any:
+        return await anext(items, _END)
+
+    while (item := await loop.run(step())) is not _END:
+        yield item
+
+
+def _take(iterator: Iterable[Any]) -> list[Any]:
+    return list(islice(iterator, _CHUNK))
+
+
+def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
+    """The error that the caller sees."""
+    if isinstance(error, ConnectorError):
+        error.message = redact(error.message)
+        error.args = (error.message,)
+        return error
+    where = f"{verb.name} of {verb.connector.name} (task type {verb.connector.category})"
+    if isinstance(error, NotImplementedError):
+        return UnsupportedVerbError(f"{where} is not implemented")
+    return unforeseen(error, where)
+
+
+def unforeseen(error: BaseException, where: str) -> InternalError:
+    """Log `error` with its traceback under a correlation id, and return what the caller may see."""
+    correlation = os.urandom(6).hex()
+    logger.error("unforeseen error %s in %s", correlation, where, exc_info=error)
+    return InternalError(f"{where} failed unexpectedly; the service's log has it as {correlation}")
+
+
+def _log_end(what: str, task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.warning("%s failed after its caller had left: %s", what, task.exception())

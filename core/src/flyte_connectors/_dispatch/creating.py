@@ -1,0 +1,147 @@
+"""Start a job and seal what identifies it; take the job back if that can't be stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors._calls.retries import Backoff
+from flyte_connectors._dispatch import wire
+from flyte_connectors._dispatch.envelope import Envelope, seal
+from flyte_connectors._dispatch.large_outputs import LARGEST_IN_META, store_above
+from flyte_connectors.connector import TERMINAL_PHASES
+from flyte_connectors.errors import ConnectorError, InternalError, JobNotFoundError
+from flyte_connectors.secrets import holds_secret, redact
+
+if TYPE_CHECKING:
+    from flyte_connectors._calls.guard import CallGuard
+    from flyte_connectors.bound import BoundConnector
+
+logger = logging.getLogger(__name__)
+
+
+async def create_job(
+    guard: CallGuard,
+    connector: BoundConnector,
+    arguments: Mapping[str, Any],
+    envelope: Envelope,
+    timeout: float | None,
+) -> pb.CreateTaskResponse:
+    """Have an async connector start a job.
+
+    Args:
+        guard: What its verbs run under.
+        connector: The connector.
+        arguments: The arguments of `create`.
+        envelope: What to store besides the meta.
+        timeout: Seconds for which passing faults are retried; None does not retry. It limits no single
+            try: a job half submitted is worse than a late answer.
+
+    Raises:
+        ConnectorError: the connector's word; or its meta can't be stored, and the job was deleted.
+    """
+    create = partial(guard.call, connector.verb("create"), arguments)
+    meta = await _persistently(create, timeout)
+    try:
+        data = _encode(connector, meta)
+    except Exception as error:
+        await _take_back(guard, connector, arguments, meta)
+        message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
+        raise InternalError(redact(f"{message}: {error}")) from error
+    data = seal(envelope._replace(meta=data), connector.category.name)
+    return pb.CreateTaskResponse(resource_meta=data)
+
+
+async def do_at_once(
+    guard: CallGuard,
+    connector: BoundConnector,
+    arguments: Mapping[str, Any],
+    envelope: Envelope,
+    timeout: float | None,
+) -> pb.CreateTaskResponse:
+    """Have a sync connector do its work; the result waits in the meta for the first GetTask.
+
+    Args:
+        guard: What its verb runs under.
+        connector: The connector.
+        arguments: The arguments of `do`.
+        envelope: What to store besides the result.
+        timeout: Seconds that the work may take.
+
+    Raises:
+        ConnectorError: the connector's word; or its resource is not finished, or can't be stored.
+    """
+    resource = await guard.call(connector.verb("do"), arguments, timeout=timeout)
+    message = pb.Resource()
+    wire.write_resource(resource, envelope.outputs, connector.category.name, message)
+    if message.phase not in TERMINAL_PHASES:
+        text = f"{connector.name} returned a resource that is not finished from do"
+        raise InternalError(text)
+    await store_above(LARGEST_IN_META, message, arguments["output_prefix"])
+    finished = envelope._replace(outputs=None, finished=message.SerializeToString())
+    return pb.CreateTaskResponse(resource_meta=seal(finished, connector.category.name))
+
+
+async def delete_job(
+    guard: CallGuard,
+    connector: BoundConnector,
+    arguments: Mapping[str, Any],
+    timeout: float | None,
+    *,
+    persist: bool,
+) -> None:
+    """Have a job cancelled; one that is gone counts as cancelled.
+
+    Args:
+        guard: What its verb runs under.
+        connector: The connector.
+        arguments: The arguments of `delete`.
+        timeout: Seconds that the caller waits.
+        persist: Whether to try again after passing faults within that time.
+
+    Raises:
+        ConnectorError: the connector's word.
+    """
+    delete = partial(guard.call, connector.verb("delete"), arguments, timeout=timeout)
+    try:
+        await (_persistently(delete, timeout) if persist else delete())
+    except JobNotFoundError:
+        logger.info("%s: the job to delete is gone already", connector.name)
+
+
+async def _persistently(call: Callable[[], Awaitable[Any]], timeout: float | None) -> Any:
+    """The result of `call`, tried again after passing faults; for idempotent verbs only."""
+    backoff = Backoff(timeout)
+    while True:
+        try:
+            return await call()
+        except ConnectorError as error:
+            if timeout is None or not await backoff.again(error):
+                raise
+
+
+async def _take_back(
+    guard: CallGuard, connector: BoundConnector, arguments: Mapping[str, Any], meta: Any
+) -> None:
+    """Delete a job that nobody could ever ask for again."""
+    try:
+        of_delete = {**arguments, "resource_meta": meta}
+        await delete_job(guard, connector, of_delete, None, persist=False)
+    except Exception:
+        logger.exception("%s could not take back %r", connector.name, meta)
+
+
+def _encode(connector: BoundConnector, meta: Any) -> bytes:
+    if not isinstance(meta, connector.metadata_type):
+        expected = connector.metadata_type.__name__
+        message = f"create returned {type(meta).__name__}, not {expected}"
+        raise TypeError(message)
+    data: bytes = meta.encode()
+    if holds_secret(data):
+        message = "it holds a secret"
+        raise ValueError(message)
+    return data

@@ -1,0 +1,227 @@
+"""Which connector serves a task type: the one table that every call is routed by.
+
+`Registry` is the table; `ConnectorRegistry` is the face that connector modules know, a set of
+static methods on the registry of this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from flyte_connectors._registry.binding import bind
+from flyte_connectors.bound import BoundConnector, Wrapper
+from flyte_connectors.compat.official_sdk import FLYTE, sdk_of
+from flyte_connectors.connector import TaskCategory
+from flyte_connectors.errors import (
+    ConnectorNotFoundError,
+    DuplicateTaskTypeError,
+    RegistrationError,
+)
+
+if TYPE_CHECKING:
+    from flyteidl2.connector.connector_pb2 import Connector as ConnectorProto
+
+_source: contextvars.ContextVar[str | None] = contextvars.ContextVar("source", default=None)
+
+
+class Registry:
+    """A routing table from (task type, version) to connector.
+
+    Attributes:
+        failures: One line for each plugin that could not be loaded; shown when a task type is
+            not found, because the missing connector is probably in one of them.
+        wrappers: What goes around every verb, innermost first.
+    """
+
+    def __init__(self) -> None:
+        self._connectors: dict[tuple[str, int], BoundConnector] = {}
+        self._metadata: dict[str, ConnectorProto] | None = None
+        self.failures: list[str] = []
+        self.wrappers: tuple[Wrapper, ...] = ()
+
+    def wrap(self, wrapper: Wrapper) -> None:
+        """Put `wrapper` around every verb of every connector, registered already or later; once.
+
+        Args:
+            wrapper: See `hookspecs.wrap_verb`.
+        """
+        if wrapper in self.wrappers:
+            return
+        self.wrappers = (*self.wrappers, wrapper)
+        for bound in self:
+            self._apply_wrappers(bound)
+
+    def register(
+        self, connector: Any, *, override: bool = False, source: str | None = None
+    ) -> BoundConnector:
+        """Verify `connector` and route its task type to it.
+
+        Args:
+            connector: A connector instance, a connector class that needs no arguments (the official
+                SDKs', too), or a module or object with `@hookimpl` functions.
+            override: Replace a connector that serves the same task type and version.
+            source: Where the connector comes from, for messages; its module by default.
+
+        Raises:
+            RegistrationError: the connector breaks the contract, or its task type is taken.
+        """
+        plugin = _hosted(_instance(connector))
+        bound = bind(plugin, source=source or _source.get() or _module(plugin))
+        key = (bound.category.name, bound.category.version)
+        taken = self._connectors.get(key)
+        if taken is not None and not override:
+            message = (
+                f"task type {bound.category} of {bound.name} ({bound.source}) is already served by "
+                f"{taken.name} ({taken.source}): uninstall or deny one of them"
+            )
+            raise DuplicateTaskTypeError(message)
+        self._apply_wrappers(bound)
+        self._connectors[key] = bound
+        self._metadata = None
+        return bound
+
+    def find(self, task_type: str, version: int = 0) -> BoundConnector:
+        """The connector that serves a task type.
+
+        Raises:
+            ConnectorNotFoundError: none does; the text lists those that are known.
+        """
+        try:
+            return self._connectors[task_type, version]
+        except KeyError:
+            raise self._not_found(task_type, version) from None
+
+    def withdraw(self, connectors: Collection[BoundConnector]) -> None:
+        """Forget `connectors`."""
+        self._connectors = {
+            key: bound for key, bound in self._connectors.items() if bound not in connectors
+        }
+        self._metadata = None
+
+    def __iter__(self) -> Iterator[BoundConnector]:
+        return iter(self._connectors.values())
+
+    def metadata(self) -> dict[str, ConnectorProto]:
+        """`flyteidl2.connector.Connector` messages by connector name."""
+        if self._metadata is None:
+            from flyteidl2.connector.connector_pb2 import (  # authors import this module
+                Connector,
+            )
+
+            table: dict[str, ConnectorProto] = {}
+            for bound in self:
+                entry = table.setdefault(bound.name, Connector(name=bound.name))
+                category = bound.category
+                entry.supported_task_categories.add(name=category.name, version=category.version)
+            self._metadata = table
+        return self._metadata
+
+    def _apply_wrappers(self, bound: BoundConnector) -> None:
+        for verb in bound.verbs.values():
+            verb.wrappers = self.wrappers
+
+    def _not_found(self, task_type: str, version: int) -> ConnectorNotFoundError:
+        wanted = TaskCategory(task_type[:100], version)
+        known = ", ".join(sorted(str(bound.category) for bound in self)) or "none"
+        failed = (
+            f"; plugins that failed to load: {'; '.join(self.failures)}" if self.failures else ""
+        )
+        return ConnectorNotFoundError(
+            f"no connector for task type {wanted}; known: {known}{failed}"
+        )
+
+
+_process_registry = Registry()
+
+
+def process_registry() -> Registry:
+    """The registry of this process, which `ConnectorRegistry` and the CLI use."""
+    return _process_registry
+
+
+@contextlib.contextmanager
+def registering_for(source: str) -> Iterator[None]:
+    """Name the origin of connectors that an imported module registers by itself."""
+    token = _source.set(source)
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
+class ConnectorRegistry:
+    """The connectors of this process, as connector modules and their tests see them."""
+
+    @staticmethod
+    def register(connector: Any, override: bool = False) -> None:
+        """Route the task type of `connector` to it. See `Registry.register`."""
+        process_registry().register(connector, override=override)
+
+    @staticmethod
+    def get_connector(task_type_name: str, task_type_version: int = 0) -> Any:
+        """The connector object that serves a task type.
+
+        Raises:
+            ConnectorNotFoundError: none does.
+        """
+        return process_registry().find(task_type_name, task_type_version).plugin
+
+    @staticmethod
+    def list_connectors() -> list[ConnectorProto]:
+        """One `flyteidl2.connector.Connector` message for each connector name."""
+        return list(process_registry().metadata().values())
+
+    @staticmethod
+    def get_connector_metadata(name: str) -> ConnectorProto:
+        """The `flyteidl2.connector.Connector` message of one connector.
+
+        Raises:
+            ConnectorNotFoundError: no connector has that name.
+        """
+        return find_metadata(process_registry(), name)
+
+
+def find_metadata(registry: Registry, name: str) -> ConnectorProto:
+    """The `flyteidl2.connector.Connector` message of the connector called `name`.
+
+    Raises:
+        ConnectorNotFoundError: no connector has that name.
+    """
+    table = registry.metadata()
+    if name not in table:
+        message = (
+            f"no connector is named '{name[:100]}'; known: {', '.join(sorted(table)) or 'none'}"
+        )
+        raise ConnectorNotFoundError(message)
+    return table[name]
+
+
+def _instance(connector: Any) -> Any:
+    if not isinstance(connector, type):
+        return connector
+    try:
+        return connector()
+    except TypeError as error:
+        message = f"{connector.__name__} can't be created without arguments: {error}"
+        raise RegistrationError(message) from error
+
+
+def _hosted(plugin: Any) -> Any:
+    """`plugin`, in an adapter if it was written for an official SDK; those are imported when needed."""
+    sdk = sdk_of(plugin)
+    if sdk is None:
+        return plugin
+    if sdk == FLYTE:
+        from flyte_connectors.compat.official_connectors import HostedConnector
+
+        return HostedConnector(plugin)
+    from flyte_connectors.compat.flytekit_connectors import HostedFlytekitConnector
+
+    return HostedFlytekitConnector(plugin)
+
+
+def _module(plugin: Any) -> str:
+    return str(getattr(plugin, "__module__", None) or getattr(plugin, "__name__", "unknown"))

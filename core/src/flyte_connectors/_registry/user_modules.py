@@ -1,0 +1,73 @@
+"""Import a module that a person named, as a dotted name or as a file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pathlib
+import sys
+import types
+from collections.abc import Callable
+
+from flyte_connectors._registry.flyte_names import install_as_flyte
+from flyte_connectors.errors import InvalidRequestError
+
+
+def import_module(name: str) -> types.ModuleType:
+    """The module called `name`.
+
+    Args:
+        name: Dotted name of a module, or path of a Python file. A file's folder, or the working
+            directory for a dotted name, is made importable, as `python file.py` would. Where the
+            official SDK is absent, its names resolve to this package.
+
+    Raises:
+        InvalidRequestError: it does not exist, or fails while it is imported.
+    """
+    path = pathlib.Path(name)
+    is_file = path.suffix == ".py"
+    folder = str(path.resolve().parent) if is_file else str(pathlib.Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return _with_flyte(lambda: _import_file(path) if is_file else importlib.import_module(name))
+    except FileNotFoundError as error:
+        raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
+    except (Exception, SystemExit) as error:
+        text = f"{type(error).__name__} while importing it: {error}"
+        raise InvalidRequestError(text, field=name) from error
+
+
+def _with_flyte(load: Callable[[], types.ModuleType]) -> types.ModuleType:
+    """What `load` imports; its `import flyte` finds this package if the official SDK is absent."""
+    try:
+        return load()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "flyte" or "flyte" in sys.modules:
+            raise
+    install_as_flyte()
+    return load()
+
+
+def _import_file(path: pathlib.Path) -> types.ModuleType:
+    module_name = path.stem
+    loaded = sys.modules.get(module_name)
+    if loaded is not None and _same_file(loaded, path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        message = "not a Python file"
+        raise InvalidRequestError(message, field=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _same_file(module: types.ModuleType, path: pathlib.Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and pathlib.Path(file).resolve() == path.resolve()

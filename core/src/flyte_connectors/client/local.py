@@ -1,0 +1,19 @@
+"""The connectors of this process as a client: what a local run drives."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._registry.discovery import load_plugins
+from flyte_connectors._registry.table import process_registry
+from flyte_connectors.client.job_loop import ConnectorClient
+
+
+@lru_cache(maxsize=1)
+def local_client() -> ConnectorClient:
+    """The connectors of this process, installed plugins included."""
+    registry = process_registry()
+    load_plugins(registry)
+    return Dispatcher(registry, CallGuard(), local=True)
