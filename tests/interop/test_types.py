@@ -229,6 +229,18 @@ def test_references_inside_a_dataclass_are_the_same_messages(path: str) -> None:
     assert codec_for_literal_type(codec.literal_type).decode(literal).script == io.File(path=path)
 
 
+@pytest.mark.parametrize(
+    "pair_of",
+    [
+        lambda module: tuple[module.File, module.Dir],
+        lambda module: tuple[module.DataFrame, list[module.File]],
+    ],
+)
+def test_references_inside_a_tuple_have_the_same_type(pair_of: Any) -> None:
+    """Marked by `x-flyte-type`, as inside any model."""
+    assert codec_for_type(pair_of(io)).literal_type == official_type(pair_of(official_io))
+
+
 class Customer(pydantic.BaseModel):
     """Somebody who buys."""
 

@@ -43,7 +43,7 @@ def test_a_dataclass_loads_msgpack_and_mashumaro_but_not_pydantic() -> None:
     """Pydantic stays optional."""
     code = (
         "import dataclasses; from flyte_connectors.types import codec_for_type as c\n"
-        "D = dataclasses.make_dataclass('D', [('x', int)]); c(D).encode(D(1)); c(tuple[int, D])"
+        "D = dataclasses.make_dataclass('D', [('x', int)]); c(D).encode(D(1)); c(list[D])"
     )
     assert {"msgpack", "mashumaro"} <= loaded_by(code)
     assert "pydantic" not in loaded_by(code)

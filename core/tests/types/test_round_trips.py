@@ -17,7 +17,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 
 import pytest
 from flyte_connectors.io import DataFrame, Dir, File
-from flyte_connectors.types import codec_for_literal_type, codec_for_type
+from flyte_connectors.types import (
+    codec_for_literal_type,
+    codec_for_type,
+    for_type,
+    record_schema,
+)
 from flyteidl2.core.literals_pb2 import Literal as LiteralMessage
 from hypothesis import given
 from hypothesis import strategies as st
@@ -232,6 +237,26 @@ def test_a_service_writes_what_the_task_side_reads(
         drop_schemas(literal_type)
     written = codec_for_literal_type(literal_type).encode(same)
     assert codec.decode(written) == value
+
+
+@pytest.mark.parametrize(
+    ("python_type", "value"),
+    [
+        (tuple[int, Point | None, File], (1, Point(2), File(path="s3://b/x"))),
+        (Pair, Pair(1, None)),
+        (Options, {"depth": 1}),
+        (Options, {"depth": 1, "name": "x"}),
+    ],
+)
+def test_tuples_and_typed_dicts_need_no_pydantic(
+    python_type: Any, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not installed, a service that knows only the Flyte type still reads and writes them."""
+    monkeypatch.setattr(record_schema, "_has_pydantic", lambda: False)
+    codec = for_type._build(python_type)
+    service = codec_for_literal_type(codec.literal_type)
+    again = service.encode(service.decode(codec.encode(value)))
+    assert codec.decode(again) == codec.decode(codec.encode(value)) == value
 
 
 def drop_schemas(literal_type: Any) -> None:

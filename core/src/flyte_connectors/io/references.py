@@ -15,7 +15,7 @@ import io
 import pathlib
 import posixpath
 import tempfile
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 from flyte_connectors.io import frames, storage
 
@@ -90,13 +90,6 @@ class File(_Reference):
         format: What is in it, such as ``csv``; goes into the literal.
         hash: Key under which caches know the content.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {
-        "json_schema_extra": {
-            "description": "A file reference with an optional format type.",
-            "x-flyte-type": "file",
-        }
-    }
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, file_cache_key: str | None = None) -> Self:
@@ -176,13 +169,6 @@ class _AsyncFile:
 @dataclasses.dataclass
 class Dir(_Reference):
     """A reference to a folder with files. Arguments as those of `File`."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {
-        "json_schema_extra": {
-            "description": "A directory reference with an optional format type.",
-            "x-flyte-type": "dir",
-        }
-    }
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, dir_cache_key: str | None = None) -> Self:

@@ -20,7 +20,7 @@
     msgpack_binary.py    plain data in a literal
 
     JSON schemas:
-    dataclass_schema.py, pydantic_schema.py, from_schema.py, descriptions.py
+    dataclass_schema.py, record_schema.py, reference_schemas.py, from_schema.py, descriptions.py
 
 Nothing here unpickles, and nothing named in a literal is imported.
 """

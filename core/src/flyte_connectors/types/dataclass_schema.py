@@ -5,14 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.types.codec import ConversionError, type_name
-
-_TEXT_OR_NONE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-_FORMAT_AND_HASH = {
-    "format": {"title": "Format", "type": "string", "default": ""},
-    "hash": {"title": "Hash", **_TEXT_OR_NONE, "default": None},
-}
+from flyte_connectors.types.reference_schemas import SCHEMAS
 
 
 def dataclass_schema(python_type: Any) -> dict[str, Any] | None:
@@ -36,37 +30,7 @@ def _reference_plugin() -> Any:
 
     class ReferencePlugin(BasePlugin):
         def get_schema(self, instance: Any, ctx: Any, schema: Any = None) -> Any:  # noqa: ARG002
-            described = REFERENCES.get(instance.type)
+            described = SCHEMAS.get(instance.type)
             return JSONSchema.from_dict(described) if described else None
 
     return ReferencePlugin()
-
-
-def _path_schema(title: str, description: str) -> dict[str, Any]:
-    return {
-        "title": title,
-        "type": "object",
-        "description": description,
-        "properties": {
-            "path": {"title": "Path", "type": "string"},
-            "name": {"title": "Name", **_TEXT_OR_NONE, "default": None},
-            **_FORMAT_AND_HASH,
-        },
-        "required": ["path"],
-    }
-
-
-REFERENCES: dict[Any, dict[str, Any]] = {
-    File: _path_schema("File", "A file reference with an optional format type."),
-    Dir: _path_schema("Dir", "A directory reference with an optional format type."),
-    DataFrame: {
-        "title": "DataFrame",
-        "type": "object",
-        "description": "A tabular data reference backed by a remote file.",
-        "properties": {
-            "uri": {"title": "Uri", **_TEXT_OR_NONE, "default": None},
-            "format": {"title": "Format", **_TEXT_OR_NONE, "default": ""},
-            "hash": {"title": "Hash", **_TEXT_OR_NONE, "default": None},
-        },
-    },
-}

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import decimal
 import enum
-import pathlib
-import uuid
-from collections.abc import Callable
 from typing import Any, get_origin
 
 from flyteidl2.core.types_pb2 import StructuredDatasetType
@@ -21,17 +16,8 @@ from flyte_connectors.types.descriptions import described_type
 from flyte_connectors.types.enums import enum_codec
 from flyte_connectors.types.references import blob_codec, dataframe_codec
 from flyte_connectors.types.structs import dataclass_codec, dict_codec, model_codec
-from flyte_connectors.types.texts import text_codec
+from flyte_connectors.types.texts import TEXTS, text_codec
 from flyte_connectors.types.tuples import named_tuple_codec, tuple_codec, typed_dict_codec
-
-_TEXTS: dict[Any, Callable[[str], Any]] = {
-    decimal.Decimal: decimal.Decimal,
-    uuid.UUID: uuid.UUID,
-    pathlib.Path: pathlib.Path,
-    pathlib.PurePath: pathlib.PurePath,
-    dt.time: dt.time.fromisoformat,
-}
-"""How the text of a type is read, by the type."""
 
 
 def codec_for_class(python_type: Any) -> Codec:
@@ -53,8 +39,8 @@ def codec_for_class(python_type: Any) -> Codec:
 
 
 def _class(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of type)
-    if python_type in _TEXTS:
-        return text_codec(python_type, _TEXTS[python_type])
+    if python_type in TEXTS:
+        return text_codec(python_type)
     if issubclass(python_type, enum.Enum):
         return enum_codec(python_type)
     if issubclass(python_type, (File, Dir)):

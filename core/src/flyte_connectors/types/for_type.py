@@ -6,11 +6,11 @@ imported when it is needed first.
 
 from __future__ import annotations
 
-import types
 import typing
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
+from flyte_connectors.types import hints
 from flyte_connectors.types.containers import list_codec, map_codec
 from flyte_connectors.types.enums import choice_codec
 from flyte_connectors.types.scalars import SCALARS
@@ -46,7 +46,7 @@ def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of ty
     origin, arguments = get_origin(python_type), get_args(python_type)
     if origin is None and python_type in SCALARS:
         return SCALARS[python_type]
-    if origin is Union or origin is types.UnionType:
+    if hints.is_union(python_type):
         return union_codec(python_type, [codec_for_type(argument) for argument in arguments])
     if origin is typing.Literal:
         return choice_codec(python_type, arguments)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import types
 import typing
-from typing import Any, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from flyte_connectors.types.codec import ConversionError
 
@@ -30,6 +31,11 @@ def is_typed_dict(python_type: Any) -> bool:
         and issubclass(python_type, dict)
         and hasattr(python_type, "__total__")
     )
+
+
+def is_union(python_type: Any) -> bool:
+    """Tell whether this is ``Union[...]``, ``Optional[...]`` or ``A | B``."""
+    return get_origin(python_type) in {Union, types.UnionType}
 
 
 def is_model(python_type: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import ConversionError, mismatch
 from flyte_connectors.types.form import Form
+from flyte_connectors.types.reference_schemas import MARKED as REFERENCE_SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,14 +66,19 @@ def model_form(python_type: Any) -> Form:
 def _generator() -> Any:
     from pydantic.json_schema import GenerateJsonSchema
 
-    class EnumsByName(GenerateJsonSchema):
+    class OfficialSchema(GenerateJsonSchema):
+        """Enums list the names of their members; references are described as the official SDK's are."""
+
+        def dataclass_schema(self, schema: Any) -> Any:
+            return REFERENCE_SCHEMAS.get(schema["cls"]) or super().dataclass_schema(schema)
+
         def enum_schema(self, schema: Any) -> Any:
             result = super().enum_schema(schema)
             if "enum" in result:
                 result["enum"] = [member.name for member in schema["cls"]]
             return result
 
-    return EnumsByName
+    return OfficialSchema
 
 
 def _walk(plain: Any, hint: Any, convert: Callable[[Any, type[enum.Enum]], Any]) -> Any:

@@ -1,13 +1,12 @@
 """Codecs of ``tuple[A, B]``, named tuples and typed dicts: as msgpack, one entry per field.
 
 The official SDK wraps each in a pydantic model made for it; the title of the schema
-(``TupleWrapper_...``) tells which of the three it was. Here pydantic is not needed;
-``pydantic_schema`` writes what it would.
+(``TupleWrapper_...``) tells which of the three it was.
 """
 
 from __future__ import annotations
 
-from typing import Any, Union, get_args
+from typing import Any, get_args
 
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
@@ -16,14 +15,14 @@ from flyte_connectors.types.from_schema import NAMED_TUPLE_TITLE, TUPLE_TITLE, T
 from flyte_connectors.types.models import MODEL_TAG
 from flyte_connectors.types.plain import plain_form
 from flyte_connectors.types.plain.records import load_fields
-from flyte_connectors.types.pydantic_schema import wrapper_schema
+from flyte_connectors.types.record_schema import record_schema, typed_dict_fields
 from flyte_connectors.types.structs import struct_codec, struct_type
 
 
 def tuple_codec(python_type: Any) -> Codec:
     """Return the codec of ``tuple[A, B]``."""
     title = TUPLE_TITLE + getattr(python_type, "__name__", "tuple")
-    schema = wrapper_schema(title, _fields(python_type))
+    schema = record_schema(title, _fields(python_type))
     return struct_codec(
         python_type, struct_type(schema, MODEL_TAG), "Typed Tuple", record_form(python_type, MODEL)
     )
@@ -31,7 +30,7 @@ def tuple_codec(python_type: Any) -> Codec:
 
 def named_tuple_codec(python_type: Any) -> Codec:
     """Return the codec of a named tuple class."""
-    schema = wrapper_schema(NAMED_TUPLE_TITLE + python_type.__name__, _fields(python_type))
+    schema = record_schema(NAMED_TUPLE_TITLE + python_type.__name__, _fields(python_type))
     return struct_codec(
         python_type, struct_type(schema, MODEL_TAG), "NamedTuple", record_form(python_type, MODEL)
     )
@@ -40,12 +39,8 @@ def named_tuple_codec(python_type: Any) -> Codec:
 def typed_dict_codec(python_type: Any) -> Codec:
     """Return the codec of a typed dict class."""
     title = TYPED_DICT_TITLE + python_type.__name__
-    fields, optional = hints.fields_of(python_type), hints.optional_keys(python_type)
-    fields = {
-        name: Union[hint, None] if name in optional else hint  # noqa: UP007
-        for name, hint in fields.items()
-    }
-    schema = wrapper_schema(title, fields, optional, typed=True)
+    fields, optional = typed_dict_fields(python_type)
+    schema = record_schema(title, fields, optional, typed=True)
     form = plain_form(python_type, TYPED)
     return struct_codec(python_type, struct_type(schema, MODEL_TAG), "TypedDict", form)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import types
 import typing
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
@@ -75,7 +74,7 @@ def _generic(  # noqa: PLR0911 (one line per kind of type)
 ) -> Form:
     if origin is Annotated:
         return plain_form(arguments[0], spelling)
-    if origin is Union or origin is types.UnionType:
+    if hints.is_union(python_type):
         # The official SDK finds enums behind Optional[T], not behind T | None or in other unions.
         is_optional = origin is Union and len({*arguments} - {type(None)}) == 1
         by_value = spelling in ENUMS_BY_NAME and not is_optional

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
-import os
-import pathlib
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.io import DataFrame
 from flyte_connectors.types.codec import ConversionError, mismatch
 from flyte_connectors.types.form import FIELDS, Form, Spelling, instance_of
 from flyte_connectors.types.iso8601 import parse_duration, write_duration
+from flyte_connectors.types.texts import TEXTS
 
 if TYPE_CHECKING:
     import enum
@@ -136,10 +133,7 @@ _COMMON: dict[Any, Form] = {
     bool: Form(instance_of(bool), instance_of(bool)),
     type(None): Form(instance_of(type(None), "None"), instance_of(type(None), "None")),
     dt.date: _as_text(dt.date, dt.date.isoformat, dt.date.fromisoformat, (dt.datetime,)),
-    decimal.Decimal: _as_text(decimal.Decimal, str, decimal.Decimal),
-    uuid.UUID: _as_text(uuid.UUID, str, uuid.UUID),
-    pathlib.Path: _as_text(pathlib.Path, os.fspath, pathlib.Path),
-    pathlib.PurePath: _as_text(pathlib.PurePath, os.fspath, pathlib.PurePath),
+    **{kind: _as_text(kind, text.write, text.read) for kind, text in TEXTS.items()},
     DataFrame: Form(_dump_dataframe, _load_dataframe),
 }
 _IN_FIELDS: dict[Any, Form] = {
