@@ -22,6 +22,7 @@ from flyte_connectors.secrets import (
     RedactingFilter,
     SecretValue,
     holds_secret,
+    mask,
     protected,
     redact,
     redact_all,
@@ -131,6 +132,21 @@ async def test_protection_is_of_the_call() -> None:
         assert await asyncio.create_task(other()) == MASK
         assert await asyncio.to_thread(redact, "my-secret") == MASK
         assert before.run(redact, "my-secret") == "my-secret"
+
+
+async def test_a_connector_adds_what_it_derives() -> None:
+    """Masked in the whole call, whichever task of it derived the value, and forgotten afterwards."""
+
+    async def log_in() -> None:
+        mask("session-of-the-call")
+
+    for secrets in ({}, {"s": "my-secret"}):
+        with protected(secrets):
+            await asyncio.create_task(log_in())
+            assert redact("session-of-the-call") == MASK
+        assert redact("session-of-the-call") == "session-of-the-call"
+    mask("nobody's")
+    assert redact("nobody's") == "nobody's"
 
 
 def test_a_secret_in_bytes_is_found() -> None:

@@ -34,10 +34,16 @@ class ConnectorError(Exception):
             (https://grpc.io/docs/guides/status-codes/).
         retryable: Whether the same call may succeed later without a change.
         message: One line for people: what is wrong, where, and what to do.
+        outcome_unknown: Whether the request may have come through although it failed: it was sent, and
+            there is no answer. A create that may not be repeated is not repeated after such an error.
+        retry_after: Seconds that the external system asks to wait before the next try; None if it
+            does not say.
     """
 
     code: ClassVar[str] = "INTERNAL"
     retryable: ClassVar[bool] = False
+    outcome_unknown: bool = False
+    retry_after: float | None = None
 
     def __init__(self, message: str) -> None:
         self.message = " ".join(message.split())

@@ -18,7 +18,7 @@ import os
 import pathlib
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import AuthenticationError, InvalidRequestError
@@ -32,7 +32,7 @@ DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
 DEFAULT_DIRECTORY = "/etc/flyte/secrets"
 ENVIRONMENT_PREFIX = "FLYTE_SECRET_"
 
-_active: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("secrets", default=())
+_active: contextvars.ContextVar[Collection[str]] = contextvars.ContextVar("secrets", default=())
 
 
 class SecretValue(str):
@@ -160,15 +160,27 @@ def holds_secret(data: bytes) -> bool:
 @contextlib.contextmanager
 def protected(secrets: Mapping[str, str]) -> Iterator[None]:
     """Within this block, and in the tasks and threads it starts, `redact` masks `secrets`."""
-    if not secrets:
-        yield
-        return
-    token = _active.set((*_active.get(), *secrets.values()))
+    # A list, so that what a connector derives in a task of its own is masked in its caller's, too.
+    token = _active.set([*_active.get(), *secrets.values()])
     try:
         yield
     finally:
         with contextlib.suppress(ValueError):  # an abandoned stream is closed from another context
             _active.reset(token)
+
+
+def mask(*values: str) -> None:
+    """Mask `values` like the secrets of this call, until the call ends.
+
+    For what a connector derives from a secret: a session's token, or the value of a header. Does nothing
+    outside of a call.
+
+    Args:
+        values: Each in plain; its usual encoded forms are masked, too.
+    """
+    active = _active.get()
+    if isinstance(active, list):
+        active.extend(value for value in values if value not in active)
 
 
 class RedactingFilter(logging.Filter):
