@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     CONTRACT,
     {"_calls", "io", "http"},
     {"types"},
-    {"compat"},
+    {"compat", "authoring"},
     {"_registry"},
     {"_dispatch"},
     {"client", "service"},

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import typing
+from collections import abc
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
@@ -84,12 +85,15 @@ def _generic(  # noqa: PLR0911 (one line per kind of type)
         return choice_form(arguments)
     if origin is list:
         return sequence_form(python_type, list, plain_form(arguments[0], spelling))
+    if origin is abc.Sequence:
+        item = plain_form(arguments[0], spelling)
+        return sequence_form(python_type, list, item, accepts=(list, tuple))
     if origin in {set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
         return sequence_form(python_type, origin, plain_form(arguments[0], inside(spelling)))
     if origin is tuple:
         row = [(f"[{i}]", plain_form(a, inside(spelling))) for i, a in enumerate(arguments)]
         return row_form(python_type, tuple, row)
-    if origin is dict:
+    if origin is dict or origin is abc.Mapping:
         text_keys = spelling is not FIELDS and arguments[0] is int
         key = JSON_INT_KEY if text_keys else plain_form(arguments[0], spelling)
         return map_form(python_type, key, plain_form(arguments[1], spelling))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.types.codec import ConversionError, convert_at, mismatch, type_name
@@ -17,10 +18,17 @@ def untyped_form(python_type: type) -> Form:
     return Form(check, check)
 
 
-def sequence_form(python_type: Any, container: Any, item: Form) -> Form:
-    """Return the plain form of a list, a set or a tuple of any length: a list."""
+def sequence_form(python_type: Any, container: Any, item: Form, accepts: Any = None) -> Form:
+    """Return the plain form of a list, a set or a tuple of any length: a list.
+
+    Args:
+        python_type: The type as it was declared.
+        container: What a value is made as.
+        item: The form of its items.
+        accepts: What a value may be; ``container`` if not given.
+    """
     name = type_name(python_type)
-    check_native, check_plain = instance_of(container, name), instance_of(list, name)
+    check_native, check_plain = instance_of(accepts or container, name), instance_of(list, name)
     return Form(
         lambda value: _each(item.dump, check_native(value)),
         lambda plain: container(_each(item.load, check_plain(plain))),
@@ -56,7 +64,7 @@ def row_form(
 
 def map_form(python_type: Any, key: Form, item: Form) -> Form:
     """Return the plain form of a dict whose keys and values have types."""
-    check = instance_of(dict, type_name(python_type))
+    check = instance_of(Mapping, type_name(python_type))
 
     def convert(key_of: Callable[[Any], Any], item_of: Callable[[Any], Any], value: Any) -> Any:
         return {

@@ -1,0 +1,86 @@
+"""A task's configuration and its way through `flyteidl2.core.TaskTemplate.custom`.
+
+The configuration is a dataclass, which may hold others. Only what differs from the defaults travels, so
+that an older service can still read what a newer task does not use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flyte_connectors.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+
+T = TypeVar("T")
+
+_READ_BY_THE_CORE = ("secrets", "configs")  # names by keyword argument
+
+
+def write_custom(config: Any) -> dict[str, Any]:
+    """The fields of `config`, a dataclass, that differ from their defaults, as JSON.
+
+    Raises:
+        InvalidRequestError: a value is not of its field's type; the error names the field.
+    """
+    from flyte_connectors.types import ConversionError
+    from flyte_connectors.types.plain import FIELDS, plain_form
+
+    try:
+        plain = plain_form(type(config), FIELDS).dump(config)
+    except ConversionError as error:
+        raise _invalid(error) from None
+    return _without_defaults(config, plain)
+
+
+def read_custom(config_type: type[T], custom: Struct) -> T:
+    """The configuration in a task's `custom`: what `write_custom` gave, or somebody wrote by hand.
+
+    Args:
+        config_type: A dataclass. Values are checked against the types of its fields; its
+            `__post_init__` may check more, and raise InvalidRequestError itself.
+        custom: `TaskTemplate.custom`; its `secrets` and `configs` are the core's, and left out.
+
+    Raises:
+        InvalidRequestError: a field is missing, unknown or of another type; the error names it.
+    """
+    from google.protobuf import json_format
+
+    from flyte_connectors.types import ConversionError
+    from flyte_connectors.types.plain import FIELDS, plain_form
+    from flyte_connectors.types.structs import whole_numbers
+
+    try:
+        plain = whole_numbers(json_format.MessageToDict(custom))
+    except ValueError as error:  # a Struct can hold NaN and infinity, and JSON can't
+        raise InvalidRequestError(f"not a JSON object: {error}", field="custom") from None
+    for name in _READ_BY_THE_CORE:
+        plain.pop(name, None)
+    try:
+        config: T = plain_form(config_type, FIELDS).load(plain)
+    except ConversionError as error:
+        raise _invalid(error) from None
+    return config
+
+
+def _invalid(error: Any) -> InvalidRequestError:
+    return InvalidRequestError(error.reason, field=f"custom{error.path}")
+
+
+def _without_defaults(config: Any, plain: dict[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != _default(field):
+            inner = plain[field.name]
+            nested = dataclasses.is_dataclass(value) and isinstance(inner, dict)
+            kept[field.name] = _without_defaults(value, inner) if nested else inner
+    return kept
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
