@@ -6,7 +6,8 @@ reads message texts. Connectors raise these; whatever else they raise becomes `I
     ConnectorError
     ├── ConnectorNotFoundError     NOT_FOUND            no connector serves this task type
     ├── InvalidRequestError        INVALID_ARGUMENT     a field of the request is wrong
-    │   └── InvalidResourceMetaError                    `resource_meta` can't be read
+    │   ├── InvalidResourceMetaError                    `resource_meta` can't be read
+    │   └── SettingsError          (at start-up)        a setting of the service is wrong
     ├── UnsupportedVerbError       UNIMPLEMENTED        the connector lacks this verb
     ├── AuthenticationError        UNAUTHENTICATED      credentials are missing or refused
     ├── PermissionDeniedError      PERMISSION_DENIED    credentials are good, the action is not allowed
@@ -18,7 +19,12 @@ reads message texts. Connectors raise these; whatever else they raise becomes `I
     ├── InternalError              INTERNAL             anything unforeseen; text fixed, cause only logged
     ├── RegistrationError          (at start-up)        a connector can't be registered
     │   └── DuplicateTaskTypeError                      another connector serves its task type
-    └── TaskFailedError            (task side)          the task's job ended without success
+    ├── TaskFailedError            (task side)          the task's job ended without success
+    ├── ServiceStartError          (at start-up)        the service can't start
+    └── OfficialSdkInstalledError  (task side)          `import flyte` is left to the official SDK
+
+Values and stored data have errors of Python's own kinds: `ConversionError` is a ValueError, `StorageError` an
+OSError, `FrameError` a ValueError.
 """
 
 from __future__ import annotations
@@ -158,3 +164,47 @@ class TaskFailedError(ConnectorError):
     def __init__(self, message: str, *, phase: str = "FAILED") -> None:
         self.phase = phase
         super().__init__(message)
+
+
+class SettingsError(InvalidRequestError):
+    """A setting has a value that it can't have, or does not exist."""
+
+
+class ServiceStartError(ConnectorError):
+    """The service can't start: the text says what is in the way."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class OfficialSdkInstalledError(ConnectorError):
+    """The official SDK is installed, and its name is not taken from it."""
+
+
+class ConversionError(ValueError):
+    """A value does not fit its declared type, or a type has no form on the wire.
+
+    The text is one line. For a value inside another one it starts with the way to it
+    (``[2].when: expected ...``); the caller puts the task and the field in front.
+
+    Attributes:
+        reason: What is wrong, without the path.
+        path: The way from the whole value to the wrong part, such as ``[2].when``; empty at the
+            top.
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
+
+    def within(self, step: str) -> ConversionError:
+        """Return the same error seen from one level further out; a step is ``[2]`` or ``.when``."""
+        return ConversionError(self.reason, step + self.path)
+
+
+class StorageError(OSError):
+    """A URI can't be read or written; the text names the URI and the reason."""
+
+
+class FrameError(ValueError):
+    """A table can't be read or written as asked; the text says what can be."""

@@ -13,7 +13,7 @@ import types
 from collections.abc import MutableSequence
 from typing import Any
 
-from flyte_connectors.errors import ConnectorError
+from flyte_connectors.errors import OfficialSdkInstalledError
 
 _CONNECTORS = {
     "AsyncConnector": "flyte_connectors",
@@ -58,10 +58,6 @@ MODULES: dict[str, dict[str, str]] = {
     },
 }
 """For each module of the official SDK, the names that resolve here, and where to."""
-
-
-class OfficialSdkInstalledError(ConnectorError):
-    """The official SDK is installed, and its name is not taken from it."""
 
 
 class _Alias(types.ModuleType):

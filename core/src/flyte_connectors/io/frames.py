@@ -17,6 +17,7 @@ import io
 import posixpath
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.errors import FrameError
 from flyte_connectors.io import storage
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ READERS_GROUP = "flyte_connectors.dataframe_readers"
 """Group of the entry points whose objects are readers by library, each as for `register_reader`."""
 
 _READERS: dict[tuple[str, str], Reader] = {}
-
-
-class FrameError(ValueError):
-    """A table can't be read or written as asked; the text says what can be."""
 
 
 def register_reader(protocol: str, library: str, reader: Reader) -> None:

@@ -20,6 +20,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from flyte_connectors.errors import StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,10 +31,6 @@ OUTPUTS_FILE = "outputs.pb"
 _WEB = frozenset({"http", "https"})
 _WEB_TIMEOUT = 30.0  # seconds without an answer
 _CHUNK_BYTES = 8 * 1024 * 1024
-
-
-class StorageError(OSError):
-    """A URI can't be read or written; the text names the URI and the reason."""
 
 
 def is_remote(uri: str) -> bool:

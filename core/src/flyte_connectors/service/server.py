@@ -24,7 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.transient_faults import TransientFaults
-from flyte_connectors.errors import ConnectorError
+from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
 from flyte_connectors.service.auth import BearerAuth
 from flyte_connectors.service.drain import Drain
@@ -40,12 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LAST_STEPS_SECONDS = 1.0
-
-
-class ServiceStartError(ConnectorError):
-    """The service can't start: the text says what is in the way."""
-
-    code = "FAILED_PRECONDITION"
 
 
 class ConnectorService:

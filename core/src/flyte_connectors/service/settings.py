@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.errors import SettingsError
 
 PREFIX = "FLYTE_CONNECTORS_"
 WORKER_VARIABLE = PREFIX + "WORKER"
@@ -26,10 +26,6 @@ CONFIG_VARIABLE = PREFIX + "CONFIG"
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
-
-
-class SettingsError(InvalidRequestError):
-    """A setting has a value that it can't have, or does not exist."""
 
 
 def _setting(  # noqa: PLR0913  (what argparse and the table need to know)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import reprlib
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.errors import ConversionError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,28 +20,6 @@ if TYPE_CHECKING:
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlong = 30
-
-
-class ConversionError(ValueError):
-    """A value does not fit its declared type, or a type has no form on the wire.
-
-    The text is one line. For a value inside another one it starts with the way to it
-    (``[2].when: expected ...``); the caller puts the task and the field in front.
-
-    Attributes:
-        reason: What is wrong, without the path.
-        path: The way from the whole value to the wrong part, such as ``[2].when``; empty at the
-            top.
-    """
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(f"{path}: {reason}" if path else reason)
-        self.reason = reason
-        self.path = path
-
-    def within(self, step: str) -> ConversionError:
-        """Return the same error seen from one level further out; a step is ``[2]`` or ``.when``."""
-        return ConversionError(self.reason, step + self.path)
 
 
 class Codec:
