@@ -82,3 +82,20 @@ def test_a_failed_task_tells_its_phase() -> None:
     """Callers can tell a failure from a cancellation or a time-out."""
     assert errors.TaskFailedError("x").phase == "FAILED"
     assert errors.TaskFailedError("x", phase="TIMED_OUT").phase == "TIMED_OUT"
+
+
+def test_a_refusal_has_started_nothing() -> None:
+    """Only what broke off, or nobody foresaw, may hide a started job; an instance can know better."""
+    assert {name for name, cls in CLASSES.items() if not cls.outcome_unknown} == {
+        "InvalidRequestError",
+        "InvalidResourceMetaError",
+        "UnsupportedVerbError",
+        "AuthenticationError",
+        "PermissionDeniedError",
+        "JobNotFoundError",
+        "ConnectorNotFoundError",
+        "ConflictError",
+        "RateLimitedError",
+        "ContractError",
+    }
+    assert not errors.ServiceUnavailableError("refused", outcome_unknown=False).outcome_unknown

@@ -3,6 +3,11 @@
 The class decides the gRPC status code and whether trying again is worth it, so nobody downstream
 reads message texts. Connectors raise these; whatever else they raise becomes `InternalError`.
 
+Whether a failed `create` may have started a job is a fact of its own, `outcome_unknown`: a vendor that
+refuses (400, 401, 403, 409, 429) has started none, a connection that breaks off may have. Raise
+`ServiceUnavailableError(text, outcome_unknown=False)` for what certainly never reached the vendor, such
+as a refused connection; only then is a create that may not be repeated tried again.
+
     ConnectorError
     ├── ConnectorNotFoundError     NOT_FOUND            no connector serves this task type
     ├── InvalidRequestError        INVALID_ARGUMENT     a field of the request is wrong
@@ -17,6 +22,8 @@ reads message texts. Connectors raise these; whatever else they raise becomes `I
     ├── ServiceUnavailableError    UNAVAILABLE          the external system is away, retry
     ├── DeadlineExceededError      DEADLINE_EXCEEDED    no answer within the caller's time
     ├── InternalError              INTERNAL             anything unforeseen; text fixed, cause only logged
+    │   └── ContractError                               the connector broke its contract; no retry helps
+    ├── CreateOutcomeUnknownError  FAILED_PRECONDITION  a create that may not be repeated may have worked
     ├── RegistrationError          (at start-up)        a connector can't be registered
     │   └── DuplicateTaskTypeError                      another connector serves its task type
     ├── TaskFailedError            (task side)          the task's job ended without success
@@ -39,20 +46,25 @@ class ConnectorError(Exception):
         code: Name of the gRPC status code that this error becomes on the wire
             (https://grpc.io/docs/guides/status-codes/).
         retryable: Whether the same call may succeed later without a change.
+        outcome_unknown: Whether the external system may have done what it was asked for all the same.
         message: One line for people: what is wrong, where, and what to do.
-        outcome_unknown: Whether the request may have come through although it failed: it was sent, and
-            there is no answer. A create that may not be repeated is not repeated after such an error.
         retry_after: Seconds that the external system asks to wait before the next try; None if it
             does not say.
+
+    Args:
+        message: The text.
+        outcome_unknown: Overrides what the class says.
     """
 
     code: ClassVar[str] = "INTERNAL"
     retryable: ClassVar[bool] = False
-    outcome_unknown: bool = False
+    outcome_unknown: bool = True
     retry_after: float | None = None
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, outcome_unknown: bool | None = None) -> None:
         self.message = " ".join(message.split())
+        if outcome_unknown is not None:
+            self.outcome_unknown = outcome_unknown
         super().__init__(self.message)
 
 
@@ -60,6 +72,7 @@ class ConnectorNotFoundError(ConnectorError, LookupError):
     """No registered connector serves the task type and version that were asked for."""
 
     code = "NOT_FOUND"
+    outcome_unknown = False
 
 
 class InvalidRequestError(ConnectorError):
@@ -71,6 +84,7 @@ class InvalidRequestError(ConnectorError):
     """
 
     code = "INVALID_ARGUMENT"
+    outcome_unknown = False
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         self.field = field
@@ -85,18 +99,21 @@ class UnsupportedVerbError(ConnectorError):
     """The connector has no such verb, for example no `get_logs`."""
 
     code = "UNIMPLEMENTED"
+    outcome_unknown = False
 
 
 class AuthenticationError(ConnectorError):
     """The external system wants credentials, or refuses those it got."""
 
     code = "UNAUTHENTICATED"
+    outcome_unknown = False
 
 
 class PermissionDeniedError(ConnectorError):
     """The credentials are valid but may not do this, or the operator forbids the target."""
 
     code = "PERMISSION_DENIED"
+    outcome_unknown = False
 
 
 class JobNotFoundError(ConnectorError):
@@ -106,23 +123,31 @@ class JobNotFoundError(ConnectorError):
     """
 
     code = "NOT_FOUND"
+    outcome_unknown = False
 
 
 class ConflictError(ConnectorError):
     """The job's name or key belongs to a different job already."""
 
     code = "ALREADY_EXISTS"
+    outcome_unknown = False
 
 
 class RateLimitedError(ConnectorError):
     """The external system, or a full queue here, asks to slow down."""
 
     code = "RESOURCE_EXHAUSTED"
+    outcome_unknown = False
     retryable = True
 
 
 class ServiceUnavailableError(ConnectorError):
-    """The external system can't be reached or answers with a passing fault."""
+    """The external system can't be reached or answers with a passing fault.
+
+    Args:
+        message: What is wrong.
+        outcome_unknown: False if the request certainly never reached the external system.
+    """
 
     code = "UNAVAILABLE"
     retryable = True
@@ -143,8 +168,23 @@ class InternalError(ConnectorError):
     """
 
 
+class ContractError(InternalError):
+    """A connector answered what its contract does not allow; the same call would end the same way.
+
+    What it had started has been taken back.
+    """
+
+    outcome_unknown = False
+
+
+class CreateOutcomeUnknownError(ConnectorError):
+    """A create that may not be repeated has failed, and may have started a job all the same."""
+
+    code = "FAILED_PRECONDITION"
+
+
 class RegistrationError(ConnectorError, ValueError):
-    """A connector can't be registered: the text names the connector, the fault and the mend."""
+    """A connector can't be registered: the text says which, what is wrong and how to fix it."""
 
     code = "FAILED_PRECONDITION"
 
