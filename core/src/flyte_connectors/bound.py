@@ -74,6 +74,8 @@ class BoundConnector:
         metadata_type: Class of its resource metas, anything with `encode` and `decode`; None for a
             sync connector.
         own_secrets: Keys of the secrets that it brings along itself, for all tasks.
+        repeatable_create: Whether its `create` may be called twice for one idempotency key; see
+            `hookspecs.create`.
         verbs: Its verbs by name.
     """
 
@@ -83,6 +85,7 @@ class BoundConnector:
     source: str
     metadata_type: Any = None
     own_secrets: frozenset[str] = frozenset()
+    repeatable_create: bool = False
     verbs: dict[str, Verb] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:

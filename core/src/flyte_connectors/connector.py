@@ -122,6 +122,8 @@ class _Connector:
     name: str = ""
     task_type_name: str
     task_type_version: int = 0
+    repeatable_create: bool
+    """Whether `create` may be called twice for one key; unset, it may if it takes `idempotency_key`."""
 
     def __init__(
         self,

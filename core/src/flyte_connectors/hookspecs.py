@@ -1,4 +1,4 @@
-"""The door of the project: the six verbs that a connector may have, and the wrapper around them.
+"""The plugin contract: the six verbs that a connector may implement, and the wrapper around them.
 
 A connector is any object with `name`, `task_type_name` and functions named after these hooks. Write
 it as a class (`flyte_connectors.AsyncConnector`, `flyte_connectors.SyncConnector`) or as a module
@@ -58,11 +58,14 @@ async def create(
 ) -> ResourceMeta:
     """Start the external job and return what identifies it.
 
-    Called when: a task of the connector's type starts, and again with the same key whenever the
-    caller did not learn the outcome (lost reply, crashed caller).
+    Called when: a task of the connector's type starts. A connector that takes `idempotency_key` is
+    called again with the same key whenever the caller did not learn the outcome (lost reply, passing
+    fault, crashed caller), on any replica. One that does not is called once for each attempt of a task,
+    and its caller waits for the reply. The class attribute `repeatable_create` overrides that.
 
     Must: give the same job for the same `idempotency_key` (`[a-z0-9-]`, at most 63 characters;
-    usable as a job name). It is never abandoned half way: the caller's deadline does not cancel it.
+    usable as a job name), if it takes it. It is never abandoned half way: the caller's deadline does
+    not cancel it.
 
     Must not: put secrets in the meta (Flyte stores and logs it), or start anything when the request
     is bad.

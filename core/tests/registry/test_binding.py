@@ -278,3 +278,50 @@ def test_calls_are_counted_for_each_verb_and_connector() -> None:
     assert one.verb("get").calls.by_code == {"OK": 1}
     assert not other.verb("get").calls.by_code
     assert not one.verb("create").calls.by_code
+
+
+async def _names_the_key(self: Any, inputs: Any, *, idempotency_key: str, **kw: Any) -> Meta:
+    raise NotImplementedError
+
+
+async def _takes_everything(self: Any, **idempotency_key: Any) -> Meta:
+    raise NotImplementedError
+
+
+async def _takes_inputs(self: Any, inputs: Any) -> Meta:
+    raise NotImplementedError
+
+
+class TestMayACreateBeRepeated:
+    """One fact of the bound connector, read off its signature or stated."""
+
+    def test_who_names_the_key_may_be_repeated(self) -> None:
+        """Also behind a decorator that keeps the signature."""
+
+        @functools.wraps(_names_the_key)
+        async def decorated(*args: Any, **kwargs: Any) -> Any:
+            raise NotImplementedError
+
+        assert bind(altered(create=_names_the_key)).repeatable_create
+        assert bind(altered(create=decorated)).repeatable_create
+
+    def test_bare_keyword_arguments_say_nothing(self) -> None:
+        """Most connectors have them, for secrets and arguments to come."""
+        assert not bind(altered(create=_takes_everything)).repeatable_create
+        assert not bind(altered(create=_takes_inputs)).repeatable_create
+
+    @pytest.mark.parametrize("stated", [True, False])
+    def test_what_is_stated_wins(self, stated: bool) -> None:
+        """For a connector that finds the key in `**kwargs`, or only logs it."""
+        for create in (_names_the_key, _takes_everything):
+            bound = bind(altered(create=create, repeatable_create=stated))
+            assert bound.repeatable_create is stated
+
+    def test_anything_but_a_bool_is_refused(self) -> None:
+        """A truthy string would start second jobs."""
+        with pytest.raises(RegistrationError, match="repeatable_create 'no': it must be True"):
+            bind(altered(repeatable_create="no"))
+
+    def test_a_quick_answer_has_no_create(self) -> None:
+        """It is repeated as its contract says."""
+        assert not bind(Quick()).repeatable_create

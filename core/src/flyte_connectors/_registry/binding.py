@@ -48,6 +48,7 @@ def bind(plugin: Any, *, source: str) -> BoundConnector:
         source=source,
         metadata_type=_metadata_type(plugin, name) if "create" in functions else None,
         own_secrets=_own_secrets(plugin),
+        repeatable_create=_repeatable_create(plugin, name, functions.get("create")),
     )
     for verb, function in functions.items():
         bound.verbs[verb] = Verb(verb, function, _mode(function), _accepts(function), bound)
@@ -167,6 +168,20 @@ def _own_secrets(plugin: Any) -> frozenset[str]:
     return frozenset(secret.key for secret in plugin.secrets)
 
 
+def _repeatable_create(plugin: Any, name: str, create: Callable[..., Any] | None) -> bool:
+    """Whether `create` may be called twice for one key: what the connector says, else what it takes.
+
+    A bare `**kwargs` says nothing: most connectors have it for secrets and arguments to come.
+    """
+    stated = getattr(plugin, "repeatable_create", None)
+    if isinstance(stated, bool):
+        return stated
+    if stated is not None:
+        message = f"{name} has repeatable_create {stated!r}: it must be True or False"
+        raise RegistrationError(message)
+    return create is not None and "idempotency_key" in _named(create)
+
+
 def _mode(function: Callable[..., Any]) -> Mode:
     if inspect.isasyncgenfunction(function):
         return Mode.ASYNC_GENERATOR
@@ -179,4 +194,10 @@ def _accepts(function: Callable[..., Any]) -> frozenset[str] | None:
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return frozenset(parameter.name for parameter in parameters)
+    return _named(function)
+
+
+def _named(function: Callable[..., Any]) -> frozenset[str]:
+    parameters = inspect.signature(function).parameters.values()
+    any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return frozenset(one.name for one in parameters if one.kind not in any_number)

@@ -58,7 +58,11 @@ class HostedFlytekitConnector:
         for verb, sent in _SENT.items():
             function = getattr(connector, verb, None)
             if function is not None and function.__module__ != FLYTEKIT:
-                setattr(self, verb, self._hook(HostedVerb(verb, function, self.name, sent), verb))
+                hosted = HostedVerb(verb, function, self.name, sent)
+                setattr(self, verb, self._hook(hosted, verb))
+                if verb == "create":
+                    stated = getattr(connector, "repeatable_create", None)
+                    self.repeatable_create = hosted.is_repeatable if stated is None else stated
 
     def _hook(self, hosted: HostedVerb, verb: str) -> Callable[..., Any]:
         """A hook of the same kind, coroutine or plain function, as the connector's own."""

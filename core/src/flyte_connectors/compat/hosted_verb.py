@@ -27,6 +27,9 @@ class HostedVerb:
         connector: The connector's name.
         sent: What the official service passes to it, besides secrets and configs. What this core
             passes beyond that (such as `idempotency_key`) reaches it if its signature names it.
+
+    Attributes:
+        is_repeatable: Whether it may be called again after a fault: a create only if it takes the key.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class HostedVerb:
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         self._unheard_of = frozenset(specified) - frozenset(sent)
         self._creates = name == "create"
-        self._is_repeatable = not self._creates or "idempotency_key" in parameters
+        self.is_repeatable = not self._creates or "idempotency_key" in parameters
 
     async def call(self, arguments: Mapping[str, Any]) -> Any:
         """What it returns, awaited if need be.
@@ -77,7 +80,7 @@ class HostedVerb:
         known = error_of(error)
         if known is not None and self._may_raise(known):
             raise known from error
-        if self._is_repeatable:
+        if self.is_repeatable:
             raise error
         text = unforeseen(error, self._where).message
         message = f"{text}; it is not repeated"
@@ -85,5 +88,5 @@ class HostedVerb:
 
     def _may_raise(self, error: ConnectorError) -> bool:
         if error.retryable:  # the core would repeat the call
-            return self._is_repeatable
+            return self.is_repeatable
         return self._creates or not isinstance(error, InvalidRequestError)

@@ -44,6 +44,11 @@ class HostedConnector:
             for verb, sent in _SENT.items()
             if getattr(connector, verb).__module__ != FLYTE
         }
+        if "create" in self._verbs:
+            stated = getattr(connector, "repeatable_create", None)
+            self.repeatable_create = (
+                self._verbs["create"].is_repeatable if stated is None else stated
+            )
         for verb in _SENT.keys() - self._verbs.keys():
             setattr(self, verb, None)  # so it is no hook
 
