@@ -97,5 +97,6 @@ def test_a_refusal_has_started_nothing() -> None:
         "ConflictError",
         "RateLimitedError",
         "ContractError",
+        "SettingsError",
     }
     assert not errors.ServiceUnavailableError("refused", outcome_unknown=False).outcome_unknown
