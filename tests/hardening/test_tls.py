@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import pytest
 from cryptography import x509
-from flyte_connectors.service.settings import SettingsError
+from flyte_connectors.errors import SettingsError
 
 from tests.connectors.job_service import JobService
 from tests.connectors.serve_process import COMMAND, FAKE, SECONDS_TO_START

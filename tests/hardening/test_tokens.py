@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from flyte_connectors.service.settings import SettingsError
+from flyte_connectors.errors import SettingsError
 from flyteidl2.connector import connector_pb2 as pb
 from grpc_health.v1 import health_pb2
 

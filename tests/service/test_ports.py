@@ -7,7 +7,7 @@ import subprocess
 
 import grpc
 import pytest
-from flyte_connectors.service.server import ServiceStartError
+from flyte_connectors.errors import ServiceStartError
 
 from tests.connectors.job_service import JobService
 from tests.connectors.serve_process import COMMAND, SECONDS_TO_START

@@ -6,10 +6,10 @@ import pathlib
 from typing import Any
 
 import pytest
+from flyte_connectors.errors import SettingsError
 from flyte_connectors.service.settings import (
     FIELDS,
     ServiceSettings,
-    SettingsError,
     as_toml,
     flag_of,
     read_settings,

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from flyte_connectors.cli import serve
+from flyte_connectors.errors import SettingsError
 from flyte_connectors.service.settings import (
     FIELDS,
     ServiceSettings,
-    SettingsError,
     as_toml,
     flag_of,
     read_settings,

@@ -14,7 +14,7 @@ import pytest
 from bed import iris
 from bed.calls import Calls
 from flyte_connectors import DataFrame
-from flyte_connectors.io.frames import FrameError
+from flyte_connectors.errors import FrameError
 from flyte_connectors_bigquery import read_batches, tables
 
 if TYPE_CHECKING:

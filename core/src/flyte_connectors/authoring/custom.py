@@ -26,7 +26,8 @@ def write_custom(config: Any) -> dict[str, Any]:
         InvalidRequestError: a value is not of its field's type; the error names the field.
     """
     from flyte_connectors.types import ConversionError
-    from flyte_connectors.types.plain import FIELDS, plain_form
+    from flyte_connectors.types.form import FIELDS
+    from flyte_connectors.types.plain import plain_form
 
     try:
         plain = plain_form(type(config), FIELDS).dump(config)
@@ -49,7 +50,8 @@ def read_custom(config_type: type[T], custom: Struct) -> T:
     from google.protobuf import json_format
 
     from flyte_connectors.types import ConversionError
-    from flyte_connectors.types.plain import FIELDS, plain_form
+    from flyte_connectors.types.form import FIELDS
+    from flyte_connectors.types.plain import plain_form
     from flyte_connectors.types.structs import whole_numbers
 
     try:

@@ -15,14 +15,14 @@ from flyte_connectors._registry.discovery import PluginReport, Status, load_modu
 from flyte_connectors._registry.table import Registry, process_registry, registering_for
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.endpoints import VARIABLE as ENDPOINTS_VARIABLE
+from flyte_connectors.errors import ServiceStartError, SettingsError
 from flyte_connectors.service.log_format import configure_logging
-from flyte_connectors.service.server import ConnectorService, ServiceStartError
+from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
     FIELDS,
     WORKER_VARIABLE,
     ServiceSettings,
-    SettingsError,
     as_toml,
     flag_of,
     parse_setting,

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from flyte_connectors.service.settings import SettingsError
+from flyte_connectors.errors import SettingsError
 
 _OPEN = "/grpc.health.v1.Health/"
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import grpc
 
-from flyte_connectors.service.settings import ServiceSettings, SettingsError, flag_of
+from flyte_connectors.errors import SettingsError
+from flyte_connectors.service.settings import ServiceSettings, flag_of
 
 logger = logging.getLogger(__name__)
 

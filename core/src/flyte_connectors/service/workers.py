@@ -26,8 +26,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.exposition import HttpEndpoint
-from flyte_connectors.service.server import ServiceStartError, listen_http
+from flyte_connectors.service.server import listen_http
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
     FIELDS,

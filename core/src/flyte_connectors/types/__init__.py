@@ -27,7 +27,8 @@ Nothing here unpickles, and nothing named in a literal is imported.
 
 from __future__ import annotations
 
-from flyte_connectors.types.codec import Codec, ConversionError
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import Codec
 from flyte_connectors.types.for_literal_type import codec_for_literal_type
 from flyte_connectors.types.for_type import codec_for_type
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType, StructuredDatasetType
 
-from flyte_connectors.types.codec import ConversionError, type_name
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import type_name
 from flyte_connectors.types.hints import fields_of
 from flyte_connectors.types.scalars import SCALARS, SCALARS_BY_NUMBER
 

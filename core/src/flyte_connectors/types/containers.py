@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType
 
-from flyte_connectors.types.codec import (
-    Codec,
-    ConversionError,
-    convert_at,
-    mismatch,
-    type_name,
-    wrong_literal,
-)
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import Codec, convert_at, mismatch, type_name, wrong_literal
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from flyte_connectors.types.codec import ConversionError, type_name
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import type_name
 from flyte_connectors.types.reference_schemas import SCHEMAS
 
 

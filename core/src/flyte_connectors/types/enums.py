@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl2.core.types_pb2 import EnumType, LiteralType
 
-from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import Codec, mismatch, type_name
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
 from flyte_connectors.types.scalars import decode_str, encode_str
 

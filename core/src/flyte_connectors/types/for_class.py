@@ -8,9 +8,10 @@ from typing import Any, get_origin
 
 from flyteidl2.core.types_pb2 import StructuredDatasetType
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.types import hints
-from flyte_connectors.types.codec import Codec, ConversionError, type_name
+from flyte_connectors.types.codec import Codec, type_name
 from flyte_connectors.types.columns import columns_of
 from flyte_connectors.types.descriptions import described_type
 from flyte_connectors.types.enums import enum_codec

@@ -10,7 +10,8 @@ from typing import Any, Union
 
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 
-from flyte_connectors.types.codec import PICKLE_FORMAT, PICKLE_TAG, Codec, ConversionError
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import PICKLE_FORMAT, PICKLE_TAG, Codec
 from flyte_connectors.types.containers import list_codec, map_codec
 from flyte_connectors.types.enums import choice_codec
 from flyte_connectors.types.scalars import SCALARS_BY_NUMBER

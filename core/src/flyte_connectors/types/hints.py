@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, Union, get_args, get_origin
 
-from flyte_connectors.types.codec import ConversionError
+from flyte_connectors.errors import ConversionError
 
 _FIELD_OPTIONS = {"alias", "deserialize", "serialization_strategy", "serialize"}
 _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")

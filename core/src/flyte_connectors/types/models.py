@@ -11,8 +11,9 @@ import typing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
-from flyte_connectors.types.codec import ConversionError, mismatch
+from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import Form
 from flyte_connectors.types.reference_schemas import MARKED as REFERENCE_SCHEMAS
 

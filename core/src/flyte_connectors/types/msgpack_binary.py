@@ -11,7 +11,8 @@ from typing import Any
 
 from flyteidl2.core.literals_pb2 import Literal
 
-from flyte_connectors.types.codec import ConversionError, short
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import short
 
 TAG = "msgpack"
 

@@ -13,8 +13,8 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints, models
-from flyte_connectors.types.codec import ConversionError
 from flyte_connectors.types.dataclass_schema import dataclass_schema
 from flyte_connectors.types.from_schema import TYPED_DICT_TITLE
 

@@ -10,15 +10,10 @@ from typing import Any
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, StructuredDatasetType
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.io.storage import is_remote, local_path
-from flyte_connectors.types.codec import (
-    PICKLE_FORMAT,
-    Codec,
-    ConversionError,
-    mismatch,
-    wrong_literal,
-)
+from flyte_connectors.types.codec import PICKLE_FORMAT, Codec, mismatch, wrong_literal
 from flyte_connectors.types.columns import columns_of, types_of
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 
-from flyte_connectors.types.codec import Codec, ConversionError, mismatch, short, wrong_literal
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import Codec, mismatch, short, wrong_literal
 from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
 
 if TYPE_CHECKING:

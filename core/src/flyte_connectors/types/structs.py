@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from google.protobuf import json_format
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import models
-from flyte_connectors.types.codec import Codec, ConversionError, wrong_literal
+from flyte_connectors.types.codec import Codec, wrong_literal
 from flyte_connectors.types.form import FIELDS, Form
 from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
 from flyte_connectors.types.plain import plain_form

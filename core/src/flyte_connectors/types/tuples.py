@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
-from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
+from flyte_connectors.types.codec import Codec, mismatch, type_name
 from flyte_connectors.types.form import MODEL, TYPED, Form, Spelling
 from flyte_connectors.types.from_schema import NAMED_TUPLE_TITLE, TUPLE_TITLE, TYPED_DICT_TITLE
 from flyte_connectors.types.models import MODEL_TAG

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType
 
-from flyte_connectors.types.codec import Codec, ConversionError, mismatch, type_name
+from flyte_connectors.errors import ConversionError
+from flyte_connectors.types.codec import Codec, mismatch, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

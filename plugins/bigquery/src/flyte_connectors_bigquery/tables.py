@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 import google.auth
-from flyte_connectors.io.frames import FrameError
+from flyte_connectors.errors import FrameError
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery

@@ -19,8 +19,9 @@ from collections import abc
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
-from flyte_connectors.types.codec import ConversionError, type_name
+from flyte_connectors.types.codec import type_name
 from flyte_connectors.types.form import ENUMS_BY_NAME, FIELDS, NESTED, TYPED, Form, Spelling, inside
 from flyte_connectors.types.models import model_form
 from flyte_connectors.types.plain.containers import (

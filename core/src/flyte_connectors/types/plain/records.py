@@ -6,8 +6,9 @@ import dataclasses
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
-from flyte_connectors.types.codec import ConversionError, convert_at, mismatch
+from flyte_connectors.types.codec import convert_at, mismatch
 from flyte_connectors.types.form import Form, instance_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.errors import ConversionError
 from flyte_connectors.io import DataFrame
-from flyte_connectors.types.codec import ConversionError, mismatch
+from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import FIELDS, Form, Spelling, instance_of
 from flyte_connectors.types.iso8601 import parse_duration, write_duration
 from flyte_connectors.types.texts import TEXTS
