@@ -104,6 +104,7 @@ def test_credentials_of_the_service_go_to_listed_hosts_only(url: str) -> None:
     """Without a list they go nowhere, whatever else may be named."""
     assert not allowed(url, with_credentials=True)
     assert not allowed(url, "", with_credentials=True)
+    assert not allowed(url, "")
     assert allowed(url)
 
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = pathlib.Path(flyte_connectors.__file__).parent
 
 CONTRACT = {"", "errors", "hookspecs", "connector", "bound", "secrets", "endpoints"}
-CONTRACT |= {"call_series", "_meta_codec"}
+CONTRACT |= {"call_series", "_meta_codec", "_addresses", "_allow_list"}
 """The modules of the root: what authors import, and what it is made of."""
 
 FLOORS: list[set[str]] = [
@@ -46,6 +46,8 @@ HOMES = {
     "msgpack": {"types"},
     "pluggy": {"hookspecs", "_registry"},
     "argparse": {"cli", "service"},
+    "httpx": {"http"},
+    "httpcore": {"http"},
 }
 """The only rooms that may import a library."""
 

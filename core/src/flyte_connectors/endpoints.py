@@ -7,12 +7,20 @@ what the operator allows, separated by commas:
     train.example.org               this host, any scheme and port
     train.example.org:8443          this host and port
     *.example.org                   any host below
-    https://train.example.org/v1    this origin, and paths below `/v1`
+    192.0.2.7, [2001:db8::7]:8443   an address; IPv6 in brackets
+    https://train.example.org/v1    this scheme, host and port, and paths below `/v1`
 
-Where it is not set, any address may be named, except loopback and link-local ones (cloud metadata
-services are there), and none that the service's own credentials would be sent to. Names are not
-resolved: list the hosts where the network around the service is worth protecting. In a local run
-user and operator are one, and everything is allowed.
+    entry = [("http" | "https") "://"] ["*."] host [":" port] [path]
+
+A path needs a scheme; without a port, the scheme's own is meant. Hosts are compared without regard to case,
+a dot at the end and the way an IPv6 address is shortened. Names outside of ASCII are written as `xn--...`.
+There are no other wildcards, no networks, no user names and no `%` or `..` in paths; an entry that is
+not understood is an error when the service starts.
+
+An empty list allows nothing. Without a list, any address may be named except loopback, link-local and
+metadata addresses and the service's own, and none that credentials would be sent to. Names are
+resolved when `flyte_connectors.http` connects: a listed name that leads to an internal address needs
+that address in the list, too. In a local run user and operator are one, and everything is allowed.
 """
 
 from __future__ import annotations
@@ -20,19 +28,25 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
-import re
+import socket
 from collections.abc import Iterator
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from flyte_connectors._allow_list import (
+    HOST_NAME,
+    PORTS,
+    AllowListError,
+    Place,
+    canonical,
+    folders_of,
+    parse_allow_list,
+)
 from flyte_connectors.errors import InvalidRequestError, PermissionDeniedError
 
 VARIABLE = "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS"
 
-_PORTS = {"http": 80, "https": 443}
-# Clients decode, normalize or end a host at other characters (urllib3 at a backslash): a name that
-# only we read in this way is no name.
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|[0-9a-f:.]+")
-_INTERNAL_NAMES = ("localhost", "metadata.google.internal")
+_INTERNAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data.ec2.internal")
 
 _unrestricted: contextvars.ContextVar[bool] = contextvars.ContextVar("unrestricted", default=False)
 
@@ -48,6 +62,11 @@ def unrestricted() -> Iterator[None]:
             _unrestricted.reset(token)
 
 
+def is_unrestricted() -> bool:
+    """Whether user and operator are one, as in a local run."""
+    return _unrestricted.get()
+
+
 def checked_endpoint(url: str, field: str, *, with_credentials: bool) -> str:
     """`url` without a slash at the end.
 
@@ -58,79 +77,108 @@ def checked_endpoint(url: str, field: str, *, with_credentials: bool) -> str:
             came with the request are its user's own.
 
     Raises:
-        InvalidRequestError: it is no HTTP URL, or carries credentials, a query or a fragment.
+        InvalidRequestError: it is not a plain HTTP URL: it has credentials, a query, a fragment, or a
+            path with `..`.
         PermissionDeniedError: the operator does not allow it.
     """
-    parts = _parsed(url, field)
+    place = _place_of(url, field)
+    plain = url.rstrip("/")
     if _unrestricted.get():
-        return url.rstrip("/")
-    entries = [entry.strip() for entry in os.environ.get(VARIABLE, "").split(",") if entry.strip()]
-    if any(_matches(parts, entry) for entry in entries):
-        return url.rstrip("/")
-    if entries:
-        fault = f"{parts.netloc} is not allowed: {VARIABLE} does not list it"
+        return plain
+    shown = urlsplit(url).netloc
+    listed = _listed(field)
+    if listed is not None:
+        if any(entry.holds(place) for entry in listed):
+            return plain
+        fault = f"{shown} is not allowed: {VARIABLE} does not list it"
     elif with_credentials:
-        fault = (
-            f"the service's credentials go to listed hosts only: add {parts.netloc} to {VARIABLE}"
-        )
-    elif _is_internal(parts.hostname or ""):
-        fault = f"{parts.netloc} is the service's own machine or network: add it to {VARIABLE}"
+        fault = f"the service's credentials go to listed hosts only: add {shown} to {VARIABLE}"
+    elif _is_internal(place.host):
+        fault = f"{shown} is the service's own machine or network: add it to {VARIABLE}"
     else:
-        return url.rstrip("/")
+        return plain
     raise PermissionDeniedError(f"{field}: {fault}")
 
 
-def _parsed(url: str, field: str) -> SplitResult:
+def check_connection(host: str, port: int, address: str, field: str) -> None:
+    """Refuse to connect to an internal address that the operator has not listed.
+
+    Args:
+        host: The name that led to the address, or the address itself.
+        port: Where to connect to.
+        address: What `host` was resolved to.
+        field: Where the request names the host, for the error.
+
+    Raises:
+        PermissionDeniedError: `address` is internal, and the list names neither it nor a host that is
+            known to be internal.
+    """
+    from flyte_connectors._addresses import internal_kind  # only with a new connection
+
+    kind = internal_kind(address)
+    if kind is None or _unrestricted.get():
+        return
+    names = {canonical(address.partition("%")[0])}
+    if _is_internal(canonical(host)):
+        names.add(canonical(host))
+    listed = _listed(field) or ()
+    if any(entry.host in names and entry.port in (None, port) for entry in listed):
+        return
+    where = address if host == address else f"{host} leads to {address}, which"
+    text = f"{where} is {kind}: add {_shown_address(address)} to {VARIABLE}"
+    raise PermissionDeniedError(f"{field}: {text}")
+
+
+def _listed(field: str) -> tuple[Place, ...] | None:
+    """What the operator lists; None without a list."""
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        return None
+    try:
+        return parse_allow_list(text)
+    except AllowListError as error:
+        raise PermissionDeniedError(f"{field}: nothing is allowed: {VARIABLE}: {error}") from None
+
+
+def _place_of(url: str, field: str) -> Place:
     try:
         parts = urlsplit(url)
         port = parts.port
+        host = canonical(parts.hostname or "")
     except ValueError:
-        parts, port = SplitResult("", "", "", "", ""), None
+        parts, port, host = urlsplit(""), None, ""
     is_plain = url.isascii() and url.isprintable() and not set(url) & set(" \\")
-    is_url = parts.scheme in _PORTS and _HOST.fullmatch(parts.hostname or "")
+    is_url = parts.scheme in PORTS and (HOST_NAME.fullmatch(host) or ":" in host)
     if not (is_url and is_plain) or port == 0:
-        message = f"{url[:80]!r} is no URL: it starts with http:// or https:// and a host"
+        message = f"{url[:80]!r} is not a URL that starts with http:// or https:// and a host"
         raise InvalidRequestError(message, field=field)
     if "@" in parts.netloc or "?" in url or "#" in url:
         message = "must not hold a user, a password, a query or a fragment: use a secret"
         raise InvalidRequestError(message, field=field)
-    return parts
+    try:
+        folders = folders_of(parts.path)
+    except ValueError as error:
+        raise InvalidRequestError(f"the path can't be used: {error}", field=field) from None
+    return Place(parts.scheme, host, port or PORTS[parts.scheme], folders)
 
 
 def _is_internal(host: str) -> bool:
-    """Whether a host is loopback, link-local or unspecified, however its address is written."""
-    if host.rstrip(".") in _INTERNAL_NAMES or host.rstrip(".").endswith(".localhost"):
+    """Whether a canonical host leads to this machine or its network, as far as its name tells."""
+    own = socket.gethostname().lower()
+    if host in {*_INTERNAL_NAMES, *_METADATA_NAMES, own, own.partition(".")[0]}:
         return True
-    import ipaddress  # only for tasks that name an address
+    if host.endswith((".localhost", ".localdomain")):
+        return True
+    if not (":" in host or host.rpartition(".")[2][:1].isdigit()):
+        return False
+    from flyte_connectors._addresses import internal_kind  # only for addresses
 
     try:
-        address = ipaddress.ip_address(host)
+        return internal_kind(host) is not None
     except ValueError:
         # 127.1, 0177.0.0.1 and 2130706433 reach loopback too; no name in the public DNS ends so.
-        return host.rpartition(".")[2][:1].isdigit()
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified)
+        return True
 
 
-def _matches(parts: SplitResult, entry: str) -> bool:
-    allowed = urlsplit(entry if "://" in entry else f"//{entry}")
-    if allowed.scheme and allowed.scheme != parts.scheme:
-        return False
-    wanted_port = allowed.port or _PORTS.get(allowed.scheme)
-    if wanted_port and wanted_port != (parts.port or _PORTS[parts.scheme]):
-        return False
-    return _is_below(parts.path, allowed.path) and _is_host(parts.hostname, allowed.hostname)
-
-
-def _is_host(host: str | None, allowed: str | None) -> bool:
-    if not host or not allowed:
-        return False
-    if allowed.startswith("*."):
-        return host.endswith(allowed[1:])
-    return host == allowed
-
-
-def _is_below(path: str, allowed: str) -> bool:
-    folder = allowed.rstrip("/")
-    is_plain = ".." not in path.split("/") and "%2e" not in path.lower()
-    return is_plain and (path == folder or path.startswith(f"{folder}/") or not folder)
+def _shown_address(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -124,6 +124,41 @@ def test_a_list_by_each_way(name: str, tmp_path: pathlib.Path) -> None:
     assert getattr(read_settings({}, variable, str(path))[0], name) == ("v", "w")
 
 
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_an_empty_list_of_endpoints_is_not_the_missing_one(
+    text: str, tmp_path: pathlib.Path
+) -> None:
+    """Flag, variable and file alike: empty allows nothing, unset leaves it to the rules."""
+    path = tmp_path / "service.toml"
+    for line in (f"allowed-endpoints = {json.dumps(text)}", "allowed-endpoints = []"):
+        path.write_text(line)
+        assert read_settings({}, {}, str(path))[0].allowed_endpoints == ()
+    variable = {"FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": text}
+    assert read_settings({}, variable)[0].allowed_endpoints == ()
+    assert read_settings(flags_of("allowed_endpoints", text), {})[0].allowed_endpoints == ()
+    assert read_settings({}, {})[0].allowed_endpoints is None
+
+
+def test_a_list_of_endpoints_with_a_mistake_does_not_start(tmp_path: pathlib.Path) -> None:
+    """The entry is shown, with what would be right; the service says so before it listens."""
+    fault = "'host:84433' is not an endpoint: its port is '84433': use 1 to 65535"
+    path = tmp_path / "service.toml"
+    path.write_text("allowed-endpoints = ['a.org', 'host:84433']")
+    with pytest.raises(SettingsError, match=f"allowed-endpoints: {fault}"):
+        read_settings({}, {}, str(path))
+    variable = {"FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": "a.org,host:84433"}
+    with pytest.raises(SettingsError, match=f"^FLYTE_CONNECTORS_ALLOWED_ENDPOINTS: {fault}"):
+        read_settings({}, variable)
+    done = subprocess.run(
+        [sys.executable, "-m", "flyte_connectors", "serve", "--allowed-endpoints", "host:84433"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert fault in done.stderr
+
+
 def test_underscores_and_dashes_are_one_in_a_file(tmp_path: pathlib.Path) -> None:
     """Both habits are common."""
     path = tmp_path / "service.toml"

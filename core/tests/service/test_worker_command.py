@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 WORDS = st.from_regex(r"[-a-z*/.:][-a-z0-9*/.: \"'=]{0,8}[a-z]", fullmatch=True)
 LISTS = st.lists(WORDS, max_size=3).map(tuple)
+ENDPOINTS = st.lists(st.sampled_from(["a.org", "*.b.org:1", "https://[::1]/v1"])).map(tuple)
 TIMES = st.floats(0, 1e6)
 SETTINGS = st.builds(
     ServiceSettings,
@@ -28,7 +29,7 @@ SETTINGS = st.builds(
     lenient=st.booleans(),
     workers=st.integers(2, 9),
     auth_token_file=st.none() | WORDS,
-    allowed_endpoints=st.none() | LISTS,
+    allowed_endpoints=st.none() | ENDPOINTS,
     max_message_bytes=st.integers(1, 2**31 - 1),
     threads=st.integers(1, 99),
     backlog=st.integers(1, 99),

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flyte_connectors._allow_list import AllowListError, parse_entry
 from flyte_connectors.errors import SettingsError
 
 PREFIX = "FLYTE_CONNECTORS_"
@@ -69,6 +70,11 @@ def _flag(text: str) -> bool:
     return word in _TRUE
 
 
+def _endpoint(text: str) -> str:
+    parse_entry(text)
+    return text
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ServiceSettings:
     """How a service listens, whom it lets in, what it loads, and how it ends.
@@ -107,7 +113,8 @@ class ServiceSettings:
     )
     allowed_endpoints: tuple[str, ...] | None = _setting(
         None,
-        "targets that a request may name: hosts, *.domains or URL prefixes",
+        "targets that a request may name: hosts, *.domains or URL prefixes; empty for none",
+        _endpoint,
         many=True,
         metavar="TARGET",
     )
@@ -161,6 +168,8 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
                 metadata["parse"](str(item).strip()) for item in items if str(item).strip()
             )
         parsed = metadata["parse"](_text(value))
+    except AllowListError as error:
+        raise SettingsError(str(error), field=source) from None
     except (ValueError, TypeError):
         message = f"{value!r} is no value for this setting ({metadata['help']})"
         raise SettingsError(message, field=source) from None
@@ -210,7 +219,10 @@ def read_settings(
     for name in FIELDS:
         variable = variable_of(name)
         # Kubernetes sets <SERVICE>_PORT=tcp://... for every Service; one may be named like us.
-        if variable in environment and not environment[variable].startswith("tcp://"):
+        is_of_kubernetes = name.endswith("port") and environment.get(variable, "").startswith(
+            "tcp:"
+        )
+        if variable in environment and not is_of_kubernetes:
             values[name] = parse_setting(name, environment[variable], variable)
             sources[name] = variable
     for name, value in flags.items():
