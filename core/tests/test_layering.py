@@ -43,7 +43,7 @@ HOMES = {
     "grpc_reflection": {"service"},
     "prometheus_client": {"service"},
     "mashumaro": {"_meta_codec", "types", "cli"},
-    "msgpack": {"types"},
+    "msgpack": {"types", "_dispatch"},
     "pluggy": {"hookspecs", "_registry"},
     "argparse": {"cli", "service"},
     "httpx": {"http"},

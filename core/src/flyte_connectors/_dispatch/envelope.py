@@ -2,29 +2,37 @@
 
 The back end stores these bytes at CreateTask and sends them with every later call, on whichever
 replica. Around the connector's own bytes they hold the declared outputs (so that `get` can type
-its values), the names of the secrets that a call needs, the idempotency key (for the logs), and the
-finished resource of a sync connector, or the request of a create that goes on.
+its values), the names of the secrets that a call needs, the idempotency key, and the finished resource
+of a sync connector, or the request of a create that goes on.
 
-    magic  lengths  outputs  secrets  key  finished or request  meta  crc32
+    magic  crc32  msgpack map
 
-The checksum starts from the task type's name, so another connector's bytes are told from one's own.
-Bytes without the magic are a bare meta, as older releases and the official service write it.
+The map describes itself: absent fields are not written, and unknown ones are ignored, so that two
+releases read each other's metas. The checksum starts from the task type's name, so another connector's
+bytes are told from one's own. Bytes without a magic are a bare meta, as the official service writes it.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 import struct
 import zlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgpack
 
 from flyte_connectors.errors import InvalidResourceMetaError
 
-_MAGIC = b"\x00fc1"
-_LENGTHS = struct.Struct("!4sIIB?I")
+_MAGIC = b"\x00fc2"
 _CHECKSUM = struct.Struct("!I")
+_START = len(_MAGIC) + _CHECKSUM.size
+_KEY = re.compile(r"[a-z0-9-]{0,63}")
+
+_FIRST_MAGIC = b"\x00fc1"  # fixed places, the checksum at the end: read, but not written any more
+_LENGTHS = struct.Struct("!4sIIB?I")
 
 
 class Envelope(NamedTuple):
@@ -49,15 +57,17 @@ class Envelope(NamedTuple):
     request: bytes = b""
 
 
+_ABSENT = tuple(Envelope(b"")._asdict().items())
+
+
 def seal(envelope: Envelope, task_type: str) -> bytes:
     """The bytes of `envelope` for a task type."""
-    outputs = envelope.outputs or b""
-    secrets = json.dumps(dict(envelope.secrets)).encode() if envelope.secrets else b""
-    key = envelope.key.encode()
-    extra = envelope.finished or envelope.request
-    lengths = (len(outputs), len(secrets), len(key), bool(envelope.request), len(extra))
-    body = b"".join((_LENGTHS.pack(_MAGIC, *lengths), outputs, secrets, key, extra, envelope.meta))
-    return body + _CHECKSUM.pack(_checksum(body, task_type))
+    pairs = zip(Envelope._fields, envelope, strict=True)
+    fields = {name: value for name, value in pairs if value}
+    if envelope.outputs is not None:
+        fields["outputs"] = envelope.outputs
+    body: bytes = msgpack.packb(fields)
+    return b"".join((_MAGIC, _CHECKSUM.pack(_checksum(body, task_type)), body))
 
 
 def unseal(data: bytes, task_type: str) -> Envelope:
@@ -69,34 +79,56 @@ def unseal(data: bytes, task_type: str) -> Envelope:
     if not data:
         message = f"empty: task type '{task_type}' needs what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
-    if data[:4] != _MAGIC:
+    magic = data[:4]
+    if magic not in (_MAGIC, _FIRST_MAGIC):
         return Envelope(data)
+    is_first = magic == _FIRST_MAGIC
     end = len(data) - _CHECKSUM.size
-    body = data[:end]
-    if end < _LENGTHS.size or _CHECKSUM.unpack_from(data, end)[0] != _checksum(body, task_type):
+    body, place = (data[:end], end) if is_first else (data[_START:], len(_MAGIC))
+    if len(data) < _START or _CHECKSUM.unpack_from(data, place)[0] != _checksum(body, task_type):
         message = f"damaged, or not of task type '{task_type}': pass what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
-    try:
-        return _read(body)
-    except (ValueError, struct.error) as error:  # the checksum is no secret: anybody can make one
-        message = f"of another layout: {error}"
-        raise InvalidResourceMetaError(message, field="resource_meta") from None
+    try:  # the checksum is no secret: anybody can make one
+        return _checked(_read_first(body) if is_first else msgpack.unpackb(body))
+    except (ValueError, TypeError, RecursionError, MemoryError, struct.error) as error:
+        message = f"of another layout: {str(error) or type(error).__name__}"
+        raise InvalidResourceMetaError(message[:200], field="resource_meta") from None
 
 
-def _read(body: bytes) -> Envelope:
+def _checked(fields: Any) -> Envelope:
+    """The envelope in a map, whose unknown entries are a later release's."""
+    if type(fields) is not dict:
+        raise TypeError("not a map")
+    envelope = Envelope(*[fields.get(name, absent) for name, absent in _ABSENT])
+    for name in ("meta", "outputs", "finished", "request"):
+        if name in fields and type(fields[name]) is not bytes:
+            message = f"{name} is {type(fields[name]).__name__}"
+            raise TypeError(message)
+    if type(envelope.secrets) is not dict:
+        raise TypeError("secrets is not a map")
+    for pair in envelope.secrets.items():
+        "".join(pair).encode()  # texts, and such as UTF-8 has
+    if not _KEY.fullmatch(envelope.key):
+        raise ValueError("key is not an idempotency key")
+    return envelope
+
+
+def _read_first(body: bytes) -> dict[str, Any]:
+    """The fields in the first layout: magic, lengths, outputs, secrets, key, finished or request, meta."""
     _, outputs, secrets, key, is_request, extra = _LENGTHS.unpack_from(body)
     outputs_end = _LENGTHS.size + outputs
     secrets_end = outputs_end + secrets
     key_end = secrets_end + key
     extra_end = key_end + extra
-    return Envelope(
-        meta=body[extra_end:],
-        outputs=body[_LENGTHS.size : outputs_end],
-        secrets=json.loads(body[outputs_end:secrets_end]) if secrets else {},
-        key=body[secrets_end:key_end].decode(),
-        finished=b"" if is_request else body[key_end:extra_end],
-        request=body[key_end:extra_end] if is_request else b"",
-    )
+    if extra_end > len(body):
+        raise ValueError("it ends too early")
+    return {
+        "meta": body[extra_end:],
+        "outputs": body[_LENGTHS.size : outputs_end],
+        "secrets": json.loads(body[outputs_end:secrets_end]) if secrets else {},
+        "key": body[secrets_end:key_end].decode(),
+        "request" if is_request else "finished": body[key_end:extra_end],
+    }
 
 
 def _checksum(body: bytes, task_type: str) -> int:
