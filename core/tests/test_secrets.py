@@ -145,8 +145,16 @@ async def test_a_connector_adds_what_it_derives() -> None:
             await asyncio.create_task(log_in())
             assert redact("session-of-the-call") == MASK
         assert redact("session-of-the-call") == "session-of-the-call"
-    mask("nobody's")
-    assert redact("nobody's") == "nobody's"
+
+
+def test_what_is_masked_outside_of_calls_is_masked_in_all() -> None:
+    """A thread of the connector's own, which keeps a token fresh, belongs to no call."""
+    thread = threading.Thread(target=mask, args=("token-of-the-background",))
+    thread.start()
+    thread.join()
+    assert redact("token-of-the-background") == MASK
+    with protected({"s": "my-secret"}):
+        assert redact("token-of-the-background my-secret") == f"{MASK} {MASK}"
 
 
 def test_a_secret_in_bytes_is_found() -> None:
@@ -155,6 +163,36 @@ def test_a_secret_in_bytes_is_found() -> None:
         for spelled in _spellings(CANARY):
             assert holds_secret(b'{"token": ' + spelled.encode() + b"}")
         assert not holds_secret(b"can ary")
+
+
+class TestMask:
+    """What a connector derives from its secrets."""
+
+    async def test_what_a_thread_or_a_task_adds_is_masked_for_the_whole_call(self) -> None:
+        """They share the set of the call that made them."""
+
+        async def fetch() -> None:
+            mask("token-of-a-task")
+
+        with protected({"s": "my-secret"}):
+            await asyncio.to_thread(mask, "token-of-a-thread")
+            await asyncio.create_task(fetch())
+            assert redact("token-of-a-thread token-of-a-task my-secret") == "*** *** ***"
+
+    def test_an_inner_block_tells_the_outer_one(self) -> None:
+        """They belong to one call."""
+        with protected({"a": "outer-secret"}):
+            with protected({"b": "inner-secret"}):
+                mask("derived-secret")
+            assert redact("derived-secret") == MASK
+
+    def test_only_the_latest_are_kept(self) -> None:
+        """A call that goes on for days can't fill the memory; what it came with stays."""
+        with protected({"s": "my-secret"}):
+            for number in range(1000):
+                mask(f"token-{number}-of-many")
+            assert redact("token-999-of-many my-secret") == f"{MASK} {MASK}"
+            assert redact("token-1-of-many") == "token-1-of-many"
 
 
 def test_a_secret_value_does_not_show_itself() -> None:

@@ -3,36 +3,34 @@
 A task names the secrets it needs in `custom["secrets"]` (keyword argument to secret name). The back
 end resolves them into `Connection.secrets`; what it does not send, the service looks up itself in
 the environment (`FLYTE_SECRET_<NAME>`) or in mounted files. The values reach the connector's verbs as
-keyword arguments, and are masked wherever else they turn up.
+keyword arguments, and are masked in everything else that leaves: replies, errors and log records. A
+connector adds what it derives from them, such as a token that it fetched, with `mask`.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import contextvars
 import dataclasses
-import json
 import logging
 import os
 import pathlib
 import re
-import urllib.parse
-from collections.abc import Collection, Iterator, Mapping
+import threading
+import weakref
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors._masking import MASK, Masker, masker
 from flyte_connectors.errors import AuthenticationError, InvalidRequestError
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
 
-MASK = "***"
-_SHORTEST = 4  # characters
 DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
 DEFAULT_DIRECTORY = "/etc/flyte/secrets"
 ENVIRONMENT_PREFIX = "FLYTE_SECRET_"
-
-_active: contextvars.ContextVar[Collection[str]] = contextvars.ContextVar("secrets", default=())
+_MOST_ADDED = 256
 
 
 class SecretValue(str):
@@ -127,74 +125,190 @@ def secret_names(custom: Struct) -> dict[str, str]:
     return names
 
 
+class _CallSecrets:
+    """The secrets of one call: those that it came with, and those that its connector added."""
+
+    __slots__ = ("__weakref__", "_added", "_given", "_outer", "values")
+
+    def __init__(self, given: frozenset[str], outer: _CallSecrets | None = None) -> None:
+        self._given = given
+        self._outer = outer
+        self._added: dict[str, None] = {}
+        self.values = given
+        if given:
+            with _lock:
+                _in_use.add(self)
+
+    def add(self, value: str) -> None:
+        with _lock:
+            self._added.pop(value, None)
+            self._added[value] = None
+            if len(self._added) > _MOST_ADDED:
+                del self._added[next(iter(self._added))]
+            self.values = self._given.union(self._added)
+            _in_use.add(self)
+        if self._outer is not None:
+            self._outer.add(value)
+
+
+_lock = threading.RLock()  # the garbage collector may log while it is held
+_in_use: weakref.WeakSet[_CallSecrets] = weakref.WeakSet()
+_active: contextvars.ContextVar[_CallSecrets | None] = contextvars.ContextVar(
+    "secrets", default=None
+)
+_outside_calls = _CallSecrets(frozenset())
+
+
+class protected:  # noqa: N801  (a context manager; a generator would cost each call a microsecond)
+    """Within this block, and in the tasks and threads it starts, `redact` masks `secrets`.
+
+    An exception that leaves the block takes them along: whoever reports it must not show them either.
+
+    Args:
+        secrets: Values by name.
+    """
+
+    __slots__ = ("_given", "_token")
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._given = secrets.values()
+
+    def __enter__(self) -> None:
+        outer = _active.get()
+        given = frozenset(self._given)
+        if outer is not None:
+            given |= outer.values
+        self._token = _active.set(_CallSecrets(given, outer))
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            with contextlib.suppress(
+                ValueError
+            ):  # an abandoned stream is closed from another context
+                _active.reset(self._token)
+
+
+def mask(*values: str) -> None:
+    """Mask `values` in everything that leaves from now on: replies, errors and log records.
+
+    For what a connector derives from secrets or fetches with them: access tokens, signed addresses,
+    authorization headers. It holds for the current call, in whichever thread, task or event loop
+    the call made; a new call starts without it. Outside of a call, it holds for the whole process. The
+    latest 256 values are kept.
+
+    Args:
+        values: Each in plain, of at least 4 characters; its usual encoded forms are masked, too.
+    """
+    call = _active.get() or _outside_calls
+    for value in values:
+        call.add(str(value))
+
+
 def redact(text: str, secrets: Mapping[str, str] | None = None) -> str:
-    """`text` with the secrets of this call masked, in plain and in the usual encoded forms."""
-    values = _active.get() if secrets is None else tuple(secrets.values())
-    forms = {form for value in values for form in _forms(value)}
-    for form in sorted(forms, key=len, reverse=True):  # a secret may be a part of another
-        text = text.replace(form, MASK)
-    return text
+    """`text` with the secrets of this call masked, in plain and in the usual encoded forms.
+
+    Cut a text that may hold secrets only after this: half a secret is not recognized.
+
+    Args:
+        text: Any text.
+        secrets: Values by name to mask instead of those of the current call.
+    """
+    found = current_masker() if secrets is None else masker(frozenset(secrets.values()))
+    return text if found is None else found.mask(text)
 
 
 def redact_all(value: Any) -> Any:
-    """A JSON-like value with every string in it redacted."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(str(key)): redact_all(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redact_all(item) for item in value]
-    return value
+    """A JSON-like value with every string in it redacted, keys included."""
+    found = current_masker()
+    return value if found is None else _redacted(value, found)
 
 
-def protects_secrets() -> bool:
-    """Whether this call has any secrets to mask."""
-    return bool(_active.get())
+def redact_error(error: BaseException) -> None:
+    """Mask the texts of an exception, of its notes, and of those that it was raised from or groups."""
+    found = current_masker()
+    seen: set[int] = set()
+    pending = [error] if found is not None else []
+    while pending and found is not None:
+        error = pending.pop()
+        if id(error) in seen:
+            continue
+        seen.add(id(error))
+        with contextlib.suppress(Exception):  # an exception may be anything
+            error.args = tuple(_redacted(argument, found) for argument in error.args)
+        for name in ("message", "field", "strerror", "filename", "__notes__"):
+            if value := getattr(error, name, None):
+                with contextlib.suppress(Exception):
+                    setattr(error, name, _redacted(value, found))
+        others = (error.__cause__, error.__context__, *getattr(error, "exceptions", ()))
+        pending += [other for other in others if isinstance(other, BaseException)]
 
 
 def holds_secret(data: bytes) -> bool:
     """Whether a secret of this call occurs in `data`."""
-    return any(form.encode() in data for value in _active.get() for form in _forms(value))
+    found = current_masker()
+    return found is not None and found.found_in(data.decode(errors="replace"))
 
 
-@contextlib.contextmanager
-def protected(secrets: Mapping[str, str]) -> Iterator[None]:
-    """Within this block, and in the tasks and threads it starts, `redact` masks `secrets`."""
-    # A list, so that what a connector derives in a task of its own is masked in its caller's, too.
-    token = _active.set([*_active.get(), *secrets.values()])
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # an abandoned stream is closed from another context
-            _active.reset(token)
+def current_masker() -> Masker | None:
+    """What masks the secrets of this call; None if there are none."""
+    call = _active.get()
+    values = _outside_calls.values
+    if call is not None:
+        values = values | call.values if values else call.values
+    return masker(values) if values else None
 
 
-def mask(*values: str) -> None:
-    """Mask `values` like the secrets of this call, until the call ends.
-
-    For what a connector derives from a secret: a session's token, or the value of a header. Does nothing
-    outside of a call.
-
-    Args:
-        values: Each in plain; its usual encoded forms are masked, too.
-    """
-    active = _active.get()
-    if isinstance(active, list):
-        active.extend(value for value in values if value not in active)
+def _redacted(
+    value: Any, found: Masker, other: Callable[[Any, Masker], Any] = lambda value, _: value
+) -> Any:
+    if isinstance(value, str):
+        return found.mask(value)
+    if isinstance(value, Mapping):
+        return {found.mask(str(key)): _redacted(item, found, other) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_redacted(item, found, other) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    return other(value, found)
 
 
 class RedactingFilter(logging.Filter):
-    """Masks the secrets of the current call in every record of a handler."""
+    """Masks the secrets of all calls that run, in every record of a handler.
+
+    Libraries log from threads of their own, and the garbage collector within any call.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record; it is always logged."""
-        if _active.get():
-            record.msg, record.args = redact(_message(record)), None
-            if record.exc_info and not record.exc_text:
-                record.exc_text = logging.Formatter().formatException(record.exc_info)
-            if record.exc_text:
-                record.exc_text = redact(record.exc_text)
+        with _lock:
+            values = frozenset().union(*[call.values for call in _in_use])
+        if not values:
+            return True
+        found = masker(values)
+        record.msg, record.args = found.mask(_message(record)), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        fields = vars(record)
+        for name in fields.keys() - {"msg", "args", "exc_info"}:  # what `extra` added included
+            fields[name] = _shown(fields[name], found)
         return True
+
+
+def _shown(value: Any, found: Masker) -> Any:
+    """`value`, or what a log may show of it instead."""
+    try:
+        return _redacted(value, found, _shown_object)
+    except RecursionError:  # a circle
+        return found.mask(repr(value))
+
+
+def _shown_object(value: Any, found: Masker) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    try:
+        shown = found.mask(text := str(value))
+    except Exception as error:  # a filter must not raise into the code that logs
+        return f"<{type(value).__name__} whose text can't be had: {type(error).__name__}>"
+    return value if shown == text else shown
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -229,15 +343,3 @@ def _from_file(name: str) -> str | None:
 
 def _directory() -> pathlib.Path:
     return pathlib.Path(os.environ.get(DIRECTORY_VARIABLE, DEFAULT_DIRECTORY))
-
-
-def _forms(value: str) -> tuple[str, ...]:
-    """How a secret may be spelled in a text; what is too short to tell from words is left alone."""
-    spellings = (
-        value,
-        urllib.parse.quote(value, safe=""),
-        json.dumps(value)[1:-1],
-        base64.b64encode(value.encode()).decode().rstrip("="),
-        " ".join(value.split()),  # as in an error's one line
-    )
-    return tuple(spelling for spelling in spellings if min(len(value), len(spelling)) >= _SHORTEST)

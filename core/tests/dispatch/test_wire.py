@@ -108,23 +108,6 @@ class TestInputs:
             wire.read_inputs(template({"b": int, "a": int}), Inputs())
 
 
-class TestConnections:
-    """Secrets and configs that come with a request."""
-
-    def test_they_are_read_by_name(self) -> None:
-        """Each in its table."""
-        request = pb.GetTaskRequest(
-            connection={"secrets": {"token": "s"}, "configs": {"region": "eu"}}
-        )
-        assert wire.read_connection(request.connection) == ({"token": "s"}, {"region": "eu"})
-
-    def test_a_config_can_not_shadow_a_secret(self) -> None:
-        """One name in both tables is an error, not a choice."""
-        request = pb.GetTaskRequest(connection={"secrets": {"a": "s"}, "configs": {"a": "c"}})
-        with pytest.raises(InvalidRequestError, match=r"connection\.a: .* rename one of them"):
-            wire.read_connection(request.connection)
-
-
 class TestOutputs:
     """From a connector to the reply."""
 

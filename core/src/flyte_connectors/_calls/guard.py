@@ -28,7 +28,7 @@ from flyte_connectors.errors import (
     InternalError,
     UnsupportedVerbError,
 )
-from flyte_connectors.secrets import redact
+from flyte_connectors.secrets import redact_error
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -277,8 +277,7 @@ def _take(iterator: Iterable[Any]) -> list[Any]:
 def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
     """The error that the caller sees."""
     if isinstance(error, ConnectorError):
-        error.message = redact(error.message)
-        error.args = (error.message,)
+        redact_error(error)
         return error
     where = f"{verb.name} of {verb.connector.name} (task type {verb.connector.category})"
     if isinstance(error, NotImplementedError):

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors._dispatch import wire
+from flyte_connectors import hookspecs
 from flyte_connectors.endpoints import unrestricted
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.secrets import protected, resolve
+from flyte_connectors.secrets import SecretValue, protected, resolve
 
 if TYPE_CHECKING:
     from flyteidl2.core.security_pb2 import Connection
 
     from flyte_connectors.bound import BoundConnector
 
-_NOTHING = contextlib.nullcontext()
 _ARGUMENTS = frozenset(
-    {
-        "task_template",
-        "output_prefix",
-        "inputs",
-        "task_execution_metadata",
-        "idempotency_key",
-        "resource_meta",
-        "token",
-        "lines",
-        "queries",
-        "start_time",
-        "end_time",
-        "step",
-        "self",
-    }
-)
+    argument
+    for verb in hookspecs.VERBS
+    for argument in inspect.signature(getattr(hookspecs, verb)).parameters
+) | {"self", "cls"}
+_MOST_SECRETS = 256
+_LARGEST_SECRETS = 1024 * 1024  # characters, together
 
 
 def with_secrets(
@@ -54,27 +44,48 @@ def with_secrets(
         local: Whether user and operator are one.
 
     Raises:
-        InvalidRequestError: a secret or config has the name of an argument, or both have one name.
+        InvalidRequestError: a secret or config has the name of an argument, both have one name, or the
+            secrets are too many or too large.
         AuthenticationError: a secret is neither sent nor known here.
     """
     own = connector.own_secrets
-    if not (names or own or connection is not None):
-        return unrestricted() if local else _NOTHING
-    sent, configs = wire.read_connection(connection) if connection is not None else ({}, {})
-    named = own | names.keys() | sent.keys()
-    clash = (named | configs.keys()) & (_ARGUMENTS | {"cls"})
-    clash |= named & configs.keys()
-    if clash:
-        message = "this name is taken by an argument of the connector: choose another one"
-        raise InvalidRequestError(message, field=f"custom.secrets.{min(clash)}")
-    secrets = resolve(names, sent, local=local)
-    for key in own - secrets.keys():
-        secrets[key] = connector.plugin.secret(key)
-    arguments.update(configs)
-    arguments.update(secrets)
+    secrets: dict[str, SecretValue] = {}
+    if names or own or connection is not None:
+        sent, configs = _read(connection) if connection is not None else ({}, {})
+        _refuse_clashes("custom.secrets", names, _ARGUMENTS)
+        _refuse_clashes("connection.secrets", sent, _ARGUMENTS)
+        taken = _ARGUMENTS.union(names, sent, own)
+        _refuse_clashes("connection.configs", configs, taken)
+        secrets = resolve(names, sent, local=local)
+        for key in own - secrets.keys():
+            secrets[key] = connector.plugin.secret(key)
+        arguments.update(configs)
+        arguments.update(secrets)
     if not local:
         return protected(secrets)
     stack = contextlib.ExitStack()
     stack.enter_context(unrestricted())
     stack.enter_context(protected(secrets))
     return stack
+
+
+def _read(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+    """The secrets and the configs that the back end sends along, by keyword argument."""
+    secrets = dict(connection.secrets)
+    size = sum(map(len, secrets.values()))
+    if len(secrets) > _MOST_SECRETS or size > _LARGEST_SECRETS:
+        message = (
+            f"{len(secrets)} secrets of {size} characters together are too much: send at most"
+            f" {_MOST_SECRETS} of {_LARGEST_SECRETS}"
+        )
+        raise InvalidRequestError(message, field="connection.secrets")
+    return secrets, dict(connection.configs)
+
+
+def _refuse_clashes(field: str, given: Iterable[str], taken: frozenset[str]) -> None:
+    clash = taken.intersection(given)
+    if clash:
+        name = min(clash)
+        owner = "an argument of the connector" if name in _ARGUMENTS else "a secret"
+        message = f"this name is taken by {owner}: choose another one"
+        raise InvalidRequestError(message, field=f"{field}.{name}")

@@ -24,6 +24,7 @@ from flyte_connectors._dispatch.creating import create_job, delete_job, do_at_on
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_REPLY, store_above
+from flyte_connectors._dispatch.redaction import redacted
 from flyte_connectors._dispatch.slow_creates import LARGEST_REQUEST, SlowCreates
 from flyte_connectors._registry.table import find_metadata
 from flyte_connectors.errors import (
@@ -31,7 +32,7 @@ from flyte_connectors.errors import (
     InvalidResourceMetaError,
     ServiceUnavailableError,
 )
-from flyte_connectors.secrets import protects_secrets, secret_names
+from flyte_connectors.secrets import secret_names
 
 if TYPE_CHECKING:
     from flyte_connectors._calls.guard import CallGuard
@@ -159,7 +160,7 @@ class Dispatcher:
             "step": request.step.ToTimedelta() if request.HasField("step") else None,
         }
         with self._secrets(connector, arguments, envelope.secrets):
-            response = await self.guard.call(verb, arguments, timeout=timeout)
+            response = redacted(await self.guard.call(verb, arguments, timeout=timeout))
         if not isinstance(response, pb.GetTaskMetricsResponse):
             message = f"{connector.name} returned {type(response).__name__} from get_metrics"
             raise InternalError(message)
@@ -183,7 +184,7 @@ class Dispatcher:
         }
         with self._secrets(connector, arguments, envelope.secrets):
             async for item in self.guard.stream(verb, arguments):
-                yield wire.redacted_lines(item) if protects_secrets() else item
+                yield redacted(item)
 
     def get_connector(self, name: str) -> pb.Connector:
         """The metadata of the connector called `name`.

@@ -11,16 +11,15 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.literals_pb2 import Literal, LiteralMap
 from flyteidl2.core.types_pb2 import SimpleType
-from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from flyteidl2.task.common_pb2 import Outputs
 
+from flyte_connectors._dispatch.redaction import redact_message
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InternalError, InvalidRequestError
-from flyte_connectors.secrets import redact, redact_all
+from flyte_connectors.secrets import redact
 from flyte_connectors.types import Codec, ConversionError, codec_for_literal_type, codec_for_type
 
 if TYPE_CHECKING:
-    from flyteidl2.core.security_pb2 import Connection
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from flyteidl2.task.common_pb2 import Inputs
 
@@ -49,28 +48,6 @@ def read_inputs(template: TaskTemplate, inputs: Inputs) -> dict[str, Any]:
         message = f"undeclared: the inputs of task '{template.id.name}' are {declared}"
         raise InvalidRequestError(message, field=f"inputs.{name}")
     return values
-
-
-def redacted_lines(item: Any) -> Any:
-    """A `GetTaskLogsResponse` or `LogLine` with the secrets of this call masked."""
-    is_page = isinstance(item, connector_pb2.GetTaskLogsResponse)
-    for line in item.body.lines if is_page else (item,) if isinstance(item, LogLine) else ():
-        line.message = redact(line.message)
-    return item
-
-
-def read_connection(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
-    """The secrets and the configs that the back end sends along, by keyword argument.
-
-    Raises:
-        InvalidRequestError: a name is in both.
-    """
-    secrets, configs = dict(connection.secrets), dict(connection.configs)
-    both = secrets.keys() & configs.keys()
-    if both:
-        message = "a secret and a config have this name: rename one of them"
-        raise InvalidRequestError(message, field=f"connection.{min(both)}")
-    return secrets, configs
 
 
 def declared_outputs(template: TaskTemplate) -> bytes:
@@ -119,13 +96,12 @@ def write_resource(
         raise InternalError(text)
     message.phase = phase
     if resource.message:
-        message.message = redact(resource.message)
-    for link in resource.log_links or ():
-        entry = message.log_links.add()
-        entry.CopyFrom(link)
-        entry.uri, entry.name = redact(entry.uri), redact(entry.name)
+        message.message = resource.message
+    if resource.log_links:
+        message.log_links.extend(resource.log_links)
     if resource.custom_info:
         _write_info(resource.custom_info, task, message)
+    redact_message(message)  # the outputs, which follow, are the user's data and stay as they are
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
             write_outputs(resource.outputs, outputs, message.outputs)
@@ -168,7 +144,7 @@ def write_outputs(
 
 def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
     try:
-        message.custom_info.update(redact_all(info))
+        message.custom_info.update(info)
     except (AttributeError, TypeError, ValueError):  # protobuf's, for different misfits
         text = f"the connector of task type '{task}' reported custom_info that is no JSON object"
         raise InternalError(text) from None

@@ -11,7 +11,7 @@ import logging
 import sys
 
 from flyte_connectors._calls.context import current
-from flyte_connectors.secrets import RedactingFilter, redact, redact_all
+from flyte_connectors.secrets import RedactingFilter
 from flyte_connectors.service.settings import ServiceSettings
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -62,10 +62,6 @@ class JsonFormatter(logging.Formatter):
             if name not in _RECORD_FIELDS and name not in fields
         }
         try:
-            return json.dumps(fields | redact_all(added), default=_redacted, allow_nan=False)
+            return json.dumps(fields | added, default=str, allow_nan=False)
         except (TypeError, ValueError, RecursionError):  # NaN, a circle
-            return json.dumps(fields | {name: _redacted(added[name]) for name in added})
-
-
-def _redacted(value: object) -> str:
-    return redact(str(value))
+            return json.dumps(fields | {name: str(added[name]) for name in added})

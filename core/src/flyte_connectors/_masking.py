@@ -1,0 +1,238 @@
+"""Finds secrets in text, in whatever form they were sent, and masks them.
+
+A secret is looked for by the longest run of letters and digits in each of its forms, which no encoding changes. Only a
+text that contains one is searched by a pattern, and only then is that pattern compiled. So a text without secrets costs
+a few substring searches for each secret.
+
+Recognized are the secret itself with any of its characters escaped for a URL, JSON, HTML, a shell or Python's `repr`, and
+with white space folded; its bytes in base64 (at any offset, for URLs, without padding), in hexadecimal and percent-encoded;
+and what it is made of: the long lines of a key file, the secret fields of a JSON document, the password of a URL or of a
+`name=value` list.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+MASK = "***"
+SHORTEST = 4
+"""Characters below which a secret can't be told from ordinary words, and is left alone."""
+
+_SHORTEST_FIELD = 8
+_SHORTEST_LINE = 16
+
+_WORDS_AND_SPACES = re.compile(r"\s+|\S+")
+_RUNS = re.compile(r"[A-Za-z0-9]+")
+_SECRET_NAME = re.compile(
+    r"(?i)(?:pass(?:word|wd|phrase)?|pwd|secret|token|private|credential|signature|assertion|authorization|api.?key"
+    r"|(?<!public)[\W_]?key)s?$|secret(?!.*(?:id|name|ur[il]|type)$)|private_key$"
+)
+_ASSIGNMENT = re.compile(r"""([\w.-]+)["']?\s*[:=]\s*["']?([^\s"',;&]+)""")
+_AUTHORIZATION = re.compile(r"(?i)(?:basic|bearer|token|apikey)\s+(\S+)$")
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+
+
+class Masker:
+    """Masks a set of secrets.
+
+    Args:
+        secrets: Their values.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        rules = {rule.key: rule for secret in secrets for rule in _rules(secret)}
+        # A secret may be a part of another.
+        self._rules = sorted(rules.values(), key=lambda rule: rule.size, reverse=True)
+        self._needles = [rule.needle.encode() for rule in self._rules]
+
+    def mask(self, text: str) -> str:
+        """`text` with each form of each secret replaced."""
+        for rule in self._rules:
+            if rule.needle in text:
+                text = rule.mask(text)
+        return text
+
+    def may_touch(self, data: bytes) -> bool:
+        """Whether the texts in a serialized message have to be looked at one by one."""
+        return any(needle in data for needle in self._needles)
+
+    def found_in(self, text: str) -> bool:
+        """Whether a secret occurs in `text`."""
+        return any(rule.needle in text and rule.mask(text) != text for rule in self._rules)
+
+
+@functools.lru_cache(maxsize=64)
+def masker(secrets: frozenset[str]) -> Masker:
+    """The `Masker` of a set of secrets; most calls have the secrets of an earlier one."""
+    return Masker(secrets)
+
+
+class _Rule:
+    """One form of a secret.
+
+    Args:
+        text: The secret, or an encoding of it.
+        encoded: Whether it is base64, whose neighbours share bits with it.
+    """
+
+    def __init__(self, text: str, *, encoded: bool = False) -> None:
+        self.key = (text, encoded)
+        self.size = len(text)
+        self.needle: str = max(_RUNS.findall(text), key=len, default="")
+        self._text = text
+        self._encoded = encoded
+
+    def mask(self, text: str) -> str:
+        if not self._encoded:
+            return self._pattern.sub(MASK, text)
+        pieces = []
+        end = 0
+        for found in self._pattern.finditer(text):
+            start = found.start()
+            while start > end and text[start - 1] in _BASE64:
+                start -= 1
+            pieces += [text[end:start], MASK]
+            end = found.end()
+        return "".join((*pieces, text[end:]))
+
+    @functools.cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        if self._encoded:
+            body = "".join(map(_base64_spellings, self._text))
+            return re.compile(body + r"[A-Za-z0-9+/_-]*(?:(?i:=|%3d|\\+u003d)){0,2}")
+        return re.compile("".join(map(_spellings_of_run, _WORDS_AND_SPACES.findall(self._text))))
+
+
+def _rules(secret: str) -> Iterator[_Rule]:
+    secret = secret.strip()
+    if len(" ".join(secret.split())) < SHORTEST:
+        return
+    yield _Rule(secret)
+    for data in _encodings(secret):
+        for core in _base64_cores(data):
+            yield _Rule(core, encoded=True)
+        for digits in (data.hex(), data.hex().upper()):
+            yield _Rule(digits)
+            yield _Rule("".join(f"%{first}{second}" for first, second in _pairs(digits)))
+    for part in _fields(secret):
+        yield from _rules(part)
+    for line in _lines(secret):
+        yield _Rule(line)
+
+
+def _encodings(secret: str) -> set[bytes]:
+    """The bytes that clients send for a text: of UTF-8, or of Latin-1 where it will do."""
+    encodings = {secret.encode("utf-8", "surrogatepass")}
+    try:
+        encodings.add(secret.encode("latin-1"))
+    except UnicodeEncodeError:
+        return encodings
+    return encodings
+
+
+def _pairs(digits: str) -> Iterator[tuple[str, str]]:
+    return zip(digits[::2], digits[1::2])  # noqa: B905  (always even)
+
+
+def _base64_cores(data: bytes) -> Iterator[str]:
+    """The characters that `data` alone decides, at each offset in what is encoded."""
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + data).decode()
+        core = encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
+        if len(core) >= SHORTEST:
+            yield core
+
+
+def _lines(secret: str) -> Iterator[str]:
+    """The lines and words of a secret that would tell much of it: those of a PEM block, but not of JSON."""
+    if secret[0] in "{[":
+        return
+    lines = [line.strip() for line in secret.splitlines()]
+    for line in (*lines, *secret.split()) if len(lines) > 1 else secret.split():
+        if len(line) >= _SHORTEST_LINE and not line.startswith("--") and line != secret:
+            yield line
+
+
+def _fields(secret: str) -> Iterator[str]:
+    """The secrets within a secret that is a document, an address or a list of settings."""
+    if found := _AUTHORIZATION.match(secret):
+        yield found[1]
+    if secret[0] in "{[":
+        try:
+            yield from _secret_strings(json.loads(secret), secret=secret[0] == "[")
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return
+    yield from _passwords(secret)
+    for name, value in _ASSIGNMENT.findall(secret):
+        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_FIELD and value != secret:
+            yield value
+
+
+def _passwords(address: str) -> set[str]:
+    """The password in a URL such as `postgresql://user:password@host/database`, as it is and unquoted."""
+    try:
+        password = urllib.parse.urlsplit(address).password or ""
+    except ValueError:
+        password = ""
+    return {password, urllib.parse.unquote(password)}
+
+
+def _secret_strings(value: Any, *, secret: bool) -> Iterator[str]:
+    """The strings of a JSON document under a name that says that they are secret."""
+    if isinstance(value, str):
+        if secret and len(value) >= _SHORTEST_FIELD:
+            yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _secret_strings(item, secret=bool(_SECRET_NAME.search(name)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secret_strings(item, secret=secret)
+
+
+def _spellings_of_run(text: str) -> str:
+    """A pattern for a word, or for white space, of which one character may stand for several."""
+    if not text.isspace():
+        return "".join(map(_spellings, text))
+    escapes = "|".join(map(_spellings, sorted({*text, *" \n\r\t"})))
+    return rf"(?:\s|\+|\\+[nrtfv]|{escapes})+"
+
+
+@functools.lru_cache(maxsize=512)
+def _spellings(char: str) -> str:
+    """A pattern for a character and its escapes."""
+    if char.isascii() and char.isalnum():
+        return char
+    from html.entities import codepoint2name
+
+    code = ord(char)
+    octets = char.encode("utf-8", "surrogatepass")
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    escapes = [
+        "".join(f"%(?:25)*{octet:02x}" for octet in octets),
+        "".join(rf"\\+x{octet:02x}" for octet in octets),
+        "".join(rf"\\+u{units[at : at + 4]}" for at in range(0, len(units), 4)),
+        rf"\\+U{code:08x}",
+        rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});",
+    ]
+    if code < 256:  # Latin-1, as in `repr`  # noqa: PLR2004
+        escapes += [f"%(?:25)*{code:02x}", rf"\\+x{code:02x}"]
+    if name := codepoint2name.get(code):
+        escapes.append(f"&(?:amp;)*{name};")
+    if char == "'":
+        escapes.append("&(?:amp;)*apos;")
+    plain = r"\\+" if char == "\\" else rf"\\*{re.escape(char)}"
+    return f"(?:{plain}|(?i:{'|'.join(escapes)}))"
+
+
+def _base64_spellings(char: str) -> str:
+    other = {"+": "-", "/": "_"}.get(char)
+    return f"(?:{_spellings(char)}|{other})" if other else char
