@@ -1,7 +1,7 @@
 """The command `flyte-connectors`: one thin file per subcommand, imported when it is used.
 
 Data goes to standard output; everything else (progress, logs, errors) to standard error. Exit codes:
-0 done, 1 failed with one line that says why, 2 wrong usage, 130 interrupted.
+0 done, 1 failed with one line that says why, 2 wrong usage, 130 interrupted, 141 output no longer read.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from flyte_connectors.errors import ConnectorError
+from flyte_connectors.cli.streams import exit_code_of
+from flyte_connectors.cli.suggestions import SuggestingParser, did_you_mean
 
 COMMANDS = {
     "serve": "run the connector service",
     "list": "show the installed plugins and how they loaded",
     "run": "run a task of a file, here or on a service",
-    "logs": "print the log of a job",
-    "cancel": "cancel a job",
+    "runs": "list the runs that were started here",
+    "logs": "print the log of a run's jobs",
+    "cancel": "cancel the jobs of a run",
     "new": "write a package with a connector to start from",
-    "check": "ask a connector service for the rules that it has to keep",
+    "check": "test whether a connector service keeps Flyte's rules",
     "image": "build the image of a service",
     "deploy": "run a service in a Kubernetes cluster",
     "execute": "run a serialized task, as its container does",
@@ -41,12 +43,16 @@ class _Version(argparse.Action):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = [*(sys.argv[1:] if arguments is None else arguments)]  # `list` is a module here
-    parser = argparse.ArgumentParser(
+    return exit_code_of(lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> int:
+    parser = SuggestingParser(
         prog="flyte-connectors",
         description="Connectors for Flyte: host them, run them, look at them.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(
             name, help=summary, description=summary.capitalize() + "."
@@ -58,16 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             gc.enable()
             module.configure(subparser)
             subparser.set_defaults(run=module.run)
-    try:
-        options = parser.parse_args(words)
-        code: int = options.run(options)
-    except ConnectorError as error:
-        print(f"flyte-connectors: {error.message}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("flyte-connectors: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(2, "\nflyte-connectors: error: a COMMAND is required\n")
+    command = words[0]
+    if command not in COMMANDS and not command.startswith("-"):
+        parser.error(f"unknown command '{command}'{did_you_mean(command, COMMANDS)}")
+    options = parser.parse_args(words)
+    code: int = options.run(options)
     return code

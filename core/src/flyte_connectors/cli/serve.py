@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -79,13 +80,19 @@ def run(options: argparse.Namespace) -> int:
     gc.collect()
     gc.freeze()
     service = ConnectorService(registry, settings, reports, shared_port=is_worker)
-    serving = service.serve_until_signal(lambda: print(service.summary, flush=True))
+    serving = service.serve_until_signal(lambda: _announce(service.summary))
     run_loop(serving)
     if service.left_running:
         # Python would wait for the threads of calls that are stuck, for longer than the grace time.
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _announce(summary: str) -> None:
+    """Print where the service listens; it runs on, although nobody may read that."""
+    with contextlib.suppress(OSError):
+        print(summary, flush=True)
 
 
 def _loop_runner(name: str) -> Callable[[Coroutine[Any, Any, None]], None]:
@@ -118,7 +125,7 @@ def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
     if failed:
         reasons = "; ".join(f"{r.entry_point} ({r.source}): {r.reason}" for r in failed)
         if not settings.lenient:
-            text = f"plugins failed to load: {reasons}. Mend, --deny or --lenient"
+            text = f"plugins failed to load: {reasons}. Fix them, exclude them with --deny, or start anyway with --lenient"
             raise ServiceStartError(text)
         print(f"failed to load: {reasons}", file=sys.stderr)
     return reports
