@@ -1,19 +1,33 @@
 """Values on the command line."""
 
 # Both spellings of optional types are tested on purpose.
-# ruff: noqa: UP045
+# ruff: noqa: UP007, UP045
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
+import decimal
 import enum
 import json
 import math
-from typing import Any, Optional
+import pathlib
+import types
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Optional,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+import pydantic
 import pytest
-from flyte_connectors import File
+from flyte_connectors import DataFrame, Dir, File
 from flyte_connectors.cli.values import parse_value, printable
 from flyte_connectors.errors import InvalidRequestError
 from hypothesis import given
@@ -27,10 +41,20 @@ class Size(enum.Enum):
     LARGE = "l"
 
 
+class Number(enum.Enum):
+    ONE = 1
+    TWO = 2
+
+
 @dataclasses.dataclass
 class Point:
     x: int
     y: float = 0.0
+
+
+class Place(pydantic.BaseModel):
+    name: str
+    at: Point
 
 
 @pytest.mark.parametrize(
@@ -58,6 +82,33 @@ class Point:
         (int | str, "3", 3),
         (int | str, "three", "three"),
         (Optional[str], "text", "text"),
+        (Annotated[bool, "a note"], "false", False),
+        (Annotated[Optional[int], "a note"], "3", 3),
+        (Literal["fast", "slow"], "fast", "fast"),
+        (Literal[1, "2", True], "1", 1),
+        (Literal[1, "2", True], "2", "2"),
+        (Optional[Literal["fast"]], "fast", "fast"),
+        (list[Literal["fast"]], '["fast"]', ["fast"]),
+        (Number, "1", Number.ONE),
+        (list[Size], '["SMALL", "l"]', [Size.SMALL, Size.LARGE]),
+        (dict[str, Size], '{"a": "SMALL"}', {"a": Size.SMALL}),
+        (dt.date, "2024-02-29", dt.date(2024, 2, 29)),
+        (
+            dt.datetime,
+            "2026-01-02T03:04:05Z",
+            dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc),
+        ),
+        (dt.timedelta, "1:02:03", dt.timedelta(hours=1, minutes=2, seconds=3)),
+        (dt.timedelta, "-1 day, 23:59:59", dt.timedelta(seconds=-1)),
+        (dt.timedelta, "PT1H30M", dt.timedelta(minutes=90)),
+        (list[dt.timedelta], '[1.5, "PT2S"]', [dt.timedelta(seconds=1.5), dt.timedelta(seconds=2)]),
+        (decimal.Decimal, "0.10", decimal.Decimal("0.10")),
+        (bytes, "as text", b"as text"),
+        (tuple[int, str], '[1, "a"]', (1, "a")),
+        (list[Point], '[{"x": 1, "y": 2}]', [Point(1, 2.0)]),
+        (Optional[Point], '{"x": 1}', Point(1)),
+        (Place, '{"name": "a", "at": {"x": 1}}', Place(name="a", at=Point(1))),
+        (dict[str, Any], '{"a": [1, {"b": null}]}', {"a": [1, {"b": None}]}),
     ],
 )
 def test_text_means_a_value_of_the_declared_type(python_type: Any, text: str, value: Any) -> None:
@@ -67,11 +118,17 @@ def test_text_means_a_value_of_the_declared_type(python_type: Any, text: str, va
     assert type(parsed) is type(value)
 
 
-def test_a_path_is_a_file() -> None:
-    """As in Python."""
-    parsed = parse_value("a", File, "s3://bucket/key")
-    assert isinstance(parsed, File)
-    assert parsed.path == "s3://bucket/key"
+@pytest.mark.parametrize("python_type", [File, Dir, DataFrame])
+def test_a_reference_is_given_by_path_or_uri(python_type: Any) -> None:
+    """A local path is made absolute: a job runs in another directory."""
+
+    def place(value: Any) -> Any:
+        return value.uri if python_type is DataFrame else value.path
+
+    assert place(parse_value("a", python_type, "s3://bucket/key")) == "s3://bucket/key"
+    assert place(parse_value("a", python_type, "7")) == str(pathlib.Path("7").absolute())
+    (listed,) = parse_value("a", list[python_type], '["gs://bucket/key"]')
+    assert (type(listed), place(listed)) == (python_type, "gs://bucket/key")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +140,6 @@ def test_a_path_is_a_file() -> None:
         (bool, "maybe", "bool"),
         (Size, "MEDIUM", "Size"),
         (list[int], "[1", "list"),
-        (Point, '{"z": 1}', "Point"),
         (dt.datetime, "tomorrow", "datetime"),
         (int | None, "x", "int"),
     ],
@@ -93,6 +149,128 @@ def test_other_text_is_named(python_type: Any, text: str, shown: str) -> None:
     with pytest.raises(InvalidRequestError, match=rf"^inputs\.a: expected .*{shown}") as caught:
         parse_value("a", python_type, text)
     assert repr(text) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("python_type", "text", "message"),
+    [
+        (Point, '{"z": 1}', "inputs.a: Point has no field 'z'; it has x, y"),
+        (Point, "{}", "inputs.a: the field 'x' of Point is missing"),
+        (Point, '{"x": "1"}', "inputs.a.x: expected int, got '1' (str)"),
+        (
+            list[Point],
+            '[{"x": 1}, {"x": 2, "y": "z"}]',
+            "inputs.a[1].y: expected float, got 'z' (str)",
+        ),
+        (
+            dict[str, list[int]],
+            '{"b": [1, true]}',
+            "inputs.a['b'][1]: expected int, got True (bool)",
+        ),
+        (Optional[Point], '{"x": 1.5}', "inputs.a.x: expected int, got 1.5 (float)"),
+        (
+            Annotated[Point, "a note"],
+            '{"x": null}',
+            "inputs.a.x: expected int, got None (NoneType)",
+        ),
+        (
+            Place,
+            '{"name": "a", "at": {"x": "b"}}',
+            "inputs.a.at.x: Input should be a valid integer",
+        ),
+        (Place, '{"name": "a"}', "inputs.a.at: Field required"),
+        (list[bool], "[0]", "inputs.a[0]: expected bool, got 0 (int)"),
+        (list[Size], '["XL"]', "inputs.a[0]: expected Size (one of SMALL, LARGE), got 'XL' (str)"),
+        (Size, "XL", "inputs.a: expected Size (one of SMALL, LARGE), got 'XL'"),
+        (Literal["a", "b"], "c", "inputs.a: expected one of a, b, got 'c'"),
+        (Optional[int], "c", "inputs.a: expected int or None, got 'c'"),
+        (list[int], "3", "inputs.a: expected list[int], got 3 (int)"),
+        (
+            list[int],
+            "[1",
+            "inputs.a: expected list[int] as JSON, got '[1': Expecting ',' delimiter",
+        ),
+        (tuple[int, str], "[1]", "inputs.a: expected 2 items for tuple[int, str], got 1"),
+    ],
+)
+def test_the_part_that_is_wrong_is_named(python_type: Any, text: str, message: str) -> None:
+    """With the way to it, its value and the type that was expected."""
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_value("a", python_type, text)
+    assert caught.value.message.startswith(message)
+
+
+def _is_a(python_type: Any, value: Any) -> bool:  # noqa: PLR0911
+    """Whether a value is one of a type, asked independently of the code under test."""
+    origin, arguments = get_origin(python_type), get_args(python_type)
+    if python_type is Any:
+        return True
+    if origin is Annotated:
+        return _is_a(arguments[0], value)
+    if origin in (Union, types.UnionType):
+        return any(_is_a(variant, value) for variant in arguments)
+    if origin is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in arguments)
+    if origin is list:
+        return type(value) is list and all(_is_a(arguments[0], item) for item in value)
+    if origin is tuple:
+        return type(value) is tuple and all(map(_is_a, arguments, value))
+    if origin is dict:
+        keys = all(_is_a(arguments[0], key) for key in value)
+        return type(value) is dict and keys and all(_is_a(arguments[1], v) for v in value.values())
+    if dataclasses.is_dataclass(python_type):
+        hints = get_type_hints(python_type)
+        inside = all(
+            _is_a(hints[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)
+        )
+        return type(value) is python_type and inside
+    return type(value) is python_type
+
+
+SCALAR_TYPES = (
+    int, float, str, bool, bytes, type(None), dt.date, dt.datetime, dt.time, dt.timedelta,
+    decimal.Decimal, Size, Number, Point, Literal["a", "1"], Literal[1, "2"],
+)  # fmt: skip
+TYPES = st.recursive(
+    st.sampled_from(SCALAR_TYPES),
+    lambda inner: (
+        inner.map(lambda t: list[t])
+        | inner.map(lambda t: dict[str, t])
+        | inner.map(lambda t: Annotated[t, "a note"])
+        | inner.map(Optional.__getitem__)
+        | st.tuples(inner, inner).map(lambda pair: Union[pair])
+        | st.tuples(inner, inner).map(lambda pair: tuple[pair])
+    ),
+    max_leaves=4,
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["a", "1", "l", "ONE"]),
+    lambda i: (
+        st.lists(i, max_size=3)
+        | st.dictionaries(st.sampled_from(["x", "y", "z"]), i)
+        | st.fixed_dictionaries({"x": st.integers()})
+    ),
+    max_leaves=6,
+)
+TEXTS = (
+    JSON.map(json.dumps)
+    | TEXT
+    | st.sampled_from(
+        ["true", "0", "none", "SMALL", "s", "1", "2026-01-02", "1:02:03", "1e999", "nan"]
+    )
+)
+
+
+@given(TYPES, TEXTS)
+def test_what_is_accepted_is_a_value_of_the_type(python_type: Any, text: str) -> None:
+    """Whatever the type and the text; other texts are refused, with the one error for that."""
+    with contextlib.suppress(InvalidRequestError):
+        value = parse_value("a", python_type, text)
+        assert _is_a(python_type, value), value
 
 
 @given(

@@ -27,16 +27,20 @@ class Spelling(enum.Enum):
             None.
         NESTED: Like MODEL, but enums by value: what stands inside a dataclass or a tuple in one of
             these.
+        HANDWRITTEN: As people write JSON on the command line, at any depth: enums by name or value,
+            durations in seconds or ISO 8601, bytes as text, files and tables by path or URI. It is
+            only read.
     """
 
     FIELDS = enum.auto()
     MODEL = enum.auto()
     TYPED = enum.auto()
     NESTED = enum.auto()
+    HANDWRITTEN = enum.auto()
 
 
-FIELDS, MODEL, TYPED, NESTED = Spelling
-ENUMS_BY_NAME = (MODEL, TYPED)
+FIELDS, MODEL, TYPED, NESTED, HANDWRITTEN = Spelling
+ENUMS_BY_NAME = (MODEL, TYPED, HANDWRITTEN)
 
 
 class Form(NamedTuple):
@@ -48,7 +52,7 @@ class Form(NamedTuple):
 
 def inside(spelling: Spelling) -> Spelling:
     """Return the spelling of what stands inside a dataclass or tuple."""
-    return FIELDS if spelling is FIELDS else NESTED
+    return spelling if spelling in {FIELDS, HANDWRITTEN} else NESTED
 
 
 def instance_of(

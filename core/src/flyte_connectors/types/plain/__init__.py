@@ -3,6 +3,7 @@
     scalars.py      numbers, text, moments, enums, choices
     containers.py   lists, maps, tuples, unions
     records.py      dataclasses, typed dicts
+    handwritten.py  what people may write otherwise on the command line
 
 The walk over dataclasses and containers is done here because it has to check: mashumaro lets a
 wrong value pass on the way out, and on the way in it bends values (``bool("no")``) and drops
@@ -22,7 +23,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import type_name
-from flyte_connectors.types.form import ENUMS_BY_NAME, FIELDS, NESTED, TYPED, Form, Spelling, inside
+from flyte_connectors.types.form import (
+    ENUMS_BY_NAME,
+    FIELDS,
+    HANDWRITTEN,
+    NESTED,
+    TYPED,
+    Form,
+    Spelling,
+    inside,
+)
 from flyte_connectors.types.models import model_form
 from flyte_connectors.types.plain.containers import (
     map_form,
@@ -32,7 +42,12 @@ from flyte_connectors.types.plain.containers import (
     untyped_form,
 )
 from flyte_connectors.types.plain.records import dataclass_form, typed_dict_form
-from flyte_connectors.types.plain.scalars import JSON_INT_KEY, choice_form, enum_form, scalar_form
+from flyte_connectors.types.plain.scalars import (
+    JSON_INT_KEY,
+    choice_form,
+    enum_form,
+    scalar_form,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +73,7 @@ def _cached(python_type: Any, _text: str, spelling: Spelling) -> Form:
 
 
 def _build(python_type: Any, spelling: Spelling) -> Form:
-    form = scalar_form(python_type, spelling)
+    form = _scalar(python_type, spelling)
     if form is not None:
         return form
     if python_type is Any or python_type is object:
@@ -71,6 +86,14 @@ def _build(python_type: Any, spelling: Spelling) -> Form:
     return _class(python_type, spelling)
 
 
+def _scalar(python_type: Any, spelling: Spelling) -> Form | None:
+    if spelling is HANDWRITTEN:
+        from flyte_connectors.types.plain.handwritten import handwritten_form
+
+        return handwritten_form(python_type) or scalar_form(python_type, spelling)
+    return scalar_form(python_type, spelling)
+
+
 def _generic(  # noqa: PLR0911 (one line per kind of type)
     python_type: Any, origin: Any, arguments: tuple[Any, ...], spelling: Spelling
 ) -> Form:
@@ -79,7 +102,7 @@ def _generic(  # noqa: PLR0911 (one line per kind of type)
     if hints.is_union(python_type):
         # The official SDK finds enums behind Optional[T], not behind T | None or in other unions.
         is_optional = origin is Union and len({*arguments} - {type(None)}) == 1
-        by_value = spelling in ENUMS_BY_NAME and not is_optional
+        by_value = spelling in ENUMS_BY_NAME and spelling is not HANDWRITTEN and not is_optional
         within = NESTED if by_value else spelling
         return union_form(python_type, [(a, plain_form(a, within)) for a in arguments])
     if origin is typing.Literal and not any(isinstance(a, enum.Enum) for a in arguments):
