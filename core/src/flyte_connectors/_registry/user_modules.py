@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pathlib
 import sys
+import sysconfig
+import traceback
 import types
 from collections.abc import Callable
 
 from flyte_connectors._registry.flyte_names import install_as_flyte
 from flyte_connectors.errors import InvalidRequestError
+
+_NOT_THE_USERS = (
+    "<frozen ",
+    str(pathlib.Path(__file__).parents[1]) + os.sep,
+    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
+)
+"""Starts of the file names of this package, the standard library and installed packages."""
 
 
 def import_module(name: str) -> types.ModuleType:
@@ -34,8 +44,17 @@ def import_module(name: str) -> types.ModuleType:
     except FileNotFoundError as error:
         raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
     except (Exception, SystemExit) as error:
-        text = f"{type(error).__name__} while importing it: {error}"
+        text = f"{type(error).__name__} while importing it: {_reason(error)}"
         raise InvalidRequestError(text, field=name) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What was raised and at which line of the code that was imported."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    return f"{error} ({own[-1].filename}:{own[-1].lineno})" if own else str(error)
 
 
 def _with_flyte(load: Callable[[], types.ModuleType]) -> types.ModuleType:
