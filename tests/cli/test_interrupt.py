@@ -32,7 +32,7 @@ def test_a_signal_cancels_the_job(
     running.process.send_signal(number)
     assert running.wait() == 130
     assert running.output == []
-    assert "cancelling the job; once more to leave at once\n" in running.errors
+    assert "cancelling the job; press Ctrl-C again to leave at once\n" in running.errors
     assert running.errors[-1].startswith("cancelled after")
     assert jobs.job(jobs.jobs[0])["phase"] == "ABORTED"
     assert "Traceback" not in running.said

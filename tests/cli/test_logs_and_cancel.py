@@ -77,4 +77,4 @@ def test_timestamps_are_shown_on_demand(command: Command, tmp_path: Path) -> Non
 def test_an_unknown_run_is_one_line(command: Command, verb: str, name: str) -> None:
     """It says where it looked."""
     line = one_line(command(verb, name))
-    assert f"no job of run '{name}' is remembered in " in line
+    assert f"no run named '{name}' in " in line

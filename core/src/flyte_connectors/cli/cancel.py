@@ -8,9 +8,9 @@ import sys
 
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors.cli.jobs import client_of
+from flyte_connectors.cli import history
+from flyte_connectors.cli.job_clients import client_of
 from flyte_connectors.client.job_loop import cancel_job
-from flyte_connectors.tasks import records
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     """Cancel every job of the run; those that have ended stay as they are."""
 
     async def cancel_all() -> None:
-        for job in records.find(options.name):
+        for job in history.find_jobs(options.name):
             async with client_of(job) as client:
                 request = pb.DeleteTaskRequest(resource_meta=job.meta, task_category=job.category)
                 await cancel_job(client, request)

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-from flyte_connectors.cli.jobs import client_of
+from flyte_connectors.cli import history
+from flyte_connectors.cli.history import JobRecord
+from flyte_connectors.cli.job_clients import client_of
 from flyte_connectors.client.job_loop import ConnectorClient
 from flyte_connectors.client.log_following import follow_logs
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.tasks import records
-from flyte_connectors.tasks.records import JobRecord
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{stamp}{line.message}", flush=True)
 
     async def print_all() -> None:
-        for job in records.find(options.name):
+        for job in history.find_jobs(options.name):
             async with client_of(job) as client:
                 request = pb.GetTaskLogsRequest(resource_meta=job.meta, task_category=job.category)
                 await _print_log(client, job, request, emit, follow=options.follow)

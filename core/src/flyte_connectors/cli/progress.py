@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
+from flyte_connectors.cli import history
 from flyte_connectors.cli.table import colour
 from flyte_connectors.client.job_loop import RunObserver
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.tasks import records
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,6 +39,7 @@ class Progress(RunObserver):
         self._quiet = quiet
         self._live = self._stream.isatty() and not quiet
         self._begun = time.monotonic()
+        self._run = ""
         self._phase = ""
         self._trouble = ""
         self._links: set[str] = set()
@@ -51,12 +53,19 @@ class Progress(RunObserver):
         self._clear()
 
     def started(self, run: str, task: str) -> None:
-        """The run has been given its name."""
-        self.note(f"run {run} of '{task}'")
+        """The run has been given its name, which is said even to those who want quiet."""
+        self._run = run
+        print(colour(f"run {run} of '{task}'", "cyan", self._stream), file=self._stream, flush=True)
+
+    def leaving(self) -> None:
+        """The command ends without waiting for the cancellation."""
+        self.note(f"leaving; to cancel what still runs: flyte-connectors cancel {self._run}")
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
-        record = records.save(request, resource_meta, endpoint=self._endpoint, module=self._module)
+        record = history.save_job(
+            request, resource_meta, endpoint=self._endpoint, module=self._module
+        )
         self.note(f"job {record.action} of '{record.task}' started")
 
     def polled(self, resource: pb.Resource) -> None:
@@ -116,7 +125,8 @@ def _bar(custom_info: Any) -> str:
     if "progress" not in custom_info:
         return ""
     value = custom_info["progress"]
-    if not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
         return ""
-    full = round(min(max(value, 0), 1) * _BAR)
-    return f"[{'#' * full}{'-' * (_BAR - full)}] {value:.0%}"
+    fraction = min(max(value, 0), 1)
+    full = round(fraction * _BAR)
+    return f"[{'#' * full}{'-' * (_BAR - full)}] {fraction:.0%}"

@@ -8,5 +8,4 @@ calls.py         calling a task like a function, from sync and async code alike
 mixins.py        executor mixins: a call becomes a job of the task's connector
 environment.py   TaskEnvironment and tasks made of functions
 runs.py          run(task, ...) and what it returns
-records.py       what is remembered about a started job, so that it can be found again
 """
