@@ -216,8 +216,9 @@ def _is_a(python_type: Any, value: Any) -> bool:  # noqa: PLR0911
     if origin is tuple:
         return type(value) is tuple and all(map(_is_a, arguments, value))
     if origin is dict:
-        keys = all(_is_a(arguments[0], key) for key in value)
-        return type(value) is dict and keys and all(_is_a(arguments[1], v) for v in value.values())
+        return type(value) is dict and all(
+            _is_a(arguments[0], key) and _is_a(arguments[1], item) for key, item in value.items()
+        )
     if dataclasses.is_dataclass(python_type):
         hints = get_type_hints(python_type)
         inside = all(

@@ -7,14 +7,14 @@ import datetime
 import enum
 import json
 import math
-import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.errors import ConversionError, InvalidRequestError
 from flyte_connectors.types import codec
-from flyte_connectors.types.codec import ConversionError, short
+from flyte_connectors.types.codec import short
 from flyte_connectors.types.form import HANDWRITTEN
+from flyte_connectors.types.hints import is_union
 from flyte_connectors.types.plain import plain_form
 from flyte_connectors.types.plain.scalars import scalar_form
 
@@ -41,7 +41,7 @@ def type_name(python_type: Any) -> str:
     """A type as help texts show it: choices by their names."""
     if get_origin(python_type) is Annotated:
         return type_name(get_args(python_type)[0])
-    if _is_union(python_type):
+    if is_union(python_type):
         return " or ".join(type_name(variant) for variant in get_args(python_type))
     if _is_enum(python_type):
         return "|".join(python_type.__members__)
@@ -72,7 +72,7 @@ def printable(value: Any) -> Any:  # noqa: PLR0911  (one line per kind of value)
 def _parse(python_type: Any, text: str) -> Any:
     if get_origin(python_type) is Annotated:
         return _parse(get_args(python_type)[0], text)
-    if _is_union(python_type):
+    if is_union(python_type):
         return _parse_union(python_type, text)
     if choices := _choices(python_type):
         if text not in choices:
@@ -134,10 +134,6 @@ def _is_enum(python_type: Any) -> bool:
 
 def _text_of(choice: Any) -> str:
     return str(choice.name if isinstance(choice, enum.Enum) else choice)
-
-
-def _is_union(python_type: Any) -> bool:
-    return get_origin(python_type) in (Union, types.UnionType)
 
 
 def _expected(what: str, text: str) -> ConversionError:
