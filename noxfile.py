@@ -224,11 +224,18 @@ def official(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def chaos(session: nox.Session) -> None:
     """Drive the service as Flyte's back end does, through every fault there is; prints what it lost."""
-    _install(session, "core", groups=("product",))
+    _install(session, "batch_job", groups=("product",))
     python = f"{session.bin}/python"
     arguments = session.posargs or ["--scenario", "all", "--replicas", "1,2", "--tasks", "100"]
     command = ["python", "-m", "tests.backend", "--against", "ours", "--python", python]
     session.run(*command, *arguments)
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def attack(session: nox.Session) -> None:
+    """Attack a real service in every way we can think of; prints what fell. Best run as root."""
+    _install(session, *PACKAGES, groups=("product",))
+    session.run("python", "-m", "tests.attack", *(session.posargs or ["--full"]))
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -2,12 +2,13 @@
 
     back end      executor -> launcher, cache -> monitor      as the Go executor does it
                   discovery                                   the ListConnectors poll
-                  task, service_client                        requests and how they travel
+                  task, batch_task, service_client            requests and how they travel
     service       replicas                                    processes of either service
                   vendor_connector, vendor_connector_official the same connector for each
+                  own_id_connector                            one whose vendor takes no key
                   neighbours, jumping_clock                   trouble from inside it
     outside       vendor, vendor_client                       a job service and its client
-    the run       scenarios, disturbances, junk               what goes wrong
+    the run       scenarios, disturbances, junk, rush         what goes wrong
                   stage -> report                             one scenario, what became of it
 
 `python -m tests.backend --help` lists the scenarios. Nothing here imports `flyte_connectors` but

@@ -17,6 +17,11 @@ from .scenarios import SCENARIOS
 from .stage import Setting, play
 
 
+def interpreters(text: str) -> list[Path]:
+    """Paths of interpreters; not resolved, because an environment's is a link."""
+    return [Path(path).absolute() for path in text.split(",")]
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     names = "\n".join(f"  {name:12} {s.summary}" for name, s in SCENARIOS.items())
@@ -29,7 +34,12 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--scenario", default="all", help="names, comma separated, or all")
     add("--against", default="ours", help="ours, official, or both as ours,official")
-    add("--python", required=True, help="interpreter with the service, one for each --against")
+    add(
+        "--python",
+        type=interpreters,
+        required=True,
+        help="interpreter with the service, one for each --against",
+    )
     add("--replicas", default="1", help="1, 2 or both as 1,2")
     add("--tasks", type=int, default=1000)
     add("--seed", type=int, default=0)
@@ -43,11 +53,11 @@ def arguments() -> argparse.Namespace:
 async def run(options: argparse.Namespace, directory: Path) -> list[Report]:
     """Play what was asked for, one after the other."""
     names = list(SCENARIOS) if options.scenario == "all" else options.scenario.split(",")
-    services = zip(options.against.split(","), options.python.split(","), strict=True)
+    services = zip(options.against.split(","), options.python, strict=True)
     settings = [
         Setting(
             flavour=Flavour(flavour),
-            python=Path(python),
+            python=python,
             directory=directory,
             replicas=replicas,
             tasks=options.tasks,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -19,12 +20,14 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from .junk import send_junk
+from .rush import Rush
 
 if TYPE_CHECKING:
     from .stage import Stage
 
 WATCHES = 200
 JUNK = 10_000
+TERMINATIONS = 20
 
 
 async def nothing(_: Stage) -> None:
@@ -47,6 +50,22 @@ async def terminate(stage: Stage) -> None:
         stage.notes["terminations"] += 1
         await replica.terminate()
         await replica.start()
+
+
+async def terminate_in_a_rush(stage: Stage) -> None:
+    """The same, twenty times, while callers of every replica never pause."""
+    rushes = [Rush(replica.address, pollers=20, creators=3) for replica in stage.replicas]
+    async with AsyncExitStack() as callers:
+        for rush in rushes:
+            await callers.enter_async_context(rush.running())
+        for _, replica in zip(range(TERMINATIONS), itertools.cycle(stage.replicas), strict=False):
+            await asyncio.sleep(0.5)
+            stage.notes["terminations"] += 1
+            await replica.terminate()
+            await replica.start()
+    for rush in rushes:
+        for (_, code), count in rush.codes.items():
+            stage.notes[f"rush {code}"] += count
 
 
 async def crash(stage: Stage) -> None:

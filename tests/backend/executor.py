@@ -96,12 +96,14 @@ class Executor:
             return
         finally:
             self._cache.drop(task)
-        if verdict in {Next.RETRY, Outcome.FAILED}:
-            await self._delete(task)
+        failed = verdict in {Next.RETRY, Outcome.FAILED}
+        if failed and await self._abort(task) is Outcome.UNDELETABLE:
+            task.outcome = Outcome.UNDELETABLE
+            return
         if isinstance(verdict, Next):
             await self._retry(task)
         else:
-            task.outcome = verdict
+            task.outcome = _as_expected(task, verdict)
 
     async def _watch(self, item: Item) -> Next | Outcome:
         while (verdict := judge(item)) is Next.WAIT:
@@ -111,7 +113,7 @@ class Executor:
 
     async def _retry(self, task: Task) -> None:
         if task.state.attempt == MAX_RETRIES:
-            task.outcome = Outcome.FAILED
+            task.outcome = _as_expected(task, Outcome.FAILED)
             return
         self.retries += 1
         task.state = State(attempt=task.state.attempt + 1)
@@ -130,3 +132,8 @@ class Executor:
         except grpc.aio.AioRpcError:
             return False
         return True
+
+
+def _as_expected(task: Task, outcome: Outcome) -> Outcome:
+    """Right for a task that the vendor refuses and that failed."""
+    return Outcome.RIGHT if task.refused and outcome is Outcome.FAILED else outcome

@@ -1,5 +1,6 @@
 """Connectors that nobody wants beside theirs, served next to the vendor's.
 
+    quiet     does nothing at all
     blocker   blocks the event loop for 0.2 s in every `create`
     leaker    leaves a task and 10 kB behind in every `get`
     hog       keeps a thread of the event loop's pool for half a minute in every `create`
@@ -66,6 +67,13 @@ class Neighbour(AsyncConnector[Nothing]):
         """What this neighbour does to the others in `get`."""
 
 
+class Quiet(Neighbour):
+    """Has no trouble, and answers at once."""
+
+    name = "Quiet"
+    task_type_name = "quiet"
+
+
 class Blocker(Neighbour):
     """Calls a blocking library in `async def`."""
 
@@ -112,7 +120,7 @@ class PlainHog(Neighbour):
         return Nothing()
 
 
-NEIGHBOURS: list[Neighbour] = [Blocker(), Leaker(), Hog()]
+NEIGHBOURS: list[Neighbour] = [Quiet(), Blocker(), Leaker(), Hog()]
 if OURS:
     NEIGHBOURS.append(PlainHog())  # the official service has no threads for plain functions
 for neighbour in NEIGHBOURS:

@@ -26,9 +26,11 @@ COLUMNS = (
     ("stranded", "stranded"),
     ("aborted", "aborted"),
     ("undeletable", "undel"),
-    ("unfinished", "unfin"),
-    ("retries", "retries"),
+    ("unfinished", "lost"),
+    ("retries", "extra"),
     ("jobs", "jobs"),
+    ("doubled", "doubled"),
+    ("orphans", "orphans"),
     ("p99_ms", "p99 ms"),
     ("seconds", "s"),
 )
@@ -41,12 +43,14 @@ class Jobs:
     Attributes:
         jobs: All that ever existed.
         twice: Tasks with more than one job that nobody cancelled.
+        doubled: Attempts with more than one: somebody repeated what must not be repeated.
         orphans: Jobs that nobody cancelled and that the back end holds no handle of.
         left_running: Jobs of aborted tasks that still run.
     """
 
     jobs: int
     twice: int
+    doubled: int
     orphans: int
     left_running: int
 
@@ -62,6 +66,7 @@ class Jobs:
         return cls(
             jobs=len(jobs),
             twice=sum(count > 1 for count in per_task.values()),
+            doubled=sum(count > 1 for count in per_attempt.values()),
             orphans=sum(count - (attempt in handles) for attempt, count in per_attempt.items()),
             left_running=sum(job["state"] == "running" and job["task"] in aborted for job in kept),
         )
@@ -73,7 +78,9 @@ class Report:
 
     Attributes:
         right, wrong, failed, stranded, aborted, undeletable, unfinished: Tasks by `Outcome`.
-        retries: Retries burned.
+        retries: Retries burned, so attempts beyond the first.
+        excused: Second jobs and orphans that no service could have prevented: the caller of a create
+            that must not be repeated never had its answer.
         leaked: Places where the secret canary was seen, with counts.
         vanished: `ListConnectors` polls that lacked the task type.
         p50_ms, p99_ms: Latency of answered `GetTask` calls, in milliseconds.
@@ -100,6 +107,8 @@ class Report:
     retries: int = 0
     jobs: int = 0
     twice: int = 0
+    doubled: int = 0
+    excused: int = 0
     orphans: int = 0
     left_running: int = 0
     leaked: dict[str, int] = field(default_factory=dict)
@@ -121,12 +130,14 @@ class Report:
         lost = self.tasks - self.right - self.aborted
         counted = {
             "tasks not right": lost,
-            "tasks with two jobs": self.twice,
-            "orphaned jobs": self.orphans,
+            "attempts with two jobs": self.doubled,
+            "tasks with two jobs": max(self.twice - self.doubled - self.excused, 0),
+            "orphaned jobs": max(self.orphans - self.excused, 0),
             "jobs left running": self.left_running,
             "discovery polls without the type": self.vanished,
             "secrets leaked": sum(self.leaked.values()),
             "health checks failed": self.notes.get("health checks failed", 0),
+            "calls answered CANCELLED": self.notes.get("rush CANCELLED", 0),
             "watches unanswered": self.notes.get("watches unanswered", 0),
             "series grown": _growth(self.series, SERIES_BOUND),
             "MB grown": _growth(self.memory_mb, MEMORY_BOUND_MB),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import disturbances
+from .batch_task import BatchTask, own_spool, shared_spool
+from .task import Task
 from .vendor import Faults
 
 if TYPE_CHECKING:
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 NEIGHBOURS = ["tests.backend.neighbours"]
+BRIEF = (1, 6)
+OWN_ID = ["tests.backend.own_id_connector"]
+
+
+def no_variables(*_: object) -> dict[str, str]:
+    """None but the usual ones."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,14 @@ class Scenario:
         python_path: Folders put first on the service's PYTHONPATH.
         cancelling: Share of the creates that the client cancels and sends again.
         aborting: Share of the tasks that their user aborts.
+        task_type: Of the tasks; `task` is their class.
+        polls: How many polls a job lasts at least and at most; by default 2 to 12 minutes at
+            Flyte's 30 s.
+        in_flight: Tasks that run at a time, at most.
+        environ: Environment variables of a replica, from the run's directory and its number.
+        create: Seconds that the back end gives `CreateTask`; None leaves its default.
+        excuses: Whether a create whose caller had no answer excuses one job too many: at a vendor that
+            takes no key, no service can repeat it, or know whether it came through.
     """
 
     name: str
@@ -41,6 +58,13 @@ class Scenario:
     python_path: list[Path] = field(default_factory=list)
     cancelling: float = 0.0
     aborting: float = 0.0
+    task_type: str = "vendor_job"
+    task: type[Task] = Task
+    polls: tuple[float, float] = (4, 24)
+    in_flight: int = 1_000_000
+    environ: Callable[[Path, int], dict[str, str]] = no_variables
+    create: float | None = None
+    excuses: bool = False
 
 
 SCENARIOS = {
@@ -117,6 +141,91 @@ SCENARIOS = {
             "users abort tasks whose jobs the vendor has forgotten",
             Faults(forgotten=1.0),
             aborting=0.5,
+        ),
+        Scenario(
+            "own-id",
+            "the vendor takes no key; 15 % of the creates take most of their deadline",
+            Faults(slow_creates=0.15, slow_seconds=10.5),
+            modules=OWN_ID,
+            task_type="own_id_job",
+            create=12.0,
+        ),
+        Scenario(
+            "own-id-plain",
+            "the same, its connector made of plain functions",
+            Faults(slow_creates=0.15, slow_seconds=10.5),
+            modules=OWN_ID,
+            task_type="own_id_plain",
+            create=12.0,
+        ),
+        Scenario(
+            "own-id-late",
+            "the vendor takes no key; 15 % of the creates take 1.5 times the deadline",
+            Faults(slow_creates=0.15, slow_seconds=3.0),
+            modules=OWN_ID,
+            task_type="own_id_job",
+            excuses=True,
+        ),
+        Scenario(
+            "own-id-lost",
+            "the vendor takes no key; 20 % of its calls fail, some after their work",
+            Faults(failing=0.2),
+            modules=OWN_ID,
+            task_type="own_id_job",
+            excuses=True,
+        ),
+        Scenario(
+            "own-id-kill",
+            "the vendor takes no key; each second another replica is killed",
+            Faults(slow_creates=1.0, slow_seconds=0.3),
+            disturb=disturbances.kill,
+            modules=OWN_ID,
+            task_type="own_id_job",
+            excuses=True,
+        ),
+        Scenario(
+            "refused-late",
+            "the vendor refuses 30 % of the tasks, after 1.5 times the deadline",
+            Faults(refused=0.3, slow_seconds=3.0),
+        ),
+        Scenario(
+            "refused-abort",
+            "the same, and users abort a third of all tasks",
+            Faults(refused=0.3, slow_seconds=3.0),
+            aborting=0.33,
+        ),
+        Scenario(
+            "own-id-refused",
+            "the vendor takes no key, and refuses 30 % of the tasks within the deadline",
+            Faults(refused=0.3, slow_seconds=10.5),
+            modules=OWN_ID,
+            task_type="own_id_job",
+            create=12.0,
+        ),
+        Scenario(
+            "spool-shared",
+            "batch jobs on replicas that share their spool",
+            task_type="batch_job",
+            task=BatchTask,
+            polls=BRIEF,
+            in_flight=20,
+            environ=shared_spool,
+        ),
+        Scenario(
+            "spool-foreign",
+            "batch jobs on replicas that do not, so that most reads reach one that lacks the job",
+            task_type="batch_job",
+            task=BatchTask,
+            polls=BRIEF,
+            in_flight=20,
+            environ=own_spool,
+        ),
+        Scenario(
+            "rush",
+            "20 SIGTERMs under callers that never pause",
+            disturb=disturbances.terminate_in_a_rush,
+            awaited=True,
+            modules=NEIGHBOURS,
         ),
     )
 }

@@ -43,13 +43,15 @@ class Timings:
 
     Attributes:
         poll: Between two reads of a task.
-        deadline: Of every call.
+        deadline: Of every call but `CreateTask`.
+        create: The deadline of `CreateTask`, which operators raise for slow vendors.
         discovery: Between two `ListConnectors`.
         persist: That writing down a task's state takes.
     """
 
     poll: float = 0.5
     deadline: float = 2.0
+    create: float = 2.0
     discovery: float = 1.0
     persist: float = 0.01
 
@@ -117,8 +119,10 @@ class ServiceClient:
 
     async def _record(self, method: str, stub: Any, request: Any) -> Any:
         began = time.perf_counter()
+        is_create = method == "CreateTask"
         try:
-            reply = await stub(request, timeout=self.timings.deadline)
+            deadline = self.timings.create if is_create else self.timings.deadline
+            reply = await stub(request, timeout=deadline)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             self.codes[method, code] += 1

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .discovery import Discovery
@@ -23,17 +24,14 @@ from .replicas import ROOT, Flavour, Replica
 from .report import Jobs, Report, percentile
 from .service_client import ServiceClient, Timings
 from .task import Outcome, Task
+from .vendor import refuses
 from .vendor_client import call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from .scenarios import Scenario
-
-POLLS = (4, 24)
-"""How many polls a job lasts at least and at most: 2 to 12 minutes at Flyte's 30 s."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,18 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
         vendor = await stack.enter_async_context(_vendor())
         replicas = await stack.enter_async_context(_replicas(scenario, setting, vendor))
         front = await stack.enter_async_context(setting.front(replicas))
-        client = await stack.enter_async_context(
-            ServiceClient(front.addresses, setting.timings, canary)
-        )
+        timings = setting.timings
+        if scenario.create is not None:
+            timings = dataclasses.replace(timings, create=scenario.create)
+        client = await stack.enter_async_context(ServiceClient(front.addresses, timings, canary))
         launcher = Launcher(client, setting.seed, cancelling=scenario.cancelling)
+        in_flight = min(setting.in_flight, scenario.in_flight)
         stage = Stage(
             replicas=replicas,
             front=front,
             client=client,
-            executor=Executor(client, launcher, in_flight=setting.in_flight),
-            discovery=Discovery(client, "vendor_job"),
+            executor=Executor(client, launcher, in_flight=in_flight),
+            discovery=Discovery(client, scenario.task_type),
             seed=setting.seed,
         )
         tasks = _tasks(scenario, setting, vendor, canary)
@@ -104,6 +104,7 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
         client.leaks += _leaks(canary, replicas, after)
         report = _report(stage, tasks, await call("GET", f"{vendor}/control/jobs"))
         report.scenario = scenario.name
+        report.excused = _without_answer(client) if scenario.excuses else 0
         report.against = setting.flavour.value
         report.seconds = round(seconds, 1)
         report.vendor_calls = await call("GET", f"{vendor}/control/calls")
@@ -139,6 +140,14 @@ def _report(stage: Stage, tasks: list[Task], jobs: list[dict[str, Any]]) -> Repo
     )
 
 
+def _without_answer(client: ServiceClient) -> int:
+    """Creates whose caller does not know what came of them."""
+    ended = client.codes.items()
+    return sum(
+        count for (verb, code), count in ended if (verb, code != "OK") == ("CreateTask", True)
+    )
+
+
 async def _run(stage: Stage, scenario: Scenario, tasks: list[Task], limit: float) -> None:
     polling = asyncio.create_task(stage.discovery.run())
     disturbing = asyncio.ensure_future(scenario.disturb(stage))
@@ -167,13 +176,15 @@ def _tasks(scenario: Scenario, setting: Setting, vendor: str, canary: str) -> li
     poll = setting.timings.poll
     outputs = tempfile.mkdtemp(prefix="outputs-", dir=setting.directory)
     return [
-        Task(
+        scenario.task(
             name=f"t{number:05}",
             value=draw.randrange(-(2**40), 2**40),
-            seconds=round(draw.uniform(*POLLS) * poll, 3),
+            seconds=round(draw.uniform(*scenario.polls) * poll, 3),
             endpoint=vendor,
             output_root=outputs,
             secret=canary,
+            task_type=scenario.task_type,
+            refused=refuses(f"t{number:05}", scenario.faults.refused),
             writes_outputs=number % 4 == 0,
             aborts_after=poll * draw.uniform(0, 4) if draw.random() < scenario.aborting else None,
         )
@@ -200,6 +211,7 @@ async def _replicas(
     scenario: Scenario, setting: Setting, vendor: str
 ) -> AsyncIterator[list[Replica]]:
     setting.directory.mkdir(parents=True, exist_ok=True)
+    spools = Path(tempfile.mkdtemp(prefix="spools-", dir=setting.directory))
     name = f"{scenario.name}-{setting.flavour.value}-{setting.replicas}"
     replicas = [
         Replica(
@@ -210,6 +222,7 @@ async def _replicas(
             environ={
                 "PYTHONPATH": os.pathsep.join(map(str, [*scenario.python_path, ROOT])),
                 "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": vendor,
+                **scenario.environ(spools, number),
             },
         )
         for number in range(setting.replicas)

@@ -71,6 +71,7 @@ class Task:
         writes_outputs: Whether the job writes `<output_prefix>/outputs.pb` itself.
         secret: Value that the back end resolved for `custom.secrets.api_key`.
         aborts_after: Seconds from the launch to the user's abort; None to let it run.
+        refused: Whether the vendor does not take it: then to fail is how it ends right.
         handles: Attempts whose job the back end holds a handle of.
     """
 
@@ -83,6 +84,7 @@ class Task:
     task_type: str = "vendor_job"
     writes_outputs: bool = False
     aborts_after: float | None = None
+    refused: bool = False
     state: State = field(default_factory=State)
     outcome: Outcome = Outcome.UNFINISHED
     handles: set[int] = field(default_factory=set)
@@ -108,7 +110,7 @@ class Task:
         draw.shuffle(inputs)
         return CreateTaskRequest(
             inputs=Inputs(literals=inputs),
-            template=self._template(),
+            template=self.template(),
             output_prefix=self.output_prefix,
             task_execution_metadata=TaskExecutionMetadata(
                 task_execution_id=self._execution_id(), namespace="chaos-development"
@@ -141,7 +143,8 @@ class Task:
             "label": Primitive(string_value=self.name),
         }
 
-    def _template(self) -> TaskTemplate:
+    def template(self) -> TaskTemplate:
+        """What is to be run."""
         custom = Struct()
         custom.update(
             {
@@ -155,8 +158,8 @@ class Task:
             id=Identifier(project="chaos", domain="development", name="vendor_job", version="v1"),
             type=self.task_type,
             interface=TypedInterface(
-                inputs=_variables(name=STRING, value=INTEGER),
-                outputs=_variables(label=STRING, double=INTEGER),
+                inputs=variables(name=STRING, value=INTEGER),
+                outputs=variables(label=STRING, double=INTEGER),
             ),
             custom=custom,
         )
@@ -177,7 +180,7 @@ def _literal(**value: Any) -> Literal:
     return Literal(scalar=Scalar(primitive=Primitive(**value)))
 
 
-def _variables(**types: SimpleType) -> VariableMap:
+def variables(**types: SimpleType) -> VariableMap:
     return VariableMap(
         variables=[
             VariableEntry(key=name, value=Variable(type=LiteralType(simple=simple)))

@@ -16,26 +16,30 @@ def job(attempt: int = 0, state: str = "succeeded") -> dict[str, Any]:
 def test_one_job_with_a_handle_is_as_it_should_be(task: Task) -> None:
     """Nothing to count."""
     task.handles = {0}
-    assert Jobs.count([task], [job()]) == Jobs(jobs=1, twice=0, orphans=0, left_running=0)
+    assert Jobs.count([task], [job()]) == Jobs(
+        jobs=1, twice=0, doubled=0, orphans=0, left_running=0
+    )
 
 
-def test_a_second_job_of_the_same_attempt_is_an_orphan(task: Task) -> None:
+def test_a_second_job_of_the_same_attempt_is_doubled_and_an_orphan(task: Task) -> None:
     """The back end can only know one of them."""
     task.handles = {0}
-    assert Jobs.count([task], [job(), job()]) == Jobs(jobs=2, twice=1, orphans=1, left_running=0)
+    counted = Jobs(jobs=2, twice=1, doubled=1, orphans=1, left_running=0)
+    assert Jobs.count([task], [job(), job()]) == counted
 
 
 def test_a_job_whose_create_failed_is_an_orphan(task: Task) -> None:
     """The next attempt's job is the second one of the task."""
     task.handles = {1}
-    assert Jobs.count([task], [job(0), job(1)]) == Jobs(jobs=2, twice=1, orphans=1, left_running=0)
+    counted = Jobs(jobs=2, twice=1, doubled=0, orphans=1, left_running=0)
+    assert Jobs.count([task], [job(0), job(1)]) == counted
 
 
 def test_cancelled_jobs_do_no_harm(task: Task) -> None:
     """Somebody cleaned up."""
     task.handles = {1}
     jobs = [job(0, "cancelled"), job(1)]
-    assert Jobs.count([task], jobs) == Jobs(jobs=2, twice=0, orphans=0, left_running=0)
+    assert Jobs.count([task], jobs) == Jobs(jobs=2, twice=0, doubled=0, orphans=0, left_running=0)
 
 
 def test_a_job_that_outlives_its_abort_is_left_running(task: Task) -> None:
@@ -59,5 +63,17 @@ def test_every_loss_is_a_flaw() -> None:
     """Each is named with its number."""
     assert report(right=0, stranded=1).flaws == ["1 tasks not right"]
     assert report(twice=2, orphans=3).flaws == ["2 tasks with two jobs", "3 orphaned jobs"]
+    assert report(doubled=2, twice=2).flaws == ["2 attempts with two jobs"]
+    assert report(notes={"rush CANCELLED": 1}).flaws == ["1 calls answered CANCELLED"]
     assert report(leaked={"log": 4}).flaws == ["4 secrets leaked"]
     assert report(series=[(16, 36_115)]).flaws == ["36099 series grown"]
+
+
+def test_only_what_no_service_could_prevent_is_excused() -> None:
+    """One second job for each create whose caller had no answer; none within an attempt."""
+    assert report(twice=2, orphans=2, excused=2).flaws == []
+    assert report(twice=3, orphans=3, excused=2).flaws == [
+        "1 tasks with two jobs",
+        "1 orphaned jobs",
+    ]
+    assert report(twice=1, doubled=1, excused=2).flaws == ["1 attempts with two jobs"]

@@ -22,6 +22,7 @@ import json
 import random
 import time
 import uuid
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -43,6 +44,7 @@ class Faults:
         failing: Calls that fail, in one of the ways of `FAILURES`.
         hanging: Calls that get no answer for `hang_seconds`.
         slow_creates: Creates that are accepted half way through `slow_seconds`, answered after it.
+        refused: Tasks whose creates are refused (400), at the end of `slow_seconds`; see `refuses`.
         forgotten: Deletes that come too late: the job has ended and been forgotten, so 404.
         seed: Of the draws.
     """
@@ -52,8 +54,14 @@ class Faults:
     hang_seconds: float = 30.0
     slow_creates: float = 0.0
     slow_seconds: float = 0.0
+    refused: float = 0.0
     forgotten: float = 0.0
     seed: int = 0
+
+
+def refuses(task: str, share: float) -> bool:
+    """Whether this task is among the share that the vendor refuses: always the same ones."""
+    return zlib.crc32(task.encode()) % 1000 < 1000 * share
 
 
 @dataclass
@@ -151,6 +159,9 @@ class Vendor:
         key = path.removeprefix("/jobs").removeprefix("/")
         if method in {"PUT", "POST"}:
             pause = self.faults.slow_seconds / 2 if self.draws(self.faults.slow_creates) else 0
+            if refuses(body["task"], self.faults.refused):
+                await asyncio.sleep(self.faults.slow_seconds)
+                return HTTPStatus.BAD_REQUEST, {"error": "the quota does not allow this job"}
             await asyncio.sleep(pause)
             job = self.jobs.setdefault(key, Job(id=key, **body)) if key else self.add(body)
             await asyncio.sleep(pause)

@@ -14,6 +14,7 @@ from flyte_connectors import (
     ResourceMeta,
 )
 from flyte_connectors.errors import (
+    InvalidRequestError,
     JobNotFoundError,
     RateLimitedError,
     ServiceUnavailableError,
@@ -40,6 +41,8 @@ async def vendor_faults() -> AsyncIterator[None]:
     try:
         yield
     except VendorError as error:
+        if error.status == 400:
+            raise InvalidRequestError(str(error)) from error
         if error.status == 404:
             raise JobNotFoundError(str(error)) from error
         if error.status == 429:

@@ -1,0 +1,1 @@
+"""A hostile test bed: what must not happen, tried."""

@@ -1,0 +1,40 @@
+"""The parts of the test bed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .report import Tally
+from .setting import Setting
+
+Play = Callable[[Setting, Tally], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of attack.
+
+    Attributes:
+        module: Holds `play`.
+        shares: Among how many processes its full form is split.
+        limit: Seconds after which the full form is given up; the short one after a quarter of it.
+    """
+
+    module: str
+    summary: str
+    shares: int = 1
+    limit: float = 900.0
+
+    def load(self) -> Play:
+        """The part itself; imported late, because some parts change their process first."""
+        play: Any = importlib.import_module(f"tests.attack.{self.module}").play
+        return play  # type: ignore[no-any-return]
+
+
+PARTS = {
+    "drains": Part("drains", "services told to end while callers never pause"),
+    "trees": Part("trees", "processes that try to outlive their job", shares=3),
+}
