@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .setting import Setting
 
 NEIGHBOURS = "tests.backend.neighbours"
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 10.0
 QUICK_SECONDS = 4.0
 """Until a service without unfinished calls must have ended."""
 RUSH_SECONDS = 0.7

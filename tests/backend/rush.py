@@ -29,7 +29,7 @@ REDIAL = [
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
-ABSENT_SECONDS = 0.02
+PERIOD_SECONDS = 0.05
 
 
 class Rush:
@@ -61,9 +61,12 @@ class Rush:
         channel = grpc.aio.insecure_channel(self.address, options=REDIAL)
         verbs = AsyncConnectorServiceStub(channel)
         callers = [
-            self._call(verbs, "GetTask", itertools.repeat(get)) for _ in range(self._pollers)
+            self._keep_calling(verbs, "GetTask", itertools.repeat(get))
+            for _ in range(self._pollers)
         ]
-        callers += [self._call(verbs, "CreateTask", _creates(n)) for n in range(self._creators)]
+        callers += [
+            self._keep_calling(verbs, "CreateTask", _creates(n)) for n in range(self._creators)
+        ]
         calling = [asyncio.ensure_future(caller) for caller in callers]
         try:
             yield
@@ -73,19 +76,29 @@ class Rush:
             await asyncio.gather(*calling, return_exceptions=True)
             await channel.close()
 
-    async def _call(
+    async def _keep_calling(
         self, verbs: AsyncConnectorServiceStub, method: str, requests: Iterable[Any]
     ) -> None:
-        for request in requests:
-            try:
-                await getattr(verbs, method)(request, timeout=10)
-                self.codes[method, "OK"] += 1
-            except grpc.aio.AioRpcError as error:
-                ended = method, error.code().name
-                self.codes[ended] += 1
-                self.examples.setdefault(ended, error.details() or "")
-                if error.code() is grpc.StatusCode.UNAVAILABLE:
-                    await asyncio.sleep(ABSENT_SECONDS)  # nobody listens; do not spin
+        """Send the next request on time, whether the last one was answered or not."""
+        calls: set[asyncio.Task[None]] = set()
+        try:
+            for request in requests:
+                call = asyncio.create_task(self._call(verbs, method, request))
+                calls.add(call)
+                call.add_done_callback(calls.discard)
+                await asyncio.sleep(PERIOD_SECONDS)
+        finally:
+            for call in calls:
+                call.cancel()
+
+    async def _call(self, verbs: AsyncConnectorServiceStub, method: str, request: Any) -> None:
+        try:
+            await getattr(verbs, method)(request, timeout=10)
+            self.codes[method, "OK"] += 1
+        except grpc.aio.AioRpcError as error:
+            ended = method, error.code().name
+            self.codes[ended] += 1
+            self.examples.setdefault(ended, error.details() or "")
 
 
 def _creates(caller: int) -> Any:
