@@ -12,7 +12,7 @@ import pytest
 import yaml
 from flyte_connectors._calls import deadlines
 from flyte_connectors._calls.context import CallContext, current
-from flyte_connectors._dispatch import idempotency, large_outputs, slow_creates
+from flyte_connectors._dispatch import creates, idempotency, large_outputs
 from flyte_connectors.service import log_stream
 from flyte_connectors.service.log_format import JsonFormatter
 from flyte_connectors.service.settings import ServiceSettings
@@ -84,7 +84,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"`--max-message-bytes`, {usual.max_message_bytes // mib} MiB",
         f"{large_outputs.LARGEST_IN_REPLY // mib} MiB (the back end reads 4)",
         f"{large_outputs.LARGEST_IN_META // kib} KiB",
-        f"{slow_creates.LARGEST_REQUEST // kib} KiB",
+        f"{creates.LARGEST_REQUEST // kib} KiB",
         f"{log_stream.HARD_LIMIT // mib} MiB",
         f"{idempotency.MAX_LENGTH} characters, `[a-z0-9-]`",
         f"{deadlines.RESOLUTION * 1000:.0f} ms",

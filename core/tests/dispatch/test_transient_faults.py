@@ -58,9 +58,18 @@ class Asked:
 async def answered(
     faults: TransientFaults, asked: Asked, timeout: float | None = 10.0, job: bytes = JOB
 ) -> pb.Resource:
+    """What the dispatcher's loop comes to."""
     resource = pb.Resource()
-    await faults.answer(job, timeout, asked, instead=resource)
-    return resource
+    asking = faults.asking(job, timeout)
+    while True:
+        try:
+            await asked(asking.left())
+        except ConnectorError as error:
+            if not await asking.again(error, resource):
+                return resource
+        else:
+            asking.succeeded()
+            return resource
 
 
 def counts(faults: TransientFaults) -> dict[str, int]:

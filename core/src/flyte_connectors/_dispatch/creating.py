@@ -14,7 +14,12 @@ from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.envelope import Envelope, seal
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_META, store_above
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.errors import ConnectorError, InternalError, JobNotFoundError
+from flyte_connectors.errors import (
+    ConnectorError,
+    ContractError,
+    CreateOutcomeUnknownError,
+    JobNotFoundError,
+)
 from flyte_connectors.secrets import holds_secret, redact
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ async def create_job(
     arguments: Mapping[str, Any],
     envelope: Envelope,
     timeout: float | None,
-) -> pb.CreateTaskResponse:
+) -> bytes:
     """Have an async connector start a job.
 
     Args:
@@ -41,19 +46,31 @@ async def create_job(
         timeout: Seconds for which passing faults are retried; None does not retry. It limits no single
             try: a job half submitted is worse than a late answer.
 
+    Returns:
+        The sealed meta.
+
     Raises:
-        ConnectorError: the connector's word; or its meta can't be stored, and the job was deleted.
+        CreateOutcomeUnknownError: a job may have been started, and the create may not be repeated.
+        ContractError: the meta can't be stored; the job was deleted.
+        ConnectorError: the connector raised it.
     """
     create = partial(guard.call, connector.verb("create"), arguments)
-    meta = await _persistently(create, timeout)
+    is_repeatable = connector.repeatable_create
+    try:
+        meta = await _persistently(create, timeout, is_repeatable=is_repeatable)
+    except CreateOutcomeUnknownError:
+        raise
+    except ConnectorError as error:
+        if is_repeatable or not error.outcome_unknown:
+            raise
+        raise _outcome_unknown(connector, error) from error
     try:
         data = _encode(connector, meta)
     except Exception as error:
         await _take_back(guard, connector, arguments, meta)
         message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
-        raise InternalError(redact(f"{message}: {error}")) from error
-    data = seal(envelope._replace(meta=data), connector.category.name)
-    return pb.CreateTaskResponse(resource_meta=data)
+        raise ContractError(redact(f"{message}: {error}")) from error
+    return seal(envelope._replace(meta=data), connector.category.name)
 
 
 async def do_at_once(
@@ -62,7 +79,7 @@ async def do_at_once(
     arguments: Mapping[str, Any],
     envelope: Envelope,
     timeout: float | None,
-) -> pb.CreateTaskResponse:
+) -> bytes:
     """Have a sync connector do its work; the result waits in the meta for the first GetTask.
 
     Args:
@@ -72,18 +89,22 @@ async def do_at_once(
         envelope: What to store besides the result.
         timeout: Seconds that the work may take.
 
+    Returns:
+        The sealed result.
+
     Raises:
-        ConnectorError: the connector's word; or its resource is not finished, or can't be stored.
+        ContractError: the resource is not finished.
+        ConnectorError: the connector raised it, or the result can't be stored.
     """
     resource = await guard.call(connector.verb("do"), arguments, timeout=timeout)
     message = pb.Resource()
     wire.write_resource(resource, envelope.outputs, connector.category.name, message)
     if message.phase not in TERMINAL_PHASES:
         text = f"{connector.name} returned a resource that is not finished from do"
-        raise InternalError(text)
+        raise ContractError(text)
     await store_above(LARGEST_IN_META, message, arguments["output_prefix"])
     finished = envelope._replace(outputs=None, finished=message.SerializeToString())
-    return pb.CreateTaskResponse(resource_meta=seal(finished, connector.category.name))
+    return seal(finished, connector.category.name)
 
 
 async def delete_job(
@@ -104,7 +125,7 @@ async def delete_job(
         persist: Whether to try again after passing faults within that time.
 
     Raises:
-        ConnectorError: the connector's word.
+        ConnectorError: the connector raised it.
     """
     delete = partial(guard.call, connector.verb("delete"), arguments, timeout=timeout)
     try:
@@ -113,15 +134,32 @@ async def delete_job(
         logger.info("%s: the job to delete is gone already", connector.name)
 
 
-async def _persistently(call: Callable[[], Awaitable[Any]], timeout: float | None) -> Any:
-    """The result of `call`, tried again after passing faults; for idempotent verbs only."""
+async def _persistently(
+    call: Callable[[], Awaitable[Any]], timeout: float | None, *, is_repeatable: bool = True
+) -> Any:
+    """The result of `call`, tried again after passing faults.
+
+    Args:
+        call: The call.
+        timeout: Seconds for which it is tried again; None does not.
+        is_repeatable: Whether it may be made again after it may have done its work.
+    """
     backoff = Backoff(timeout)
     while True:
         try:
             return await call()
         except ConnectorError as error:
-            if timeout is None or not await backoff.again(error):
+            may_repeat = is_repeatable or not error.outcome_unknown
+            if timeout is None or not may_repeat or not await backoff.again(error):
                 raise
+
+
+def _outcome_unknown(connector: BoundConnector, error: ConnectorError) -> ConnectorError:
+    message = (
+        f"{error.message}; a job may have been started, and {connector.name} can't repeat a create: "
+        "look for it before you run the task again"
+    )
+    return CreateOutcomeUnknownError(message)
 
 
 async def _take_back(

@@ -7,34 +7,35 @@ the guard, write the reply.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator
 from datetime import timezone
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
+from google.protobuf.message import DecodeError
 
 from flyte_connectors._calls.context import CallContext, current
-from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.arguments import with_secrets
-from flyte_connectors._dispatch.creating import create_job, delete_job, do_at_once
-from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
-from flyte_connectors._dispatch.idempotency import idempotency_key
+from flyte_connectors._dispatch.creates import Creates
+from flyte_connectors._dispatch.creating import delete_job
+from flyte_connectors._dispatch.envelope import Envelope, unseal
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_REPLY, store_above
 from flyte_connectors._dispatch.redaction import redacted
-from flyte_connectors._dispatch.slow_creates import LARGEST_REQUEST, SlowCreates
 from flyte_connectors._registry.table import find_metadata
+from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.errors import (
-    InternalError,
+    ConnectorError,
+    ContractError,
     InvalidResourceMetaError,
     ServiceUnavailableError,
 )
-from flyte_connectors.secrets import secret_names
 
 if TYPE_CHECKING:
+    from flyteidl2.core.security_pb2 import Connection
+
     from flyte_connectors._calls.guard import CallGuard
     from flyte_connectors._dispatch.transient_faults import TransientFaults
     from flyte_connectors._registry.table import Registry
@@ -63,37 +64,26 @@ class Dispatcher:
         self.registry = registry
         self.guard = guard
         self._faults = faults
-        self._creates = SlowCreates(guard)
+        self._creates = Creates(guard, local=local)
         self._local = local
 
     async def create(
-        self, request: pb.CreateTaskRequest, timeout: float | None = None
+        self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
     ) -> pb.CreateTaskResponse:
         """Start a job, to the end even if the caller leaves.
 
+        Args:
+            request: What to start.
+            timeout: Seconds that the caller waits.
+            again: Whether the caller has asked before, and not learnt the outcome.
+
         Raises:
-            ConnectorError: the request is bad (then nothing was started), or the connector's word.
+            ConnectorError: the request is invalid (nothing was started), or the connector raised it.
         """
         template = request.template
         connector = self.registry.find(template.type, template.task_type_version)
-        key = idempotency_key(request.task_execution_metadata.task_execution_id)
-        current.set(CallContext("create", template.type, key))
-        arguments = {
-            "task_template": template,
-            "output_prefix": request.output_prefix,
-            "inputs": wire.read_inputs(template, request.inputs),
-            "task_execution_metadata": request.task_execution_metadata,
-            "idempotency_key": key,
-        }
-        names = secret_names(template.custom)
-        envelope = Envelope(b"", wire.declared_outputs(template), names, key)
-        work = partial(self._start, connector, arguments, envelope, timeout)
-        with self._secrets(connector, arguments, names, request):
-            # A local run waits as long as it takes; so does one whose request no meta can hold.
-            can_wait = connector.is_sync or request.ByteSize() > LARGEST_REQUEST
-            seconds = None if timeout is None or can_wait else SHARE * timeout
-            reply = await self._creates.outcome(key, work, seconds)
-        return reply or _creating(envelope, request)
+        meta = await self._creates.start(connector, request, timeout, again=again)
+        return pb.CreateTaskResponse(resource_meta=meta)
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
@@ -101,7 +91,7 @@ class Dispatcher:
         """Report the state of a job.
 
         Raises:
-            ConnectorError: the meta is bad, or the connector's word.
+            ConnectorError: the meta is invalid, or the connector raised it.
         """
         category = request.task_category
         connector = self.registry.find(category.name, category.version)
@@ -110,79 +100,105 @@ class Dispatcher:
             return pb.GetTaskResponse(resource=_finished(envelope, category.name))
         response = pb.GetTaskResponse()
         current.set(CallContext("get", category.name, envelope.key))
-        report = partial(self._report, connector, envelope, request, response.resource)
         if self._faults is None:
-            await report(timeout)
-        else:
-            job = request.resource_meta
-            await self._faults.answer(job, timeout, report, instead=response.resource)
-        return response
+            await self._ask(connector, envelope, request, response.resource, timeout)
+            return response
+        asking = self._faults.asking(request.resource_meta, timeout)
+        while True:
+            try:
+                left = asking.left()
+                await self._ask(connector, envelope, request, response.resource, left)
+            except ConnectorError as error:
+                response.Clear()
+                if not await asking.again(error, response.resource):
+                    return response
+            else:
+                asking.succeeded()
+                return response
 
     async def delete(
         self, request: pb.DeleteTaskRequest, timeout: float | None = None
     ) -> pb.DeleteTaskResponse:
-        """Cancel a job; one that is gone counts as cancelled.
+        """Cancel a job; one that is gone, or whose create has failed, counts as cancelled.
 
         Raises:
-            ConnectorError: the meta is bad, or the connector's word.
+            ConnectorError: the meta is invalid, or the connector raised it.
         """
         category = request.task_category
         connector = self.registry.find(category.name, category.version)
         envelope = unseal(request.resource_meta, category.name)
-        if not connector.is_sync:
-            current.set(CallContext("delete", category.name, envelope.key))
-            meta = await self._meta(connector, envelope, request, timeout)
-            arguments = {"resource_meta": meta}
-            with self._secrets(connector, arguments, envelope.secrets, request):
-                persist = not self._local  # a local run tries again by itself, for longer
-                await delete_job(self.guard, connector, arguments, timeout, persist=persist)
+        if connector.is_sync:
+            return pb.DeleteTaskResponse()
+        current.set(CallContext("delete", category.name, envelope.key))
+        connection = _connection(request)
+        if envelope.request:
+            began = time.monotonic()
+            created = await self._creates.resume(connector, envelope, connection, timeout)
+            if isinstance(created, ConnectorError):
+                return pb.DeleteTaskResponse()
+            if created is None:
+                raise ServiceUnavailableError("the job is still being created: ask again")
+            envelope, timeout = created, _left(timeout, began)
+        arguments = {"resource_meta": _decode(connector, envelope.meta)}
+        secrets = with_secrets(
+            connector, arguments, envelope.secrets, connection, local=self._local
+        )
+        with secrets:
+            persist = not self._local  # a local run tries again by itself, for longer
+            await delete_job(self.guard, connector, arguments, timeout, persist=persist)
         return pb.DeleteTaskResponse()
 
     async def get_metrics(
         self, request: pb.GetTaskMetricsRequest, timeout: float | None = None
     ) -> pb.GetTaskMetricsResponse:
-        """Report the metrics of a job.
+        """Report the metrics of a job; none while it is being created.
 
         Raises:
-            ConnectorError: the meta is bad, or the connector's word.
+            ConnectorError: the meta is invalid, or the connector raised it.
         """
         category = request.task_category
         connector = self.registry.find(category.name, category.version)
         verb = connector.verb("get_metrics")
-        envelope = unseal(request.resource_meta, category.name)
+        envelope = self._started(connector, request.resource_meta)
+        if envelope is None:
+            return pb.GetTaskMetricsResponse()
         current.set(CallContext("get_metrics", category.name, envelope.key))
         start, end = request.HasField("start_time"), request.HasField("end_time")
         arguments = {
-            "resource_meta": await self._meta(connector, envelope, None, timeout),
+            "resource_meta": _decode(connector, envelope.meta),
             "queries": list(request.queries),
             "start_time": request.start_time.ToDatetime(timezone.utc) if start else None,
             "end_time": request.end_time.ToDatetime(timezone.utc) if end else None,
             "step": request.step.ToTimedelta() if request.HasField("step") else None,
         }
-        with self._secrets(connector, arguments, envelope.secrets):
+        with with_secrets(connector, arguments, envelope.secrets, None, local=self._local):
             response = redacted(await self.guard.call(verb, arguments, timeout=timeout))
         if not isinstance(response, pb.GetTaskMetricsResponse):
             message = f"{connector.name} returned {type(response).__name__} from get_metrics"
-            raise InternalError(message)
+            raise ContractError(message)
         return response
 
     async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
         """Yield what the connector does: `GetTaskLogsResponse` and `LogLine` messages.
 
+        Nothing while the job is being created.
+
         Raises:
-            ConnectorError: the meta or the token is bad, or the connector's word.
+            ConnectorError: the meta or the token is invalid, or the connector raised it.
         """
         category = request.task_category
         connector = self.registry.find(category.name, category.version)
         verb = connector.verb("get_logs")
-        envelope = unseal(request.resource_meta, category.name)
+        envelope = self._started(connector, request.resource_meta)
+        if envelope is None:
+            return
         current.set(CallContext("get_logs", category.name, envelope.key))
         arguments = {
-            "resource_meta": await self._meta(connector, envelope, None, None),
+            "resource_meta": _decode(connector, envelope.meta),
             "token": request.token,
             "lines": request.lines,
         }
-        with self._secrets(connector, arguments, envelope.secrets):
+        with with_secrets(connector, arguments, envelope.secrets, None, local=self._local):
             async for item in self.guard.stream(verb, arguments):
                 yield redacted(item)
 
@@ -198,19 +214,7 @@ class Dispatcher:
         """The metadata of all connectors, from memory."""
         return pb.ListConnectorsResponse(connectors=self.registry.metadata().values())
 
-    async def _start(
-        self,
-        connector: BoundConnector,
-        arguments: Mapping[str, Any],
-        envelope: Envelope,
-        timeout: float | None,
-    ) -> pb.CreateTaskResponse:
-        if connector.is_sync:
-            return await do_at_once(self.guard, connector, arguments, envelope, timeout)
-        patience = None if self._local else timeout or DEFAULT_TIMEOUT
-        return await create_job(self.guard, connector, arguments, envelope, patience)
-
-    async def _report(
+    async def _ask(
         self,
         connector: BoundConnector,
         envelope: Envelope,
@@ -219,66 +223,58 @@ class Dispatcher:
         timeout: float | None,
     ) -> None:
         """Have the connector say how the job is, within `timeout` seconds."""
-        try:
-            meta = await self._meta(connector, envelope, request, timeout)
-        except _StillCreatingError as error:
-            message.phase = TaskExecution.INITIALIZING
-            message.message = error.message
-            return
-        arguments = {"resource_meta": meta, "output_prefix": request.output_prefix}
-        with self._secrets(connector, arguments, envelope.secrets, request):
+        connection = _connection(request)
+        if envelope.request:
+            began = time.monotonic()
+            created = await self._creates.resume(connector, envelope, connection, timeout)
+            if not isinstance(created, Envelope):
+                _write_without_job(created, message)
+                return
+            envelope, timeout = created, _left(timeout, began)
+        arguments = {
+            "resource_meta": _decode(connector, envelope.meta),
+            "output_prefix": request.output_prefix,
+        }
+        secrets = with_secrets(
+            connector, arguments, envelope.secrets, connection, local=self._local
+        )
+        with secrets:
             resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
             wire.write_resource(resource, envelope.outputs, connector.category.name, message)
             if message.phase == TaskExecution.SUCCEEDED:
                 await store_above(LARGEST_IN_REPLY, message, request.output_prefix)
 
-    async def _meta(
-        self,
-        connector: BoundConnector,
-        envelope: Envelope,
-        request: pb.GetTaskRequest | pb.DeleteTaskRequest | None,
-        timeout: float | None,
-    ) -> Any:
-        """The connector's meta of a job, whose create may still be running.
+    def _started(self, connector: BoundConnector, resource_meta: bytes) -> Envelope | None:
+        """The envelope of a job for a verb that only reads; None if it is not known to be started.
 
         Raises:
-            _StillCreatingError: it is, and goes on.
-            ConnectorError: the meta is bad, or the create failed.
+            InvalidResourceMetaError: the meta is empty, damaged or another connector's.
         """
+        envelope = unseal(resource_meta, connector.category.name)
         if not envelope.request:
-            return _decode(connector, envelope.meta)
-        create = pb.CreateTaskRequest.FromString(envelope.request)
-        if request is not None and request.HasField("connection"):
-            create.connection.CopyFrom(request.connection)
-        reply = await self.create(create, timeout or DEFAULT_TIMEOUT)
-        created = unseal(reply.resource_meta, connector.category.name)
-        if created.request:
-            raise _StillCreatingError("the job is still being created: ask again")
-        return _decode(connector, created.meta)
-
-    def _secrets(
-        self,
-        connector: BoundConnector,
-        arguments: dict[str, Any],
-        names: Mapping[str, str],
-        request: pb.CreateTaskRequest | pb.GetTaskRequest | pb.DeleteTaskRequest | None = None,
-    ) -> contextlib.AbstractContextManager[object]:
-        connected = request is not None and request.HasField("connection")
-        connection = request.connection if request is not None and connected else None
-        return with_secrets(connector, arguments, names, connection, local=self._local)
+            return envelope
+        created = self._creates.known(connector, envelope)
+        return created if isinstance(created, Envelope) else None
 
 
-class _StillCreatingError(ServiceUnavailableError):
-    """The job's create is still running."""
+def _connection(request: pb.GetTaskRequest | pb.DeleteTaskRequest) -> Connection | None:
+    return request.connection if request.HasField("connection") else None
 
 
-def _creating(envelope: Envelope, request: pb.CreateTaskRequest) -> pb.CreateTaskResponse:
-    """The reply for a job whose create goes on: the request, without its secrets, instead of a meta."""
-    kept = pb.CreateTaskRequest()
-    kept.CopyFrom(request)
-    kept.ClearField("connection")
-    sealed = seal(envelope._replace(request=kept.SerializeToString()), request.template.type)
-    return pb.CreateTaskResponse(resource_meta=sealed)
+def _left(timeout: float | None, began: float) -> float | None:
+    """What is left of `timeout` seconds that began at a time of the monotonic clock."""
+    return None if timeout is None else max(timeout - (time.monotonic() - began), 0.001)
+
+
+def _write_without_job(error: ConnectorError | None, message: pb.Resource) -> None:
+    """Fill `message` for a create that has failed for good, or still runs."""
+    if error is None:
+        message.phase = TaskExecution.INITIALIZING
+        message.message = "the job is still being created"
+        return
+    may_pass = error.retryable or error.outcome_unknown
+    message.phase = TaskExecution.RETRYABLE_FAILED if may_pass else TaskExecution.FAILED
+    message.message = error.message
 
 
 def _decode(connector: BoundConnector, data: bytes) -> Any:
@@ -290,7 +286,11 @@ def _decode(connector: BoundConnector, data: bytes) -> Any:
 
 
 def _finished(envelope: Envelope, task_type: str) -> pb.Resource:
-    if not envelope.finished:
+    try:
+        resource = pb.Resource.FromString(envelope.finished)
+    except DecodeError:
+        resource = pb.Resource()
+    if resource.phase not in TERMINAL_PHASES:
         message = f"not of task type '{task_type}': pass what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
-    return pb.Resource.FromString(envelope.finished)
+    return resource

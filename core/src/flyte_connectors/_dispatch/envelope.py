@@ -99,7 +99,8 @@ def _checked(fields: Any) -> Envelope:
     """The envelope in a map, whose unknown entries are a later release's."""
     if type(fields) is not dict:
         raise TypeError("not a map")
-    envelope = Envelope(*[fields.get(name, absent) for name, absent in _ABSENT])
+    values: list[Any] = [fields.get(name, absent) for name, absent in _ABSENT]
+    envelope = Envelope(*values)
     for name in ("meta", "outputs", "finished", "request"):
         if name in fields and type(fields[name]) is not bytes:
             message = f"{name} is {type(fields[name]).__name__}"

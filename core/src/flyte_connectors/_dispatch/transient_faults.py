@@ -11,20 +11,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 
 from flyte_connectors._calls.retries import Backoff
+from flyte_connectors._dispatch.creates import NotCreatedYetError
 from flyte_connectors.errors import (
     ConnectorError,
     InvalidRequestError,
     JobNotFoundError,
     UnsupportedVerbError,
 )
-
-Ask = Callable[[float], Awaitable[None]]
 
 _REMEMBERED_JOBS = 10_000
 
@@ -53,54 +51,73 @@ class TransientFaults:
         self._since: collections.OrderedDict[bytes, float] = collections.OrderedDict()
         self.counts = AbsorbCounts()
 
-    async def answer(
-        self, job: bytes, timeout: float | None, ask: Ask, *, instead: pb.Resource
-    ) -> None:
-        """Have the job's state reported, as well as it can be known within `timeout` seconds.
+    def asking(self, job: bytes, timeout: float | None) -> Asking:
+        """The tries of one GetTask.
 
         Args:
             job: The job's `resource_meta`.
             timeout: Seconds that the caller waits.
-            ask: Asks the connector, within the seconds it is given, and reports the answer.
-            instead: Filled with what to report if the connector has no answer.
-
-        Raises:
-            InvalidRequestError, UnsupportedVerbError: faults of the request or the connector, which
-                no time heals.
         """
-        backoff = Backoff(timeout)
-        while True:
-            try:
-                await ask(backoff.left())
-            except (InvalidRequestError, UnsupportedVerbError):
-                raise
-            except JobNotFoundError as error:
-                self._lose(job, error.message, instead)
-                return
-            except ConnectorError as error:
-                if not await backoff.again(error):
-                    self._cover(job, error, instead)
-                    return
-                self.counts.retried += 1
-            else:
-                if self._since:
-                    self._since.pop(job, None)
-                return
+        return Asking(self, job, timeout)
 
-    def _cover(self, job: bytes, error: ConnectorError, instead: pb.Resource) -> None:
+    def answered(self, job: bytes) -> None:
+        """A job has been asked about."""
+        if self._since:
+            self._since.pop(job, None)
+
+    def cover(self, job: bytes, error: ConnectorError, resource: pb.Resource) -> None:
+        """Fill `resource` with what is known of a job that can't be asked about."""
+        if isinstance(error, JobNotFoundError):
+            self._lose(job, error.message, resource)
+            return
         now = time.monotonic()
         seconds = now - self._since.setdefault(job, now)
         if len(self._since) > _REMEMBERED_JOBS:
             self._since.popitem(last=False)
         if seconds > self._lost_after:
             text = f"the job could not be asked about for {seconds:.0f} s: {error.message}"
-            self._lose(job, text, instead)
+            self._lose(job, text, resource)
             return
         self.counts.answered += 1
-        instead.phase = TaskExecution.RUNNING
+        resource.phase = TaskExecution.RUNNING
+        if isinstance(error, NotCreatedYetError):
+            resource.phase = TaskExecution.INITIALIZING
+            resource.message = error.message
 
-    def _lose(self, job: bytes, text: str, instead: pb.Resource) -> None:
+    def _lose(self, job: bytes, text: str, resource: pb.Resource) -> None:
         self._since.pop(job, None)
         self.counts.lost += 1
-        instead.phase = TaskExecution.RETRYABLE_FAILED
-        instead.message = text
+        resource.phase = TaskExecution.RETRYABLE_FAILED
+        resource.message = text
+
+
+class Asking:
+    """The tries of one GetTask, within its caller's time."""
+
+    def __init__(self, faults: TransientFaults, job: bytes, timeout: float | None) -> None:
+        self._faults = faults
+        self._job = job
+        self._backoff = Backoff(timeout)
+
+    def left(self) -> float:
+        """Seconds that are left for a try."""
+        return self._backoff.left()
+
+    def succeeded(self) -> None:
+        """The connector has answered."""
+        self._faults.answered(self._job)
+
+    async def again(self, error: ConnectorError, resource: pb.Resource) -> bool:
+        """Whether to try again after `error`, after a pause; if not, `resource` is filled instead.
+
+        Raises:
+            InvalidRequestError, UnsupportedVerbError: `error` itself, if it is a fault of the request or
+                the connector, which no time heals.
+        """
+        if isinstance(error, (InvalidRequestError, UnsupportedVerbError)):
+            raise error
+        if await self._backoff.again(error):
+            self._faults.counts.retried += 1
+            return True
+        self._faults.cover(self._job, error, resource)
+        return False

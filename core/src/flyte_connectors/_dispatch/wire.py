@@ -12,10 +12,11 @@ from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.literals_pb2 import Literal, LiteralMap
 from flyteidl2.core.types_pb2 import SimpleType
 from flyteidl2.task.common_pb2 import Outputs
+from google.protobuf.message import DecodeError
 
 from flyte_connectors._dispatch.redaction import redact_message
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import InternalError, InvalidRequestError
+from flyte_connectors.errors import InternalError, InvalidRequestError, InvalidResourceMetaError
 from flyte_connectors.secrets import redact
 from flyte_connectors.types import Codec, ConversionError, codec_for_literal_type, codec_for_type
 
@@ -168,6 +169,9 @@ def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
     except ConversionError as error:
         fault = f"outputs: {error}"
         raise OutputError(fault) from None
+    except DecodeError:
+        message = "its declared outputs can't be read: pass what its create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta") from None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,14 +8,16 @@ from typing import Any, NoReturn
 
 from flyte_connectors import hookspecs
 from flyte_connectors._calls.guard import unforeseen
-from flyte_connectors.errors import ConnectorError, InvalidRequestError
+from flyte_connectors.errors import (
+    ConnectorError,
+    CreateOutcomeUnknownError,
+    InvalidRequestError,
+)
 from flyte_connectors.http.statuses import error_of
 
 
-class UnrepeatableCreateError(ConnectorError):
+class UnrepeatableCreateError(CreateOutcomeUnknownError):
     """A create has failed that takes no `idempotency_key`: a second try might be a second job."""
-
-    code = "FAILED_PRECONDITION"
 
 
 class HostedVerb:

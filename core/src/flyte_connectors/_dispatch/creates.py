@@ -1,0 +1,233 @@
+"""How a create is run: once for its key where it may not be repeated, and in time for its caller.
+
+Flyte's back end gives CreateTask ten seconds and then starts a new attempt, whose job would be a second
+one. So a create that may be repeated and is not done in time goes on, and its caller gets a meta that
+holds the request instead of the job. Any replica can turn that into the job's own meta, by waiting for
+the create or by repeating it under the same idempotency key. One that may not be repeated is waited for.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from flyteidl2.connector import connector_pb2 as pb
+from google.protobuf.message import DecodeError
+
+from flyte_connectors._calls.context import CallContext, current
+from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE
+from flyte_connectors._dispatch import wire
+from flyte_connectors._dispatch.arguments import with_secrets
+from flyte_connectors._dispatch.creating import create_job, do_at_once
+from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
+from flyte_connectors._dispatch.idempotency import idempotency_key
+from flyte_connectors._dispatch.once_per_key import OncePerKey
+from flyte_connectors.errors import (
+    ConnectorError,
+    CreateOutcomeUnknownError,
+    InvalidRequestError,
+    InvalidResourceMetaError,
+    ServiceUnavailableError,
+)
+from flyte_connectors.secrets import secret_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flyteidl2.core.security_pb2 import Connection
+
+    from flyte_connectors._calls.guard import CallGuard
+    from flyte_connectors.bound import BoundConnector
+
+LARGEST_REQUEST = 64 * 1024
+"""Bytes of a request that fits a meta; the create of a larger one is waited for to its end."""
+
+Created: TypeAlias = "Envelope | ConnectorError"
+"""The job that a create started, or why it has failed for good."""
+
+
+class NotCreatedYetError(ServiceUnavailableError):
+    """The job of a meta that holds a request could not be created so far."""
+
+
+class Creates:
+    """The creates of this process.
+
+    Args:
+        guard: What the verbs run under.
+        local: Whether user and operator are one, as in a local run.
+    """
+
+    def __init__(self, guard: CallGuard, *, local: bool) -> None:
+        self._guard = guard
+        self._local = local
+        self._runs = OncePerKey(guard)
+
+    async def start(
+        self,
+        connector: BoundConnector,
+        request: pb.CreateTaskRequest,
+        timeout: float | None,
+        *,
+        again: bool,
+    ) -> bytes:
+        """The meta of the job that a request asks for, or one that holds the request.
+
+        Args:
+            connector: Serves the request.
+            request: The request.
+            timeout: Seconds that the caller waits; None to the end.
+            again: Whether the caller has asked before, and not learnt the outcome.
+
+        Raises:
+            ConnectorError: the request is invalid (nothing was started), or the connector raised it.
+        """
+        key = idempotency_key(request.task_execution_metadata.task_execution_id)
+        current.set(CallContext("create", request.template.type, key))
+        arguments, envelope = _read(request, key)
+        is_once = not (connector.repeatable_create or connector.is_sync)
+        place = _place(connector, key)
+        if again and is_once and not self._runs.is_known(place):
+            raise _lost(connector)
+        must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
+        seconds = None if timeout is None or must_wait else SHARE * timeout
+        connection = request.connection if request.HasField("connection") else None
+        secrets = with_secrets(
+            connector, arguments, envelope.secrets, connection, local=self._local
+        )
+        with secrets:
+            work = partial(self._run, connector, arguments, envelope, timeout)
+            meta = await self._runs.run(place, work, keep=is_once, seconds=seconds)
+        return meta or _holding(request, envelope)
+
+    async def resume(
+        self,
+        connector: BoundConnector,
+        envelope: Envelope,
+        connection: Connection | None,
+        timeout: float | None,
+    ) -> Created | None:
+        """What became of a create that outlasted its caller; it is repeated if this replica can't know.
+
+        Args:
+            connector: Serves the job.
+            envelope: Of a meta that holds a request.
+            connection: What the back end sent along; None if nothing.
+            timeout: Seconds that the caller waits; None takes Flyte's default.
+
+        Returns:
+            The job; the error if there is none and never will be; None if the create still runs.
+
+        Raises:
+            InvalidResourceMetaError: the meta is none of this connector's.
+            NotCreatedYetError: it failed for now, or may not be repeated.
+            AuthenticationError: a secret is neither sent nor known here.
+        """
+        known = self.known(connector, envelope)
+        if known is not None:
+            return known
+        place = _place(connector, envelope.key)
+        request = _held(connector, envelope)
+        if not (connector.repeatable_create or self._runs.is_known(place)):
+            raise NotCreatedYetError(_lost(connector).message)
+        try:
+            arguments, envelope = _read(request, envelope.key)
+            secrets = with_secrets(
+                connector, arguments, envelope.secrets, connection, local=self._local
+            )
+        except InvalidRequestError as error:  # another release has accepted it
+            raise NotCreatedYetError(f"this replica can't repeat the create: {error}") from error
+        try:
+            with secrets:
+                timeout = timeout or DEFAULT_TIMEOUT
+                work = partial(self._run, connector, arguments, envelope, timeout)
+                meta = await self._runs.run(place, work, keep=True, seconds=SHARE * timeout)
+        except ConnectorError as error:
+            if error.retryable:
+                raise NotCreatedYetError(error.message) from error
+            return error
+        return None if meta is None else unseal(meta, connector.category.name)
+
+    def known(self, connector: BoundConnector, envelope: Envelope) -> Created | None:
+        """What this replica knows of a create that outlasted its caller.
+
+        Raises:
+            InvalidResourceMetaError: the meta is none of this connector's.
+        """
+        outcome = self._runs.outcome(_place(connector, envelope.key))
+        if isinstance(outcome, bytes):
+            return unseal(outcome, connector.category.name)
+        return outcome
+
+    async def _run(
+        self,
+        connector: BoundConnector,
+        arguments: Mapping[str, Any],
+        envelope: Envelope,
+        timeout: float | None,
+    ) -> bytes:
+        """Runs in a task, and thus in a context, of its own."""
+        current.set(CallContext("create", connector.category.name, envelope.key))
+        if connector.is_sync:
+            return await do_at_once(self._guard, connector, arguments, envelope, timeout)
+        seconds = None if self._local else timeout or DEFAULT_TIMEOUT
+        return await create_job(self._guard, connector, arguments, envelope, seconds)
+
+
+def _place(connector: BoundConnector, key: str) -> str:
+    """What a create runs once under; another task type's key is another's."""
+    return f"{key} of {connector.category.name}:{connector.category.version}"
+
+
+def _read(request: pb.CreateTaskRequest, key: str) -> tuple[dict[str, Any], Envelope]:
+    """The arguments of `create`, without the secrets, and what to store besides the meta.
+
+    Raises:
+        InvalidRequestError: an input, or the table of secrets, is not as declared.
+    """
+    template = request.template
+    arguments = {
+        "task_template": template,
+        "output_prefix": request.output_prefix,
+        "inputs": wire.read_inputs(template, request.inputs),
+        "task_execution_metadata": request.task_execution_metadata,
+        "idempotency_key": key,
+    }
+    names = secret_names(template.custom)
+    return arguments, Envelope(b"", wire.declared_outputs(template), names, key)
+
+
+def _holding(request: pb.CreateTaskRequest, envelope: Envelope) -> bytes:
+    """The meta of a job whose create goes on: the request, without its secrets."""
+    kept = pb.CreateTaskRequest()
+    kept.CopyFrom(request)
+    kept.ClearField("connection")
+    return seal(envelope._replace(request=kept.SerializeToString()), request.template.type)
+
+
+def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest:
+    """The request in a meta; anybody could have made it.
+
+    Raises:
+        InvalidResourceMetaError: there is none for this connector.
+    """
+    try:
+        request = pb.CreateTaskRequest.FromString(envelope.request)
+    except DecodeError:
+        request = pb.CreateTaskRequest()
+    template, category = request.template, connector.category
+    if (template.type, template.task_type_version) != (category.name, category.version):
+        message = f"it holds no request of task type {category}: pass what its create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    if not envelope.key:
+        message = "it holds a request without an idempotency key: pass what its create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    return request
+
+
+def _lost(connector: BoundConnector) -> CreateOutcomeUnknownError:
+    message = (
+        f"whether the job was started is not known here, and {connector.name} can't repeat a create: "
+        "look for the job before you run the task again"
+    )
+    return CreateOutcomeUnknownError(message)

@@ -1,0 +1,109 @@
+"""Work that runs once for its key, to its end, and whose outcome is remembered where that matters."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from flyte_connectors.errors import ConnectorError
+
+if TYPE_CHECKING:
+    from flyte_connectors._calls.guard import CallGuard
+
+REMEMBERED = 10_000
+"""Outcomes that are remembered at most; the oldest are forgotten first."""
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, bytes]]
+Outcome: TypeAlias = "bytes | ConnectorError"
+"""What the work returned, or why there is nothing."""
+
+
+class OncePerKey:
+    """What runs in this process, and how it ended, by key.
+
+    Args:
+        guard: Keeps it running when whoever waits for it leaves.
+    """
+
+    def __init__(self, guard: CallGuard) -> None:
+        self._guard = guard
+        self._running: dict[str, asyncio.Task[bytes]] = {}
+        self._kept: set[str] = set()
+        self._outcomes: collections.OrderedDict[str, Outcome] = collections.OrderedDict()
+
+    def outcome(self, key: str) -> Outcome | None:
+        """How the work of `key` ended; None if it has not, or is not remembered."""
+        return self._outcomes.get(key)
+
+    def is_known(self, key: str) -> bool:
+        """Whether the work of `key` runs, or its outcome is remembered."""
+        return key in self._running or key in self._outcomes
+
+    async def run(
+        self, key: str, work: Work, *, keep: bool, seconds: float | None = None
+    ) -> bytes | None:
+        """The outcome of the work of `key`, which is started unless it is known.
+
+        Args:
+            key: Identifies the work.
+            work: Starts it.
+            keep: Whether to remember its outcome; it is remembered in any case if somebody left without
+                it. An error that a repetition may heal is never remembered.
+            seconds: How long to wait; None to the end.
+
+        Returns:
+            What it returned; None if it takes longer.
+
+        Raises:
+            ConnectorError: it failed.
+        """
+        outcome = self._outcomes.get(key)
+        if outcome is not None:
+            return _unwrapped(outcome)
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = self._guard.begin(work())
+            task.add_done_callback(partial(self._ended, key))
+        if keep:
+            self._kept.add(key)
+        limit = None if seconds is None else self._guard.limit(seconds)
+        try:
+            return await self._guard.finish(task, f"create of {key}")
+        except asyncio.CancelledError:
+            if limit is None or not limit.expired:
+                raise
+            self._kept.add(key)
+            if task.done():
+                self._ended(key, task)
+            return None
+        finally:
+            if limit is not None:
+                limit.end()
+
+    def _ended(self, key: str, task: asyncio.Task[bytes]) -> None:
+        self._running.pop(key, None)
+        if key not in self._kept:
+            return
+        self._kept.discard(key)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._remember(key, task.result())
+        elif isinstance(error, ConnectorError) and not error.retryable:
+            error.__cause__ = error.__context__ = None  # their frames hold the whole request
+            self._remember(key, error.with_traceback(None))
+
+    def _remember(self, key: str, outcome: Outcome) -> None:
+        self._outcomes[key] = outcome
+        if len(self._outcomes) > REMEMBERED:
+            self._outcomes.popitem(last=False)
+
+
+def _unwrapped(outcome: Outcome) -> bytes:
+    if isinstance(outcome, ConnectorError):
+        raise outcome.with_traceback(None)
+    return outcome
