@@ -51,7 +51,7 @@ def test_a_changed_byte_is_noticed(envelope: Envelope, data: st.DataObject) -> N
     try:
         read = unseal(bytes(sealed), "t")
     except InvalidResourceMetaError:
-        assert place >= 4
+        assert place >= 4 or sealed[:4] == b"\x00fc1"
     else:
         assert place < 4
         assert read == Envelope(bytes(sealed))
