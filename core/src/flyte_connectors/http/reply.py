@@ -1,0 +1,161 @@
+"""The answer to a request, read within its limits."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpcore
+import httpx
+
+from flyte_connectors.errors import ConnectorError, ServiceUnavailableError
+from flyte_connectors.http.statuses import error_of_status
+from flyte_connectors.secrets import redact
+
+_SHOWN_CHARACTERS = 300
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class NotJsonError(ServiceUnavailableError):
+    """A reply is not JSON: perhaps the page of a proxy, which goes away."""
+
+
+class ReplyTooLargeError(Exception):
+    """A reply has more bytes than its limit; the text says so, as the end of a sentence."""
+
+
+class EncodingError(Exception):
+    """A reply is compressed in a way that was not asked for, or is damaged."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply of any status.
+
+    Attributes:
+        status: The status code.
+        headers: The headers, by name in any case.
+        content: The body, decompressed.
+        where: Host and path that it came from, for messages.
+    """
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    content: bytes = field(repr=False)
+    where: str
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8; what is not UTF-8 is replaced."""
+        return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """The body, decoded.
+
+        Raises:
+            NotJsonError: it is not JSON.
+        """
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            kind = self.headers.get("content-type", "no type").partition(";")[0][:80]
+            message = f"{self.where} answered {kind}, not JSON: is this the service's API?"
+            raise NotJsonError(message) from error
+
+    def json_object(self) -> dict[str, Any]:
+        """The body, decoded, where it has to be an object.
+
+        Raises:
+            NotJsonError: it is not a JSON object.
+        """
+        answer = self.json()
+        if not isinstance(answer, dict):
+            message = (
+                f"{self.where} answered JSON that is not an object: is this the service's API?"
+            )
+            raise NotJsonError(message)
+        return answer
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the request was carried out (2xx)."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    def error(self) -> ConnectorError:
+        """The error that the status means, with what the service says, masked and cut."""
+        if 300 <= self.status < 400:  # noqa: PLR2004
+            target = self.headers.get("location", "nowhere")
+            text = f"redirects to {_host(target)}: name the final address as the endpoint"
+        else:
+            text = f"answered {self.status}{self._said()}"
+        return error_of_status(
+            self.status, f"{self.where} {text}", retry_after=self.headers.get("retry-after")
+        )
+
+    def _said(self) -> str:
+        """The reason that the service gives, if it gives one in a usual way."""
+        said = ""
+        if self.headers.get("content-type", "").startswith("text/plain"):
+            said = self.text
+        else:
+            try:
+                said = _reason(json.loads(self.content))
+            except (ValueError, RecursionError):
+                return ""
+        # Masked before it is cut: half a secret would not be known as one.
+        said = " ".join(redact(said[: 100 * _SHOWN_CHARACTERS]).split())
+        return f": {said[:_SHOWN_CHARACTERS]}" if said else ""
+
+
+def _reason(body: Any) -> str:
+    """Such as {"error": "why"}, {"error": {"message": "why"}} or {"errors": [{"detail": "why"}]}."""
+    if isinstance(body, str):
+        return body
+    if isinstance(body, list) and body:
+        return _reason(body[0])
+    if isinstance(body, dict):
+        for name in ("error", "message", "detail", "msg", "title", "errors"):
+            if body.get(name) and (said := _reason(body[name])):
+                return said
+    return ""
+
+
+def _host(target: str) -> str:
+    try:
+        return httpx.URL(target).host or "another path"
+    except httpx.InvalidURL:
+        return "what is not a URL"
+
+
+async def chunks(response: httpcore.Response, limit: int) -> AsyncIterator[bytes]:
+    """The body of `response`, decompressed; no more of it is ever in memory than `limit`.
+
+    Args:
+        response: Its body is not yet read.
+        limit: Bytes, after decompression.
+
+    Raises:
+        ReplyTooLargeError: there are more.
+        EncodingError: it is compressed in a way that was not asked for, or is damaged.
+    """
+    encoding = httpx.Headers(response.headers).get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        message = f"answered in encoding {encoding[:40]!r}, which was not asked for"
+        raise EncodingError(message)
+    decoder = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
+    room = limit
+    async for raw in response.aiter_stream():
+        try:
+            data = decoder.decompress(raw, room + 1) if decoder else raw
+        except zlib.error as error:
+            message = "answered what can't be decompressed"
+            raise EncodingError(message) from error
+        room -= len(data)
+        if room < 0:
+            message = f"answered more than {limit} bytes"
+            raise ReplyTooLargeError(message)
+        if data:
+            yield data
