@@ -298,9 +298,7 @@ class Client:
             text = f"{where} {_reason(error, self._limits)}"
             if progress.is_sent and not repeatable:
                 raise _uncertain(text) from error
-            failure = ServiceUnavailableError(text)
-            failure.outcome_unknown = progress.is_sent and request.method not in _SAFE
-            raise failure from error
+            raise ServiceUnavailableError(text, outcome_unknown=progress.is_sent) from error
         reply = Reply(response.status, httpx.Headers(response.headers), bytes(content), where)
         if reply.status in MAYBE_DONE and not repeatable:
             raise _uncertain(reply.error().message)
@@ -348,6 +346,8 @@ def _reason(error: Exception, limits: Limits) -> str:
         httpcore.ConnectError: "can't be reached: is the address right, and is the service up?",
         httpcore.RemoteProtocolError: "broke off its answer, or does not speak HTTP",
     }
+    if isinstance(error, httpcore.ConnectError) and "CERTIFICATE" in str(error).upper():
+        return "shows a certificate that is not trusted, or not for this name"
     otherwise = f"failed to answer ({type(error).__name__})"
     return next((text for kind, text in texts.items() if isinstance(error, kind)), otherwise)
 

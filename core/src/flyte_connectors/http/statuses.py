@@ -56,6 +56,7 @@ def error_of_status(status: int, message: str, *, retry_after: str | None = None
     if kind is None:
         kind = InvalidRequestError if status < 500 else ServiceUnavailableError  # noqa: PLR2004
     error = kind(message)
+    error.outcome_unknown = status in MAYBE_DONE
     error.retry_after = _seconds(retry_after)
     return error
 
