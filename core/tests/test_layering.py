@@ -55,7 +55,7 @@ DEPENDENCIES = {
     *HOMES,
     "flyte_connectors",
     "flyteidl2",
-    "google",  # protobuf's package
+    "google",  # protobuf's package, and that of googleapis-common-protos
     "importlib_metadata",
     "typing_extensions",
     "async_timeout",
@@ -189,7 +189,9 @@ def test_no_plugin_and_no_vendor_is_imported(module: str) -> None:
     tops = {imported.partition(".")[0] for imported in _imports(module)}
     assert not tops - DEPENDENCIES - set(sys.stdlib_module_names)
     assert not {
-        name for name in _imports(module) if name.startswith("google.") and "protobuf" not in name
+        name
+        for name in _imports(module)
+        if name.startswith("google.") and not name.startswith(("google.protobuf.", "google.rpc."))
     }
 
 

@@ -8,6 +8,8 @@ import re
 import grpc
 import pytest
 from flyteidl2.connector import connector_pb2 as pb
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 from tests.connectors.job_service import JobService
 from tests.connectors.requests import create_request
@@ -109,12 +111,18 @@ async def test_after_an_error_the_service_goes_on(strict_client: Client, code: s
     await strict_client.create()
 
 
-async def test_errors_carry_no_hidden_trailers(strict_client: Client) -> None:
-    """The status says it all."""
+async def test_errors_carry_their_class_and_nothing_else(strict_client: Client) -> None:
+    """A missing connector and a missing job share NOT_FOUND: `grpcio-status` tells them apart."""
     call = strict_client.jobs.CreateTask(create_request("nothing"))
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
-    assert not [key for key, _ in raised.value.trailing_metadata() if "date" not in key]
+    trailers = dict(raised.value.trailing_metadata())
+    status = Status.FromString(trailers.pop("grpc-status-details-bin"))
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (info.reason, info.domain) == ("CONNECTOR_NOT_FOUND", "flyte-connectors")
+    assert status.message == raised.value.details()
+    assert not [key for key in trailers if "date" not in key]
     assert raised.value.debug_error_string().count("Traceback") == 0
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 MAX_LENGTH = 63
 """Longest key: what a DNS label, and with it most systems' job names, may hold (RFC 1123)."""
 
+REPEATED = "flyte-connectors-repeated"
+"""Name of the gRPC metadata by which a client says that it sends a create once more, not knowing whether
+the first one started a job. Flyte's back end does not send it."""
+
 
 def idempotency_key(execution: TaskExecutionIdentifier) -> str:
     """The key of one attempt, `[a-z0-9-]{1,63}`, starting with a letter.

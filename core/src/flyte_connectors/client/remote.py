@@ -1,4 +1,4 @@
-"""A connector service over gRPC, with the same face and the same errors as the local dispatcher."""
+"""A connector service over gRPC, with the same methods and the same errors as the local dispatcher."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.connector import service_pb2_grpc
 
 from flyte_connectors import errors
+from flyte_connectors._dispatch.idempotency import REPEATED
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -20,27 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ERRORS: tuple[type[errors.ConnectorError], ...] = (
-    errors.InternalError,
-    errors.DeadlineExceededError,
-    errors.ServiceUnavailableError,
-    errors.RateLimitedError,
-    errors.ConflictError,
-    errors.JobNotFoundError,
-    errors.PermissionDeniedError,
-    errors.AuthenticationError,
-    errors.UnsupportedVerbError,
-    errors.InvalidRequestError,
-)
-_BY_CODE: dict[str, type[errors.ConnectorError]] = {
-    **{cls.code: cls for cls in _ERRORS},
-    "CANCELLED": errors.ServiceUnavailableError,  # gRPC's answer to a call that meets a closing door
-    "FAILED_PRECONDITION": errors.ConnectorError,  # foreseen, and not to be repeated
-}
-
-
 CA_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_CA"
 TOKEN_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_TOKEN"  # noqa: S105  (a name)
+
+_NOT_CONNECTED = "failed to connect to all addresses"  # gRPC's own text: nothing was sent
 
 
 class RemoteService:
@@ -93,10 +77,18 @@ class RemoteService:
         await self._channel.close()
 
     async def create(
-        self, request: pb.CreateTaskRequest, timeout: float | None = None
+        self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
     ) -> pb.CreateTaskResponse:
-        """Start a job. Raises ConnectorError."""
-        return await self._call(self._jobs.CreateTask, request, timeout)
+        """Start a job. Raises ConnectorError.
+
+        Args:
+            request: What to start.
+            timeout: Seconds that the call may take.
+            again: Whether it was sent before, and its outcome is unknown. A connector whose create may not be
+                repeated then starts no second job.
+        """
+        metadata = ((REPEATED, "true"),) if again else ()
+        return await self._call(self._jobs.CreateTask, request, timeout, metadata)
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
@@ -127,25 +119,36 @@ class RemoteService:
         return await self._call(self._metadata.ListConnectors, pb.ListConnectorsRequest())
 
     async def _call(
-        self, rpc: Callable[..., Awaitable[T]], request: Message, timeout: float | None = None
+        self,
+        rpc: Callable[..., Awaitable[T]],
+        request: Message,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str], ...] = (),
     ) -> T:
         with self._errors():
             seconds = timeout or self._timeout
-            return await rpc(request, timeout=seconds, metadata=self._call_metadata)
+            return await rpc(request, timeout=seconds, metadata=self._call_metadata + metadata)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except grpc.aio.AioRpcError as error:
+            from flyte_connectors._dispatch import error_details  # for calls that fail
+
             code = error.code().name
             text = error.details() or code
             if code == "RESOURCE_EXHAUSTED" and "larger than max" in text:  # gRPC's own words
                 text = f"{text}: raise --max-message-bytes of the service, or pass large data as a File"
                 raise errors.InvalidRequestError(text) from None
+            trailing = dict(error.trailing_metadata() or ())
+            details = trailing.get(error_details.KEY)
             if code == "UNAVAILABLE":
                 text = f"connector service at {self.endpoint}: {text}"
-            raise _BY_CODE.get(code, errors.InternalError)(text) from None
+            seen = error_details.unpack(code, text, details)
+            if details is None and _NOT_CONNECTED in text:
+                seen.outcome_unknown = False
+            raise seen from None
 
 
 def _read(ca: str) -> bytes:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from flyte_connectors._calls import context as call_context
 from flyte_connectors._calls.guard import unforeseen
+from flyte_connectors._dispatch.idempotency import REPEATED
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
 from flyte_connectors.service.log_stream import log_messages
 
@@ -56,8 +57,14 @@ def handlers(dispatcher: Dispatcher, drain: Drain) -> list[grpc.GenericRpcHandle
         except Exception as error:
             await _abort(context, error)
 
+    first, repeated = unary(dispatcher.create), unary(partial(dispatcher.create, again=True))
+
+    async def create_task(request: Any, context: Context) -> Any:
+        is_repeated = any(key == REPEATED for key, _ in context.invocation_metadata() or ())
+        return await (repeated if is_repeated else first)(request, context)
+
     service = {
-        "CreateTask": _handler(unary(dispatcher.create), pb.CreateTaskRequest),
+        "CreateTask": _handler(create_task, pb.CreateTaskRequest),
         "GetTask": _handler(unary(dispatcher.get), pb.GetTaskRequest),
         "DeleteTask": _handler(unary(dispatcher.delete), pb.DeleteTaskRequest),
         "GetTaskMetrics": _handler(unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
@@ -129,4 +136,7 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
     seen = (
         error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
     )
-    await context.abort(grpc.StatusCode[seen.code], seen.message)
+    from flyte_connectors._dispatch import error_details  # for calls that fail
+
+    trailing = ((error_details.KEY, error_details.pack(seen)),)
+    await context.abort(grpc.StatusCode[seen.code], seen.message, trailing)
