@@ -204,7 +204,7 @@ def template(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def interop(session: nox.Session) -> None:
     """Compare types and literals with the official SDK, each reading the other's."""
-    _install(session, "core")
+    _install(session, "deploy")
     session.install("flyte==2.12.*")
     session.run("pytest", "tests/interop", *session.posargs)
 
@@ -212,11 +212,11 @@ def interop(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def official(session: nox.Session) -> None:
     """Host the official SDKs' connectors, and ours there; prints which rules a BigQuery plugin breaks."""
-    _install(session, groups=("product",))
+    _install(session, "batch_job", "official", groups=("product",))
     old_arrow = "pyarrow<21"  # flytekit wants NumPy before 2
     flyte = ("flyte[connector]==2.12.*", "flyteplugins-bigquery==2.12.*")
     flytekit = ("flytekitplugins-bigquery==1.16.*", old_arrow)
-    session.install(_wheels(session)["batch_job"], *flyte, *flytekit)
+    session.install(*flyte, *flytekit)
     session.run("pytest", "tests/official", *session.posargs)
     session.run("python", "-m", "tests.official")
 
@@ -381,7 +381,7 @@ _IMAGE_TOOLS = ("buildah", "crun", "debootstrap")
 @nox.session(python=DEFAULT_PYTHON)
 def images(session: nox.Session) -> None:
     """Build images with buildah, run the service in them, measure them (needs root, and Debian)."""
-    _install(session, "core", "batch_job")
+    _install(session, "batch_job", "deploy")
     session.install("uv")
     missing = [tool for tool in _IMAGE_TOOLS if not shutil.which(tool)]
     if missing:

@@ -13,12 +13,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def exporting() -> dict[str, ast.Module]:
-    """The modules of all packages that say what they export, by name."""
+    """The modules of all packages that say what they export, in `__all__` or a stub, by name."""
     found = {}
     for source in (ROOT / "core" / "src", *sorted(ROOT.glob("plugins/*/src"))):
-        for file in sorted(source.rglob("*.py")):
+        for file in sorted(source.rglob("*.py*")):
+            if file.suffix not in (".py", ".pyi"):
+                continue
             tree = ast.parse(file.read_text())
-            if any("__all__" in assigned(node) for node in tree.body):
+            if file.suffix == ".pyi" or any("__all__" in assigned(node) for node in tree.body):
                 parts = file.relative_to(source).with_suffix("").parts
                 found[".".join(parts).removesuffix(".__init__")] = tree
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = {"core", *(file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml"))}
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_a_plugin_is_affected_by_itself_and_by_what_it_needs(copy: Path) -> None
     """Through other plugins, too; by the tests and the extras of others it is not."""
     add_plugin(copy, "base", "3.12", needs="flyte-connectors>=0.1")
     add_plugin(copy, "on_top", "3.12", needs="flyte-connectors-base [extra]")
-    every = {"core", "base", "on_top", "batch_job", "bigquery", "model_training"}
+    every = {*PACKAGES, "base", "on_top"}
     assert affected(copy, "core/src/flyte_connectors/errors.py") == every
     assert affected(copy, "plugins/base/src/base.py") == {"base", "on_top"}
     assert affected(copy, "plugins/on_top/pyproject.toml", "README.md") == {"on_top"}
@@ -84,6 +85,5 @@ def test_a_plugin_is_affected_by_itself_and_by_what_it_needs(copy: Path) -> None
 
 def test_what_all_share_affects_all(copy: Path) -> None:
     """Documentation is nobody's package."""
-    every = {"core", "batch_job", "bigquery", "model_training"}
-    assert affected(copy, "noxfile.py") == affected(copy, "pyproject.toml") == every
+    assert affected(copy, "noxfile.py") == affected(copy, "pyproject.toml") == PACKAGES
     assert affected(copy, "docs/index.md", "benchmarks/__main__.py") == set()

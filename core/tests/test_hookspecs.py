@@ -8,6 +8,7 @@ import re
 import pytest
 from flyte_connectors import AsyncConnector, SyncConnector, hookspecs
 
+HOOKS = (*hookspecs.VERBS, *hookspecs.PLUGIN_HOOKS)
 SECTIONS = ("Called when:", "Must:", "Must not:", "Raise:", "Example:")
 
 
@@ -17,15 +18,15 @@ def _arguments(function: object) -> list[str]:
     return [p.name for p in parameters if p.name != "self" and p.kind not in rest]
 
 
-def test_verbs_are_all_the_hooks() -> None:
-    """`VERBS` lists every function that carries the marker, except the wrapper around them."""
+def test_every_hook_is_listed() -> None:
+    """`VERBS` and `PLUGIN_HOOKS` are the functions that carry the marker."""
     marked = {
         name for name, value in vars(hookspecs).items() if hasattr(value, "flyte.connectors_spec")
     }
-    assert {*hookspecs.VERBS, "wrap_verb"} == marked
+    assert set(HOOKS) == marked
 
 
-@pytest.mark.parametrize("verb", [*hookspecs.VERBS, "wrap_verb"])
+@pytest.mark.parametrize("verb", HOOKS)
 def test_a_hook_tells_its_whole_contract(verb: str) -> None:
     """When it is called, what it must and must not do, what it raises, and an example."""
     text = inspect.getdoc(getattr(hookspecs, verb)) or ""
@@ -34,7 +35,7 @@ def test_a_hook_tells_its_whole_contract(verb: str) -> None:
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("verb", [*hookspecs.VERBS, "wrap_verb"])
+@pytest.mark.parametrize("verb", HOOKS)
 def test_an_example_is_an_implementation(verb: str) -> None:
     """The example defines the verb, compiles, and takes no argument the hook does not have."""
     spec = getattr(hookspecs, verb)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import pathlib
 
 import flyte_connectors
 import pytest
@@ -27,22 +25,6 @@ def test_every_name_is_importable(name: str) -> None:
     """`from flyte_connectors import ...` works for each."""
     assert getattr(flyte_connectors, name) is not None
     assert name in dir(flyte_connectors)
-
-
-def test_type_checkers_see_the_same_names() -> None:
-    """What is imported for type checkers, from the same module, is what users get."""
-    tree = ast.parse(pathlib.Path(inspect.getfile(flyte_connectors)).read_text())
-    checked = {
-        alias.name: node.module
-        for block in tree.body
-        if isinstance(block, ast.If)
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    homes = {name: f"flyte_connectors.{home}" for name, home in flyte_connectors._HOMES.items()}
-    assert checked == homes
-    assert {*homes, "logger"} == set(NAMES)
 
 
 def test_the_docstring_names_them_all() -> None:

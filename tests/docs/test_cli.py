@@ -7,11 +7,12 @@ import importlib
 import re
 
 import pytest
-from flyte_connectors.cli import COMMANDS
+from flyte_connectors.cli import known_commands
 from flyte_connectors.service.settings import FIELDS, flag_of
 
 from tests.docs.markdown import DOCS, sections
 
+COMMANDS = known_commands()
 SECTIONS = sections(DOCS / "cli.md")
 
 
@@ -24,7 +25,7 @@ def test_commands_are_those_of_the_command_line() -> None:
 def test_a_commands_flags_are_listed(command: str) -> None:
     """Flags and arguments; those of `serve` without its settings."""
     parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module(f"flyte_connectors.cli.{command}").configure(parser)
+    importlib.import_module(COMMANDS[command].module).configure(parser)
     settings = {flag_of(name) for name in FIELDS} if command == "serve" else set()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):  # told in the text

@@ -7,13 +7,13 @@ import re
 
 import pytest
 from flyte_connectors import hookspecs
-from flyte_connectors.hookspecs import HOOK_API, VERBS
+from flyte_connectors.hookspecs import HOOK_API, PLUGIN_HOOKS, VERBS
 
 from tests.docs.markdown import DOCS, sections
 
 PAGE = DOCS / "hooks.md"
 SECTIONS = sections(PAGE)
-HOOKS = (*VERBS, "wrap_verb")
+HOOKS = (*VERBS, *PLUGIN_HOOKS)
 
 
 def signature(hook: str) -> str:

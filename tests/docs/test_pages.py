@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-from flyte_connectors.cli import COMMANDS
 
 from tests.docs.markdown import PAGES, ROOT, blocks, code_spans, links, prose
 from tests.docs.reader import Reader
@@ -72,5 +71,5 @@ def flags_of(command: str) -> set[str]:
     if command not in COMMANDS:
         return {command}
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"flyte_connectors.cli.{command}").configure(parser)
+    importlib.import_module(COMMANDS[command].module).configure(parser)
     return {flag for action in parser._actions for flag in action.option_strings}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from flyte_connectors._calls import context as call_context
-from flyte_connectors._calls import tracing
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors_otel import tracing
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from flyte_connectors import Image, ImageBuildEngine
-from flyte_connectors.deployment.commands import CommandError
+from flyte_connectors_deploy.commands import CommandError
 
 from tests.images.container import (
     VOLUME,

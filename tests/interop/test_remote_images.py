@@ -19,8 +19,8 @@ import flyte._initialize
 import pytest
 from flyte._internal.imagebuild import image_builder, remote_builder
 from flyte_connectors import Image, ImageBuildEngine
-from flyte_connectors.deployment.commands import CommandError
-from flyte_connectors.deployment.sources import find_sources
+from flyte_connectors_deploy.commands import CommandError
+from flyte_connectors_deploy.sources import find_sources
 from flyteidl2.common import phase_pb2
 from flyteidl2.core.literals_pb2 import Literal, Primitive, Scalar
 from flyteidl2.imagebuilder.definition_pb2 import ImageSpec

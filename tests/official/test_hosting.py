@@ -14,9 +14,9 @@ import pytest
 from flyte_connectors import DataFrame, File, NativeInterface, Phase, TaskTemplate
 from flyte_connectors._registry.discovery import Status, load_module, load_plugins
 from flyte_connectors._registry.table import Registry
-from flyte_connectors.compat.hosted_verb import UnrepeatableCreateError
 from flyte_connectors.errors import ConnectorError, UnsupportedVerbError
 from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
+from flyte_connectors_official.hosting.hosted_verb import UnrepeatableCreateError
 from flyteidl2.connector import connector_pb2 as pb
 
 from tests.official import official_jobs

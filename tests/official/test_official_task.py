@@ -27,11 +27,11 @@ from flyte_connectors import (
     TaskEnvironment,
     TaskTemplate,
 )
-from flyte_connectors.compat.official_references import as_official, as_official_type, as_ours
-from flyte_connectors.compat.official_task import as_official_task
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.types import codec_for_type
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
+from flyte_connectors_official.offering.official_task import as_official_task
+from flyte_connectors_official.official_references import as_official, as_official_type, as_ours
 from flyteidl2.core.interface_pb2 import TypedInterface, VariableMap
 from flyteidl2.core.tasks_pb2 import Sql
 from hypothesis import given, settings
@@ -240,10 +240,10 @@ def test_what_the_sdk_cannot_send_is_refused() -> None:
 
 def test_the_sdk_is_asked_for() -> None:
     """In one line, at the import."""
-    code = "import sys; sys.modules['flyte'] = None; import flyte_connectors.compat.official_task"
+    code = "import sys; sys.modules['flyte'] = None; import flyte_connectors_official.offering.official_task"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: flyte_connectors.compat.official_task needs the official SDK: "
+        "ModuleNotFoundError: flyte_connectors_official.offering.official_task needs the official SDK: "
         "pip install flyte"
     )
 

@@ -1,4 +1,4 @@
-"""The plugin contract: the six verbs that a connector may implement, and the wrapper around them.
+"""The plugin contract: the verbs that a connector may implement, and the hooks besides them.
 
 A connector is any object with `name`, `task_type_name` and functions named after these hooks. Write
 it as a class (`flyte_connectors.AsyncConnector`, `flyte_connectors.SyncConnector`) or as a module
@@ -7,6 +7,7 @@ registered, and then called directly, so a verb costs no more than a function ca
 
     async job       create -> get, get, ... -> (delete), with get_logs and get_metrics beside
     quick answer    do
+    beside them     wrap_verb, register_commands, adapt
 
 Rules for every implementation:
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors.bound import Call, Verb
+    from flyte_connectors.cli.plugin_commands import Commands
     from flyte_connectors.connector import Resource, ResourceMeta
 
 PROJECT = "flyte.connectors"
@@ -231,5 +233,56 @@ def wrap_verb(verb: Verb, call: Call) -> Call:
     raise NotImplementedError  # a specification, never called
 
 
+@hookspec
+def register_commands(commands: Commands) -> None:
+    """Add commands to the command line `flyte-connectors`.
+
+    A command is a module with `configure(parser)`, which adds its options to an `argparse` parser, and
+    `run(options)`, which returns the exit code. It is imported when the command is used.
+
+    Called when: the command line lists its commands, or is given one that the core does not have. The
+    plugin's module is imported for that, so keep it light: import the rest in the command's module.
+
+    Must: be defined or named in the module that the entry point names; that is how plugins without
+    commands are left alone.
+
+    Must not: take the name of a command of the core or of another plugin.
+
+    Raise: nothing.
+
+    Example:
+        @hookimpl
+        def register_commands(commands):
+            commands.add("greet", help="greet somebody", module="acme_connectors.cli.greet")
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec
+def adapt(plugin: Any) -> Any:
+    """Turn somebody else's connectors into connectors of ours.
+
+    Called when: something is registered, or loaded as a plugin, that does not follow this contract.
+    `plugin` is a connector object, or a module that was imported.
+
+    Must: return a connector for an object, a list of connectors for a module, and None for whatever the
+    plugin does not know. Be defined or named in the module that the entry point names, and keep that
+    module light.
+
+    Must not: import the other framework for the question alone.
+
+    Raise: `RegistrationError` for a connector that can't be adapted.
+
+    Example:
+        @hookimpl
+        def adapt(plugin):
+            return AcmeAdapter(plugin) if type(plugin).__module__ == "acme.jobs" else None
+    """
+    raise NotImplementedError  # a specification, never called
+
+
 VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
 """Names of a connector's hooks, in the order of a job's life."""
+
+PLUGIN_HOOKS: tuple[str, ...] = ("wrap_verb", "register_commands", "adapt")
+"""Names of the hooks besides the verbs; a plugin may have them with or without a connector."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from fake_jobs import JobConnector, JobService, create_request, get_request
-from flyte_connectors._calls import tracing
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._registry.discovery import PluginReport, Status, load_module, load_plugins
@@ -226,17 +225,3 @@ class TestExtras:
         assert failed is not None
         assert failed.status is Status.FAILED
         assert reason in failed.reason
-
-    def test_traces_are_such_a_plugin(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Loaded with OpenTelemetry, absent without it."""
-
-        def load() -> tuple[list[Status], int]:
-            registry = Registry()
-            reports = load_plugins(registry, allow=["otel"])
-            found = [r.status for r in reports if r.entry_point == "otel"]
-            return found, len(registry.wrappers)
-
-        assert load() == ([Status.LOADED], 1)
-        monkeypatch.setitem(sys.modules, "opentelemetry", None)
-        monkeypatch.delitem(sys.modules, tracing.__name__)
-        assert load() == ([], 0)

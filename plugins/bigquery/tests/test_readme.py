@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 from bed import google_cloud
 from flyte_connectors import TaskTemplate
-from flyte_connectors.deployment.environment import ConnectorEnvironment
-from flyte_connectors.deployment.routing import routing
-from flyte_connectors.deployment.yaml_text import to_yaml
 from flyte_connectors_bigquery import BigQueryConfig, reasons
 from flyte_connectors_bigquery.client import ASKING, SUBMITTING
-from flyte_connectors_bigquery.connector import METRICS, BigQueryConnector
+from flyte_connectors_bigquery.connector import METRICS
 from flyte_connectors_bigquery.credentials import ALLOWED_PROJECTS_VARIABLE
-from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -34,13 +30,6 @@ def test_every_setting_is_in_the_table() -> None:
     """The table lists the fields of the configuration, all and in order."""
     rows = re.findall(r"^\| `(\w+)` \| .* \| .* \| .* \|$", README, re.MULTILINE)
     assert rows == [field.name for field in dataclasses.fields(BigQueryConfig)]
-
-
-def test_the_routing_is_what_the_back_end_reads() -> None:
-    """The snippet is what `flyte-connectors deploy` prints for these task types."""
-    types = [connector.task_type_name for connector in (BigQueryConnector, BigQueryDryRunConnector)]
-    expected = to_yaml(routing(ConnectorEnvironment(name="bigquery"), types))
-    assert re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) == [expected]
 
 
 def test_names_and_numbers_are_those_of_the_code() -> None:

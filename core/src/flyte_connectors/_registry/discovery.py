@@ -1,8 +1,8 @@
-"""Find and load the installed plugins, and keep a report of how each one fared.
+"""Load the installed plugins, and report the load status of each.
 
 Plugins are entry points of the group `flyte.connectors`. Each is loaded by itself, so a broken one
 costs nobody else anything; what is blocked is never imported. An entry point that names an extra of
-its distribution (`otel = "flyte_connectors._calls.tracing [otel]"`) is there only where that extra is installed.
+its distribution (`acme = "acme.plugin [extra]"`) is there only where that extra is installed.
 """
 
 from __future__ import annotations
@@ -10,35 +10,26 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
-import os
-import re
-import sys
 import types
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-if sys.version_info >= (3, 11):
-    from importlib.metadata import EntryPoint, entry_points
-else:
-    from importlib_metadata import EntryPoint, entry_points
-
-from flyte_connectors import hookspecs
+from flyte_connectors._registry.foreign import needs_official, official_sdk_of
+from flyte_connectors._registry.installed import Selection, distribution_of, installed_plugins
+from flyte_connectors._registry.plugin_hooks import Hook, hooks_of
 from flyte_connectors._registry.table import Registry, registering_for
 from flyte_connectors.bound import BoundConnector
-from flyte_connectors.compat import official_sdk
 from flyte_connectors.connector import AsyncConnector, SyncConnector
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 logger = logging.getLogger(__name__)
-
-ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
-DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
-
-_DOOR_TO_OFFICIAL_SERVICE = "flyte_connectors.compat.in_official_service"
 
 
 class Status(enum.Enum):
-    """How a plugin fared."""
+    """What came of loading a plugin."""
 
     LOADED = "loaded"
     FAILED = "failed"
@@ -48,14 +39,15 @@ class Status(enum.Enum):
 
 @dataclasses.dataclass(eq=False)
 class PluginReport:
-    """What became of one entry point.
+    """The load status of one entry point.
 
     Attributes:
         entry_point: Its name.
         distribution: The package that brings it, and `version` of that.
         extras: Those of the distribution that it needs.
-        status: How it fared, and `reason` in one line where it is not loaded.
+        status: Whether it is loaded, and `reason` in one line where it is not.
         connectors: What it registered.
+        hooks: The hooks besides the verbs that it has, such as `wrap_verb`.
     """
 
     entry_point: str
@@ -65,6 +57,7 @@ class PluginReport:
     reason: str = ""
     connectors: list[BoundConnector] = dataclasses.field(default_factory=list)
     extras: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -90,11 +83,10 @@ def load_plugins(
         One report per entry point, ordered by distribution and name; none for those whose extra is
         not installed.
     """
-    allowed = _names(allow) if allow is not None else _names_from(ALLOW_VARIABLE)
-    denied = (_names(deny) if deny is not None else _names_from(DENY_VARIABLE)) or frozenset()
+    registry.selection = Selection.of(allow, deny)
     reports = []
-    for entry_point in _entry_points():
-        report = _load(registry, entry_point, allowed, denied)
+    for entry_point in installed_plugins():
+        report = _load(registry, entry_point)
         if report is None:
             continue
         if report.status is Status.FAILED:
@@ -113,9 +105,8 @@ def load_module(
 
     Args:
         registry: Where the connectors go.
-        module: A module that has registered connectors while it was imported (the official SDK's
-            with the official SDK), has `@hookimpl` functions, or defines connector classes; its
-            `wrap_verb` goes around every verb.
+        module: A module that has registered connectors while it was imported, has `@hookimpl`
+            functions, or defines connector classes; its other hooks are taken, too.
         source: Name of its origin for messages.
         before: Connectors that were there before it was imported.
 
@@ -125,18 +116,29 @@ def load_module(
     Raises:
         RegistrationError: a connector in it breaks the contract.
     """
-    _wrap(registry, module)
-    registered = [
+    hooks = hooks_of(module)
+    connectors = [
         bound
         for bound in registry
         if (bound.source == source and bound not in before) or _is_from(bound, module)
     ]
-    if registered:
-        return registered
-    if hasattr(module, "task_type_name"):
-        return [registry.register(module, source=source)]
-    connectors = [*_classes(module), *official_sdk.registered_by(module)]
-    return [registry.register(connector, source=source) for connector in connectors]
+    if not connectors:
+        own = [module] if hasattr(module, "task_type_name") else _classes(module)
+        offered = own or ([] if hooks else registry.adapted(module))
+        connectors = [registry.register(connector, source=source) for connector in offered]
+    if not connectors and not hooks:
+        _check_foreign(module)
+    registry.take_hooks(hooks)
+    return connectors
+
+
+def _check_foreign(module: types.ModuleType) -> None:
+    """Say what a module lacks that has only connectors of the official SDK in it."""
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module.__name__:
+            sdk = official_sdk_of(value)
+            if sdk is not None and hasattr(value, "task_type_name"):
+                raise needs_official(value.__name__, sdk)
 
 
 def _classes(module: types.ModuleType) -> list[type]:
@@ -151,29 +153,25 @@ def _classes(module: types.ModuleType) -> list[type]:
     ]
 
 
-def _load(
-    registry: Registry,
-    entry_point: EntryPoint,
-    allowed: frozenset[str] | None,
-    denied: frozenset[str],
-) -> PluginReport | None:
-    distribution = entry_point.dist
+def _load(registry: Registry, entry_point: EntryPoint) -> PluginReport | None:
+    distribution, version = distribution_of(entry_point)
     report = PluginReport(
         entry_point=entry_point.name,
-        distribution=distribution.name if distribution else "unknown",
-        version=distribution.version if distribution else "unknown",
+        distribution=distribution,
+        version=version,
         status=Status.LOADED,
+        reason=registry.selection.refuses(entry_point),
         extras=tuple(entry_point.extras),
     )
-    names = _names((report.entry_point, report.distribution))
-    if names & denied or (allowed is not None and not names & allowed):
+    if report.reason:
         report.status = Status.BLOCKED
-        report.reason = "denied" if names & denied else "not on the allow-list"
         return report
-    before, wrappers = set(registry), registry.wrappers
+    before = set(registry)
     try:
         with registering_for(report.source):
-            report.connectors = _register(registry, entry_point.load(), report.source, before)
+            plugin = entry_point.load()
+            hooks = hooks_of(plugin)
+            report.connectors = _register(registry, plugin, report.source, before, hooks)
     except DuplicateTaskTypeError as error:
         report.status, report.reason = Status.SHADOWED, error.message
     except RegistrationError as error:
@@ -184,7 +182,8 @@ def _load(
         logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)
         report.status, report.reason = Status.FAILED, _reason(error)
     else:
-        if not report.connectors and registry.wrappers == wrappers:
+        report.hooks = tuple(hooks)
+        if not report.connectors and not hooks:
             report.status, report.reason = Status.FAILED, "registers no connector"
     if report.status is not Status.LOADED:
         registry.withdraw(set(registry) - before)
@@ -192,22 +191,21 @@ def _load(
 
 
 def _register(
-    registry: Registry, plugin: Any, source: str, before: Collection[BoundConnector]
+    registry: Registry,
+    plugin: Any,
+    source: str,
+    before: Collection[BoundConnector],
+    hooks: Mapping[str, Hook],
 ) -> list[BoundConnector]:
     if isinstance(plugin, types.ModuleType):
         return load_module(registry, plugin, source, before)
-    if not isinstance(plugin, type) and _wrap(registry, plugin):
+    if hooks and not hasattr(plugin, "task_type_name"):
+        registry.take_hooks(hooks)
         return []
     known = [bound for bound in registry if plugin in (bound.plugin, type(bound.plugin))]
-    return known or [registry.register(plugin, source=source)]
-
-
-def _wrap(registry: Registry, plugin: Any) -> bool:
-    """Put a plugin's `wrap_verb`, if it has one, around every verb."""
-    wrapper = getattr(plugin, "wrap_verb", None)
-    if wrapper is not None:
-        registry.wrap(wrapper)
-    return wrapper is not None
+    connectors = known or [registry.register(plugin, source=source)]
+    registry.take_hooks(hooks)
+    return connectors
 
 
 def _reason(error: BaseException) -> str:
@@ -227,20 +225,3 @@ def _lacks_its_extra(entry_point: EntryPoint, error: BaseException) -> bool:
 def _is_from(bound: BoundConnector, module: types.ModuleType) -> bool:
     """Whether the connector was registered by `module`, or in its package, without a source."""
     return f"{bound.source}.".startswith(f"{module.__name__}.")
-
-
-def _entry_points() -> list[EntryPoint]:
-    """The group's entry points in an order that does not depend on `sys.path`."""
-    found = entry_points(group=hookspecs.PROJECT)
-    plugins = (point for point in found if point.module != _DOOR_TO_OFFICIAL_SERVICE)
-    return sorted(plugins, key=lambda point: (point.dist.name if point.dist else "", point.name))
-
-
-def _names_from(variable: str) -> frozenset[str] | None:
-    text = os.environ.get(variable)
-    return None if text is None else _names(text.split(","))
-
-
-def _names(names: Iterable[str]) -> frozenset[str]:
-    """Names as PEP 503 compares them."""
-    return frozenset(re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip())

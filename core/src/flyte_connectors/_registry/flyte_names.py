@@ -6,58 +6,31 @@ Where the SDK is installed, its own modules are what such code wants, so nothing
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 import types
 from collections.abc import MutableSequence
 from typing import Any
 
+import flyte_connectors
 from flyte_connectors.errors import OfficialSdkInstalledError
 
-_CONNECTORS = {
-    "AsyncConnector": "flyte_connectors",
-    "AsyncConnectorExecutorMixin": "flyte_connectors",
-    "ConnectorRegistry": "flyte_connectors",
-    "ConnectorSecretsMixin": "flyte_connectors",
-    "ConnectorService": "flyte_connectors",
-    "Resource": "flyte_connectors",
-    "ResourceMeta": "flyte_connectors",
-    "SyncConnector": "flyte_connectors",
-    "SyncConnectorExecutorMixin": "flyte_connectors",
-    "TaskCategory": "flyte_connectors",
-}
-
-MODULES: dict[str, dict[str, str]] = {
-    "flyte": {
-        "Image": "flyte_connectors",
-        "Resources": "flyte_connectors",
-        "Secret": "flyte_connectors",
-        "TaskEnvironment": "flyte_connectors",
-        "TaskTemplate": "flyte_connectors",
-        "deploy": "flyte_connectors",
-        "init_from_config": "flyte_connectors",
-        "logger": "flyte_connectors",
-        "run": "flyte_connectors",
-    },
-    "flyte.app": {"ConnectorEnvironment": "flyte_connectors"},
+_CONNECTORS = (
+    "AsyncConnector AsyncConnectorExecutorMixin ConnectorRegistry ConnectorSecretsMixin ConnectorService"
+    " Resource ResourceMeta SyncConnector SyncConnectorExecutorMixin TaskCategory"
+)
+_OFFICIAL = {
+    "flyte": "Image Resources Secret TaskEnvironment TaskTemplate deploy init_from_config logger run",
+    "flyte.app": "ConnectorEnvironment",
     "flyte.connectors": _CONNECTORS,
     "flyte.connectors._connector": _CONNECTORS,
-    "flyte.extend": {
-        "ImageBuildEngine": "flyte_connectors",
-        "TaskTemplate": "flyte_connectors",
-    },
-    "flyte.io": {
-        "DataFrame": "flyte_connectors",
-        "Dir": "flyte_connectors",
-        "File": "flyte_connectors",
-    },
-    "flyte.models": {
-        "NativeInterface": "flyte_connectors",
-        "SerializationContext": "flyte_connectors",
-    },
+    "flyte.extend": "ImageBuildEngine TaskTemplate",
+    "flyte.io": "DataFrame Dir File",
+    "flyte.models": "NativeInterface SerializationContext",
 }
-"""For each module of the official SDK, the names that resolve here, and where to."""
+
+MODULES = {module: tuple(names.split()) for module, names in _OFFICIAL.items()}
+"""For each module of the official SDK, its names that `flyte_connectors` has, too."""
 
 
 class _Alias(types.ModuleType):
@@ -66,17 +39,16 @@ class _Alias(types.ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name, f"`{name}`, as far as flyte_connectors has it.")
         self.__path__: MutableSequence[str] = []
-        self.__all__ = sorted(MODULES[name])
+        self.__all__ = list(MODULES[name])
 
     def __getattr__(self, name: str) -> Any:
-        home = MODULES[self.__name__].get(name)
-        if home is None:
+        if name not in MODULES[self.__name__]:
             message = (
                 f"{self.__name__}.{name} is not part of flyte_connectors: "
                 "install the official SDK (pip install flyte) for it"
             )
             raise AttributeError(message)
-        value = getattr(importlib.import_module(home), name)
+        value = getattr(flyte_connectors, name)
         setattr(self, name, value)
         return value
 

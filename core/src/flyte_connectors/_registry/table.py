@@ -1,19 +1,21 @@
 """Which connector serves a task type: the one table that every call is routed by.
 
-`Registry` is the table; `ConnectorRegistry` is the face that connector modules know, a set of
-static methods on the registry of this process.
+`Registry` is the table; `ConnectorRegistry` is what connector modules use, static methods on the
+registry of this process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors._registry.binding import bind
+from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
+from flyte_connectors._registry.installed import Selection
+from flyte_connectors._registry.plugin_hooks import Hook, installed_hooks
 from flyte_connectors.bound import BoundConnector, Wrapper
-from flyte_connectors.compat.official_sdk import FLYTE, sdk_of
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
     ConnectorNotFoundError,
@@ -34,6 +36,7 @@ class Registry:
         failures: One line for each plugin that could not be loaded; shown when a task type is
             not found, because the missing connector is probably in one of them.
         wrappers: What goes around every verb, innermost first.
+        selection: Which installed plugins may be loaded where one is needed.
     """
 
     def __init__(self) -> None:
@@ -41,6 +44,8 @@ class Registry:
         self._metadata: dict[str, ConnectorProto] | None = None
         self.failures: list[str] = []
         self.wrappers: tuple[Wrapper, ...] = ()
+        self.selection = Selection.of()
+        self._adapters: tuple[Hook, ...] | None = None
 
     def wrap(self, wrapper: Wrapper) -> None:
         """Put `wrapper` around every verb of every connector, registered already or later; once.
@@ -54,21 +59,44 @@ class Registry:
         for bound in self:
             self._apply_wrappers(bound)
 
+    def take_hooks(self, hooks: Mapping[str, Hook]) -> None:
+        """Use a plugin's hooks besides the verbs, those that concern the registry."""
+        if "wrap_verb" in hooks:
+            self.wrap(hooks["wrap_verb"])
+
+    def adapted(self, plugin: Any) -> list[Any]:
+        """What the installed plugins make of somebody else's connector; empty if they don't know it.
+
+        Args:
+            plugin: See `hookspecs.adapt`.
+        """
+        if self._adapters is None:
+            self._adapters = tuple(installed_hooks("adapt", self.selection))
+        found = next(
+            (found for adapt in self._adapters if (found := adapt(plugin)) is not None), []
+        )
+        return found if isinstance(found, list) else [found]
+
     def register(
         self, connector: Any, *, override: bool = False, source: str | None = None
     ) -> BoundConnector:
         """Verify `connector` and route its task type to it.
 
         Args:
-            connector: A connector instance, a connector class that needs no arguments (the official
-                SDKs', too), or a module or object with `@hookimpl` functions.
+            connector: A connector instance, a connector class that needs no arguments, a module or
+                object with `@hookimpl` functions, or what an installed plugin can adapt.
             override: Replace a connector that serves the same task type and version.
             source: Where the connector comes from, for messages; its module by default.
 
         Raises:
             RegistrationError: the connector breaks the contract, or its task type is taken.
         """
-        plugin = _hosted(_instance(connector))
+        plugin = _instance(connector)
+        if not is_ours(plugin):
+            (plugin,) = self.adapted(plugin) or [plugin]
+            sdk = official_sdk_of(type(plugin))
+            if sdk is not None:
+                raise needs_official(type(plugin).__name__, sdk)
         bound = bind(plugin, source=source or _source.get() or _module(plugin))
         key = (bound.category.name, bound.category.version)
         taken = self._connectors.get(key)
@@ -207,20 +235,6 @@ def _instance(connector: Any) -> Any:
     except TypeError as error:
         message = f"{connector.__name__} can't be created without arguments: {error}"
         raise RegistrationError(message) from error
-
-
-def _hosted(plugin: Any) -> Any:
-    """`plugin`, in an adapter if it was written for an official SDK; those are imported when needed."""
-    sdk = sdk_of(plugin)
-    if sdk is None:
-        return plugin
-    if sdk == FLYTE:
-        from flyte_connectors.compat.official_connectors import HostedConnector
-
-        return HostedConnector(plugin)
-    from flyte_connectors.compat.flytekit_connectors import HostedFlytekitConnector
-
-    return HostedFlytekitConnector(plugin)
 
 
 def _module(plugin: Any) -> str:

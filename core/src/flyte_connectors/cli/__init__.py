@@ -12,6 +12,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from flyte_connectors.cli.plugin_commands import EXTRAS, Command, plugin_commands
 from flyte_connectors.cli.streams import exit_code_of
 from flyte_connectors.cli.suggestions import SuggestingParser, did_you_mean
 
@@ -24,10 +25,18 @@ COMMANDS = {
     "cancel": "cancel the jobs of a run",
     "new": "write a package with a connector to start from",
     "check": "test whether a connector service keeps Flyte's rules",
-    "image": "build the image of a service",
-    "deploy": "run a service in a Kubernetes cluster",
     "execute": "run a serialized task, as its container does",
 }
+
+
+def known_commands(given: Sequence[str] = ()) -> dict[str, Command]:
+    """The core's commands, and those of plugins unless what is given needs none of these."""
+    commands = {
+        name: Command(text, f"flyte_connectors.cli.{name}") for name, text in COMMANDS.items()
+    }
+    if given and given[0] in {*commands, "--version"}:
+        return commands
+    return {**commands, **plugin_commands(commands)}
 
 
 class _Version(argparse.Action):
@@ -53,13 +62,13 @@ def _run(words: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(
-            name, help=summary, description=summary.capitalize() + "."
-        )
+    commands = known_commands(words[:1])
+    for name, entry in commands.items():
+        text = entry.help
+        subparser = subparsers.add_parser(name, help=text, description=text.capitalize() + ".")
         if name in words[:1]:
             gc.disable()  # what is imported now lives as long as the process:
-            module = importlib.import_module(f"flyte_connectors.cli.{name}")
+            module = importlib.import_module(entry.module)
             gc.freeze()  # no collection has to look at it
             gc.enable()
             module.configure(subparser)
@@ -68,8 +77,11 @@ def _run(words: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         parser.exit(2, "\nflyte-connectors: error: a COMMAND is required\n")
     command = words[0]
-    if command not in COMMANDS and not command.startswith("-"):
-        parser.error(f"unknown command '{command}'{did_you_mean(command, COMMANDS)}")
+    if command not in commands and not command.startswith("-"):
+        extra = EXTRAS.get(command)
+        if extra is not None:
+            parser.error(f'{command} needs a plugin: pip install "flyte-connectors[{extra}]"')
+        parser.error(f"unknown command '{command}'{did_you_mean(command, commands)}")
     options = parser.parse_args(words)
     code: int = options.run(options)
     return code

@@ -52,9 +52,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _rows(report: PluginReport) -> list[tuple[str, ...]]:
     start = (report.entry_point, report.source, report.status.value)
+    hooks = [(*start, "", "hooks", " ".join(report.hooks), "")] if report.hooks else []
     if not report.connectors:
-        return [(*start, "", "", "", report.reason)]
-    return [
+        return hooks or [(*start, "", "", "", report.reason)]
+    return hooks + [
         (
             *start,
             f"{bound.category.name} ({bound.category.version})",
@@ -88,6 +89,7 @@ def _as_json(report: PluginReport) -> dict[str, Any]:
         "version": report.version,
         "status": report.status.value,
         "reason": report.reason,
+        "hooks": list(report.hooks),
         "connectors": [
             {
                 "name": bound.name,

@@ -1,0 +1,105 @@
+"""The installed plugins: the entry points of the group `flyte.connectors`, before any is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.machinery
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+
+if sys.version_info >= (3, 11):
+    from importlib.metadata import EntryPoint, entry_points
+else:
+    from importlib_metadata import EntryPoint, entry_points
+
+from flyte_connectors import hookspecs
+
+ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
+DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
+
+OFFICIAL_SERVICE_EXTRA = "official-service"
+"""The extra of entry points that are there for the official SDK's service, which imports all of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which plugins may be loaded, by the names of their distributions or entry points.
+
+    Attributes:
+        allowed: The only ones; None for all of them.
+        denied: Those that may not be.
+    """
+
+    allowed: frozenset[str] | None = None
+    denied: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, allow: Iterable[str] | None = None, deny: Iterable[str] | None = None) -> Selection:
+        """The selection by two lists; the environment's variable in the place of one that is None."""
+        allow = _listed_in(ALLOW_VARIABLE) if allow is None else allow
+        deny = _listed_in(DENY_VARIABLE) if deny is None else deny
+        return cls(None if allow is None else _normalized(allow), _normalized(deny or ()))
+
+    def refuses(self, entry_point: EntryPoint) -> str:
+        """Why a plugin may not be loaded, or an empty string."""
+        names = _normalized((entry_point.name, distribution_of(entry_point)[0]))
+        if names & self.denied:
+            return "denied"
+        if self.allowed is not None and not names & self.allowed:
+            return "not on the allow-list"
+        return ""
+
+
+def installed_plugins() -> list[EntryPoint]:
+    """The entry points in an order that does not depend on `sys.path`."""
+    found = entry_points(group=hookspecs.PROJECT)
+    ours = (point for point in found if OFFICIAL_SERVICE_EXTRA not in point.extras)
+    return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))
+
+
+def plugins_that_mention(hook: str, selection: Selection) -> Iterator[EntryPoint]:
+    """The plugins whose module names a hook in its source, without importing any.
+
+    This is how a hook that is needed before the plugins are loaded costs the import of those modules
+    only that have it.
+    """
+    for point in installed_plugins():
+        if not selection.refuses(point) and hook.encode() in _source(point.module):
+            yield point
+
+
+def distribution_of(entry_point: EntryPoint) -> tuple[str, str]:
+    """Name and version of the package that brings an entry point."""
+    distribution = entry_point.dist
+    if distribution is None:
+        return "unknown", "unknown"
+    return distribution.name, distribution.version
+
+
+def _source(module: str) -> bytes:
+    """The source of a module; empty where there is none, as for a module that is not there."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for part in rest:
+            folders = list(spec.submodule_search_locations or ()) if spec else []
+            # By its last name: a dotted one would import the packages above it.
+            spec = importlib.machinery.PathFinder.find_spec(part, folders)
+        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            return b""
+        return spec.loader.get_data(spec.loader.path)
+    except (ImportError, OSError, ValueError):
+        return b""
+
+
+def _listed_in(variable: str) -> list[str] | None:
+    text = os.environ.get(variable)
+    return None if text is None else text.split(",")
+
+
+def _normalized(names: Iterable[str]) -> frozenset[str]:
+    """Names as PEP 503 compares them."""
+    return frozenset(re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip())

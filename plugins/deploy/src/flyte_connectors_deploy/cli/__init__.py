@@ -1,0 +1,1 @@
+"""The commands `flyte-connectors image` and `flyte-connectors deploy`."""

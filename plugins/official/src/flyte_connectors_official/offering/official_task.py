@@ -1,0 +1,108 @@
+"""Our tasks as tasks of the official SDK, so that `flyte deploy` and `flyte run` take them.
+
+Importing it without the SDK raises a `ModuleNotFoundError` that says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib
+from typing import Any
+
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.tasks.mixins import AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin
+from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
+from flyteidl2.core import tasks_pb2
+from flyteidl2.core.literals_pb2 import Literal
+from google.protobuf import json_format
+
+from flyte_connectors_official.official_references import as_official, as_official_type
+
+try:
+    engine: Any = importlib.import_module("flyte.types")  # `install_as_flyte` has no such module
+    flyte, connectors, extend, models = (
+        importlib.import_module(name)
+        for name in ("flyte", "flyte.connectors", "flyte.extend", "flyte.models")
+    )
+except ModuleNotFoundError:
+    _MISSING = f"{__name__} needs the official SDK: pip install flyte"
+    raise ModuleNotFoundError(_MISSING, name="flyte") from None
+
+
+@dataclasses.dataclass(kw_only=True)
+class OfficialTask(connectors.AsyncConnectorExecutorMixin, extend.TaskTemplate):  # type: ignore[misc, name-defined]
+    """A task of the official SDK whose connector is told what it is told by a task of ours.
+
+    Args:
+        ours: That task.
+    """
+
+    ours: TaskTemplate
+
+    def custom_config(self, sctx: Any) -> dict[str, Any]:
+        """What the connector reads from `TaskTemplate.custom`."""
+        return json_format.MessageToDict(self._template(sctx).custom)
+
+    def sql(self, sctx: Any) -> tasks_pb2.Sql | None:
+        """The SQL statement, if that is what the task is."""
+        template = self._template(sctx)
+        return template.sql if template.HasField("sql") else None
+
+    def container_args(self, serialize_context: Any) -> list[str]:
+        """Arguments of the task's container, if it has one."""
+        return list(self._template(serialize_context).container.args)
+
+    async def execute(self, **inputs: Any) -> Any:
+        """Run the task through the connector that the SDK's registry has; ours are in it."""
+        importlib.import_module("flyte_connectors_official.offering.in_official_service")
+        outputs = await super().execute(**inputs)
+        if not outputs or not isinstance(outputs[0], Literal):
+            return outputs  # from a connector that was written for the SDK
+        # Ours answers in the template's order, and there the SDK has sorted the names.
+        literals = dict(zip(sorted(self.interface.outputs), outputs, strict=True))
+        declared = self.interface.outputs.items()
+        read = engine.TypeEngine.to_python_value
+        return tuple([await read(literals[name], python_type) for name, python_type in declared])
+
+    def _template(self, sctx: Any) -> tasks_pb2.TaskTemplate:
+        names = [field.name for field in dataclasses.fields(SerializationContext)]
+        known = {name: value for name in names if (value := getattr(sctx, name)) is not None}
+        return self.ours.to_proto(SerializationContext(**known))
+
+
+def as_official_task(task: TaskTemplate) -> OfficialTask:
+    """A task of ours as one of the official SDK, for `flyte.TaskEnvironment.from_task`.
+
+    Args:
+        task: A task that a connector runs. Its files, folders and tables become those of `flyte.io`.
+
+    Raises:
+        InvalidRequestError: no connector runs it, or it has a `config`, which the SDK does not send.
+    """
+    if not isinstance(task, AsyncConnectorExecutorMixin | SyncConnectorExecutorMixin):
+        message = "no connector runs it: inherit from AsyncConnectorExecutorMixin"
+        raise InvalidRequestError(message, field=f"task '{task.name}'")
+    if task.config(SerializationContext()):
+        message = "the official SDK sends no `config` to connectors: use `custom_config`"
+        raise InvalidRequestError(message, field=f"task '{task.name}'")
+    inputs = {
+        name: (as_official_type(python_type), as_official(default))
+        for name, (python_type, default) in task.interface.inputs.items()
+    }
+    outputs = {name: as_official_type(hint) for name, hint in task.interface.outputs.items()}
+    return OfficialTask(
+        ours=task,
+        name=task.name,
+        interface=models.NativeInterface(inputs, outputs),
+        task_type=task.task_type,
+        task_type_version=task.task_type_version,
+        image=None if task.image is None else str(task.image),
+        resources=task.resources and flyte.Resources(**dataclasses.asdict(task.resources)),
+        retries=task.retries,
+        timeout=datetime.timedelta(seconds=task.timeout_seconds or 0),
+        env_vars=task.env_vars or None,
+        secrets=[flyte.Secret(**dataclasses.asdict(secret)) for secret in task.secrets] or None,
+        cache=flyte.Cache("auto", task.cache_version) if task.cache else "disable",
+        interruptible=task.interruptible,
+    )
