@@ -26,16 +26,16 @@ def exporting() -> dict[str, ast.Module]:
     return found
 
 
-def assigned(node: ast.stmt) -> list[str]:
-    """The names that a statement binds, those for type checkers included."""
+def assigned(node: ast.stmt, package: str = "") -> list[str]:
+    """The names that a statement defines or takes from `package`, those for type checkers included."""
     if isinstance(node, ast.Assign):
         return [target.id for target in node.targets if isinstance(target, ast.Name)]
-    if isinstance(node, ast.ImportFrom) and str(node.module).startswith("flyte_connectors"):
+    if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == package:
         return [alias.asname or alias.name for alias in node.names]
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.If):
-        return [name for inner in node.body for name in assigned(inner)]
+        return [name for inner in node.body for name in assigned(inner, package)]
     return []
 
 
@@ -66,7 +66,7 @@ def test_no_public_name_is_forgotten(name: str) -> None:
     public = {
         bound
         for node in tree.body
-        for bound in assigned(node)
+        for bound in assigned(node, name.partition(".")[0])
         if not bound.startswith("_") and bound != "TYPE_CHECKING"
     }
     assert public <= set(package.__all__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,8 @@ import yaml
 from flyte_connectors._calls import deadlines
 from flyte_connectors._calls.context import CallContext, current
 from flyte_connectors._dispatch import creates, idempotency, large_outputs
+from flyte_connectors._registry.discovery import load_plugins
+from flyte_connectors._registry.table import Registry
 from flyte_connectors.service import log_stream
 from flyte_connectors.service.log_format import JsonFormatter
 from flyte_connectors.service.settings import ServiceSettings
@@ -20,7 +21,11 @@ from flyte_connectors.service.settings import ServiceSettings
 from tests.docs.markdown import DOCS, ROOT, blocks, sections, tables
 
 PAGE = DOCS / "operate.md"
-READMES = sorted((ROOT / "plugins").glob("*/README.md"))
+READMES = [
+    path
+    for path in sorted((ROOT / "plugins").glob("*/README.md"))
+    if "supportedTaskTypes" in path.read_text()
+]
 
 
 def routing(page: Path) -> dict[str, dict]:
@@ -33,9 +38,10 @@ def routing(page: Path) -> dict[str, dict]:
 def task_types(package: str = "") -> set[str]:
     """The task types that plugins of this repository serve."""
     return {
-        point.load().task_type_name
-        for point in entry_points(group="flyte.connectors")
-        if point.value.startswith(f"flyte_connectors_{package}")
+        bound.category.name
+        for report in load_plugins(Registry())
+        for bound in report.connectors
+        if report.distribution.replace("-", "_").startswith(f"flyte_connectors_{package}")
     }
 
 

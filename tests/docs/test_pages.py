@@ -8,9 +8,12 @@ import re
 from pathlib import Path
 
 import pytest
+from flyte_connectors.cli import known_commands
 
 from tests.docs.markdown import PAGES, ROOT, blocks, code_spans, links, prose
 from tests.docs.reader import Reader
+
+COMMANDS = known_commands()
 
 
 def name_of(page: Path) -> str:

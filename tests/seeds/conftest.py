@@ -12,7 +12,7 @@ from flyte_connectors import install_as_flyte
 from flyte_connectors._registry import table as registry_module
 from flyte_connectors._registry.flyte_names import MODULES
 from flyte_connectors._registry.table import Registry
-from flyte_connectors.client import job_loop as local
+from flyte_connectors.client import local
 
 from tests.seeds import pages
 
