@@ -7,7 +7,7 @@ registered, and then called directly, so a verb costs no more than a function ca
 
     async job       create -> get, get, ... -> (delete), with get_logs and get_metrics beside
     quick answer    do
-    beside them     wrap_verb, register_commands, adapt
+    beside them     wrap_verb, register_commands, adapt, http_routes
 
 Rules for every implementation:
 
@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from datetime import datetime, timedelta
 
+    from _typeshed.wsgi import WSGIApplication
     from flyteidl2.connector.connector_pb2 import (
         GetTaskLogsResponse,
         GetTaskMetricsResponse,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from flyte_connectors.bound import Call, Verb
     from flyte_connectors.cli.plugin_commands import Commands
     from flyte_connectors.connector import Resource, ResourceMeta
+    from flyte_connectors.service.server import ConnectorService
 
 PROJECT = "flyte.connectors"
 """Name of the pluggy marker and of the entry-point group."""
@@ -281,8 +283,36 @@ def adapt(plugin: Any) -> Any:
     raise NotImplementedError  # a specification, never called
 
 
+@hookspec
+def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
+    """Add pages to the service's HTTP port, beside `/metrics` and the probes.
+
+    A page is a WSGI application (PEP 3333), so any framework will do. It is called in a thread. The HTTP port
+    has neither TLS nor tokens: whoever can reach it can read the pages.
+
+    Called when: the service starts to listen; not with several workers, whose HTTP port is their
+    supervisor's.
+
+    Must: return the applications by path, such as `/console`; each answers that path and those below it.
+
+    Must not: show secrets; take a path that is taken, or change `service`.
+
+    Raise: nothing.
+
+    Example:
+        @hookimpl
+        def http_routes(service):
+            def types(environ, start_response):
+                start_response("200 OK", [("Content-Type", "text/plain")])
+                return [bound.category.name.encode() for bound in service.registry]
+
+            return {"/types": types}
+    """
+    raise NotImplementedError  # a specification, never called
+
+
 VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
 """Names of a connector's hooks, in the order of a job's life."""
 
-PLUGIN_HOOKS: tuple[str, ...] = ("wrap_verb", "register_commands", "adapt")
+PLUGIN_HOOKS: tuple[str, ...] = ("wrap_verb", "register_commands", "adapt", "http_routes")
 """Names of the hooks besides the verbs; a plugin may have them with or without a connector."""

@@ -36,6 +36,7 @@ class Registry:
         failures: One line for each plugin that could not be loaded; shown when a task type is
             not found, because the missing connector is probably in one of them.
         wrappers: What goes around every verb, innermost first.
+        http_routes: What gives pages to the service; see `hookspecs.http_routes`.
         selection: Which installed plugins may be loaded where one is needed.
     """
 
@@ -44,6 +45,7 @@ class Registry:
         self._metadata: dict[str, ConnectorProto] | None = None
         self.failures: list[str] = []
         self.wrappers: tuple[Wrapper, ...] = ()
+        self.http_routes: tuple[Hook, ...] = ()
         self.selection = Selection.of()
         self._adapters: tuple[Hook, ...] | None = None
 
@@ -63,6 +65,9 @@ class Registry:
         """Use a plugin's hooks besides the verbs, those that concern the registry."""
         if "wrap_verb" in hooks:
             self.wrap(hooks["wrap_verb"])
+        pages = hooks.get("http_routes")
+        if pages is not None and pages not in self.http_routes:
+            self.http_routes = (*self.http_routes, pages)
 
     def adapted(self, plugin: Any) -> list[Any]:
         """What the installed plugins make of somebody else's connector; empty if they don't know it.
@@ -72,9 +77,8 @@ class Registry:
         """
         if self._adapters is None:
             self._adapters = tuple(installed_hooks("adapt", self.selection))
-        found = next(
-            (found for adapt in self._adapters if (found := adapt(plugin)) is not None), []
-        )
+        answers = (adapt(plugin=plugin) for adapt in self._adapters)
+        found: Any = next((answer for answer in answers if answer is not None), [])
         return found if isinstance(found, list) else [found]
 
     def register(

@@ -52,7 +52,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _rows(report: PluginReport) -> list[tuple[str, ...]]:
     start = (report.entry_point, report.source, report.status.value)
-    hooks = [(*start, "", "hooks", " ".join(report.hooks), "")] if report.hooks else []
+    hooks: list[tuple[str, ...]] = (
+        [(*start, "", "hooks", " ".join(report.hooks), "")] if report.hooks else []
+    )
     if not report.connectors:
         return hooks or [(*start, "", "", "", report.reason)]
     return hooks + [

@@ -56,5 +56,5 @@ def plugin_commands(taken: Collection[str]) -> dict[str, Command]:
 
     commands = Commands(taken)
     for register_commands in installed_hooks("register_commands", Selection.of()):
-        register_commands(commands)
+        register_commands(commands=commands)
     return commands.added

@@ -1,27 +1,19 @@
-"""The HTTP side of the service: /metrics for Prometheus, /healthz and /readyz for probes.
+"""What the service counts, as Prometheus metrics.
 
-It runs in a thread of its own, so a slow scrape delays no call. Labels come from the registry, never
-from a request, so the number of series is bounded by what is installed.
+Labels come from the registry, never from a request, so the number of series is bounded by what is installed.
 """
 
 from __future__ import annotations
 
 import itertools
-import socket
-import threading
 from collections.abc import Iterable, Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from flyte_connectors._dispatch.transient_faults import TransientFaults
@@ -31,7 +23,6 @@ from flyte_connectors.bound import Verb
 from flyte_connectors.call_series import SECONDS_BOUNDS
 
 _LABELS = ("task_type", "version", "verb")
-_SECONDS_TO_CLOSE = 0.05  # how soon the server notices; an ending service waits for it
 
 
 class CallCollector(Collector):
@@ -96,61 +87,3 @@ class CallCollector(Collector):
             for outcome, count in vars(self._faults.counts).items():
                 absorbed.add_metric((outcome,), count)
         return absorbed
-
-
-class Readiness(Protocol):
-    """Whatever knows whether calls are taken."""
-
-    serving: bool
-
-
-class HttpEndpoint:
-    """The HTTP server.
-
-    Args:
-        listening: A socket that listens; closed with the endpoint.
-        readiness: What /readyz answers by.
-        collector: What /metrics shows.
-    """
-
-    def __init__(
-        self, listening: socket.socket, readiness: Readiness, collector: Collector
-    ) -> None:
-        metrics = CollectorRegistry()
-        metrics.register(collector)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = self.path.partition("?")[0]
-                if path == "/metrics":
-                    self._answer(200, generate_latest(metrics), CONTENT_TYPE_LATEST)
-                elif path == "/healthz":
-                    self._answer(200, b"alive\n")
-                elif path == "/readyz":
-                    ready = readiness.serving
-                    self._answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
-                else:
-                    self._answer(404, b"try /metrics, /healthz or /readyz\n")
-
-            def _answer(self, status: int, body: bytes, content: str = "text/plain") -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", content)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any, **__: Any) -> None:
-                """Probes and scrapes every few seconds are not worth a line."""
-
-        address = listening.getsockname()[:2]
-        self._server = ThreadingHTTPServer(address, Handler, bind_and_activate=False)
-        self._server.socket.close()
-        self._server.socket = listening
-        self._server.daemon_threads = True
-        serve = partial(self._server.serve_forever, poll_interval=_SECONDS_TO_CLOSE)
-        threading.Thread(target=serve, name="http", daemon=True).start()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()

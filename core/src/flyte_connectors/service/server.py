@@ -35,7 +35,7 @@ from flyte_connectors.service.tls import server_credentials
 if TYPE_CHECKING:
     from flyte_connectors._registry.discovery import PluginReport
     from flyte_connectors._registry.table import Registry
-    from flyte_connectors.service.exposition import HttpEndpoint
+    from flyte_connectors.service.http_endpoint import HttpEndpoint
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,9 @@ class ConnectorService:
     """A gRPC service that hosts the connectors of a registry.
 
     Attributes:
+        registry: The connectors that it hosts.
+        settings: Its settings.
+        reports: The load status of each plugin.
         port: Port of the gRPC service, once started.
         metrics_port: Port of the HTTP endpoint, once started.
         left_running: Calls that had not ended within the grace time, once stopped.
@@ -64,25 +67,25 @@ class ConnectorService:
         Args:
             registry: The connectors to host.
             settings: How to listen, whom to let in, how to end.
-            reports: How the plugins fared.
+            reports: The load status of each plugin.
             shared_port: Whether other processes of the same service listen on the port, too.
         """
         self._shared_port = shared_port
-        self._registry = registry
-        self._settings = settings or ServiceSettings()
-        self._reports = list(reports)
+        self.registry = registry
+        self.settings = settings or ServiceSettings()
+        self.reports = list(reports)
         self._guard = CallGuard(
-            threads=self._settings.threads, backlog=self._settings.backlog, isolate=True
+            threads=self.settings.threads, backlog=self.settings.backlog, isolate=True
         )
-        absorb = self._settings.transient_errors == "absorb"
-        self._faults = TransientFaults(lost_after=self._settings.lost_after) if absorb else None
-        self._health = ServiceHealth(registry, self._reports)
+        absorb = self.settings.transient_errors == "absorb"
+        self._faults = TransientFaults(lost_after=self.settings.lost_after) if absorb else None
+        self._health = ServiceHealth(registry, self.reports)
         self._drain = Drain()
         self._server: grpc.aio.Server | None = None
         self._http: HttpEndpoint | None = None
         self.left_running = 0
-        self.port = self._settings.port
-        self.metrics_port = self._settings.metrics_port
+        self.port = self.settings.port
+        self.metrics_port = self.settings.metrics_port
 
     async def start(self) -> None:
         """Listen, and answer SERVING.
@@ -91,7 +94,7 @@ class ConnectorService:
             ServiceStartError: a port is in use.
             SettingsError: a certificate or token file can't be read.
         """
-        settings = self._settings
+        settings = self.settings
         credentials = server_credentials(settings)
         token_file = settings.auth_token_file
         interceptors = [BearerAuth(token_file)] if token_file else []
@@ -100,7 +103,7 @@ class ConnectorService:
         server = self._server = grpc.aio.server(
             interceptors=interceptors, options=_options(settings, shared=self._shared_port)
         )
-        dispatcher = Dispatcher(self._registry, self._guard, faults=self._faults)
+        dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
         server.add_generic_rpc_handlers(handlers(dispatcher, self._drain))
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -117,13 +120,13 @@ class ConnectorService:
         if settings.metrics_port is not None:
             try:
                 await asyncio.to_thread(self._start_http, http_socket)
-            except ServiceStartError:
+            except Exception:
                 await self.stop()
                 raise
 
     async def stop(self) -> None:
         """Drain and end, within the grace time."""
-        grace = self._settings.grace
+        grace = self.settings.grace
         started = asyncio.get_running_loop().time()
         await self._health.set_draining()
         if self._server is not None:
@@ -176,7 +179,7 @@ class ConnectorService:
         await signalled.wait()
         if self._shared_port:
             loop.remove_reader(sys.stdin.fileno())  # it would be ready again and again
-        logger.info("draining for at most %g s", self._settings.grace)
+        logger.info("draining for at most %g s", self.settings.grace)
         ending = asyncio.ensure_future(self.stop())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ending.cancel)
@@ -186,13 +189,13 @@ class ConnectorService:
     @property
     def address(self) -> str:
         """Host and port that the gRPC service listens on."""
-        return _address(self._settings.host, self.port)
+        return _address(self.settings.host, self.port)
 
     @property
     def summary(self) -> str:
         """One line for people: where it listens, and for what."""
-        types = ", ".join(sorted(bound.category.name for bound in self._registry))
-        metrics = _address(self._settings.host, self.metrics_port)
+        types = ", ".join(sorted(bound.category.name for bound in self.registry))
+        metrics = _address(self.settings.host, self.metrics_port)
         return (
             f"listening on {self.address} for {types or 'no task types'}; "
             f"metrics on http://{metrics}/metrics"
@@ -200,13 +203,18 @@ class ConnectorService:
 
     def _start_http(self, listening: socket.socket) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
-        from flyte_connectors.service.exposition import (
-            CallCollector,
-            HttpEndpoint,
-        )
+        from flyte_connectors.service.exposition import CallCollector
+        from flyte_connectors.service.http_endpoint import HttpEndpoint
 
-        collector = CallCollector(self._registry, self._reports, self._faults)
-        self._http = HttpEndpoint(listening, self._health, collector)
+        collector = CallCollector(self.registry, self.reports, self._faults)
+        try:
+            routes = [
+                route for hook in self.registry.http_routes for route in hook(service=self).items()
+            ]
+            self._http = HttpEndpoint(listening, self._health, collector, routes)
+        except BaseException:
+            listening.close()
+            raise
 
 
 async def _last_steps() -> None:

@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from flyte_connectors.errors import ServiceStartError
-from flyte_connectors.service.exposition import HttpEndpoint
+from flyte_connectors.service.http_endpoint import HttpEndpoint
 from flyte_connectors.service.server import listen_http
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,

@@ -1,6 +1,6 @@
 # What the package exports, and where each name lives.
 
-from flyte_connectors.cli import plugin_commands
+from flyte_connectors.cli.plugin_commands import Commands
 
 from flyte_connectors_deploy.applying import Deployment as Deployment
 from flyte_connectors_deploy.applying import deploy as deploy
@@ -11,4 +11,4 @@ from flyte_connectors_deploy.engine import ImageBuildEngine as ImageBuildEngine
 from flyte_connectors_deploy.environment import ConnectorEnvironment as ConnectorEnvironment
 from flyte_connectors_deploy.image import Image as Image
 
-def register_commands(commands: plugin_commands.Commands) -> None: ...
+def register_commands(commands: Commands) -> None: ...

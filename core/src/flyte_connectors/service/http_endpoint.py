@@ -1,0 +1,150 @@
+"""The HTTP side of the service: /metrics for Prometheus, /healthz and /readyz for probes, pages of plugins.
+
+Each page is a WSGI application (PEP 3333), the service's own as well as those of the hook `http_routes`. They
+run in threads of their own, so a slow one delays no call.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from functools import partial
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from flyte_connectors.errors import ServiceStartError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
+
+OWN_PATHS = ("/metrics", "/healthz", "/readyz")
+_SECONDS_TO_CLOSE = 0.05  # how soon the server notices; an ending service waits for it
+_SECONDS_FOR_A_REQUEST = 30  # that a client may take to send one
+
+
+class Readiness(Protocol):
+    """Whatever knows whether calls are taken."""
+
+    serving: bool
+
+
+class HttpEndpoint:
+    """The HTTP server.
+
+    Args:
+        listening: A socket that listens; closed with the endpoint.
+        readiness: What /readyz answers by.
+        collector: What /metrics shows.
+        routes: Pages by the path below which each answers, such as `/console`.
+
+    Raises:
+        ServiceStartError: a path is not one, or is taken.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        readiness: Readiness,
+        collector: Collector,
+        routes: Iterable[tuple[str, WSGIApplication]] = (),
+    ) -> None:
+        pages = _pages(routes)
+        metrics = CollectorRegistry()
+        metrics.register(collector)
+
+        def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            path = environ["PATH_INFO"]
+            if path == "/metrics":
+                return _answer(start, "200 OK", generate_latest(metrics), CONTENT_TYPE_LATEST)
+            if path == "/healthz":
+                return _answer(start, "200 OK", b"alive\n")
+            if path == "/readyz":
+                ready = readiness.serving
+                status = "200 OK" if ready else "503 Service Unavailable"
+                return _answer(start, status, b"ready\n" if ready else b"not ready\n")
+            for prefix, page in pages.items():
+                if path == prefix or path.startswith(f"{prefix}/"):
+                    environ["SCRIPT_NAME"], environ["PATH_INFO"] = prefix, path[len(prefix) :]
+                    return _guarded(page, environ, start)
+            known = ", ".join((*OWN_PATHS, *pages))
+            return _answer(start, "404 Not Found", f"not found; try {known}\n".encode())
+
+        self._server = _Server(listening.getsockname()[:2], _Handler, bind_and_activate=False)
+        self._server.take(listening)
+        self._server.set_app(application)
+        serve = partial(self._server.serve_forever, poll_interval=_SECONDS_TO_CLOSE)
+        threading.Thread(target=serve, name="http", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def take(self, listening: socket.socket) -> None:
+        """Listen on a socket that is bound already."""
+        self.socket.close()
+        self.socket = listening
+        self.server_name, self.server_port = listening.getsockname()[:2]
+        self.setup_environ()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _SECONDS_FOR_A_REQUEST
+
+    def log_message(self, *_: Any, **__: Any) -> None:
+        """Probes and scrapes every few seconds are not worth a line."""
+
+
+def _pages(routes: Iterable[tuple[str, WSGIApplication]]) -> Mapping[str, WSGIApplication]:
+    """The applications by path, the longest path first."""
+    pages: dict[str, WSGIApplication] = {}
+    for path, page in routes:
+        if not path.startswith("/") or path.endswith("/"):
+            message = f"http_routes: {path!r} must begin with / and not end with it"
+            raise ServiceStartError(message)
+        if path in (*OWN_PATHS, *pages):
+            raise ServiceStartError(f"http_routes: {path} is taken: choose another path")
+        pages[path] = page
+    return dict(sorted(pages.items(), key=lambda item: -len(item[0])))
+
+
+def _answer(
+    start: StartResponse, status: str, body: bytes, content: str = "text/plain"
+) -> Iterable[bytes]:
+    start(status, [("Content-Type", content), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _guarded(
+    page: WSGIApplication, environ: WSGIEnvironment, start: StartResponse
+) -> Iterable[bytes]:
+    """What a page answers; a fault of its own goes to the log, and only that it failed to the client."""
+    try:
+        answer = page(environ, start)
+        try:
+            yield from answer
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+    except Exception:
+        logger.exception("%s of %s failed", environ["REQUEST_METHOD"], environ["SCRIPT_NAME"])
+        text = [("Content-Type", "text/plain")]
+        start(
+            "500 Internal Server Error", text, sys.exc_info()
+        )  # raises, if it had begun to answer
+        yield b"failed; see the service's log\n"
