@@ -31,7 +31,7 @@ SERVICES = st.builds(
     api=st.builds(
         TrainingApi,
         job_id=TEXT,
-        job_path=TEXT,
+        job_path=st.from_regex(r"(/[a-z{}_:-]{1,9}){1,3}", fullmatch=True),
         statuses=st.dictionaries(TEXT, st.sampled_from(["RUNNING", "SUCCEEDED", "FAILED"])),
     ),
     parameters=TABLES,
@@ -79,6 +79,13 @@ def test_a_secret_travels_by_name() -> None:
         ({"endpoint": "http://h", "auth": {"secret": "a", "scheme": "x"}}, "custom.auth.scheme"),
         ({"endpoint": "http://h", "auth": {"secret": "a", "scheme": "basic"}}, "custom.auth.name"),
         ({"ray": {}}, "custom.ray.address"),
+        (
+            {"endpoint": "http://h", "auth": {"secret": "a", "scheme": "header", "name": "X\n"}},
+            "custom.auth.name",
+        ),
+        ({"endpoint": "http://h", "parameters": {"rate": float("nan")}}, "custom"),
+        ({"endpoint": "http://h", "api": {"job_path": ""}}, "custom.api.job_path"),
+        ({"endpoint": "http://h", "api": {"job_path": "/../{job_id}"}}, "custom.api.job_path"),
     ],
 )
 def test_a_wrong_field_is_named(custom: dict[str, Any], field: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,16 +24,18 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
+from flyte_connectors.http import Limits
 from flyte_connectors_model_training import (
     ModelTrainingConnector,
     ModelTrainJobMeta,
     ModelTrainTask,
     TrainingApi,
-    http_client,
 )
 from flyteidl2.connector import connector_pb2 as pb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import ScriptedServer
 
 INPUTS = {"epochs": 1, "dataset_uri": "file:///data.csv"}
@@ -50,6 +53,66 @@ async def get(scripted: ScriptedServer, **config: Any) -> Any:
     """Read the state of job `a b`, whose id needs escaping."""
     meta = ModelTrainJobMeta("a b", scripted.endpoint, config)
     return await ModelTrainingConnector().get(meta)
+
+
+HOSTILE = (
+    "@evil.example.net",
+    ".evil.example.net/x",
+    ":PORT/x",
+    "/../..",
+    "/%2e%2e/{job_id}",
+    "/..;/{job_id}",
+    "\\\\evil.example.net\\{job_id}",
+    "//evil.example.net/{job_id}",
+    "/{job_id}?x=@evil.example.net",
+    "/{job_id}#x",
+    "/{job_id}\r\nHost: evil.example.net",
+    "/{job_id} HTTP/1.1",
+    "http://evil.example.net/{job_id}",
+)
+
+
+@pytest.mark.parametrize("name", ["job_path", "logs_path", "metrics_path"])
+@pytest.mark.parametrize("path", HOSTILE)
+async def test_a_path_of_the_task_leads_nowhere_else(
+    scripted: ScriptedServer, unheard: socket.socket, name: str, path: str
+) -> None:
+    """Neither to another host or port, nor above the endpoint; also in a meta that somebody forged."""
+    port = unheard.getsockname()[1]
+    path = path.replace("PORT", str(port)).replace("evil.example.net", f"127.0.0.1:{port}")
+    with pytest.raises(InvalidRequestError, match=rf"^custom\.api\.{name}: must be a path such as"):
+        await create(scripted.endpoint, api=TrainingApi(**{name: path}))
+    meta = ModelTrainJobMeta("a", scripted.endpoint, {"api": {name: path}})
+    for verb in (ModelTrainingConnector().get, ModelTrainingConnector().delete):
+        with pytest.raises(InvalidRequestError):
+            await verb(meta)
+    assert scripted.requests == []
+    with pytest.raises(BlockingIOError):
+        unheard.accept()
+
+
+@pytest.mark.parametrize("job_id", ["../..", "..", "a/b", "..%2fb", "a\\b", "x/../../../admin"])
+@pytest.mark.parametrize("config", [{}, {"ray": {"address": "ADDRESS"}}])
+async def test_an_id_that_is_more_than_one_part_is_not_asked_about(
+    scripted: ScriptedServer, job_id: str, config: dict[str, Any]
+) -> None:
+    """Whether the service chose it or somebody forged the meta."""
+    endpoint = scripted.endpoint
+    if config:
+        config, endpoint = {"ray": {"address": endpoint}}, ""
+    meta = ModelTrainJobMeta(job_id, endpoint, config)
+    for verb in (ModelTrainingConnector().get, ModelTrainingConnector().delete):
+        with pytest.raises(InvalidRequestError, match="can't be part of a path"):
+            await verb(meta)
+    assert scripted.requests == []
+
+
+@pytest.fixture
+def unheard() -> Iterator[socket.socket]:
+    """A listener that nobody may contact."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        yield listening
 
 
 async def test_a_service_that_is_down_is_unavailable() -> None:
@@ -90,7 +153,7 @@ async def test_a_service_that_never_answers_is_given_up(
     scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that sends a byte now and then."""
-    monkeypatch.setattr(http_client, "REPLY_SECONDS", 0.2)
+    monkeypatch.setattr(Limits, "__init__", partialmethod(Limits.__init__, reply_seconds=0.2))
 
     async def drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -108,7 +171,7 @@ async def test_an_endless_answer_is_given_up(
     scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a stated number of bytes."""
-    monkeypatch.setattr(http_client, "MAX_REPLY_BYTES", 100_000)
+    monkeypatch.setattr(Limits, "__init__", partialmethod(Limits.__init__, reply_bytes=100_000))
 
     async def flood(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -175,7 +238,7 @@ async def test_a_service_that_takes_no_id_is_asked_once(
     task = ModelTrainTask(
         name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id="")
     )
-    with pytest.raises(ConflictError, match="perhaps it did start, so it is not asked again"):
+    with pytest.raises(ConflictError, match="perhaps it was carried out, so it is not sent again"):
         await dispatched(task)
     assert len(scripted.requests) == 1
     assert '"job_id"' not in scripted.requests[0]

@@ -60,6 +60,13 @@ _FAILURES = (
 )
 
 
+_DEFAULT_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": "flyte-connectors",
+}
+
+
 class UncertainOutcomeError(ConflictError):
     """A request may have come through, and sending it again may do its work twice."""
 
@@ -227,16 +234,12 @@ class Client:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Request:
-        given = {**self._headers, **checked_headers(headers or {}, self._field)}
-        sent = {
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-            "user-agent": "flyte-connectors",
-            **{name.lower(): value for name, value in given.items()},
-        }
+        sent = httpx.Headers(_DEFAULT_HEADERS)
+        sent.update(self._headers)
+        sent.update(checked_headers(headers or {}, self._field))
         content = None
         if body is not None:
-            sent.setdefault("content-type", "application/json")
+            sent.setdefault("Content-Type", "application/json")
             try:
                 content = json.dumps(body, allow_nan=False).encode()
             except (ValueError, TypeError, RecursionError) as error:

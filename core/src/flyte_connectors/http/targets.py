@@ -66,7 +66,7 @@ def _quoted(part: Part, field: str) -> str:
     text = str(part)
     try:
         plain_part(text)
-        return quote(text, safe="")
+        return quote(text, safe=":")
     except ValueError as error:  # UnicodeEncodeError as well
         message = f"can't be part of a path: {error}"
         raise InvalidRequestError(message, field=field) from None

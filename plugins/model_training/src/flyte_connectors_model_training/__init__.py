@@ -11,9 +11,8 @@ A request passes through these modules, top to bottom:
 - `task` the task, and its form as a message
 - `config` what the task says and the connector reads
 - `connector` the verbs
-- `platform` what a training platform can do: start, state, cancel, logs, metrics
-- `training_service`, `ray_jobs` the two platforms
-- `http_client` HTTP with limits, and the errors that replies mean
+- `client` what a training platform can do: start, state, cancel, logs, metrics
+- `training_service`, `ray_jobs` the two platforms, over `flyte_connectors.http`
 
 The room `service` is a training service of its own; nothing here imports it.
 """

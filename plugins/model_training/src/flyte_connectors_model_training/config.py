@@ -6,6 +6,7 @@ Only what differs from the defaults travels, so that a plain task is `{"endpoint
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -23,6 +24,8 @@ CREDENTIAL = "training_credential"
 
 AUTH_SCHEMES = ("bearer", "basic", "header")
 _FOR_THE_CORE = frozenset({"secrets", "configs"})
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:{}-]+)*/?", re.ASCII)
 _PHASE_NAMES = frozenset(phase.name for phase in Phase) - {Phase.UNDEFINED.name}
 
 
@@ -111,6 +114,10 @@ class RayTrainConfig:
         prefix = self.results_prefix or output_prefix
         if not prefix:
             _refuse("custom.ray.results_prefix", "missing, and the task has no output prefix")
+        if prefix.lower().startswith(("http:", "https:")):
+            _refuse(
+                "custom.ray.results_prefix", "must be where files can be written, such as s3://"
+            )
         return f"{prefix.rstrip('/')}/{job_id}/model.skops"
 
 
@@ -143,6 +150,25 @@ class TrainingConfig:
             custom["secrets"] = {CREDENTIAL: self.auth.secret}
         return custom
 
+    def kept(self) -> dict[str, Any]:
+        """Answer what later calls need: neither what only a submission does, nor the endpoint."""
+        kept = overrides(self)
+        kept.pop("endpoint", None)
+        kept.pop("parameters", None)
+        if self.ray:
+            kept["ray"] = {"address": self.ray.address}
+        return kept
+
+    @classmethod
+    def from_kept(cls, kept: Mapping[str, Any], endpoint: str) -> TrainingConfig:
+        """Read what `kept` gave.
+
+        Raises:
+            InvalidRequestError: A field is unknown or wrong; the error names it.
+        """
+        fields = {**kept, "endpoint": endpoint} if endpoint else kept
+        return read(cls, fields, "resource_meta")
+
     @classmethod
     def from_custom(cls, custom: Struct) -> TrainingConfig:
         """Read what `to_custom` gave, or somebody wrote by hand.
@@ -150,7 +176,10 @@ class TrainingConfig:
         Raises:
             InvalidRequestError: A field is unknown or wrong; the error names it.
         """
-        fields = _whole(json_format.MessageToDict(custom))
+        try:
+            fields = _whole(json_format.MessageToDict(custom))
+        except ValueError as error:  # a Struct can hold NaN and infinity, and JSON can't
+            _refuse("custom", f"not a JSON object: {error}")
         for name in _FOR_THE_CORE:
             fields.pop(name, None)
         return read(cls, fields, "custom")
@@ -162,10 +191,22 @@ class TrainingConfig:
             _refuse("custom.auth.scheme", f"{self.auth.scheme!r} is none of {AUTH_SCHEMES}")
         if self.auth and self.auth.scheme != "bearer" and not self.auth.name:
             _refuse("custom.auth.name", f"{self.auth.scheme} needs the name of a user or header")
+        if self.auth and self.auth.scheme == "header" and not _HEADER.fullmatch(self.auth.name):
+            _refuse("custom.auth.name", f"{self.auth.name[:80]!r} is not the name of a header")
+        for name in ("job_path", "logs_path", "metrics_path"):
+            _check_path(f"custom.api.{name}", getattr(self.api, name))
+        if not self.api.job_path:
+            _refuse("custom.api.job_path", "missing: where a job is read, such as /{job_id}")
         for word, phase in self.api.statuses.items():
             if phase not in _PHASE_NAMES:
                 known = ", ".join(sorted(_PHASE_NAMES))
                 _refuse(f"custom.api.statuses.{word}", f"{phase!r} is no phase: one of {known}")
+
+
+def _check_path(name: str, path: str) -> None:
+    if not _PATH.fullmatch(path):
+        rule = "must be a path such as /{job_id}/logs, of letters, digits and -._~:"
+        _refuse(name, f"{rule}, got {path[:80]!r}")
 
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ Importing this module imports no HTTP client: the first call does.
 
 from __future__ import annotations
 
-import base64
 import re
 import uuid
 from dataclasses import dataclass, field
@@ -20,8 +19,7 @@ from flyte_connectors.connector import (
     Resource,
     ResourceMeta,
 )
-from flyte_connectors.endpoints import checked_endpoint
-from flyte_connectors.errors import AuthenticationError, ConflictError, InvalidRequestError
+from flyte_connectors.errors import ConflictError, InvalidRequestError
 from flyte_connectors.io import File
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
@@ -32,13 +30,7 @@ from flyteidl2.connector.connector_pb2 import (
 from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
-from flyte_connectors_model_training.config import (
-    CREDENTIAL,
-    Auth,
-    TrainingConfig,
-    overrides,
-    read,
-)
+from flyte_connectors_model_training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -46,7 +38,7 @@ if TYPE_CHECKING:
     from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from flyte_connectors_model_training.platform import JobState, TrainingPlatform
+    from flyte_connectors_model_training.client import JobState, TrainingPlatform
 
 PAGE_LINES = 1000
 _MAX_EPOCHS = 2**31
@@ -90,15 +82,15 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> ModelTrainJobMeta:
-        from flyte_connectors_model_training.platform import Submission
+        from flyte_connectors_model_training.client import Submission, platform_of
 
         config = TrainingConfig.from_custom(task_template.custom)
         epochs, dataset_uri = _checked_inputs(inputs or {})
         job_id = idempotency_key or f"job-{uuid.uuid4().hex}"  # a foreign service sends no key
         results_uri = config.ray.results_uri(job_id, output_prefix) if config.ray else ""
         submission = Submission(job_id, epochs, dataset_uri, config.parameters, results_uri)
-        job_id = await _platform(config, kwargs).submit(submission)
-        return ModelTrainJobMeta(job_id, config.endpoint, _kept(config), results_uri)
+        job_id = await platform_of(config, kwargs, results_uri).submit(submission)
+        return ModelTrainJobMeta(job_id, config.endpoint, config.kept(), results_uri)
 
     async def get(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> Resource:  # noqa: D102
         state = await _existing(resource_meta, kwargs).state(resource_meta.job_id)
@@ -155,57 +147,11 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         return response
 
 
-def _kept(config: TrainingConfig) -> dict[str, Any]:
-    """Answer what later calls need: neither what only a submission does, nor the endpoint."""
-    kept = overrides(config)
-    kept.pop("endpoint", None)
-    kept.pop("parameters", None)
-    if config.ray:
-        kept["ray"] = {"address": config.ray.address}
-    return kept
-
-
-def _platform(config: TrainingConfig, secrets: Mapping[str, Any]) -> TrainingPlatform:
-    """Make the platform that the configuration names.
-
-    Raises:
-        PermissionDeniedError: The operator does not allow its address.
-        AuthenticationError: It wants a credential that the call does not bring.
-    """
-    with_credentials = config.auth is not None
-    headers = _credentials(config.auth, secrets) if config.auth else {}
-    if config.ray:
-        from flyte_connectors_model_training.ray_jobs import RayJobs
-
-        address = checked_endpoint(
-            config.ray.address, "custom.ray.address", with_credentials=with_credentials
-        )
-        return RayJobs(address, config.ray, headers)
-    from flyte_connectors_model_training.training_service import TrainingService
-
-    endpoint = checked_endpoint(
-        config.endpoint, "custom.endpoint", with_credentials=with_credentials
-    )
-    return TrainingService(endpoint, config.api, headers)
-
-
 def _existing(meta: ModelTrainJobMeta, secrets: Mapping[str, Any]) -> TrainingPlatform:
-    endpoint = {"endpoint": meta.endpoint} if meta.endpoint else {}
-    config = read(TrainingConfig, {**meta.config, **endpoint}, "resource_meta")
-    return _platform(config, secrets)
+    config = TrainingConfig.from_kept(meta.config, meta.endpoint)
+    from flyte_connectors_model_training.client import platform_of
 
-
-def _credentials(auth: Auth, secrets: Mapping[str, Any]) -> dict[str, str]:
-    secret = secrets.get(CREDENTIAL)
-    if not secret:
-        message = f"the secret {auth.secret!r} did not come as {CREDENTIAL}: see custom.secrets"
-        raise AuthenticationError(message)
-    if auth.scheme == "header":
-        return {auth.name: str(secret)}
-    if auth.scheme == "basic":
-        pair = base64.b64encode(f"{auth.name}:{secret}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-    return {"Authorization": f"Bearer {secret}"}
+    return platform_of(config, secrets, meta.results_uri)
 
 
 def _checked_inputs(inputs: Mapping[str, Any]) -> tuple[int, str]:

@@ -9,25 +9,35 @@ that exists is a 500 with "already exists" in its text; a job that has ended ans
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
+    ConflictError,
     InvalidRequestError,
     JobNotFoundError,
     ServiceUnavailableError,
+    StorageError,
     UnsupportedVerbError,
 )
+from flyte_connectors.http import NotJsonError
+from flyte_connectors.io import storage
 
-from flyte_connectors_model_training import http_client
-from flyte_connectors_model_training.platform import JobState, LogPage
+from flyte_connectors_model_training.client import JobState, LogPage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flyte_connectors.http import Client
+
+    from flyte_connectors_model_training.client import Submission
     from flyte_connectors_model_training.config import RayTrainConfig
-    from flyte_connectors_model_training.platform import Submission
+
+_DIGEST = "flyte_training"  # in the job's metadata: what was asked for under its id
 
 _PHASES = {
     "PENDING": Phase.QUEUED,
@@ -51,56 +61,79 @@ class RayJobs:
     """The jobs of a Ray cluster.
 
     Args:
-        address: URL of its dashboard.
+        client: Leads to its dashboard.
         config: What to run.
-        headers: Credentials.
+        results_uri: Where the job writes its model.
     """
 
-    def __init__(self, address: str, config: RayTrainConfig, headers: Mapping[str, str]) -> None:
-        self._jobs = f"{address}/api/jobs/"
-        self._dashboard = f"{address}/#/jobs/"
+    def __init__(self, client: Client, config: RayTrainConfig, results_uri: str) -> None:
+        self._client = client
         self._config = config
-        self._headers = headers
+        self._results_uri = results_uri
 
     async def submit(self, submission: Submission) -> str:
         """Start a job; see `TrainingPlatform`."""
-        reply = await http_client.send(
-            "POST",
-            self._jobs,
-            headers=self._headers,
-            body={
-                "entrypoint": self._config.entrypoint,
-                "submission_id": submission.job_id,
-                "runtime_env": self._runtime_env(submission),
-            },
-        )
-        if reply.status == 500 and "already exists" in reply.text:  # noqa: PLR2004
-            return submission.job_id
+        body = {
+            "entrypoint": self._config.entrypoint,
+            "submission_id": submission.job_id,
+            "runtime_env": self._runtime_env(submission),
+        }
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        body["metadata"] = {_DIGEST: digest}
         try:
-            reply.checked().json()
-        except (JobNotFoundError, http_client.NotJsonError) as error:
+            reply = await self._client.post(
+                *("api", "jobs"), body=body, trailing_slash=True, repeatable=True, check=False
+            )
+            if reply.status == 500 and "already exists" in reply.text:  # noqa: PLR2004
+                await self._compare(submission.job_id, digest)
+                return submission.job_id
+            if not reply.is_success:
+                raise reply.error()
+            reply.json()
+        except (JobNotFoundError, NotJsonError) as error:
             message = f"{error}: is this the address of Ray's dashboard?"
             raise InvalidRequestError(message, field="custom.ray.address") from error
         return submission.job_id
 
+    async def _compare(self, job_id: str, digest: str) -> None:
+        """Tell a repeated submission from another one under the same id."""
+        metadata = (await self._ask("GET", job_id)).get("metadata") or {}
+        if metadata.get(_DIGEST, digest) != digest:
+            message = f"Ray has a job {job_id} with other inputs or another entrypoint"
+            raise ConflictError(message)
+
     async def state(self, job_id: str) -> JobState:
         """Answer how the job stands; see `TrainingPlatform`."""
-        job = await self._get(job_id)
+        job = await self._ask("GET", job_id)
         status = job.get("status")
         phase = _PHASES.get(str(status), Phase.RUNNING)
         if phase == Phase.FAILED and job.get("error_type") in _PASSING_FAILURES:
             phase = Phase.RETRYABLE_FAILED
-        message = str(job.get("message") or status)
-        return JobState(phase, " ".join(message.split())[:1000], f"{self._dashboard}{job_id}")
+        message = " ".join(str(job.get("message") or status).split())[:1000]
+        if phase == Phase.SUCCEEDED and not await self._has_model():
+            phase = Phase.FAILED
+            message = f"the job ended without a model at {self._results_uri} (TRAINING_RESULTS_URI)"
+        dashboard = f"{self._client.base}/#/jobs/{quote(job_id, safe='')}"
+        return JobState(phase, message, dashboard)
+
+    async def _has_model(self) -> bool:
+        """Tell whether the job wrote what it was started for: Ray knows of its exit code only."""
+        if not self._results_uri:
+            return False
+        try:
+            return await asyncio.to_thread(storage.exists, self._results_uri)
+        except (StorageError, OSError) as error:
+            message = f"the training has ended; its model can't be looked for: {error}"
+            raise ServiceUnavailableError(message) from error
 
     async def cancel(self, job_id: str) -> None:
         """Stop the job; see `TrainingPlatform`."""
-        await self._send("POST", f"{job_id}/stop")
+        await self._ask("POST", job_id, "stop", repeatable=True)
 
     async def log_page(self, job_id: str, offset: int, limit: int) -> LogPage:
         """Answer a part of the job's output; an offset counts its bytes."""
-        has_ended = (await self._get(job_id)).get("end_time") is not None
-        log = str((await self._send("GET", f"{job_id}/logs")).get("logs") or "").encode()
+        has_ended = (await self._ask("GET", job_id)).get("end_time") is not None
+        log = str((await self._ask("GET", job_id, "logs")).get("logs") or "").encode()
         if offset > len(log):
             message = f"{offset} is past the end of the log: start again with an empty token"
             raise InvalidRequestError(message, field="token")
@@ -117,16 +150,9 @@ class RayJobs:
         message = "Ray answers no metrics of a job: see the log, or Ray's own dashboard"
         raise UnsupportedVerbError(message)
 
-    async def _get(self, job_id: str) -> dict[str, Any]:
-        return await self._send("GET", job_id)
-
-    async def _send(self, method: str, path: str) -> dict[str, Any]:
-        reply = await http_client.send(method, f"{self._jobs}{path}", headers=self._headers)
-        answer = reply.checked().json()
-        if not isinstance(answer, dict):
-            message = f"{reply.where} answered no object: is this Ray's dashboard?"
-            raise ServiceUnavailableError(message)
-        return answer
+    async def _ask(self, method: str, *parts: str, **options: Any) -> dict[str, Any]:
+        reply = await self._client.request(method, "api", "jobs", *parts, **options)
+        return reply.json_object()
 
     def _runtime_env(self, submission: Submission) -> dict[str, Any]:
         inputs = {

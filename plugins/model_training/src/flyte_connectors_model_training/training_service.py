@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
@@ -14,15 +13,17 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
     UnsupportedVerbError,
 )
+from flyte_connectors.http import NotJsonError
 
-from flyte_connectors_model_training import http_client
-from flyte_connectors_model_training.platform import JobState, LogPage
+from flyte_connectors_model_training.client import JobState, LogPage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flyte_connectors.http import Client, Reply
+
+    from flyte_connectors_model_training.client import Submission
     from flyte_connectors_model_training.config import TrainingApi
-    from flyte_connectors_model_training.platform import Submission
 
 _log = logging.getLogger(__name__)
 
@@ -50,15 +51,13 @@ class TrainingService:
     """A training service at an endpoint.
 
     Args:
-        endpoint: Where jobs are submitted.
+        client: Leads to where jobs are submitted.
         api: How the service spells things.
-        headers: Credentials.
     """
 
-    def __init__(self, endpoint: str, api: TrainingApi, headers: Mapping[str, str]) -> None:
-        self._endpoint = endpoint
+    def __init__(self, client: Client, api: TrainingApi) -> None:
+        self._client = client
         self._api = api
-        self._headers = headers
 
     async def submit(self, submission: Submission) -> str:
         """Start a training; see `TrainingPlatform`."""
@@ -69,24 +68,22 @@ class TrainingService:
             "epochs": submission.epochs,
             **({chosen: submission.job_id} if chosen else {}),
         }
-        reply = await http_client.send(
-            "POST",
-            self._endpoint,
-            headers={**self._headers, "Idempotency-Key": submission.job_id},
-            body=body,
-            repeatable=bool(chosen),
-        )
         try:
-            job_id = _at(reply.checked().json(), self._api.job_id)
-        except (JobNotFoundError, http_client.NotJsonError) as error:
+            reply = await self._client.post(
+                headers={"Idempotency-Key": submission.job_id},
+                body=body,
+                repeatable=bool(chosen),
+            )
+            job_id = _at(reply.json(), self._api.job_id)
+        except (JobNotFoundError, NotJsonError) as error:
             message = f"{error}: is this where trainings are submitted?"
             raise InvalidRequestError(message, field="custom.endpoint") from error
         return self._checked_id(job_id, reply.where)
 
     async def state(self, job_id: str) -> JobState:
         """Answer how the training stands; see `TrainingPlatform`."""
-        reply = await self._get(self._job_url(job_id))
-        job = reply.checked().json()
+        reply = await self._ask("GET", self._api.job_path, job_id)
+        job = reply.json()
         status = _at(job, self._api.status)
         if not isinstance(status, str):
             message = f"{reply.where} answered no {self._api.status}: set the status of TrainingApi"
@@ -106,42 +103,39 @@ class TrainingService:
 
     async def cancel(self, job_id: str) -> None:
         """Stop the training; see `TrainingPlatform`."""
-        reply = await http_client.send("DELETE", self._job_url(job_id), headers=self._headers)
-        reply.checked()
+        await self._ask("DELETE", self._api.job_path, job_id)
 
     async def log_page(self, job_id: str, offset: int, limit: int) -> LogPage:
         """Answer a part of the log; see `TrainingPlatform`."""
         if not self._api.logs_path:
-            message = f"{self._endpoint} has no logs: TrainingApi.logs_path is empty"
+            message = f"{self._client.base} has no logs: TrainingApi.logs_path is empty"
             raise UnsupportedVerbError(message)
-        url = self._url(self._api.logs_path, job_id)
-        page = (await self._get(url, offset=offset, limit=limit)).checked().json()
+        query = {"offset": offset, "limit": limit}
+        reply = await self._ask("GET", self._api.logs_path, job_id, query=query)
+        page = reply.json()
         lines, following = _at(page, "lines"), _at(page, "next_offset")
         if not isinstance(lines, list) or not isinstance(following, int):
-            message = f"{url} answered no lines and next_offset: see TrainingApi.logs_path"
+            message = f"{reply.where} answered no lines and next_offset: see TrainingApi.logs_path"
             raise ServiceUnavailableError(message)
         return LogPage([str(line) for line in lines], None if page.get("complete") else following)
 
     async def metrics(self, job_id: str) -> list[Mapping[str, float]]:
         """Answer the metrics of each epoch; see `TrainingPlatform`."""
         if not self._api.metrics_path:
-            message = f"{self._endpoint} has no metrics: TrainingApi.metrics_path is empty"
+            message = f"{self._client.base} has no metrics: TrainingApi.metrics_path is empty"
             raise UnsupportedVerbError(message)
-        url = self._url(self._api.metrics_path, job_id)
-        epochs = _at((await self._get(url)).checked().json(), "epochs")
+        reply = await self._ask("GET", self._api.metrics_path, job_id)
+        epochs = _at(reply.json(), "epochs")
         if not isinstance(epochs, list):
-            message = f"{url} answered no epochs: see TrainingApi.metrics_path"
+            message = f"{reply.where} answered no epochs: see TrainingApi.metrics_path"
             raise ServiceUnavailableError(message)
         return [_numbers(epoch) for epoch in epochs if isinstance(epoch, dict)]
 
-    async def _get(self, url: str, **query: int) -> http_client.Reply:
-        return await http_client.send("GET", url, headers=self._headers, query=query or None)
-
-    def _job_url(self, job_id: str) -> str:
-        return self._url(self._api.job_path, job_id)
-
-    def _url(self, path: str, job_id: str) -> str:
-        return f"{self._endpoint}{path.replace('{job_id}', quote(job_id, safe=''))}"
+    async def _ask(self, method: str, path: str, job_id: str, **options: Any) -> Reply:
+        """Send a request about a job; `path` is one of the `TrainingApi`."""
+        parts = [part.replace("{job_id}", job_id) for part in path.strip("/").split("/")]
+        slash = path.endswith("/")
+        return await self._client.request(method, *parts, trailing_slash=slash, **options)
 
     def _checked_id(self, job_id: object, where: str) -> str:
         if isinstance(job_id, int) and not isinstance(job_id, bool):
@@ -158,7 +152,7 @@ class TrainingService:
         name = self._api.statuses.get(status)
         phase = Phase[name] if name else KNOWN_STATUSES.get(status.lower().replace("-", "_"))
         if phase is None:
-            _log.warning("unknown status %r of %s is taken for running", status, self._endpoint)
+            _log.warning("unknown status %r of %s is taken for running", status, self._client.base)
             return Phase.RUNNING
         return phase
 

@@ -20,6 +20,7 @@ import pytest
 import skops.io
 from flyte_connectors import Phase
 from flyte_connectors.errors import (
+    ConflictError,
     InvalidRequestError,
     JobNotFoundError,
     TaskFailedError,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 RAY = Path(sys.executable).with_name("ray")
 PORT, DASHBOARD_PORT = 26379, 28265
 EPOCHS = 8
+WRITES_A_MODEL = (
+    'd=$(dirname "$TRAINING_RESULTS_URI"); mkdir -p "$d"; touch "$TRAINING_RESULTS_URI"'
+)
 IS_ALONE = [name for _, name in socket.if_nameindex()] == ["lo"]
 
 pytestmark = [
@@ -161,10 +165,12 @@ async def test_a_bad_data_set_fails_with_the_reason_in_the_log(address: str) -> 
 
 
 async def test_the_same_key_is_the_same_job(address: str) -> None:
-    """Also when calls race: Ray's 500 "already exists" is success."""
+    """Also when calls race: Ray's 500 "already exists" is success; with another entrypoint it is not."""
     config = config_for(address, entrypoint="sleep 1")
     metas = await asyncio.gather(*(create(config, "race") for _ in range(4)))
     assert {meta.job_id for meta in metas} == {"race"}
+    with pytest.raises(ConflictError):
+        await create(config_for(address, entrypoint="sleep 2"), "race")
     jobs = (await asyncio.to_thread(httpx.get, f"{address}/api/jobs/")).json()
     assert [job["submission_id"] for job in jobs].count("race") == 1
 
@@ -172,7 +178,7 @@ async def test_the_same_key_is_the_same_job(address: str) -> None:
 async def test_delete_stops_a_job_and_may_be_repeated(address: str) -> None:
     """ABORTED, and stays so; a finished job stays SUCCEEDED."""
     stopped = await create(config_for(address, entrypoint="sleep 600"), "stopped")
-    finished = await create(config_for(address, entrypoint="true"), "finished")
+    finished = await create(config_for(address, entrypoint=WRITES_A_MODEL), "finished")
     await ended(finished)
     for _ in range(2):
         await ModelTrainingConnector().delete(stopped)

@@ -1,0 +1,110 @@
+"""What the connector makes of Ray's answers, as its dashboard gave them; `ray/` has a real cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flyte_connectors import Phase
+from flyte_connectors.errors import ConflictError, ServiceUnavailableError
+from flyte_connectors_model_training import (
+    ModelTrainingConnector,
+    ModelTrainJobMeta,
+    ModelTrainTask,
+    RayTrainConfig,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import ScriptedServer
+
+EXISTS = (
+    "Traceback ...: ValueError: Job with submission_id key-1 already exists. Please use a different"
+)
+
+
+async def create(
+    scripted: ScriptedServer, prefix: Path, epochs: int = 1, entrypoint: str = "train"
+) -> ModelTrainJobMeta:
+    """Start a job as the core does."""
+    address = scripted.endpoint.removesuffix("/jobs")
+    config = RayTrainConfig(address, entrypoint, results_prefix=prefix.as_uri())
+    task = ModelTrainTask("train", plugin_config=config)
+    inputs = {"epochs": epochs, "dataset_uri": "file:///data.csv"}
+    return await ModelTrainingConnector().create(
+        task.to_proto(), "", inputs, idempotency_key="key-1"
+    )
+
+
+async def test_a_repeated_submission_is_the_same_job(
+    scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """Ray refuses the id, and tells what it was taken for."""
+    scripted.answer({"submission_id": "key-1"})
+    meta = await create(scripted, tmp_path)
+    assert scripted.requests[0].startswith("POST /api/jobs/ HTTP/1.1\r\n")
+    metadata = json.loads(scripted.requests[0].partition("\r\n\r\n")[2])["metadata"]
+    scripted.replies = []
+    scripted.answer(EXISTS, status="500 Internal Server Error")
+    scripted.answer({"status": "RUNNING", "metadata": metadata})
+    assert await create(scripted, tmp_path) == meta
+    assert scripted.requests[2].startswith("GET /api/jobs/key-1 HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("changed", [{"epochs": 2}, {"entrypoint": "rm -rf"}])
+async def test_another_job_under_the_same_id_is_a_conflict(
+    scripted: ScriptedServer, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """It is not silently the old one."""
+    scripted.answer({"submission_id": "key-1"})
+    await create(scripted, tmp_path)
+    metadata = json.loads(scripted.requests[0].partition("\r\n\r\n")[2])["metadata"]
+    scripted.replies = []
+    scripted.answer(EXISTS, status="500 Internal Server Error")
+    scripted.answer({"status": "RUNNING", "metadata": metadata})
+    with pytest.raises(ConflictError, match="key-1 with other inputs or another entrypoint"):
+        await create(scripted, tmp_path, **changed)
+
+
+async def test_success_is_believed_only_with_a_model(
+    scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """Ray knows of the exit code alone; an entrypoint may write nothing, or elsewhere."""
+    scripted.answer({"submission_id": "key-1"})
+    meta = await create(scripted, tmp_path)
+    scripted.replies = []
+    scripted.answer({"status": "SUCCEEDED", "message": "Job finished successfully."})
+    resource = await ModelTrainingConnector().get(meta)
+    assert resource.phase == Phase.FAILED
+    assert re.search(r"ended without a model at file://.*/key-1/model\.skops", resource.message)
+    model = tmp_path / "key-1" / "model.skops"
+    model.parent.mkdir()
+    model.write_bytes(b"model")
+    resource = await ModelTrainingConnector().get(meta)
+    assert resource.phase == Phase.SUCCEEDED
+    assert resource.outputs["results"].path == model.as_uri()
+
+
+async def test_a_store_that_does_not_answer_ends_no_job(scripted: ScriptedServer) -> None:
+    """Whether the model is there shows later."""
+    address = scripted.endpoint.removesuffix("/jobs")
+    meta = ModelTrainJobMeta(
+        "a", "", {"ray": {"address": address}}, "nowhere://bucket/a/model.skops"
+    )
+    scripted.answer({"status": "SUCCEEDED"})
+    with pytest.raises(ServiceUnavailableError, match="its model can't be looked for"):
+        await ModelTrainingConnector().get(meta)
+
+
+async def test_a_stop_may_be_repeated(scripted: ScriptedServer) -> None:
+    """It is a POST, and does nothing the second time."""
+    address = scripted.endpoint.removesuffix("/jobs")
+    meta = ModelTrainJobMeta("a b", "", {"ray": {"address": address}})
+    scripted.replies = [b""]
+    with pytest.raises(ServiceUnavailableError):
+        await asyncio.wait_for(ModelTrainingConnector().delete(meta), 10)
+    assert scripted.requests[0].startswith("POST /api/jobs/a%20b/stop HTTP/1.1\r\n")
