@@ -18,16 +18,20 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 MASK = "***"
 SHORTEST = 4
 """Characters below which a secret can't be told from ordinary words, and is left alone."""
 
+_Form: TypeAlias = 'Literal["plain", "plus", "base64", "exact"]'
+
+_MOST_ESCAPED = 1000  # characters of a secret that may be escaped; more would take long to compile
 _SHORTEST_FIELD = 8
 _SHORTEST_LINE = 16
 
 _WORDS_AND_SPACES = re.compile(r"\s+|\S+")
+_BACKSLASHES_AND_CHARACTERS = re.compile(r"\\+.?|.", re.DOTALL)
 _RUNS = re.compile(r"[A-Za-z0-9]+")
 _SECRET_NAME = re.compile(
     r"(?i)(?:pass(?:word|wd|phrase)?|pwd|secret|token|private|credential|signature|assertion|authorization|api.?key"
@@ -78,18 +82,20 @@ class _Rule:
 
     Args:
         text: The secret, or an encoding of it.
-        encoded: Whether it is base64, whose neighbours share bits with it.
+        form: How it may be spelled: a plain text, one with `+` for spaces, base64 (whose neighbours share
+            bits with it), or exactly so.
     """
 
-    def __init__(self, text: str, *, encoded: bool = False) -> None:
-        self.key = (text, encoded)
+    def __init__(self, text: str, form: _Form = "plain") -> None:
+        self.key = (text, form)
         self.size = len(text)
-        self.needle: str = max(_RUNS.findall(text), key=len, default="")
+        exact = form == "exact"
+        self.needle: str = text if exact else max(_RUNS.findall(text), key=len, default="")
         self._text = text
-        self._encoded = encoded
+        self._form = form
 
     def mask(self, text: str) -> str:
-        if not self._encoded:
+        if self._form != "base64":
             return self._pattern.sub(MASK, text)
         pieces = []
         end = 0
@@ -103,10 +109,22 @@ class _Rule:
 
     @functools.cached_property
     def _pattern(self) -> re.Pattern[str]:
-        if self._encoded:
-            body = "".join(map(_base64_spellings, self._text))
-            return re.compile(body + r"[A-Za-z0-9+/_-]*(?:(?i:=|%3d|\\+u003d)){0,2}")
-        return re.compile("".join(map(_spellings_of_run, _WORDS_AND_SPACES.findall(self._text))))
+        text = self._text
+        if self._form == "exact" or len(text) - sum(map(str.isalnum, text)) > _MOST_ESCAPED:
+            return re.compile(re.escape(text))
+        if self._form == "base64":
+            body = "".join(map(_base64_spellings, text))
+            padding = r"(?i:=|%(?:25){0,4}3d|\\{1,8}u003d){0,2}"
+            return re.compile(body + r"[A-Za-z0-9+/_-]*" + padding)
+        plus = self._form == "plus"
+        return re.compile(
+            "".join(
+                _spellings_of_space(run, plus=plus)
+                if run.isspace()
+                else _spellings_of_word(run, plus=plus)
+                for run in _WORDS_AND_SPACES.findall(text)
+            )
+        )
 
 
 def _rules(secret: str) -> Iterator[_Rule]:
@@ -114,12 +132,14 @@ def _rules(secret: str) -> Iterator[_Rule]:
     if len(" ".join(secret.split())) < SHORTEST:
         return
     yield _Rule(secret)
+    if len(secret.split()) > 1:
+        yield _Rule(secret, "plus")
     for data in _encodings(secret):
         for core in _base64_cores(data):
-            yield _Rule(core, encoded=True)
+            yield _Rule(core, "base64")
         for digits in (data.hex(), data.hex().upper()):
-            yield _Rule(digits)
-            yield _Rule("".join(f"%{first}{second}" for first, second in _pairs(digits)))
+            yield _Rule(digits, "exact")
+            yield _Rule("".join(map("%{}{}".format, digits[::2], digits[1::2])), "exact")
     for part in _fields(secret):
         yield from _rules(part)
     for line in _lines(secret):
@@ -134,10 +154,6 @@ def _encodings(secret: str) -> set[bytes]:
     except UnicodeEncodeError:
         return encodings
     return encodings
-
-
-def _pairs(digits: str) -> Iterator[tuple[str, str]]:
-    return zip(digits[::2], digits[1::2])  # noqa: B905  (always even)
 
 
 def _base64_cores(data: bytes) -> Iterator[str]:
@@ -198,39 +214,66 @@ def _secret_strings(value: Any, *, secret: bool) -> Iterator[str]:
             yield from _secret_strings(item, secret=secret)
 
 
-def _spellings_of_run(text: str) -> str:
-    """A pattern for a word, or for white space, of which one character may stand for several."""
-    if not text.isspace():
-        return "".join(map(_spellings, text))
-    escapes = "|".join(map(_spellings, sorted({*text, *" \n\r\t"})))
-    return rf"(?:\s|\+|\\+[nrtfv]|{escapes})+"
+def _spellings_of_word(word: str, *, plus: bool) -> str:
+    pieces = _BACKSLASHES_AND_CHARACTERS.findall(word)
+    if not plus:
+        return "".join(map(_spellings, pieces))
+    encoded = f"(?i:{'|'.join(_escapes('+'))})"
+    return "".join(encoded if piece == "+" else _spellings(piece) for piece in pieces)
+
+
+# No text is matched in two ways by these patterns, and repetitions are few: the time is linear in the text.
+_SLASHES = r"\\{1,8}"
 
 
 @functools.lru_cache(maxsize=512)
-def _spellings(char: str) -> str:
-    """A pattern for a character and its escapes."""
-    if char.isascii() and char.isalnum():
-        return char
+def _spellings(text: str) -> str:
+    """A pattern for a character, or for backslashes and the character after them, and its escapes."""
+    char = text[-1]
+    if text.isascii() and text.isalnum():
+        return text
+    if text[0] == "\\":
+        after = _alternatives(char, slashes="") if char != "\\" else ""
+        return rf"(?:{_SLASHES}|(?i:%(?:25){{0,4}}5c|&(?:amp;){{0,4}}#(?:92|x5c|bsol);)+){after}"
+    return _alternatives(char, slashes=_SLASHES)
+
+
+def _alternatives(char: str, slashes: str) -> str:
+    return rf"(?:(?:{slashes})?{re.escape(char)}|(?i:{'|'.join(_escapes(char, slashes))}))"
+
+
+def _escapes(char: str, slashes: str = _SLASHES) -> list[str]:
     from html.entities import codepoint2name
 
     code = ord(char)
     octets = char.encode("utf-8", "surrogatepass")
     units = char.encode("utf-16-be", "surrogatepass").hex()
+    codes = [rf"#0{{0,6}}{code};", rf"#x0{{0,6}}{code:x};"]
+    codes += [f"{name};" for name in (codepoint2name.get(code), "apos" * (char == "'")) if name]
     escapes = [
-        "".join(f"%(?:25)*{octet:02x}" for octet in octets),
-        "".join(rf"\\+x{octet:02x}" for octet in octets),
-        "".join(rf"\\+u{units[at : at + 4]}" for at in range(0, len(units), 4)),
-        rf"\\+U{code:08x}",
-        rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});",
+        "".join(rf"%(?:25){{0,4}}{octet:02x}" for octet in octets),
+        "".join(
+            rf"{slashes or _SLASHES * bool(at)}x{octet:02x}" for at, octet in enumerate(octets)
+        ),
+        "".join(
+            rf"{slashes or _SLASHES * bool(at)}u{units[at : at + 4]}"
+            for at in range(0, len(units), 4)
+        ),
+        rf"{slashes}U{code:08x}",
+        rf"&(?:amp;){{0,4}}(?:{'|'.join(codes)})",
     ]
-    if code < 256:  # Latin-1, as in `repr`  # noqa: PLR2004
-        escapes += [f"%(?:25)*{code:02x}", rf"\\+x{code:02x}"]
-    if name := codepoint2name.get(code):
-        escapes.append(f"&(?:amp;)*{name};")
-    if char == "'":
-        escapes.append("&(?:amp;)*apos;")
-    plain = r"\\+" if char == "\\" else rf"\\*{re.escape(char)}"
-    return f"(?:{plain}|(?i:{'|'.join(escapes)}))"
+    if char == "\b":
+        escapes.append(rf"{slashes}b")
+    if 127 < code < 256:  # Latin-1, as in `repr`  # noqa: PLR2004
+        escapes += [rf"%(?:25){{0,4}}{code:02x}", rf"{slashes}x{code:02x}"]
+    return escapes
+
+
+def _spellings_of_space(spaces: str, *, plus: bool) -> str:
+    """A pattern for white space, of which one character may stand for several."""
+    escapes = {escape for char in {*spaces, *" \n\r\t"} for escape in _escapes(char)}
+    plain = r"\+|\s" if plus else r"\s"
+    return rf"(?:{plain}|{_SLASHES}[nrtfv\s]|(?i:{'|'.join(sorted(escapes))}))+"
 
 
 def _base64_spellings(char: str) -> str:
