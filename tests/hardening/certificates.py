@@ -40,11 +40,20 @@ class Authority:
         )
         self.certificate = _pem(certificate.sign(self._key, hashes.SHA256()))
 
-    def sign(self, name: str = "localhost") -> Pair:
-        """A certificate for 127.0.0.1 and `localhost`, for servers and clients alike."""
+    def sign(
+        self, name: str = "localhost", *, host: str = "", age: datetime.timedelta = DAY
+    ) -> Pair:
+        """A certificate for 127.0.0.1 and `localhost`, for servers and clients alike.
+
+        Args:
+            name: Its common name.
+            host: Another host name that it is for instead.
+            age: Time since it was signed; it is valid for two days.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = _builder(_name(name), self._name, key).add_extension(
+        here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        hosts = [x509.DNSName(host)] if host else here
+        builder = _builder(_name(name), self._name, key, age).add_extension(
             x509.SubjectAlternativeName(hosts), critical=False
         )
         certificate = builder.sign(self._key, hashes.SHA256())
@@ -76,7 +85,10 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    age: datetime.timedelta = DAY,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
@@ -85,8 +97,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
+        .not_valid_before(now - age)
+        .not_valid_after(now - age + 2 * DAY)
     )
 
 

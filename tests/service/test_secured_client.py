@@ -9,7 +9,6 @@ from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import (
     AuthenticationError,
     InvalidRequestError,
-    ServiceUnavailableError,
 )
 
 from tests.hardening.certificates import Authority
@@ -55,10 +54,10 @@ async def test_what_is_missing_is_told(files: dict[str, str]) -> None:
             with pytest.raises(AuthenticationError, match="wants a token"):
                 await client.list_connectors()
         async with RemoteService(service.address, ca=files["strange_ca"], token=TOKEN) as client:
-            with pytest.raises(ServiceUnavailableError, match=service.address):
+            with pytest.raises(InvalidRequestError, match=service.address):
                 await client.list_connectors()
         async with RemoteService(service.address, token=TOKEN) as client:
-            with pytest.raises(ServiceUnavailableError, match=service.address):
+            with pytest.raises(InvalidRequestError, match=service.address):
                 await client.list_connectors()
         with pytest.raises(InvalidRequestError, match="ENDPOINT_CA: can't read"):
             RemoteService(service.address, ca=files["ca"] + ".none")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli.history import JobRecord
+from flyte_connectors.cli.services import service_at
 from flyte_connectors.client.job_loop import ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import InvalidRequestError
@@ -16,9 +17,7 @@ from flyte_connectors.errors import InvalidRequestError
 async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
     """Whoever hosts the connector of `job`: a service, or this process."""
     if job.endpoint:
-        from flyte_connectors.client.remote import RemoteService  # only where needed
-
-        async with RemoteService.from_environment(job.endpoint) as service:
+        async with service_at(job.endpoint) as service:
             yield service
         return
     if job.module:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import os
 import pathlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -14,6 +15,8 @@ from flyteidl2.connector import service_pb2_grpc
 
 from flyte_connectors import errors
 from flyte_connectors._dispatch.idempotency import REPEATED
+from flyte_connectors.client.connection_faults import CA_VARIABLE, find_fault
+from flyte_connectors.client.endpoint import Endpoint, parse_endpoint
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CA_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_CA"
 TOKEN_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_TOKEN"  # noqa: S105  (a name)
 
 _NOT_CONNECTED = "failed to connect to all addresses"  # gRPC's own text: nothing was sent
@@ -37,7 +39,7 @@ class RemoteService:
         call_timeout: Seconds that one call may take, except log streams.
 
     Raises:
-        InvalidRequestError: the file can't be read.
+        InvalidRequestError: the endpoint is not of that form, or the file can't be read.
     """
 
     def __init__(
@@ -49,17 +51,13 @@ class RemoteService:
         call_timeout: float = 30.0,
     ) -> None:
         self.endpoint = endpoint
+        parsed = parse_endpoint(endpoint)
+        self._address = parsed._replace(tls=parsed.tls or bool(ca))
+        self._ca = _read(ca) if ca else None
         self._timeout = call_timeout
         self._call_metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        options = (("grpc.max_receive_message_length", -1),)
-        target = endpoint.removeprefix("https://")
-        if ca or target != endpoint:
-            credentials = grpc.ssl_channel_credentials(_read(ca) if ca else None)
-            self._channel = grpc.aio.secure_channel(target, credentials, options=options)
-        else:
-            self._channel = grpc.aio.insecure_channel(target, options=options)
-        self._jobs = service_pb2_grpc.AsyncConnectorServiceStub(self._channel)
-        self._metadata = service_pb2_grpc.ConnectorMetadataServiceStub(self._channel)
+        self._channels: dict[asyncio.AbstractEventLoop, _Channel] = {}
+        self._was_reached = False
 
     @classmethod
     def from_environment(cls, endpoint: str) -> Self:
@@ -74,7 +72,14 @@ class RemoteService:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._channel.close()
+        here = asyncio.get_running_loop()
+        for loop, channel in self._channels.items():
+            if loop is here:
+                await channel.close()
+            elif loop.is_running():
+                closing = asyncio.run_coroutine_threadsafe(channel.close(), loop)
+                await asyncio.wrap_future(closing)
+        self._channels.clear()
 
     async def create(
         self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
@@ -88,35 +93,39 @@ class RemoteService:
                 repeated then starts no second job.
         """
         metadata = ((REPEATED, "true"),) if again else ()
-        return await self._call(self._jobs.CreateTask, request, timeout, metadata)
+        return await self._call(self._channel().jobs.CreateTask, request, timeout, metadata)
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
     ) -> pb.GetTaskResponse:
         """Report a job's state. Raises ConnectorError."""
-        return await self._call(self._jobs.GetTask, request, timeout)
+        return await self._call(self._channel().jobs.GetTask, request, timeout)
 
     async def delete(
         self, request: pb.DeleteTaskRequest, timeout: float | None = None
     ) -> pb.DeleteTaskResponse:
         """Cancel a job. Raises ConnectorError."""
-        return await self._call(self._jobs.DeleteTask, request, timeout)
+        return await self._call(self._channel().jobs.DeleteTask, request, timeout)
 
     async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
         """Yield `GetTaskLogsResponse` messages. Raises ConnectorError."""
-        with self._errors():
-            async for response in self._jobs.GetTaskLogs(request, metadata=self._call_metadata):
+        rpc = self._channel().jobs.GetTaskLogs
+        try:
+            async for response in rpc(request, metadata=self._call_metadata):
+                self._was_reached = True
                 yield response
+        except grpc.aio.AioRpcError as error:
+            raise await self._explained(error) from None
 
     async def get_metrics(
         self, request: pb.GetTaskMetricsRequest, timeout: float | None = None
     ) -> pb.GetTaskMetricsResponse:
         """Report a job's metrics. Raises ConnectorError."""
-        return await self._call(self._jobs.GetTaskMetrics, request, timeout)
+        return await self._call(self._channel().jobs.GetTaskMetrics, request, timeout)
 
     async def list_connectors(self) -> pb.ListConnectorsResponse:
         """What the service hosts. Raises ConnectorError."""
-        return await self._call(self._metadata.ListConnectors, pb.ListConnectorsRequest())
+        return await self._call(self._channel().metadata.ListConnectors, pb.ListConnectorsRequest())
 
     async def _call(
         self,
@@ -125,35 +134,87 @@ class RemoteService:
         timeout: float | None = None,
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> T:
-        with self._errors():
-            seconds = timeout or self._timeout
-            return await rpc(request, timeout=seconds, metadata=self._call_metadata + metadata)
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
         try:
-            yield
+            reply = await rpc(
+                request,
+                timeout=timeout or self._timeout,
+                metadata=self._call_metadata + metadata,
+            )
         except grpc.aio.AioRpcError as error:
-            from flyte_connectors._dispatch import error_details  # for calls that fail
+            raise await self._explained(error) from None
+        self._was_reached = True
+        return reply
 
-            code = error.code().name
-            text = error.details() or code
-            if code == "RESOURCE_EXHAUSTED" and "larger than max" in text:  # gRPC's own words
-                text = f"{text}: raise --max-message-bytes of the service, or pass large data as a File"
-                raise errors.InvalidRequestError(text) from None
-            trailing = dict(error.trailing_metadata() or ())
-            details = trailing.get(error_details.KEY)
-            if code == "UNAVAILABLE":
-                text = f"connector service at {self.endpoint}: {text}"
-            seen = error_details.unpack(code, text, details)
-            if details is None and _NOT_CONNECTED in text:
-                seen.outcome_unknown = False
-            raise seen from None
+    def _channel(self) -> _Channel:
+        """The channel of the running loop: a channel works on the loop that has made it only."""
+        loop = asyncio.get_running_loop()
+        channel = self._channels.get(loop)
+        if channel is None:
+            for ended in [other for other in self._channels if other.is_closed()]:
+                del self._channels[ended]
+            channel = self._channels[loop] = _Channel(self._address, self._ca)
+        return channel
+
+    async def _explained(self, failed: grpc.aio.AioRpcError) -> errors.ConnectorError:
+        """The error of a failed call, with the way out where that is the caller's."""
+        from flyte_connectors._dispatch import error_details  # for calls that fail
+
+        code = failed.code().name
+        text = failed.details() or code
+        details = dict(failed.trailing_metadata() or ()).get(error_details.KEY)
+        if code == "RESOURCE_EXHAUSTED" and "larger than max" in text:  # gRPC's own message
+            text = f"{text}: raise --max-message-bytes of the service, or pass large data as a File"
+            return errors.InvalidRequestError(text)
+        if details is None and code == "UNAUTHENTICATED" and _is_of_the_service(text):
+            fault = "is refused" if self._call_metadata else "is not set"
+            text = f"connector service at {self.endpoint}: {text}; {TOKEN_VARIABLE} {fault}"
+        if code == "UNAVAILABLE":
+            return await self._unavailable(text, details)
+        return error_details.unpack(code, text, details)
+
+    async def _unavailable(self, text: str, details: bytes | None) -> errors.ConnectorError:
+        """Whether waiting helps: before the first call that is answered, the address may be wrong."""
+        from flyte_connectors._dispatch import error_details
+
+        is_new = details is None and not self._was_reached
+        fault = await find_fault(self._address, self._ca) if is_new else None
+        reason = f"connector service at {self.endpoint}: {fault.reason if fault else text}"
+        if fault and not fault.passes:
+            return errors.InvalidRequestError(reason)
+        error = error_details.unpack("UNAVAILABLE", reason, details)
+        if details is None and _NOT_CONNECTED in text:
+            error.outcome_unknown = False
+        return error
+
+
+class _Channel:
+    """A channel to a service, and what calls it."""
+
+    def __init__(self, address: Endpoint, ca: bytes | None) -> None:
+        options = (("grpc.max_receive_message_length", -1),)
+        if address.tls:
+            credentials = grpc.ssl_channel_credentials(ca)
+            channel = grpc.aio.secure_channel(address.target, credentials, options=options)
+        else:
+            channel = grpc.aio.insecure_channel(address.target, options=options)
+        self.close = channel.close
+        self.jobs = service_pb2_grpc.AsyncConnectorServiceStub(channel)
+        self.metadata = service_pb2_grpc.ConnectorMetadataServiceStub(channel)
+
+
+def _is_of_the_service(text: str) -> bool:
+    """Whether the service, or a proxy before it, refuses the caller; else a connector's vendor does."""
+    return "bearer token" in text.lower() or "http2 header" in text
 
 
 def _read(ca: str) -> bytes:
     try:
-        return pathlib.Path(ca).read_bytes()
-    except OSError as error:
-        message = f"can't read {ca}: {error.strerror}"
+        pem = pathlib.Path(ca).read_bytes()
+        ssl.create_default_context(cadata=pem.decode() or "\n")
+    except OSError as error:  # an SSLError is one, too
+        reason = error.strerror or f"it holds no certificates: {error}"
+        raise errors.InvalidRequestError(f"can't read {ca}: {reason}", field=CA_VARIABLE) from error
+    except ValueError as error:
+        message = f"can't read {ca}: it is not a PEM file"
         raise errors.InvalidRequestError(message, field=CA_VARIABLE) from error
+    return pem
