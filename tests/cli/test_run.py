@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import TASKS, Command, one_line
-from tests.connectors.job_service import JobService
+from tests.connectors.job_service import JobService, wait_until
 from tests.connectors.serve_process import ServeProcess
 
+NESTED = "tests.connectors.nested_tasks"
 BATCH = """
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
 
@@ -273,6 +275,42 @@ def test_the_endpoint_of_the_flag_goes_before_the_variables(
     assert command("run", TASKS, "quick", "--n", "2").stdout == "n = 2\n"
     (last, *_) = json.loads(command("runs", "--json").stdout)
     assert last["endpoint"] == service.address
+
+
+@pytest.mark.parametrize(
+    ("task", "result"),
+    [
+        ("plain", 6),
+        ("awaiting", 6),
+        ("gathering", 9),
+        ("plain_in_async", 6),
+        ("async_in_plain", 6),
+        ("own_loop", 6),
+        ("threads", 6),
+        ("in_thread", 6),
+        ("run_in_loop", 6),
+    ],
+)
+def test_tasks_call_tasks_in_every_way(
+    command: Command, where: list[str], jobs: JobService, task: str, result: int
+) -> None:
+    """Plain and async functions, their own loops and threads, here and on a service alike."""
+    ended = command("run", *where, NESTED, task, "--n", "3")
+    assert (ended.returncode, ended.stdout) == (0, f"o0 = {result}\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("task", ["hanging_threads", "hanging_thread"])
+def test_ctrl_c_reaches_the_jobs_of_a_tasks_own_threads(
+    command: Command, where: list[str], jobs: JobService, task: str
+) -> None:
+    """Those that run are cancelled, and no more are started."""
+    running = command.start("run", *where, NESTED, task, "--n", "4")
+    count = 2 if task == "hanging_threads" else 1
+    wait_until(lambda: len(jobs.calls("get")) > count, "the first polls")
+    running.process.send_signal(signal.SIGINT)
+    assert running.wait() == 130
+    assert [jobs.job(key)["phase"] for key in jobs.jobs] == ["ABORTED"] * count
 
 
 def test_a_real_job_runs_from_a_file(command: Command, tmp_path: Path) -> None:

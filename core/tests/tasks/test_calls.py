@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,14 @@ from typing import Any
 
 import pytest
 from fake_jobs import until
-from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread, run_sync
+from flyte_connectors.tasks.calls import (
+    call_function,
+    call_task,
+    inherited,
+    process_of_one_run,
+    run_in_thread,
+    run_sync,
+)
 
 
 async def _double(n: int) -> int:
@@ -37,6 +46,102 @@ def test_calls_from_plain_code_share_a_loop() -> None:
         return asyncio.get_running_loop()
 
     assert run_sync(loop()) is run_sync(loop())
+
+
+async def test_calls_from_a_tasks_thread_run_on_the_tasks_loop() -> None:
+    """It owns the clients of the run, and goes on while the thread waits."""
+
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    def plain() -> Any:
+        return call_task(loop, {})
+
+    assert await run_in_thread(plain, {}) is asyncio.get_running_loop()
+
+
+def test_a_loop_that_waits_is_never_chosen() -> None:
+    """However the calls are nested: a plain call on a loop makes that loop wait."""
+
+    async def run_here(depth: int) -> int:
+        return depth if depth == 0 else 1 + run_sync(run_here(depth - 1))
+
+    def plain(depth: int) -> int:
+        return depth if depth == 0 else 1 + run_sync(mixed(depth - 1))
+
+    async def mixed(depth: int) -> int:
+        if depth % 2:
+            return call_function(plain, {"depth": depth})
+        return await run_in_thread(plain, {"depth": depth})
+
+    assert run_sync(run_here(4)) == 4
+    assert run_sync(mixed(7)) == 7
+
+
+def test_a_call_in_a_forked_child_runs() -> None:
+    """The child has none of the parent's threads, neither there nor in a task's thread."""
+    assert run_sync(_double(1)) == 2
+
+    def forked() -> int:
+        child = os.fork()
+        if not child:
+            os._exit(run_sync(_double(21)))
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    async def task() -> int:
+        return await run_in_thread(forked, {})
+
+    assert forked() == 42
+    assert run_sync(task()) == 42
+
+
+async def test_nothing_is_started_after_a_cancellation() -> None:
+    """A function that goes on all the same starts no new jobs."""
+    running = threading.Event()
+    started: list[int] = []
+
+    async def work(n: int) -> None:
+        started.append(n)
+        running.set()
+        await asyncio.sleep(60)
+
+    def stubborn() -> None:
+        for n in range(3):
+            with contextlib.suppress(concurrent.futures.CancelledError):
+                call_task(work, {"n": n})
+
+    outer = asyncio.ensure_future(run_in_thread(stubborn, {}))
+    await until(running.is_set)
+    outer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await outer
+    assert started == [0]
+
+
+def test_threads_of_a_tasks_own_belong_to_the_run_of_the_process() -> None:
+    """They see its variables, and their calls are cancelled with it."""
+    variable: contextvars.ContextVar[str | None] = contextvars.ContextVar("variable", default=None)
+    seen: list[str | None] = []
+    running = threading.Event()
+
+    async def work() -> None:
+        seen.append(inherited(variable))
+        running.set()
+        await asyncio.sleep(60)
+
+    def call() -> None:
+        with pytest.raises(concurrent.futures.CancelledError):
+            call_task(work, {})
+
+    variable.set("the run's")
+    with process_of_one_run() as calls:
+        thread = threading.Thread(target=call)
+        thread.start()
+        assert running.wait(10)
+        calls.cancel()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert seen == ["the run's"]
 
 
 def test_an_error_is_the_callers() -> None:

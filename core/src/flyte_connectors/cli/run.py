@@ -11,12 +11,13 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli import history
 from flyte_connectors.cli.progress import Progress
+from flyte_connectors.cli.services import service_at
 from flyte_connectors.cli.streams import INTERRUPTED, complain
 from flyte_connectors.cli.task_files import describe_tasks, find_task
 from flyte_connectors.cli.task_options import parse_inputs
@@ -25,6 +26,7 @@ from flyte_connectors.cli.values import printable
 from flyte_connectors.client.job_loop import ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError
+from flyte_connectors.tasks.calls import process_of_one_run
 from flyte_connectors.tasks.execution import Execution, executing
 from flyte_connectors.tasks.template import TaskTemplate
 
@@ -79,12 +81,19 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
         remembered = history.recording(execution.name, task.name, endpoint=endpoint, module=file)
         try:
             to_stderr = contextlib.redirect_stdout(sys.stderr)  # what the task's own code prints
-            with remembered, executing(execution), progress, to_stderr:
+            with (
+                remembered,
+                executing(execution),
+                process_of_one_run() as calls_of_threads,
+                progress,
+                to_stderr,
+            ):
                 progress.started(execution.name, task.name)
                 running = asyncio.ensure_future(task.execute(**inputs))
+                cancels = (calls_of_threads.cancel, running.cancel)
                 loop = asyncio.get_running_loop()
                 for number in (signal.SIGINT, signal.SIGTERM):
-                    loop.add_signal_handler(number, _cancel, running, progress)
+                    loop.add_signal_handler(number, _cancel, cancels, progress)
                 result = await running
         except asyncio.CancelledError:
             progress.ended("cancelled", "yellow")
@@ -115,14 +124,15 @@ def _lasting(file: str) -> str:
     return str(pathlib.Path(file).resolve()) if file.endswith(".py") else file
 
 
-def _cancel(running: asyncio.Future[Any], progress: Progress) -> None:
+def _cancel(cancels: Iterable[Callable[[], object]], progress: Progress) -> None:
     """Cancel the run; the second time, leave without waiting for that."""
     if progress.is_cancelling:
         progress.leaving()
         os._exit(INTERRUPTED)
     progress.is_cancelling = True
     progress.note("cancelling the job; press Ctrl-C again to leave at once")
-    running.cancel()
+    for cancel in cancels:
+        cancel()
 
 
 def _endpoint(options: argparse.Namespace) -> str:
@@ -133,9 +143,7 @@ def _endpoint(options: argparse.Namespace) -> str:
 async def _client(endpoint: str, stack: contextlib.AsyncExitStack) -> ConnectorClient:
     if not endpoint:
         return local_client()
-    from flyte_connectors.client.remote import RemoteService  # only for --endpoint
-
-    return await stack.enter_async_context(RemoteService.from_environment(endpoint))
+    return await stack.enter_async_context(service_at(endpoint))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
 from flyte_connectors.client.job_loop import ConnectorClient, RunObserver
 from flyte_connectors.client.local import local_client
 from flyte_connectors.io import storage
+from flyte_connectors.tasks.calls import inherited
 
 STATE_VARIABLE = "FLYTE_CONNECTORS_STATE_DIR"
 OUTPUT_VARIABLE = "FLYTE_CONNECTORS_OUTPUT_PREFIX"
@@ -65,7 +66,7 @@ _current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("run
 
 def current_execution() -> Execution:
     """The run that this code is part of; a call outside of any is a run of its own."""
-    return _current.get() or Execution()
+    return inherited(_current) or Execution()
 
 
 @contextlib.contextmanager
