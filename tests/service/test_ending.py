@@ -1,4 +1,4 @@
-"""The end of a service process: SIGTERM, SIGINT, twice, and clients that leave before it."""
+"""The end of a service process: SIGTERM, SIGINT, SIGHUP, twice, and clients that leave before it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from flyte_connectors.service.server import shutdown_signals
 
 from tests.connectors.job_service import JobService, until
 from tests.connectors.requests import create_request
@@ -35,7 +36,7 @@ async def held_create(client: Client, jobs: JobService) -> asyncio.Future[object
     return creating
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_create_in_flight_is_finished_first(
     service: ServeProcess, jobs: JobService, number: signal.Signals
 ) -> None:
@@ -130,6 +131,16 @@ async def test_what_outlasts_the_grace_time_is_named(jobs: JobService, tmp_path:
             with pytest.raises(grpc.aio.AioRpcError):
                 await creating
     assert "1 creates were still running" in service.log.read_text()
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    """SIGHUP ends nothing that was told to survive its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in shutdown_signals()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.SIGHUP in shutdown_signals()
 
 
 @pytest.mark.parametrize("leaves_by", ["cancelling", "its deadline"])

@@ -1,9 +1,16 @@
 """The gRPC service that hosts all connectors.
 
-server.py      one process: listen, report ready, drain
-adapter.py     the RPCs of `flyteidl2.connector`
-log_stream.py  many small log items to few large messages
-health.py      health that follows the load report
-exposition.py  what the service counts, as Prometheus metrics
+settings.py       every setting: flag, environment variable, key of the TOML file
+server.py         one process: listen, report ready, shut down
+adapter.py        the RPCs of `flyteidl2.connector`
+log_stream.py     many small log items to few large messages
+auth.py           bearer tokens
+tls.py            certificates, read again when their files change
+health.py         health by load status
+exposition.py     what the service counts, as Prometheus metrics
 http_endpoint.py  /metrics, /healthz, /readyz, and pages of plugins
+drain.py          graceful shutdown
+connections.py    the sockets of the port: paused, counted, closed
+workers.py        several processes that share one port
+log_format.py     log lines for people and for machines
 """

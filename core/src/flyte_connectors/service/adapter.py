@@ -23,7 +23,7 @@ from flyte_connectors.service.log_stream import log_messages
 if TYPE_CHECKING:
     from flyte_connectors._dispatch.dispatcher import Dispatcher
     from flyte_connectors._registry.table import Registry
-    from flyte_connectors.service.drain import Drain
+    from flyte_connectors.service.drain import Calls
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
 METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
@@ -36,9 +36,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
 
 
-def handlers(dispatcher: Dispatcher, drain: Drain) -> list[grpc.GenericRpcHandler]:
+def handlers(dispatcher: Dispatcher, calls: Calls) -> list[grpc.GenericRpcHandler]:
     """The handlers of both services, to be added to a server."""
-    unary = partial(_unary, dispatcher.registry, drain)
+    unary = partial(_unary, dispatcher.registry, calls)
 
     async def list_connectors(_: pb.ListConnectorsRequest, __: float | None) -> Any:
         return dispatcher.list_connectors()
@@ -51,6 +51,7 @@ def handlers(dispatcher: Dispatcher, drain: Drain) -> list[grpc.GenericRpcHandle
     ) -> AsyncIterator[bytes]:
         if request is None:
             await _abort(context, _UNREADABLE)
+        calls.stream(context)
         try:
             async for message in log_messages(dispatcher.get_logs(request)):
                 yield message
@@ -90,17 +91,20 @@ def handlers(dispatcher: Dispatcher, drain: Drain) -> list[grpc.GenericRpcHandle
 
 
 def _unary(
-    registry: Registry, drain: Drain, method: Callable[[Any, float | None], Awaitable[Any]]
+    registry: Registry, calls: Calls, method: Callable[[Any, float | None], Awaitable[Any]]
 ) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
         if request is None:
             await _abort(context, _UNREADABLE)
         if registry.wrappers:  # nobody else reads it
             call_context.metadata.set(_texts(context.invocation_metadata()))
+        calls.begin(context)
         try:
-            return await drain.reply(method(request, context.time_remaining()))
+            return await method(request, context.time_remaining())
         except Exception as error:
             await _abort(context, error)
+        finally:
+            calls.end(context)
 
     return rpc
 

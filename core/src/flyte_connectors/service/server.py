@@ -1,8 +1,8 @@
 """One service process: listen, report ready, serve, drain.
 
-Order of an ending (SIGTERM or SIGINT): health says NOT_SERVING, calls that have arrived are taken, new
-ones are refused, calls in flight and every started create finish, then the process exits, all within
-the grace time.
+Order of a shutdown (SIGTERM, SIGINT or SIGHUP): health says NOT_SERVING, calls received are answered,
+clients are sent elsewhere, every started create finishes, then the process exits, all within the grace
+period.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
 from flyte_connectors.service.auth import BearerAuth
-from flyte_connectors.service.drain import Drain
+from flyte_connectors.service.connections import Connections
+from flyte_connectors.service.drain import Calls, stop_gracefully
 from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.service.tls import server_credentials
@@ -51,7 +52,7 @@ class ConnectorService:
         reports: The load status of each plugin.
         port: Port of the gRPC service, once started.
         metrics_port: Port of the HTTP endpoint, once started.
-        left_running: Calls that had not ended within the grace time, once stopped.
+        left_running: Calls that had not ended within the grace period, once stopped.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class ConnectorService:
 
         Args:
             registry: The connectors to host.
-            settings: How to listen, whom to let in, how to end.
+            settings: How to listen, whom to let in, how to shut down.
             reports: The load status of each plugin.
             shared_port: Whether other processes of the same service listen on the port, too.
         """
@@ -80,7 +81,7 @@ class ConnectorService:
         absorb = self.settings.transient_errors == "absorb"
         self._faults = TransientFaults(lost_after=self.settings.lost_after) if absorb else None
         self._health = ServiceHealth(registry, self.reports)
-        self._drain = Drain()
+        self._calls = Calls()
         self._server: grpc.aio.Server | None = None
         self._http: HttpEndpoint | None = None
         self.left_running = 0
@@ -104,7 +105,7 @@ class ConnectorService:
             interceptors=interceptors, options=_options(settings, shared=self._shared_port)
         )
         dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
-        server.add_generic_rpc_handlers(handlers(dispatcher, self._drain))
+        server.add_generic_rpc_handlers(handlers(dispatcher, self._calls))
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, server)
@@ -125,12 +126,13 @@ class ConnectorService:
                 raise
 
     async def stop(self) -> None:
-        """Drain and end, within the grace time."""
+        """Shut down gracefully, within the grace period."""
         grace = self.settings.grace
         started = asyncio.get_running_loop().time()
         await self._health.set_draining()
         if self._server is not None:
-            await self._close(self._server, grace)
+            await stop_gracefully(self._server, self._calls, Connections(self.port), grace)
+            await _last_steps()
         left = grace - (asyncio.get_running_loop().time() - started)
         unfinished = await self._guard.drain(max(left, 0))
         self.left_running = unfinished + self._guard.busy_threads
@@ -144,23 +146,10 @@ class ConnectorService:
         if self._http is not None:
             self._http.close()
 
-    async def _close(self, server: grpc.aio.Server, grace: float) -> None:
-        """Take the calls that have arrived, refuse new ones, and finish; at once, if cancelled."""
-        ends = asyncio.get_running_loop().time() + grace
-        try:
-            await self._drain.quiet(grace)
-            left = max(ends - asyncio.get_running_loop().time(), 0)
-            stopping = asyncio.ensure_future(server.stop(left))
-            await asyncio.sleep(0)  # it refuses new calls in its first step
-            self._drain.release()
-            await stopping
-            await _last_steps()
-        except asyncio.CancelledError:
-            await server.stop(None)
-            raise
-
     async def serve_until_signal(self, ready: Callable[[], object]) -> None:
-        """Start, serve until SIGTERM or SIGINT, then drain; a second signal ends at once.
+        """Start, serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal ends at once.
+
+        SIGHUP stays ignored where it was ignored at the start, as by `nohup`.
 
         Args:
             ready: Called once the service answers, and a signal drains it.
@@ -170,7 +159,8 @@ class ConnectorService:
         """
         loop = asyncio.get_running_loop()
         signalled = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        numbers = shutdown_signals()
+        for number in numbers:
             loop.add_signal_handler(number, signalled.set)
         if self._shared_port:  # a worker: standard input closes when its supervisor is gone
             loop.add_reader(sys.stdin.fileno(), signalled.set)
@@ -181,7 +171,7 @@ class ConnectorService:
             loop.remove_reader(sys.stdin.fileno())  # it would be ready again and again
         logger.info("draining for at most %g s", self.settings.grace)
         ending = asyncio.ensure_future(self.stop())
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             loop.add_signal_handler(number, ending.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await ending
@@ -226,6 +216,14 @@ async def _last_steps() -> None:
     ]
     if tasks:
         await asyncio.wait(tasks, timeout=_LAST_STEPS_SECONDS)
+
+
+def shutdown_signals() -> list[signal.Signals]:
+    """The signals that drain a service: SIGHUP, too, unless this process was told to ignore it."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
 
 
 def listen_http(settings: ServiceSettings) -> socket.socket:

@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 
 from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.http_endpoint import HttpEndpoint
-from flyte_connectors.service.server import listen_http
+from flyte_connectors.service.server import listen_http, shutdown_signals
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
     FIELDS,
@@ -139,7 +139,7 @@ class _Supervisor:
         self._workers = workers
         self._grace = grace
         self.serving = True
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in shutdown_signals():
             signal.signal(number, self._stop)
 
     def wait_until_ready(self) -> str:
