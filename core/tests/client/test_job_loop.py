@@ -19,7 +19,8 @@ from flyte_connectors import Phase, Resource
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._registry.table import Registry
-from flyte_connectors.client.job_loop import RunObserver, RunPolicy, cancel_job, run_job
+from flyte_connectors.client.cancelling import cancel_job
+from flyte_connectors.client.job_loop import RunObserver, RunPolicy, run_job
 from flyte_connectors.client.log_following import follow_logs
 from flyte_connectors.errors import (
     InternalError,
@@ -33,7 +34,7 @@ from flyte_connectors.errors import (
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-QUICK = RunPolicy(patience=0.5, longest_poll=0.02)
+QUICK = RunPolicy(give_up_after=0.5, longest_poll=0.02)
 
 
 class Watcher(RunObserver):
@@ -163,14 +164,14 @@ class TestPassingFaults:
             RateLimitedError("slow down"),
             RuntimeError("the HTTP client's"),
         ]
-        await run_job(client, create_request(), RunPolicy(patience=10, longest_poll=0.02))
+        await run_job(client, create_request(), RunPolicy(give_up_after=10, longest_poll=0.02))
         assert len(service.jobs) == 1
 
     async def test_patience_ends(self, client: Dispatcher, service: JobService) -> None:
         """Then the error is the run's, and the job is deleted."""
         service.faults["get"] = [ServiceUnavailableError("away") for _ in range(100)]
         with pytest.raises(ServiceUnavailableError):
-            await run_job(client, create_request(), RunPolicy(patience=0.3))
+            await run_job(client, create_request(), RunPolicy(give_up_after=0.3))
         assert len(service.deleted) == 1
 
     async def test_an_unforeseen_error_is_not_tried_for_ever(
@@ -179,7 +180,7 @@ class TestPassingFaults:
         """A bug stays one."""
         service.faults["get"] = [RuntimeError("bug") for _ in range(100)]
         with pytest.raises(InternalError):
-            await run_job(client, create_request(), RunPolicy(patience=60))
+            await run_job(client, create_request(), RunPolicy(give_up_after=60))
         assert service.calls["get"] == 6
         assert len(service.deleted) == 1
 
@@ -189,7 +190,7 @@ class TestPassingFaults:
         """Trying again would not help."""
         service.faults["create"] = [PermissionDeniedError("not yours")]
         with pytest.raises(PermissionDeniedError):
-            await run_job(client, create_request(), RunPolicy(patience=60))
+            await run_job(client, create_request(), RunPolicy(give_up_after=60))
         assert service.calls["create"] == 1
         assert not service.calls["delete"]
 
@@ -270,7 +271,7 @@ class TestLeaving:
     ) -> None:
         """A passing fault at the end leaves no job either."""
         running.faults["delete"] = [ServiceUnavailableError("away")]
-        run = asyncio.ensure_future(run_job(client, create_request(), RunPolicy(patience=10)))
+        run = asyncio.ensure_future(run_job(client, create_request(), RunPolicy(give_up_after=10)))
         await until(lambda: running.calls["get"])
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -287,7 +288,7 @@ class TestLeaving:
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
-        assert "the job of 'count' could not be cancelled: not yours" in caplog.text
+        assert "the job of 'count' is NOT cancelled: not yours" in caplog.text
 
     async def test_a_broken_observer_leaves_no_job(
         self, client: Dispatcher, running: JobService
@@ -394,8 +395,8 @@ async def test_many_runs_share_a_loop(client: Dispatcher, service: JobService) -
 
 
 async def test_a_job_can_be_cancelled_by_its_meta(client: Dispatcher, service: JobService) -> None:
-    """Patiently, and any number of times."""
+    """Through passing faults, and any number of times."""
     service.faults["delete"] = [ServiceUnavailableError("away")]
     for _ in range(2):
-        await cancel_job(client, delete_request(b'{"job": "j"}'), patience=10)
+        await cancel_job(client, delete_request(b'{"job": "j"}'), 10)
     assert service.deleted == ["j", "j"]

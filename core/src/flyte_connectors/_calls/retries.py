@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from flyte_connectors.errors import ConnectorError, InternalError
+from flyte_connectors.errors import ConnectorError, ContractError, InternalError
 
 T = TypeVar("T")
 Waiting = Callable[[ConnectorError, float], None]
@@ -49,45 +49,103 @@ class Backoff:
         return True
 
 
-class Patience:
-    """For how long a call that fails for passing reasons is tried again.
+class Retrying:
+    """Repeats calls that fail for passing reasons, until they have done so for some time.
 
-    An unforeseen error is often a passing one too (a connector that lets its HTTP client's errors
-    through), so it is tried a few times.
+    Only time counts in which this process was awake and asking: after a laptop's sleep, a suspended
+    virtual machine or a stopped process, it goes on where it was. An unforeseen error is often a passing
+    one, too (a connector that lets its HTTP client's errors through), so it is tried a few times.
 
     Args:
-        seconds: For how long.
+        seconds: For how long, from the first failure on.
         waiting: Told of each error that is waited for, and for how many seconds.
+        also: Classes of errors that pass here, beside those that are retryable anywhere.
+
+    Attributes:
+        outcome_unknown: Whether a call has failed that may have done its work all the same.
     """
 
-    def __init__(self, seconds: float, waiting: Waiting | None = None) -> None:
-        self._deadline = asyncio.get_running_loop().time() + seconds
+    def __init__(
+        self,
+        seconds: float,
+        waiting: Waiting | None = None,
+        *,
+        also: tuple[type[ConnectorError], ...] = (),
+    ) -> None:
+        self._seconds = seconds
         self._waiting = waiting
+        self._also = also
+        self._clock: _AwakeClock | None = None
+        self.outcome_unknown = False
 
     def shorten(self, seconds: float) -> None:
         """Give up in `seconds` at the latest."""
-        self._deadline = min(self._deadline, asyncio.get_running_loop().time() + seconds)
+        so_far = self._clock.read() if self._clock is not None else 0.0
+        self._seconds = min(self._seconds, so_far + seconds)
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
         """The result of `call()`.
 
         Raises:
-            ConnectorError: the last one, when patience is at its end.
+            ConnectorError: the last one, when the time is over or a repetition would not help.
         """
-        loop = asyncio.get_running_loop()
         tries = 0
-        while True:
-            try:
-                return await call()
-            except ConnectorError as error:
-                tries += 1
-                unforeseen = isinstance(error, InternalError) and tries <= _TRIES_OF_UNFORESEEN
-                pause = min(0.05 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
-                if not (error.retryable or unforeseen) or loop.time() + pause > self._deadline:
-                    raise
-                if self._waiting is not None:
-                    self._waiting(error, pause)
-                await asyncio.sleep(pause)
+        try:
+            while True:
+                try:
+                    return await call()
+                except ConnectorError as error:
+                    tries += 1
+                    self.outcome_unknown |= error.outcome_unknown
+                    if self._clock is None:
+                        self._clock = _AwakeClock()
+                    pause = self._pause(tries)
+                    if (
+                        not self._may_pass(error, tries)
+                        or self._clock.read() + pause > self._seconds
+                    ):
+                        raise
+                    if self._waiting is not None:
+                        self._waiting(error, pause)
+                    await asyncio.sleep(pause)
+        finally:
+            if self._clock is not None:
+                self._clock.stop()
+
+    @staticmethod
+    def _pause(tries: int) -> float:
+        longest = 0.05 * 2 ** min(tries, 10)
+        return min(longest, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
+
+    def _may_pass(self, error: ConnectorError, tries: int) -> bool:
+        if isinstance(error, InternalError):
+            return not isinstance(error, ContractError) and tries <= _TRIES_OF_UNFORESEEN
+        return error.retryable or isinstance(error, self._also)
+
+
+class _AwakeClock:
+    """Seconds that the event loop has run since this was made; a gap counts as one tick."""
+
+    _TICK = 1.0  # seconds
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = 0.0
+        self._last = self._loop.time()
+        self._timer = self._loop.call_later(self._TICK, self._tick)
+
+    def read(self) -> float:
+        now = self._loop.time()
+        self._seconds += min(now - self._last, 2 * self._TICK)
+        self._last = now
+        return self._seconds
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _tick(self) -> None:
+        self.read()
+        self._timer = self._loop.call_later(self._TICK, self._tick)
 
 
 class GrowingPause:

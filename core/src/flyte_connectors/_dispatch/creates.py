@@ -98,7 +98,7 @@ class Creates:
         with secrets:
             work = partial(self._run, connector, arguments, envelope, timeout)
             meta = await self._runs.run(place, work, keep=is_once, seconds=seconds)
-        return meta or _holding(request, envelope)
+        return meta or seal(envelope._replace(request=_kept(request)), request.template.type)
 
     async def resume(
         self,
@@ -197,12 +197,25 @@ def _read(request: pb.CreateTaskRequest, key: str) -> tuple[dict[str, Any], Enve
     return arguments, Envelope(b"", wire.declared_outputs(template), names, key)
 
 
-def _holding(request: pb.CreateTaskRequest, envelope: Envelope) -> bytes:
-    """The meta of a job whose create goes on: the request, without its secrets."""
+def meta_holding(request: pb.CreateTaskRequest) -> bytes:
+    """The meta of a job whose create may or may not have been carried out: the request instead.
+
+    Raises:
+        InvalidRequestError: the table of secrets is not as declared.
+    """
+    template = request.template
+    key = idempotency_key(request.task_execution_metadata.task_execution_id)
+    names, outputs = secret_names(template.custom), wire.declared_outputs(template)
+    return seal(Envelope(b"", outputs, names, key, request=_kept(request)), template.type)
+
+
+def _kept(request: pb.CreateTaskRequest) -> bytes:
+    """What a meta may hold of a request: all but the secrets that came with it."""
     kept = pb.CreateTaskRequest()
     kept.CopyFrom(request)
     kept.ClearField("connection")
-    return seal(envelope._replace(request=kept.SerializeToString()), request.template.type)
+    data: bytes = kept.SerializeToString()
+    return data
 
 
 def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest:

@@ -10,7 +10,7 @@ from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.cli import history
 from flyte_connectors.cli.job_clients import client_of
-from flyte_connectors.client.job_loop import cancel_job
+from flyte_connectors.client.cancelling import cancel_job
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

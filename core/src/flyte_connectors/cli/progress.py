@@ -45,6 +45,8 @@ class Progress(RunObserver):
         self._links: set[str] = set()
         self.wants_logs = not quiet
         self.is_cancelling = False
+        self._is_cancelled = True
+        self._not_cancelled = ""
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +61,23 @@ class Progress(RunObserver):
 
     def leaving(self) -> None:
         """The command ends without waiting for the cancellation."""
-        self.note(f"leaving; to cancel what still runs: flyte-connectors cancel {self._run}")
+        text = f"leaving: the job is NOT cancelled. To cancel it later: {self._cancel_command()}"
+        self._say(self._not_cancelled or text)
+
+    def not_cancelled(self, text: str, *, is_final: bool) -> None:
+        """A job that has to be cancelled still runs; said even to those who want quiet."""
+        self._not_cancelled = text
+        self._is_cancelled = self._is_cancelled and not is_final
+        self._say(text)
+
+    def how_to_cancel(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> str:
+        """The command that does it; it needs a record of the job."""
+        history.save_job(request, resource_meta, endpoint=self._endpoint, module=self._module)
+        return self._cancel_command()
+
+    def cancelled(self) -> None:
+        """The run was interrupted, and has done what it could about its job."""
+        self.ended("cancelled" if self._is_cancelled else "ended, NOT cancelled,", "yellow")
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
@@ -101,6 +119,14 @@ class Progress(RunObserver):
     def note(self, text: str) -> None:
         """Say something about the run."""
         self._write(colour(text, "cyan", self._stream))
+
+    def _cancel_command(self) -> str:
+        return f"flyte-connectors cancel {self._run}"
+
+    def _say(self, text: str) -> None:
+        """Say what has to be known, whatever is wanted."""
+        self._clear()
+        print(colour(text, "red", self._stream), file=self._stream, flush=True)
 
     def _write(self, text: str) -> None:
         if self._quiet:

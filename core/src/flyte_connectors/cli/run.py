@@ -23,11 +23,11 @@ from flyte_connectors.cli.task_files import describe_tasks, find_task
 from flyte_connectors.cli.task_options import parse_inputs
 from flyte_connectors.cli.user_tracebacks import user_traceback
 from flyte_connectors.cli.values import printable
-from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.tasks.calls import process_of_one_run
-from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.execution import GIVE_UP_VARIABLE, Execution, executing, seconds
 from flyte_connectors.tasks.template import TaskTemplate
 
 ENDPOINT_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT"
@@ -77,7 +77,8 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
     async with contextlib.AsyncExitStack() as stack:
         client = await _client(endpoint, stack)
         progress = Progress(endpoint=endpoint, module=file, quiet="quiet" in options)
-        execution = Execution(client=client, observer=progress)
+        chosen = {key: value for key, value in vars(options).items() if key == "give_up_after"}
+        execution = Execution(client=client, observer=progress, **chosen)
         remembered = history.recording(execution.name, task.name, endpoint=endpoint, module=file)
         try:
             to_stderr = contextlib.redirect_stdout(sys.stderr)  # what the task's own code prints
@@ -96,7 +97,7 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
                     loop.add_signal_handler(number, _cancel, cancels, progress)
                 result = await running
         except asyncio.CancelledError:
-            progress.ended("cancelled", "yellow")
+            progress.cancelled()
             return INTERRUPTED
         except Exception as error:
             progress.ended("failed", "red")
@@ -154,6 +155,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="run on this connector service instead of in this process; https://HOST:PORT for TLS "
         f"({ENDPOINT_VARIABLE})",
+    )
+    parser.add_argument(
+        "--give-up-after",
+        metavar="SECONDS",
+        type=seconds,
+        default=argparse.SUPPRESS,
+        help="fail, and cancel the job, if it could not be asked about for so long; time in which this "
+        f"machine sleeps does not count (default {GIVE_UP_AFTER:g}; {GIVE_UP_VARIABLE})",
     )
     for flag, text in (
         ("--json", "print the outputs as JSON"),

@@ -1,30 +1,33 @@
 """The loop that sees one job through, as Flyte's back end would: create, poll, outputs, delete.
 
 It drives whatever answers as a connector service does: the dispatcher of this process, or a remote
-service (`flyte_connectors.client.remote`). However it is left (failure, timeout, Ctrl-C, cancellation), no
-job stays behind.
+service (`flyte_connectors.client.remote`). However it is left (failure, timeout, Ctrl-C, cancellation), its
+job is cancelled; where that fails, whoever started it is told, and how to do it later.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-from flyte_connectors._calls.retries import GrowingPause, Patience
-from flyte_connectors.client.log_following import follow_logs
+from flyte_connectors._calls.retries import GrowingPause, Retrying
+from flyte_connectors._dispatch.creates import meta_holding
+from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
+from flyte_connectors.client.job import Job
+from flyte_connectors.client.log_following import LogFollower
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import (
     ConnectorError,
+    ConnectorNotFoundError,
     JobNotFoundError,
     TaskFailedError,
 )
@@ -34,21 +37,23 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout as time_limit
 
-T = TypeVar("T")
-AnyRequest = TypeVar("AnyRequest", pb.GetTaskRequest, pb.DeleteTaskRequest, pb.GetTaskLogsRequest)
 logger = logging.getLogger(__name__)
 
-_LONGEST_LAST_LINES = 60.0  # seconds for what a log still holds when its job has ended
-_PATIENCE_OF_THE_CANCELLED = 5.0  # seconds; a create whose reply was lost may have started a job
+GIVE_UP_AFTER = 600.0
+"""Seconds for which a started job is asked about without an answer, unless the policy says otherwise."""
+
+_LONGEST_CREATE = 60.0  # seconds for which a create is tried again: nothing is lost by giving up
+_CANCEL_BY_USER = 10.0  # seconds for which a user who presses Ctrl-C is kept waiting
+_CREATE_AFTER_CANCEL = 5.0  # seconds; a create whose reply was lost may have started a job
 
 
 class ConnectorClient(Protocol):
     """Whatever answers the requests of `flyteidl2.connector`."""
 
     async def create(
-        self, request: pb.CreateTaskRequest, timeout: float | None = None
+        self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
     ) -> pb.CreateTaskResponse:
-        """Start a job."""
+        """Start a job; `again` if it was sent before, and its outcome is unknown."""
         ...
 
     async def get(
@@ -70,25 +75,27 @@ class ConnectorClient(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class RunPolicy:
-    """How patient a run is.
+    """How long a run goes on, and how often it asks.
 
     Attributes:
         retries: New attempts after a RETRYABLE_FAILED or lost job.
         timeout: Seconds that one attempt may take, from its create on; None has no limit.
-        patience: Seconds for which calls that fail are tried again.
+        give_up_after: Seconds for which a started job is asked about without an answer; then the run fails
+            and cancels the job. Time in which this process did not run, as on a sleeping laptop, does not
+            count. A create is given up after a minute at most.
         shortest_poll: Shortest pause between two polls, in seconds; `longest_poll` likewise. In between
             they grow with the job's age.
     """
 
     retries: int = 0
     timeout: float | None = None
-    patience: float = 60.0
+    give_up_after: float = GIVE_UP_AFTER
     shortest_poll: float = 0.01
     longest_poll: float = 3.0
 
 
 class RunObserver:
-    """Told what happens during a run; the methods of this class do nothing."""
+    """Told what happens during a run; most methods of this class do nothing."""
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
@@ -98,6 +105,24 @@ class RunObserver:
 
     def waiting(self, error: ConnectorError, seconds: float) -> None:
         """A call has failed, and is tried again in so many seconds."""
+
+    def not_cancelled(self, text: str, *, is_final: bool) -> None:
+        """A job that has to be cancelled still runs; it is tried again unless this is final.
+
+        Args:
+            text: Which job, why, and how to cancel it later. This class logs it.
+            is_final: Whether it is not tried again.
+        """
+        logger.log(logging.ERROR if is_final else logging.WARNING, "%s", text)
+
+    def how_to_cancel(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> str:  # noqa: ARG002
+        """What to do about a job that could not be cancelled; empty if nothing is known.
+
+        Args:
+            request: Names the job: run, action, task and its type. It may hold nothing else.
+            resource_meta: The job.
+        """
+        return ""
 
     def logged(self, line: LogLine) -> None:
         """The job has written a log line; only called if `wants_logs`."""
@@ -116,7 +141,7 @@ async def run_job(
     Args:
         client: Where the connector is.
         request: What to create; each new attempt counts its retry attempt up.
-        policy: How patient to be.
+        policy: How long to go on, and how often to ask.
         observer: Whom to tell.
 
     Returns:
@@ -124,6 +149,7 @@ async def run_job(
 
     Raises:
         TaskFailedError: the job ended otherwise, or in time did not end at all.
+        CreateOutcomeUnknownError: it may have been started, and the connector can't repeat a create.
         ConnectorError: it could not be started, or not be asked about any longer.
     """
     policy = policy or RunPolicy()
@@ -146,48 +172,6 @@ async def run_job(
         attempt += 1
 
 
-async def cancel_job(
-    client: ConnectorClient, request: pb.DeleteTaskRequest, patience: float = RunPolicy.patience
-) -> None:
-    """Cancel a job, trying again while that fails for passing reasons.
-
-    Raises:
-        ConnectorError: it could not be cancelled.
-    """
-    await Patience(patience).call(lambda: client.delete(request))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
-    """What asking about a job takes, kept small: a process may follow a hundred thousand of them."""
-
-    name: str
-    category: tuple[str, int]
-    meta: bytes
-    output_prefix: str
-    connection: bytes | None
-
-    @classmethod
-    def of(cls, request: pb.CreateTaskRequest, meta: bytes) -> _Job:
-        template = request.template
-        connected = request.HasField("connection")
-        return cls(
-            name=template.id.name,
-            category=(template.type, template.task_type_version),
-            meta=meta,
-            output_prefix=request.output_prefix,
-            connection=request.connection.SerializeToString() if connected else None,
-        )
-
-    def fill(self, request: AnyRequest) -> AnyRequest:
-        """`request`, about this job."""
-        request.resource_meta = self.meta
-        request.task_category.name, request.task_category.version = self.category
-        if self.connection is not None and not isinstance(request, pb.GetTaskLogsRequest):
-            request.connection.ParseFromString(self.connection)
-        return request
-
-
 async def _attempt(
     client: ConnectorClient, packed: bytes, attempt: int, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
@@ -202,40 +186,28 @@ async def _attempt(
             observer.created(request, job.meta)
             del request
             if observer.wants_logs:
-                follower = _LogFollower(client, job, observer)
+                logs = job.fill(pb.GetTaskLogsRequest())
+                follower = LogFollower(client.get_logs, logs, observer.logged)
             resource = await _poll_to_end(client, job, policy, observer)
         if follower is not None:
             await follower.last_lines()
     except BaseException as error:
         if follower is not None:
             follower.stop()
+        end = ""
         if job is not None:
-            await _delete_for_sure(client, job, policy)
+            is_user = isinstance(error, asyncio.CancelledError)
+            seconds = _CANCEL_BY_USER if is_user else CANCEL_SECONDS
+            end = await _cancel(client, job, observer, seconds)
         if isinstance(error, asyncio.TimeoutError):
-            text = f"timed out after {policy.timeout:g} s; its job was cancelled"
+            text = f"timed out after {policy.timeout:g} s{end}"
             message = f"task '{name}' {text}"
             raise TaskFailedError(message, phase="TIMED_OUT") from None
+        if isinstance(error, ConnectorError):
+            error.message += end
+            error.args = (error.message,)
         raise
     return resource
-
-
-class _LogFollower:
-    """Reads the job's log beside the polling."""
-
-    def __init__(self, client: ConnectorClient, job: _Job, observer: RunObserver) -> None:
-        request = job.fill(pb.GetTaskLogsRequest())
-        self._ended = asyncio.Event()
-        following = follow_logs(client.get_logs, request, observer.logged, self._ended)
-        self._following = asyncio.ensure_future(following)
-
-    async def last_lines(self) -> None:
-        """Return when all is read; the job has run, whatever its log is like."""
-        self._ended.set()
-        with contextlib.suppress(ConnectorError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._following, _LONGEST_LAST_LINES)
-
-    def stop(self) -> None:
-        self._following.cancel()
 
 
 async def _create(
@@ -243,22 +215,47 @@ async def _create(
     request: pb.CreateTaskRequest,
     policy: RunPolicy,
     observer: RunObserver,
-) -> _Job:
+) -> Job:
     """The new job; a caller that leaves meanwhile leaves no job behind."""
-    patience = Patience(policy.patience, observer.waiting)
-    creating = asyncio.ensure_future(patience.call(lambda: client.create(request)))
+    retrying = Retrying(min(policy.give_up_after, _LONGEST_CREATE), observer.waiting)
+
+    def create() -> Awaitable[pb.CreateTaskResponse]:
+        if retrying.outcome_unknown:
+            return client.create(request, again=True)
+        return client.create(request)
+
+    creating = asyncio.ensure_future(retrying.call(create))
     try:
-        return _Job.of(request, (await asyncio.shield(creating)).resource_meta)
+        return Job.of(request, (await asyncio.shield(creating)).resource_meta)
     except asyncio.CancelledError:
-        patience.shorten(_PATIENCE_OF_THE_CANCELLED)
-        with contextlib.suppress(ConnectorError):
-            meta = (await _to_the_end(creating)).resource_meta
-            await _delete_for_sure(client, _Job.of(request, meta), policy)
+        retrying.shorten(_CREATE_AFTER_CANCEL)
+        try:
+            job = Job.of(request, (await to_the_end(creating)).resource_meta)
+        except ConnectorError as error:
+            if retrying.outcome_unknown:
+                observer.not_cancelled(_maybe_started(request, error, observer), is_final=True)
+        else:
+            await _cancel(client, job, observer, _CANCEL_BY_USER)
+        raise
+    except ConnectorError as error:
+        if retrying.outcome_unknown and error.retryable:
+            error.message = _maybe_started(request, error, observer)
+            error.args = (error.message,)
         raise
 
 
+def _maybe_started(
+    request: pb.CreateTaskRequest, error: ConnectorError, observer: RunObserver
+) -> str:
+    hint = observer.how_to_cancel(request, meta_holding(request))
+    text = (
+        f"{error.message}; whether the job of '{request.template.id.name}' was started is not known"
+    )
+    return f"{text}. To cancel it later: {hint}" if hint else text
+
+
 async def _poll_to_end(
-    client: ConnectorClient, job: _Job, policy: RunPolicy, observer: RunObserver
+    client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
     pause = GrowingPause(policy.longest_poll, policy.shortest_poll)
     while True:
@@ -274,30 +271,40 @@ async def _poll_to_end(
 
 
 async def _poll(
-    client: ConnectorClient, job: _Job, policy: RunPolicy, observer: RunObserver
+    client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
     """The job's state; one that is not known any more has to be run again."""
     request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
     try:
-        patience = Patience(policy.patience, observer.waiting)
-        return (await patience.call(partial(client.get, request))).resource
+        away = (ConnectorNotFoundError,)  # a replica that starts may miss a plugin for a while
+        retrying = Retrying(policy.give_up_after, observer.waiting, also=away)
+        return (await retrying.call(partial(client.get, request))).resource
     except JobNotFoundError as error:
         return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
 
 
-async def _delete_for_sure(client: ConnectorClient, job: _Job, policy: RunPolicy) -> None:
-    """Delete a job, although the caller may be cancelled meanwhile."""
-    request = job.fill(pb.DeleteTaskRequest())
-    deleting = asyncio.ensure_future(cancel_job(client, request, policy.patience))
-    try:
-        await _to_the_end(deleting)
-    except ConnectorError as error:
-        logger.error("the job of '%s' could not be cancelled: %s", job.name, error)  # noqa: TRY400
+async def _cancel(client: ConnectorClient, job: Job, observer: RunObserver, seconds: float) -> str:
+    """Cancel a job; what became of it, for the end of an error's text."""
+    hint = ""
 
+    def text_of(error: ConnectorError) -> str:
+        nonlocal hint
+        hint = hint or observer.how_to_cancel(job.request(), job.meta)
+        text = f"the job of '{job.name}' is NOT cancelled: {error.message}"
+        return f"{text}. To cancel it later: {hint}" if hint else text
 
-async def _to_the_end(work: asyncio.Future[T]) -> T:
-    """The result of `work`, however often the caller is cancelled meanwhile."""
-    while not work.done():
-        with contextlib.suppress(asyncio.CancelledError, ConnectorError):
-            await asyncio.shield(work)
-    return work.result()
+    told = False
+
+    def not_yet(error: ConnectorError, _: float) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            text = f"{text_of(error)} (trying again for {seconds:g} s)"
+            observer.not_cancelled(text, is_final=False)
+
+    error = await cancel_left_job(client, job.fill(pb.DeleteTaskRequest()), seconds, not_yet)
+    if error is None:
+        return "; its job was cancelled"
+    text = text_of(error)
+    observer.not_cancelled(text, is_final=True)
+    return f"; {text}"

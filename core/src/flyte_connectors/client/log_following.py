@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -15,6 +16,8 @@ from flyte_connectors.errors import ConnectorError
 
 Emit = Callable[[LogLine], None]
 Read = Callable[[pb.GetTaskLogsRequest], AsyncIterator[Any]]
+
+_LONGEST_LAST_LINES = 60.0  # seconds for what a log still holds when its job has ended
 
 
 @dataclasses.dataclass
@@ -76,3 +79,22 @@ async def follow_logs(
             return
         if not is_new:
             await pause.unless(ended)
+
+
+class LogFollower:
+    """Reads a job's log beside the polling of its state; see `follow_logs`."""
+
+    def __init__(self, read: Read, request: pb.GetTaskLogsRequest, emit: Emit) -> None:
+        self._ended = asyncio.Event()
+        following = follow_logs(read, request, emit, self._ended)
+        self._following = asyncio.ensure_future(following)
+
+    async def last_lines(self) -> None:
+        """Return when all is read; the job has run, whatever its log is like."""
+        self._ended.set()
+        with contextlib.suppress(ConnectorError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._following, _LONGEST_LAST_LINES)
+
+    def stop(self) -> None:
+        """Read no further."""
+        self._following.cancel()

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import itertools
+import math
 import os
 import pathlib
 import uuid
@@ -13,13 +14,38 @@ from collections.abc import Iterator
 
 from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
 
-from flyte_connectors.client.job_loop import ConnectorClient, RunObserver
+from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient, RunObserver
 from flyte_connectors.client.local import local_client
+from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.io import storage
 from flyte_connectors.tasks.calls import inherited
 
 STATE_VARIABLE = "FLYTE_CONNECTORS_STATE_DIR"
 OUTPUT_VARIABLE = "FLYTE_CONNECTORS_OUTPUT_PREFIX"
+GIVE_UP_VARIABLE = "FLYTE_CONNECTORS_GIVE_UP_AFTER"
+
+
+def seconds(text: str) -> float:
+    """A duration in seconds, as a flag or variable gives it.
+
+    Raises:
+        ValueError: it is no number from 0.
+    """
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(text)
+    return value
+
+
+def _give_up_after() -> float:
+    text = os.environ.get(GIVE_UP_VARIABLE)
+    if not text:
+        return GIVE_UP_AFTER
+    try:
+        return seconds(text)
+    except ValueError:
+        message = f"must be a number of seconds, not {text!r}"
+        raise InvalidRequestError(message, field=GIVE_UP_VARIABLE) from None
 
 
 @dataclasses.dataclass
@@ -30,11 +56,17 @@ class Execution:
         name: Name of the run; with the action's number it identifies each job.
         client: Where the connectors are.
         observer: Who is told about its jobs.
+        give_up_after: Seconds for which a started job is asked about without an answer:
+            `FLYTE_CONNECTORS_GIVE_UP_AFTER`, else ten minutes.
+
+    Raises:
+        InvalidRequestError: the variable is no number of seconds.
     """
 
     name: str = dataclasses.field(default_factory=lambda: f"r{uuid.uuid4().hex[:19]}")
     client: ConnectorClient = dataclasses.field(default_factory=local_client)
     observer: RunObserver = dataclasses.field(default_factory=RunObserver)
+    give_up_after: float = dataclasses.field(default_factory=_give_up_after)
     _actions: Iterator[int] = dataclasses.field(default_factory=itertools.count, repr=False)
 
     @property

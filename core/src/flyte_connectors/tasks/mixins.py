@@ -39,7 +39,7 @@ class _ConnectorExecutorMixin:
         inputs = task.interface.write_inputs(task.name, values)
         request = request_for(task.to_proto(), inputs, execution)
         prefix = request.output_prefix
-        policy = RunPolicy(retries=task.retries, timeout=task.timeout_seconds)
+        policy = RunPolicy(task.retries, task.timeout_seconds, execution.give_up_after)
         running = run_job(execution.client, request, policy, execution.observer)
         del request  # it is large, and the job may run for long
         outputs = (await running).outputs

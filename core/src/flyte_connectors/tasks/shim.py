@@ -235,6 +235,7 @@ class ConnectorShimExecutor(ShimTaskExecutor):
         policy = RunPolicy(
             retries=tt.metadata.retries.retries,
             timeout=tt.metadata.timeout.ToTimedelta().total_seconds() or None,
+            give_up_after=execution.give_up_after,
         )
         request = request_for(tt, inputs, execution)
         resource = run_sync(run_job(execution.client, request, policy, execution.observer))

@@ -1,0 +1,90 @@
+"""Cancel jobs, and tell the truth about it.
+
+A run that is left deletes its job. While that fails, its user is told at once that the job still runs,
+for how long it is tried, and how to do it later; and in the end, what it came to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, TypeVar
+
+from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors._calls.retries import Retrying
+from flyte_connectors.errors import ConnectorError, ConnectorNotFoundError, DeadlineExceededError
+
+if TYPE_CHECKING:
+    from flyte_connectors._calls.retries import Waiting
+    from flyte_connectors.client.job_loop import ConnectorClient
+
+T = TypeVar("T")
+
+CANCEL_SECONDS = 60.0
+"""For how long a cancellation that fails for passing reasons is tried again."""
+
+_SILENCE_SECONDS = 2.0  # without an answer, after which the user is told
+
+
+async def cancel_job(
+    client: ConnectorClient,
+    request: pb.DeleteTaskRequest,
+    seconds: float = CANCEL_SECONDS,
+    waiting: Waiting | None = None,
+    *,
+    also: tuple[type[ConnectorError], ...] = (),
+) -> None:
+    """Cancel a job, trying again while that fails for passing reasons.
+
+    Args:
+        client: Where the connector is.
+        request: Which job.
+        seconds: For how long it is tried again.
+        waiting: Told of each error that is waited for, and for how many seconds.
+        also: Classes of errors that pass here, beside those that are retryable anywhere.
+
+    Raises:
+        ConnectorError: it could not be cancelled.
+    """
+    await Retrying(seconds, waiting, also=also).call(lambda: client.delete(request))
+
+
+async def cancel_left_job(
+    client: ConnectorClient,
+    request: pb.DeleteTaskRequest,
+    seconds: float,
+    not_yet: Waiting,
+) -> ConnectorError | None:
+    """Cancel the job of a run that ends, although the caller may be cancelled meanwhile.
+
+    Args:
+        client: Where the connector is.
+        request: Which job.
+        seconds: For how long it is tried again.
+        not_yet: Told of each error, and of silence.
+
+    Returns:
+        Why it could not be cancelled; None if it was.
+    """
+    cancelling = asyncio.ensure_future(
+        cancel_job(client, request, seconds, not_yet, also=(ConnectorNotFoundError,))
+    )
+    loop = asyncio.get_running_loop()
+    silence = DeadlineExceededError("no answer so far")
+    timer = loop.call_later(_SILENCE_SECONDS, not_yet, silence, seconds)
+    try:
+        await to_the_end(cancelling)
+    except ConnectorError as error:
+        return error
+    finally:
+        timer.cancel()
+    return None
+
+
+async def to_the_end(work: asyncio.Future[T]) -> T:
+    """The result of `work`, however often the caller is cancelled meanwhile."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError, ConnectorError):
+            await asyncio.shield(work)
+    return work.result()

@@ -1,0 +1,52 @@
+"""A started job, as the loop of a run keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+from flyteidl2.connector import connector_pb2 as pb
+
+AnyRequest = TypeVar("AnyRequest", pb.GetTaskRequest, pb.DeleteTaskRequest, pb.GetTaskLogsRequest)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """What asking about a job takes, kept small: a process may follow a hundred thousand of them."""
+
+    name: str
+    execution: bytes
+    category: tuple[str, int]
+    meta: bytes
+    output_prefix: str
+    connection: bytes | None
+
+    @classmethod
+    def of(cls, request: pb.CreateTaskRequest, meta: bytes) -> Job:
+        """The job that `request` has started."""
+        template = request.template
+        connected = request.HasField("connection")
+        return cls(
+            name=template.id.name,
+            execution=request.task_execution_metadata.task_execution_id.SerializeToString(),
+            category=(template.type, template.task_type_version),
+            meta=meta,
+            output_prefix=request.output_prefix,
+            connection=request.connection.SerializeToString() if connected else None,
+        )
+
+    def fill(self, request: AnyRequest) -> AnyRequest:
+        """`request`, about this job."""
+        request.resource_meta = self.meta
+        request.task_category.name, request.task_category.version = self.category
+        if self.connection is not None and not isinstance(request, pb.GetTaskLogsRequest):
+            request.connection.ParseFromString(self.connection)
+        return request
+
+    def request(self) -> pb.CreateTaskRequest:
+        """A request that names the job, for whoever remembers it."""
+        request = pb.CreateTaskRequest()
+        request.template.id.name = self.name
+        request.template.type, request.template.task_type_version = self.category
+        request.task_execution_metadata.task_execution_id.ParseFromString(self.execution)
+        return request
