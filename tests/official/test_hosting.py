@@ -14,9 +14,12 @@ import pytest
 from flyte_connectors import DataFrame, File, NativeInterface, Phase, TaskTemplate
 from flyte_connectors._registry.discovery import Status, load_module, load_plugins
 from flyte_connectors._registry.table import Registry
-from flyte_connectors.errors import ConnectorError, UnsupportedVerbError
+from flyte_connectors.errors import (
+    ConnectorError,
+    CreateOutcomeUnknownError,
+    UnsupportedVerbError,
+)
 from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
-from flyte_connectors_official.hosting.hosted_verb import UnrepeatableCreateError
 from flyteidl2.connector import connector_pb2 as pb
 
 from tests.official import official_jobs
@@ -123,11 +126,11 @@ async def test_a_bad_request_is_told(driver: Driver) -> None:
 async def test_a_create_is_not_repeated(folder: pathlib.Path) -> None:
     """Unless it takes an idempotency key, a second try would be a second job."""
     async with driving(FileConnector) as driver:
-        with pytest.raises(ConnectorError, match="it is not repeated") as caught:
+        with pytest.raises(ConnectorError, match="can't repeat a create") as caught:
             await driver.create(request_for(FileConnector, status=503), timeout=5)
-    assert isinstance(caught.value, UnrepeatableCreateError)
+    assert isinstance(caught.value, CreateOutcomeUnknownError)
     assert not caught.value.retryable
-    assert "the vendor" not in caught.value.message
+    assert "VendorError: 503 from the vendor" in caught.value.message
     assert len((folder / "creates").read_text().splitlines()) == 1
 
 

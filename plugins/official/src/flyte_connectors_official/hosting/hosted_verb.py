@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 from flyte_connectors import hookspecs
-from flyte_connectors._calls.guard import unforeseen
-from flyte_connectors.errors import (
-    ConnectorError,
-    CreateOutcomeUnknownError,
-    InvalidRequestError,
-)
-from flyte_connectors.http.statuses import error_of
 
+from flyte_connectors_official.hosting.failures import HostedConnectorError, error_of_failure
 
-class UnrepeatableCreateError(CreateOutcomeUnknownError):
-    """A create has failed that takes no `idempotency_key`: a second try might be a second job."""
+logger = logging.getLogger(__name__)
 
 
 class HostedVerb:
@@ -40,23 +34,31 @@ class HostedVerb:
         parameters = inspect.signature(function).parameters
         specified = inspect.signature(getattr(hookspecs, name)).parameters
         self.is_async = inspect.iscoroutinefunction(function)
-        self._where = f"{name} of {connector}"
+        self._name, self._connector = name, connector
         self._function = function
         self._named = frozenset(parameters)
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         self._unheard_of = frozenset(specified) - frozenset(sent)
-        self._creates = name == "create"
-        self.is_repeatable = not self._creates or "idempotency_key" in parameters
+        self.is_repeatable = name != "create" or "idempotency_key" in parameters
 
     async def call(self, arguments: Mapping[str, Any]) -> Any:
         """What it returns, awaited if need be.
 
         Raises:
-            Exception: its own, or the error that this stands for.
+            ConnectorError: what its own exception stands for.
         """
         try:
             answer = self._function(**self._chosen(arguments))
+            if isinstance(answer, AsyncIterator):
+                return self._items(answer)
             return await answer if inspect.isawaitable(answer) else answer
+        except Exception as error:
+            self._fail(error)
+
+    async def _items(self, answer: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for item in answer:
+                yield item
         except Exception as error:
             self._fail(error)
 
@@ -64,7 +66,7 @@ class HostedVerb:
         """What it returns; it may block.
 
         Raises:
-            Exception: its own, or the error that this stands for.
+            ConnectorError: what its own exception stands for.
         """
         try:
             return self._function(**self._chosen(arguments))
@@ -79,16 +81,7 @@ class HostedVerb:
         }
 
     def _fail(self, error: Exception) -> NoReturn:
-        known = error_of(error)
-        if known is not None and self._may_raise(known):
-            raise known from error
-        if self.is_repeatable:
-            raise error
-        text = unforeseen(error, self._where).message
-        message = f"{text}; it is not repeated"
-        raise UnrepeatableCreateError(message) from error
-
-    def _may_raise(self, error: ConnectorError) -> bool:
-        if error.retryable:  # the core would repeat the call
-            return self.is_repeatable
-        return self._creates or not isinstance(error, InvalidRequestError)
+        known = error_of_failure(error, self._connector, self._name, repeatable=self.is_repeatable)
+        if isinstance(known, HostedConnectorError):
+            logger.error("%s of %s failed", self._name, self._connector, exc_info=error)
+        raise known from error
