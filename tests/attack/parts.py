@@ -35,6 +35,7 @@ class Part:
 
 
 PARTS = {
+    "fuzz": Part("fuzz", "requests that no back end would send"),
     "leaks": Part("leaks", "secrets shown by a careless connector"),
     "drains": Part("drains", "services told to end while callers never pause"),
     "trees": Part("trees", "processes that try to outlive their job", shares=3),

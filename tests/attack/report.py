@@ -49,11 +49,18 @@ class Tally:
         """Count attacks."""
         self._row(case).tried += count
 
-    def fell(self, case: str, what: str) -> None:
-        """Count one attack that succeeded, and keep what it did; `tried` counts it as well."""
+    def fell(self, case: str, what: str, *, alike: str = "") -> None:
+        """Count one attack that succeeded, and keep what it did; `tried` counts it as well.
+
+        Args:
+            case: The row.
+            what: What it did.
+            alike: What begins the examples that are like it: the first of them is kept.
+        """
         row = self._row(case)
         row.fell += 1
-        if len(row.examples) < EXAMPLES:
+        is_known = any(example.startswith(alike or what) for example in row.examples)
+        if len(row.examples) < EXAMPLES and not is_known:
             row.examples.append(what[:CHARACTERS])
 
     def skipped(self, case: str, why: str) -> None:
