@@ -12,6 +12,8 @@ import msgpack
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from .envelopes import sealed
+
 DEPTH = 5
 TEXTS = (
     *("", "x", "name", "honest", "batch_job", "\0", "a\nb", "../..", "é\u202e\U0001f600", "%s%n"),
@@ -96,7 +98,7 @@ def damage(data: bytes, draw: random.Random) -> bytes:
     )
 
 
-_MAGIC, _FIRST_MAGIC = b"\x00fc2", b"\x00fc1"
+_FIRST_MAGIC = b"\x00fc1"
 _LENGTHS = struct.Struct("!4sIIB?I")
 
 
@@ -106,7 +108,6 @@ def envelope(task_type: str, meta: bytes, draw: random.Random) -> bytes:
     Both layouts that the core reads are public, and the checksum is no secret: `_dispatch/envelope.py`.
     """
     body = _body(meta, draw)
-    crc = zlib.crc32(body, zlib.crc32(task_type.encode()))
     if draw.random() < 0.3:
         lengths = [draw.choice((0, 1, 5, 40, 255, 2**31)) for _ in range(2)]
         flag, extra = draw.random() < 0.5, draw.choice((0, 3, 2**32 - 1))
@@ -114,7 +115,7 @@ def envelope(task_type: str, meta: bytes, draw: random.Random) -> bytes:
         body = head + draw.choice((body, b'{"api_key":' + b"[" * 5000, b'{"a": 1}', b"{}", meta))
         crc = zlib.crc32(body, zlib.crc32(task_type.encode()))
         return body + struct.pack("!I", crc)
-    return _MAGIC + struct.pack("!I", crc) + body
+    return sealed(task_type, body)
 
 
 def _body(meta: bytes, draw: random.Random) -> bytes:

@@ -35,6 +35,7 @@ class Part:
 
 
 PARTS = {
+    "walls": Part("walls", "requests that lead elsewhere than the operator allows"),
     "fuzz": Part("fuzz", "requests that no back end would send"),
     "leaks": Part("leaks", "secrets shown by a careless connector"),
     "drains": Part("drains", "services told to end while callers never pause"),
