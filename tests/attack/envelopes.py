@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
-from typing import Any
-
-import msgpack
 
 _MAGIC = b"\x00fc2"
+FIRST_MAGIC = b"\x00fc1"
+FIRST_LAYOUT = struct.Struct("!4sIIB?I")
+"""Magic; lengths of outputs, secrets and key; whether the next is a request, and its length."""
 
 
 def sealed(task_type: str, body: bytes) -> bytes:
@@ -18,6 +19,11 @@ def sealed(task_type: str, body: bytes) -> bytes:
 
 
 def with_secret(task_type: str, meta: bytes, argument: str, name: str) -> bytes:
-    """A connector's own bytes, and the name of a secret that it is to be given."""
-    fields: dict[str, Any] = {"meta": meta, "secrets": {argument: name}, "outputs": b""}
-    return sealed(task_type, bytes(msgpack.packb(fields)))
+    """A connector's own bytes, and the name of a secret that it is to be given.
+
+    In the first layout, which every release reads.
+    """
+    secrets = json.dumps({argument: name}).encode()
+    body = FIRST_LAYOUT.pack(FIRST_MAGIC, 0, len(secrets), 0, False, 0) + secrets + meta
+    crc = zlib.crc32(body, zlib.crc32(task_type.encode()))
+    return body + struct.pack("!I", crc)

@@ -12,7 +12,7 @@ import msgpack
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from .envelopes import sealed
+from .envelopes import FIRST_LAYOUT, FIRST_MAGIC, sealed
 
 DEPTH = 5
 TEXTS = (
@@ -98,10 +98,6 @@ def damage(data: bytes, draw: random.Random) -> bytes:
     )
 
 
-_FIRST_MAGIC = b"\x00fc1"
-_LENGTHS = struct.Struct("!4sIIB?I")
-
-
 def envelope(task_type: str, meta: bytes, draw: random.Random) -> bytes:
     """A meta by hand, whose checksum is right though its content is not.
 
@@ -111,7 +107,7 @@ def envelope(task_type: str, meta: bytes, draw: random.Random) -> bytes:
     if draw.random() < 0.3:
         lengths = [draw.choice((0, 1, 5, 40, 255, 2**31)) for _ in range(2)]
         flag, extra = draw.random() < 0.5, draw.choice((0, 3, 2**32 - 1))
-        head = _LENGTHS.pack(_FIRST_MAGIC, *lengths, draw.choice((0, 3, 255)), flag, extra)
+        head = FIRST_LAYOUT.pack(FIRST_MAGIC, *lengths, draw.choice((0, 3, 255)), flag, extra)
         body = head + draw.choice((body, b'{"api_key":' + b"[" * 5000, b'{"a": 1}', b"{}", meta))
         crc = zlib.crc32(body, zlib.crc32(task_type.encode()))
         return body + struct.pack("!I", crc)
