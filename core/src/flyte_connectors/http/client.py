@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -82,12 +83,14 @@ class Limits:
     Args:
         connect_seconds: Until there is a connection, the name's resolution included.
         reply_seconds: For a whole request, from its start to the last byte of the reply.
+        silence_seconds: Between two parts of a reply; None for no limit but the whole one.
         reply_bytes: Of a reply's body, decompressed.
         redirects: Redirects that are followed, below the same URL only, of GET and HEAD only.
     """
 
     connect_seconds: float = 5.0
     reply_seconds: float = 15.0
+    silence_seconds: float | None = None
     reply_bytes: int = 16 * 1024**2
     redirects: int = 0
 
@@ -285,7 +288,11 @@ class Client:
         progress = _Progress()
         seconds = self._limits.connect_seconds
         request.extensions = {
-            "timeout": {"connect": seconds, "pool": seconds},
+            "timeout": {
+                "connect": seconds,
+                "pool": seconds,
+                "read": self._limits.silence_seconds,
+            },
             "trace": progress.note,
         }
         try:
@@ -346,13 +353,24 @@ def _reason(error: Exception, limits: Limits) -> str:
             f"gave no answer within {limits.reply_seconds:g} s"
         ),
         httpcore.ProxyError: "can't be reached: the proxy of the environment refuses",
-        httpcore.ConnectError: "can't be reached: is the address right, and is the service up?",
+        httpcore.ConnectError: (
+            f"can't be reached{_system_reason(error)}: is the address right, and is the service up?"
+        ),
         httpcore.RemoteProtocolError: "broke off its answer, or does not speak HTTP",
     }
     if isinstance(error, httpcore.ConnectError) and "CERTIFICATE" in str(error).upper():
         return "shows a certificate that is not trusted, or not for this name"
     otherwise = f"failed to answer ({type(error).__name__})"
     return next((text for kind, text in texts.items() if isinstance(error, kind)), otherwise)
+
+
+def _system_reason(error: BaseException | None) -> str:
+    """Such as ` (Connection refused)`, where the system gave a reason."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno and error.strerror:
+            return f" ({os.strerror(error.errno) if error.errno > 0 else error.strerror})"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _uncertain(what: str) -> UncertainOutcomeError:

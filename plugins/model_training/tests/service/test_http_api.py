@@ -133,7 +133,7 @@ def test_a_finished_job_stays_finished_when_deleted(
         (None, "cannot be read: No such file or directory"),
         (b"", "not readable as CSV"),
         (b"x,label\n1,a\n2,a\n", "one class only"),
-        (b"x,y\n1,a\n2,a\n", "no column 'label'; it has 'x', 'y'"),
+        (b"x,y\n1,a\n2,a\n", "none of the 2 columns of the data set is named 'label'"),
         (b"x,label\n1,a\n2,b\n", "cannot be split for validation"),
     ],
     ids=["missing", "empty", "one-class", "no-label", "two-rows"],
@@ -197,6 +197,54 @@ def test_a_bad_request_is_refused(service: ServiceProcess, path: str, code: int,
 def test_health_is_ok_while_jobs_are_worked_on(service: ServiceProcess) -> None:
     """The supervisor's thread lives."""
     assert service.client.get("/health").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "evil.example.net"}, 400),
+        ({"Host": "localhost.evil.example.net:8100"}, 400),
+        ({"Host": "user@localhost"}, 400),
+        ({"Host": "2130706433"}, 400),
+        ({"Host": "[::1"}, 400),
+        ({"Host": ""}, 400),
+        ({"Origin": "http://evil.example.net"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Host": "localhost:8100"}, 200),
+        ({"Host": "LOCALHOST.:8100"}, 200),
+        ({"Host": "127.0.0.1:8100", "Origin": "http://127.0.0.1:8100"}, 200),
+        ({"Host": "[::1]:8100"}, 200),
+    ],
+)
+def test_pages_of_other_sites_are_refused(
+    service: ServiceProcess, headers: dict[str, str], code: int
+) -> None:
+    """A browser tells the site by Host, where a name was made to lead here, and by Origin."""
+    for method, path in (("GET", "/jobs"), ("GET", "/health"), ("GET", "/openapi.json")):
+        assert service.client.request(method, path, headers=headers).status_code == code
+
+
+def test_names_of_the_service_can_be_allowed(new_service: Callable[..., ServiceProcess]) -> None:
+    """By flag, or as the public URL, whose origin is let in."""
+    service = new_service(
+        "--allowed-host", "training.flyte.svc", "--public-url", "https://train.example.org/base"
+    )
+    for headers in (
+        {"Host": "training.flyte.svc:8100"},
+        {"Host": "train.example.org"},
+        {"Host": "127.0.0.1", "Origin": "https://train.example.org"},
+    ):
+        assert service.client.get("/health", headers=headers).status_code == 200
+    assert service.client.get("/health", headers={"Host": "other.svc"}).status_code == 400
+
+
+def test_files_of_the_system_are_no_data_sets(service: ServiceProcess) -> None:
+    """Neither its secrets nor its devices; what is in them is told nowhere."""
+    for uri in ("file:///etc/passwd", "file:///dev/zero", "file:///proc/self/environ"):
+        job = service.ended(service.submit(dataset_uri=uri, epochs=1, label="root")["job_id"])
+        assert job["status"] == "failed"
+        assert "below no --data-root of the service" in job["message"]
 
 
 def test_a_second_service_on_the_same_data_is_refused(service: ServiceProcess) -> None:

@@ -7,14 +7,16 @@ model that an undisturbed run gives.
 A job passes through these modules, top to bottom:
 
 - `cli` the command `flyte-model-training serve`
+- `hosts` refuses what a page of another site sends
 - `app` HTTP: routes, requests, replies; `openapi.json` describes them, `dashboard.html` shows a job
 - `job_store` the jobs and their status, in SQLite
 - `supervisor` one worker process per running job
 - `worker` one job in its own process: fetch, resume, train, record
-- `dataset` a data set by URI, as features and labels
+- `sources` a data set by URI, as bytes
+- `dataset` a data set as features and labels
 - `training` the epochs, scikit-learn only
 - `job_files` what a job keeps on disk
 - `training_spec` what a client asks for
 
-None of it imports `flyte_connectors`; it comes with the extra `service`.
+It comes with the extra `service`. Of `flyte_connectors` it uses the HTTP client alone.
 """

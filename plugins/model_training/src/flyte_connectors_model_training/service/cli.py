@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; answers its exit status."""
     options = _parser().parse_args(arguments)
@@ -45,6 +48,20 @@ def _parser() -> argparse.ArgumentParser:
         help="jobs trained at once; default: one per core",
     )
     serve.add_argument("--public-url", help="base of links, where a proxy changes it")
+    serve.add_argument(
+        "--data-root",
+        type=Path,
+        action="append",
+        help="folder that file:// data sets may be below; repeatable; default: the current folder "
+        "and the one for temporary files",
+    )
+    serve.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        help="name that clients may reach the service by, besides addresses, localhost and "
+        "--public-url; repeatable",
+    )
     train = commands.add_parser("train", help=_train.__doc__)
     train.set_defaults(run=_train)
     return parser
@@ -63,13 +80,19 @@ def _serve(options: argparse.Namespace) -> int:
     import uvicorn
 
     from flyte_connectors_model_training.service.app import training_app
+    from flyte_connectors_model_training.service.hosts import OwnHosts
     from flyte_connectors_model_training.service.job_store import JobStore
+    from flyte_connectors_model_training.service.sources import Sources, default_roots
     from flyte_connectors_model_training.service.supervisor import Supervisor
 
+    roots = tuple(root.resolve() for root in options.data_root or default_roots())
+    sources = Sources(roots, serves_loopback_only=options.host in _LOOPBACK)
     with _held(options.data_dir), socket.create_server((options.host, options.port)) as listener:
         store = JobStore(options.data_dir / "jobs.sqlite")
-        supervisor = Supervisor(store, options.data_dir / "jobs", options.workers)
+        supervisor = Supervisor(store, options.data_dir / "jobs", options.workers, sources)
         app = training_app(store, supervisor, options.public_url)
+        names = [options.host, *options.allowed_host]
+        app.add_middleware(OwnHosts, names=names, public_url=options.public_url)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         host, port = listener.getsockname()[:2]
         print(f"training service listening on http://{host}:{port}/jobs", flush=True)  # noqa: T201

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flyte_connectors_model_training.service.job_store import Job, JobStore
+    from flyte_connectors_model_training.service.sources import Sources
     from flyte_connectors_model_training.service.training_spec import TrainingSpec
 
 MAX_DEATHS = 3
@@ -42,8 +43,9 @@ class _Run:
 class Supervisor:
     """Keeps up to `slots` workers busy."""
 
-    def __init__(self, store: JobStore, jobs_directory: Path, slots: int) -> None:
+    def __init__(self, store: JobStore, jobs_directory: Path, slots: int, sources: Sources) -> None:
         """Set up; `start` starts the thread."""
+        self._sources = sources
         self._store = store
         self._jobs_directory = jobs_directory
         self._slots = slots
@@ -120,7 +122,7 @@ class Supervisor:
         checkpoint_version = files.checkpoint_version()
         process = self._context.Process(
             target=_work,
-            args=(files.directory, job.spec, self._alive_reader),
+            args=(files.directory, job.spec, self._sources, self._alive_reader),
             name=job.job_id,
             daemon=True,
         )
@@ -144,8 +146,8 @@ class Supervisor:
         self._deaths.pop(job_id, None)
 
 
-def _work(directory: Path, spec: TrainingSpec, service_alive: Connection) -> None:
+def _work(directory: Path, spec: TrainingSpec, sources: Sources, service_alive: Connection) -> None:
     """Run in the worker's process, which has the module already; the service never loads it."""
     from flyte_connectors_model_training.service import worker
 
-    worker.run(directory, spec, service_alive)
+    worker.run(directory, spec, sources, service_alive)

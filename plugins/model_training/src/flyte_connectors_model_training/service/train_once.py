@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from flyte_connectors_model_training.service import dataset, worker
+from flyte_connectors import endpoints
+
+from flyte_connectors_model_training.service import sources, worker
 from flyte_connectors_model_training.service.job_files import JobFiles
 from flyte_connectors_model_training.service.training_spec import (
     TrainingSpec,
@@ -35,12 +37,13 @@ def train_once(environment: Mapping[str, str]) -> int:
         results_uri = environment["TRAINING_RESULTS_URI"]
         with tempfile.TemporaryDirectory() as directory:
             files = JobFiles(Path(directory))
-            worker.train(files, spec)
+            with endpoints.unrestricted():  # the job is its user's own
+                worker.train(files, spec, sources.Sources(roots=None))
             _store(files.model, results_uri)
     except KeyError as error:
         print(f"flyte-model-training: {error.args[0]} is not set", file=sys.stderr)  # noqa: T201
         return 2
-    except (dataset.DatasetError, TrainingSpecError, OSError, ValueError) as error:
+    except (sources.DatasetError, TrainingSpecError, OSError, ValueError) as error:
         print(f"flyte-model-training: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -62,7 +65,7 @@ def _store(model: Path, uri: str) -> None:
     if parts.scheme == "s3":
         with (
             model.open("rb") as source,
-            dataset.s3_store().open_output_stream(dataset.s3_key(uri)) as target,
+            sources.s3_store().open_output_stream(sources.s3_key(uri)) as target,
         ):
             shutil.copyfileobj(source, target)
         return

@@ -25,7 +25,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from flyte_connectors_model_training.service.dataset import Dataset, DatasetError
+from flyte_connectors_model_training.service.dataset import Dataset
+from flyte_connectors_model_training.service.sources import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,9 @@ def split(dataset: Dataset, spec: TrainingSpec) -> Split:
             stratify=dataset.labels,
         )
     except ValueError as error:
-        message = f"the data set cannot be split for validation: {' '.join(str(error).split())}"
+        message = (
+            f"the data set cannot be split for validation: {' '.join(str(error).split())[:300]}"
+        )
         raise DatasetError(message) from error
     return Split(Dataset(features, labels), Dataset(held_out_features, held_out_labels))
 

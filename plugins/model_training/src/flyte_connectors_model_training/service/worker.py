@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ import skops.io
 
 from flyte_connectors_model_training.service import dataset, training
 from flyte_connectors_model_training.service.job_files import JobFiles, Outcome
+from flyte_connectors_model_training.service.sources import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,17 +30,19 @@ if TYPE_CHECKING:
 
     from sklearn.pipeline import Pipeline
 
+    from flyte_connectors_model_training.service.sources import Sources
     from flyte_connectors_model_training.service.training_spec import TrainingSpec
 
 _log = logging.getLogger("training")
 
 
-def run(directory: Path, spec: TrainingSpec, service_alive: Connection) -> None:
+def run(directory: Path, spec: TrainingSpec, sources: Sources, service_alive: Connection) -> None:
     """Train the job in `directory` and record how it ended.
 
     Args:
         directory: The job's own.
         spec: What to train.
+        sources: Where the data may come from.
         service_alive: Reads its end when the service is gone; the worker ends then, too.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
@@ -46,7 +50,7 @@ def run(directory: Path, spec: TrainingSpec, service_alive: Connection) -> None:
     files = JobFiles(directory)
     with files.locked(), _logging_to(files.log):
         if files.outcome() is None:
-            files.write_outcome(_outcome_of_training(files, spec))
+            files.write_outcome(_outcome_of_training(files, spec, sources))
             files.discard_work()
 
 
@@ -78,14 +82,16 @@ def log_to(handler: logging.Handler) -> None:
     _log.setLevel(logging.INFO)
 
 
-def _outcome_of_training(files: JobFiles, spec: TrainingSpec) -> Outcome:
+def _outcome_of_training(files: JobFiles, spec: TrainingSpec, sources: Sources) -> Outcome:
     try:
-        train(files, spec)
-    except dataset.DatasetError as error:
+        train(files, spec, sources)
+    except DatasetError as error:
         _log.error("%s", error)
         return Outcome("failed", str(error))
     except Exception as error:
-        _log.exception("training failed")
+        # Without the error's text, which may quote the data.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("training failed: %s\n%s", type(error).__name__, where)
         return Outcome("failed", f"training failed: {type(error).__name__}, see the job's log")
     accuracy = (files.last_epoch() or {})["validation_accuracy"]
     message = f"trained {spec.epochs} epochs, validation accuracy {accuracy:.4f}"
@@ -93,13 +99,13 @@ def _outcome_of_training(files: JobFiles, spec: TrainingSpec) -> Outcome:
     return Outcome("finished", message)
 
 
-def train(files: JobFiles, spec: TrainingSpec) -> None:
+def train(files: JobFiles, spec: TrainingSpec, sources: Sources) -> None:
     """Train from the last checkpoint on and write the model.
 
     Raises:
         DatasetError: The data set cannot be trained on.
     """
-    data = _split(files, spec)
+    data = _split(files, spec, sources)
     model, done = _resumed(files) or (training.new_model(data), 0)
     files.keep_epochs(done)
     for metrics in training.train(model, data, spec, done):
@@ -120,11 +126,11 @@ def train(files: JobFiles, spec: TrainingSpec) -> None:
     files.write_summary({"spec": spec.shown(), "final": epochs[-1], "epochs": epochs})
 
 
-def _split(files: JobFiles, spec: TrainingSpec) -> training.Split:
+def _split(files: JobFiles, spec: TrainingSpec, sources: Sources) -> training.Split:
     if not files.dataset.exists():
         _log.info("fetching %s", spec.shown()["dataset_uri"])
         with files.replacing(files.dataset) as file:
-            dataset.fetch(spec.dataset_uri, file)
+            sources.fetch(spec.dataset_uri, file)
     rows = dataset.read(files.dataset, spec.label)
     data = training.split(rows, spec)
     _log.info(
