@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-    from flyte_connectors_batch_job.runner.job import Job
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.job import Job
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 FOREVER = 'echo $$ > "$BATCH_JOB_OUTPUTS.pid"; sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.kid"; wait'
 """A script with two processes that run on; it writes their ids down as `pid` and `kid`."""
@@ -41,7 +41,7 @@ SPEC: dict[str, Any] = {
 
 def wait_for(condition: Callable[[], Any]) -> Any:
     """The first true answer of `condition`, asked again and again for a bounded time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (answer := condition()):
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.01)
@@ -57,8 +57,8 @@ def is_running(pid: int) -> bool:
 
 
 def wait_until_alone(job: Job) -> None:
-    """Return when the job's supervisor has ended."""
-    wait_for(lambda: not job.is_supervised())
+    """Return when the job's supervisor and keeper have ended."""
+    wait_for(lambda: not job.is_guarded())
 
 
 def wait_until_gone(pids: Iterable[int]) -> None:
@@ -135,5 +135,5 @@ class Jobs:
 
     def process_id(self, meta: BatchJobMetadata, name: str) -> int:
         """A process id that the job has written."""
-        path = Path(self.job(meta).file(f"outputs.json.{name}"))
+        path = Path(self.job(meta).file(f"job/outputs.json.{name}"))
         return int(wait_for(lambda: path.exists() and path.read_text().strip()))

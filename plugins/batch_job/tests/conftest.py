@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from batch_jobs import Jobs, wait_until_alone
 
-from flyte_connectors_batch_job.runner.spool import Spool
+from flyte_connectors_batch_job.backends.local.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
     spool = Spool(str(directory))
     yield spool
     monkeypatch.undo()
+    spool = Spool(str(directory))  # its identity may have changed
     for path in directory.glob("[!.]*"):
         job = spool.job(path.name)
         job.cancel()

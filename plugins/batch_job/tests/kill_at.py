@@ -1,6 +1,6 @@
-"""Submits or supervises a job, and is killed by SIGKILL at the n-th step of it.
+"""Submits, keeps or supervises a job, and is killed by SIGKILL at the n-th step of it.
 
-    python kill_at.py submit|supervise <spool> <job id> <script> <n>
+    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n>
 
 A step is whatever Python audits: each file opened, renamed, linked or removed, each process started
 (https://docs.python.org/3/library/audit_events.html). Prints `done` if there was no n-th step.
@@ -12,16 +12,22 @@ import os
 import signal
 import sys
 
-from flyte_connectors_batch_job.runner import supervisor
-from flyte_connectors_batch_job.runner.spool import Spool
+from flyte_connectors_batch_job.backends.local import keeper, tree
+from flyte_connectors_batch_job.backends.local.spool import Spool
 
 
 class Killer:
-    """Counts the steps of one process, and kills it at the deadly one."""
+    """Counts the steps of one process, and kills it at the deadly one.
 
-    def __init__(self, deadly_step: int) -> None:
+    Args:
+        deadly_step: The step at which it is killed.
+        forks: How many forks away the process is from this one.
+    """
+
+    def __init__(self, deadly_step: int, forks: int) -> None:
         self.steps_left = deadly_step
-        self.victim = os.getpid()
+        self.victim = 0 if forks else os.getpid()
+        self._forks = forks
         self._fork = os.fork
 
     def audit(self, *_: object) -> None:
@@ -32,12 +38,16 @@ class Killer:
                 os.kill(self.victim, signal.SIGKILL)
 
     def fork(self) -> int:
-        """The first fork makes the supervisor: from then on that is the victim."""
-        os.fork = self._fork
-        pid = os.fork()
+        """Fork; the first fork makes the keeper, the second the supervisor."""
+        pid = self._fork()
         if not pid:
-            self.victim = os.getpid()
+            self._forks -= 1
+            if not self._forks:
+                self.victim = os.getpid()
         return pid
+
+
+FORKS = {"submit": 0, "keep": 1, "supervise": 2}
 
 
 def main() -> None:
@@ -55,14 +65,17 @@ def main() -> None:
         "line_output": "result",
     }
     spool = Spool(root)
-    killer = Killer(int(sys.argv[5]))
+    killer = Killer(int(sys.argv[5]), FORKS[verb])
     sys.addaudithook(killer.audit)
     if verb == "submit":
         spool.submit(job_id, spec)
     else:
+        job = spool.job(job_id)
+        os.environ[tree.GUARDIAN_VARIABLE] = job.mark
         os.fork = killer.fork
-        supervisor.main(spool.job(job_id).path, os.dup(1))
-    sys.stdout.write("done\n")
+        keeper.main(job.path, os.dup(1))
+    if os.getpid() == killer.victim:
+        sys.stdout.write("done\n")
 
 
 if __name__ == "__main__":

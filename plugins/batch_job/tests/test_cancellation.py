@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from batch_jobs import FOREVER, SPEC, Jobs, wait_for, wait_until_alone, wait_until_gone
+from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_for, wait_until_alone
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidResourceMetaError, JobNotFoundError
 
 from flyte_connectors_batch_job import BatchJobMetadata
 
 if TYPE_CHECKING:
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 
-def test_delete_terminates_the_whole_group(jobs: Jobs) -> None:
-    """The job is ABORTED at once, and its processes are gone soon after."""
-    meta = jobs.start(FOREVER)
+def test_a_deleted_job_is_aborted_when_its_last_process_has_ended(jobs: Jobs) -> None:
+    """Until then it is RUNNING, and says that it is being cancelled."""
+    meta = jobs.start(f"trap 'sleep 1; exit' TERM; {FOREVER}")
     pids = [jobs.process_id(meta, name) for name in ("pid", "kid")]
     jobs.connector.delete(meta)
-    assert jobs.connector.get(meta).phase == Phase.ABORTED
-    wait_until_gone(pids)
-    wait_until_alone(jobs.job(meta))
-    assert jobs.connector.get(meta).phase == Phase.ABORTED
+    resource = jobs.connector.get(meta)
+    assert (resource.phase, resource.message) == (Phase.RUNNING, "being cancelled")
+    while (resource := jobs.connector.get(meta)).phase == Phase.RUNNING:
+        time.sleep(0.01)
+    assert resource.phase == Phase.ABORTED
+    assert not any(map(is_running, pids))
+
+
+def test_delete_ends_a_job_at_once(jobs: Jobs) -> None:
+    """The supervisor is told, and does not have to look."""
+    meta = jobs.start("sleep 60")
+    started = time.monotonic()
+    jobs.connector.delete(meta)
+    assert jobs.end(meta).phase == Phase.ABORTED
+    assert time.monotonic() - started < 1
 
 
 def test_a_cancelled_job_may_say_goodbye(jobs: Jobs) -> None:
@@ -40,7 +52,7 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_time(spool: Spool)
     """SIGKILL ends what SIGTERM does not."""
     script = f"trap '' TERM; {FOREVER}"
     job = spool.submit("stubborn", {**SPEC, "script": script, "grace_seconds": 0.3})
-    wait_for(lambda: Path(job.file("outputs.json.kid")).exists())
+    wait_for(lambda: Path(job.file("job/outputs.json.kid")).exists())
     job.cancel()
     wait_until_alone(job)
 
@@ -50,11 +62,14 @@ def test_delete_is_idempotent(jobs: Jobs) -> None:
     meta = jobs.start("sleep 60")
     jobs.connector.delete(meta)
     jobs.connector.delete(meta)
+    assert jobs.end(meta).phase == Phase.ABORTED
+    jobs.connector.delete(meta)
     assert jobs.connector.get(meta).phase == Phase.ABORTED
 
 
 def test_a_job_deleted_before_its_start_never_starts(jobs: Jobs, spool: Spool) -> None:
     """A supervisor that comes after the delete finds nothing to do."""
+    jobs.run("true", key="first")  # the spool has an identity from now on
     meta = BatchJobMetadata("early")
     spool._publish(jobs.job(meta), {**SPEC, "script": "echo ran"})
     assert jobs.connector.get(meta).phase == Phase.QUEUED

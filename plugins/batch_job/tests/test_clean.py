@@ -15,7 +15,7 @@ from flyte_connectors_batch_job.clean import main
 if TYPE_CHECKING:
     import pytest
 
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 TWO_DAYS_AGO = time.time() - 2 * 86400
 
@@ -38,8 +38,8 @@ def test_only_old_jobs_that_have_ended_are_removed(
     for path in (jobs.job(old).path, jobs.job(running).path, remains):
         age(path)
     assert main(["--older-than", "1"]) == 0
-    assert capsys.readouterr().out == "removed 1 jobs\n"
-    assert {path.name for path in Path(spool.root).iterdir()} == {"false", "sleep"}
+    assert capsys.readouterr().out == "removed 1 job\n"
+    assert {path.name for path in Path(spool.root).iterdir()} == {".spool.json", "false", "sleep"}
     assert jobs.connector.get(running).phase == Phase.RUNNING
 
 

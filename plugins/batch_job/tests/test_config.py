@@ -16,7 +16,7 @@ from flyte_connectors_batch_job import BatchJobConfig
 if TYPE_CHECKING:
     from batch_jobs import Jobs
 
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 NAMES = WORDS.filter(lambda name: name and "=" not in name)

@@ -14,12 +14,12 @@ from flyte_connectors.testing import ConnectorConformance
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
 from flyte_connectors_batch_job import BatchJobConnector
-from flyte_connectors_batch_job.runner import job as states
+from flyte_connectors_batch_job.backends.local import job as states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 SCRIPT = """
 mkdir -p {orders}

@@ -10,16 +10,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from batch_jobs import FOREVER, SPEC, Jobs, wait_until_alone, wait_until_gone
+from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_until_alone
 from flyte_connectors.connector import Phase
 
 from flyte_connectors_batch_job import BatchJobMetadata
-
-if TYPE_CHECKING:
-    from flyte_connectors_batch_job.runner.spool import Spool
+from flyte_connectors_batch_job.backends.local.spool import Spool
 
 KILL_AT = str(Path(__file__).with_name("kill_at.py"))
 MOST_STEPS = 200
@@ -55,19 +52,21 @@ def test_a_create_killed_at_any_step_is_completed_by_the_next(
     assert step > 10
 
 
-def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_twice(
-    jobs: Jobs, spool: Spool, tmp_path: Path
+@pytest.mark.parametrize(("verb", "fewest_steps"), [("supervise", 20), ("keep", 2)])
+def test_a_guardian_killed_at_any_step_leaves_no_job_running_and_none_to_run_twice(
+    jobs: Jobs, spool: Spool, tmp_path: Path, verb: str, fewest_steps: int
 ) -> None:
-    """After SIGKILL at each step of a supervisor, a create of the same key ends in one state.
+    """After SIGKILL at each step of supervisor or keeper, a create of the same key ends in one state.
 
     A job that had not begun is run now. One that had is lost, unless its end was recorded.
     """
+    jobs.run("true", key="first")  # the spool has an identity from now on
     for step in count(1):
         runs = tmp_path / f"runs-{step}"
-        job = spool.job(f"job-{step}")
+        job = Spool(spool.root).job(f"job-{step}")
         spec = {**SPEC, "script": script(runs), "outputs": ["result"], "line_output": "result"}
         spool._publish(job, spec)
-        killed = kill_at("supervise", spool, job.id, script(runs), step)
+        killed = kill_at(verb, spool, job.id, script(runs), step)
         wait_until_alone(job)
         has_begun = Path(job.file("begun.json")).exists()
         meta = jobs.start(script(runs), key=job.id, outputs={"result": "STRING"})
@@ -75,28 +74,41 @@ def test_a_supervisor_killed_at_any_step_leaves_no_job_running_and_none_to_run_t
         pids = runs.read_text().split() if runs.exists() else []
         assert phase == Phase.SUCCEEDED or (phase == Phase.RETRYABLE_FAILED and has_begun)
         assert len(pids) == 1 or (not pids and phase == Phase.RETRYABLE_FAILED)
-        wait_until_gone(map(int, pids))
+        assert not any(is_running(int(pid)) for pid in pids)
         if not killed and phase == Phase.SUCCEEDED:
             break
         assert step < MOST_STEPS
-    assert step > 20
+    assert step > fewest_steps
 
 
 def test_a_killed_supervisor_takes_its_job_along(jobs: Jobs) -> None:
     """The job is RETRYABLE_FAILED, and no process of it is left to run beside its next attempt."""
     meta = jobs.start(FOREVER)
     pids = [jobs.process_id(meta, name) for name in ("pid", "kid")]
-    os.kill(supervisor_id(jobs, meta), signal.SIGKILL)
+    os.kill(guardian_id(jobs, meta, "supervisor"), signal.SIGKILL)
     resource = jobs.end(meta)
     assert resource.phase == Phase.RETRYABLE_FAILED
     assert "supervisor vanished" in (resource.message or "")
-    wait_until_gone(pids)
+    assert not any(map(is_running, pids))
+
+
+def test_a_killed_keeper_takes_the_job_along(jobs: Jobs) -> None:
+    """The supervisor does not go on alone: nobody would end the job if it were killed, too."""
+    meta = jobs.start(FOREVER)
+    pids = [jobs.process_id(meta, name) for name in ("pid", "kid")]
+    os.kill(guardian_id(jobs, meta, "keeper"), signal.SIGKILL)
+    resource = jobs.end(meta)
+    assert (resource.phase, resource.message) == (
+        Phase.RETRYABLE_FAILED,
+        "the job's keeper was killed",
+    )
+    assert not any(map(is_running, pids))
 
 
 def test_a_lost_job_stays_lost_when_it_is_deleted(jobs: Jobs) -> None:
     """Flyte deletes failed jobs; that must not turn a retryable failure into an abort."""
     meta = jobs.start("sleep 60")
-    os.kill(supervisor_id(jobs, meta), signal.SIGKILL)
+    os.kill(guardian_id(jobs, meta, "supervisor"), signal.SIGKILL)
     first = jobs.end(meta)
     jobs.connector.delete(meta)
     assert jobs.connector.get(meta) == first
@@ -160,7 +172,8 @@ def test_every_key_is_a_job_of_its_own(jobs: Jobs, tmp_path: Path, keys: int) ->
     assert len(runs.read_text().splitlines()) == keys
 
 
-def supervisor_id(jobs: Jobs, meta: BatchJobMetadata) -> int:
-    """The process id of a job's supervisor."""
-    begun: dict[str, int] = json.loads(Path(jobs.job(meta).file("begun.json")).read_text())
-    return begun["supervisor"]
+def guardian_id(jobs: Jobs, meta: BatchJobMetadata, which: str) -> int:
+    """The process id of a job's `keeper` or `supervisor`."""
+    begun = json.loads(Path(jobs.job(meta).file("begun.json")).read_text())
+    pid: int = begun[which][0]
+    return pid

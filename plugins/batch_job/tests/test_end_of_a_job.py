@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
-from batch_jobs import Jobs, wait_until_alone, wait_until_gone
+from batch_jobs import Jobs, is_running, wait_until_alone
 from flyte_connectors.connector import Phase
 
 
@@ -66,18 +62,17 @@ def test_the_job_ends_with_its_first_process(jobs: Jobs) -> None:
     """Processes left in the background are killed, and what they hold open delays nothing."""
     meta = jobs.start('sleep 60 & echo $! > "$BATCH_JOB_OUTPUTS.pid"; echo done')
     assert jobs.end(meta).phase == Phase.SUCCEEDED
-    background = int(Path(jobs.job(meta).file("outputs.json.pid")).read_text())
-    wait_until_gone([background])
+    assert not is_running(jobs.process_id(meta, "pid"))
     assert jobs.all_logs(meta) == ["done"]
 
 
-def test_a_daemon_that_leaves_the_group_does_not_hold_the_job(jobs: Jobs) -> None:
-    """Even a process that keeps stdout open in a session of its own can't delay the end."""
+def test_a_daemon_ends_with_the_job(jobs: Jobs) -> None:
+    """Even a process that keeps stdout open in a session of its own neither delays the end nor stays."""
     meta = jobs.start(
         "setsid sh -c 'echo $$ > \"$BATCH_JOB_OUTPUTS.pid\"; exec sleep 60' & sleep 0.2"
     )
     assert jobs.end(meta).phase == Phase.SUCCEEDED
-    os.kill(int(Path(jobs.job(meta).file("outputs.json.pid")).read_text()), signal.SIGKILL)
+    assert not is_running(jobs.process_id(meta, "pid"))
 
 
 @pytest.mark.parametrize("script", ["exit 0", "exit 7", "kill -KILL $$"])

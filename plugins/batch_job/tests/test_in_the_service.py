@@ -97,5 +97,5 @@ def test_an_unknown_log_token_is_refused(service: Dispatcher) -> None:
         logs = pb.GetTaskLogsRequest(resource_meta=meta, task_category=CATEGORY, token="page-2")
         return [item async for item in service.get_logs(logs)]
 
-    with pytest.raises(InvalidRequestError, match="token: 'page-2' is no page of this log"):
+    with pytest.raises(InvalidRequestError, match="token: 'page-2' is not a page of this log"):
         asyncio.run(ask())

@@ -11,16 +11,16 @@ from flyte_connectors.errors import InvalidRequestError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flyte_connectors_batch_job.backends.local.environment import MAX_INPUT_BYTES
+from flyte_connectors_batch_job.backends.local.outputs import MAX_BYTES
 from flyte_connectors_batch_job.inputs import to_json
-from flyte_connectors_batch_job.runner.environment import MAX_INPUT_BYTES
-from flyte_connectors_batch_job.runner.outputs import MAX_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batch_jobs import Jobs
 
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -113,7 +113,7 @@ def test_a_job_runs_where_it_is_told(jobs: Jobs, tmp_path: Path) -> None:
     told = jobs.run("pwd", working_directory=str(tmp_path), outputs={"at": "STRING"}, key="told")
     own = jobs.run("pwd; ls", outputs={"at": "STRING"}, key="own")
     assert told.outputs == {"at": str(tmp_path)}
-    assert own.outputs == {"at": f"{jobs.spool.root}/own/work"}
+    assert own.outputs == {"at": f"{jobs.spool.root}/own/job/work"}
 
 
 def test_outputs_come_from_the_file(jobs: Jobs) -> None:
@@ -145,7 +145,11 @@ def test_the_file_wins_over_stdout(jobs: Jobs) -> None:
         ("echo '[1]' > $BATCH_JOB_OUTPUTS", {"a": "STRING"}, "holds a JSON list, expected an obj"),
         ("echo '{' > $BATCH_JOB_OUTPUTS", {"a": "STRING"}, "is not valid JSON: "),
         ("printf '\\377' > $BATCH_JOB_OUTPUTS", {"a": "STRING"}, "is not valid JSON: "),
-        ("mkdir $BATCH_JOB_OUTPUTS", {"a": "STRING"}, "can't be read: Is a directory"),
+        (
+            "mkdir $BATCH_JOB_OUTPUTS",
+            {"a": "STRING"},
+            "$BATCH_JOB_OUTPUTS is a directory, not a regular file",
+        ),
         (
             f"head -c {MAX_BYTES + 1} /dev/zero > $BATCH_JOB_OUTPUTS",
             {"a": "STRING"},

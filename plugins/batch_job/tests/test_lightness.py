@@ -20,7 +20,7 @@ def modules_after(statement: str) -> set[str]:
 
 def test_a_supervisor_loads_nothing_heavy() -> None:
     """Each job costs one such process."""
-    loaded = modules_after("import flyte_connectors_batch_job.runner.supervisor")
+    loaded = modules_after("import flyte_connectors_batch_job.backends.local.keeper")
     heavy = {"grpc", "google", "flyteidl2", "flyte_connectors", "pluggy", "asyncio", "typing"}
     heavy |= {"dataclasses", "inspect", "tempfile", "logging"}
     assert not loaded & (heavy - modules_after("pass"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flyte_connectors_batch_job.runner import log
+from flyte_connectors_batch_job.backends.local import log
 
 if TYPE_CHECKING:
     from pathlib import Path

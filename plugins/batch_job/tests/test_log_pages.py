@@ -9,8 +9,8 @@ from batch_jobs import Jobs, wait_for, wait_until_alone
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
+from flyte_connectors_batch_job.backends.local.log import MAX_LINE_BYTES
 from flyte_connectors_batch_job.log_pages import MESSAGE_LINES, PAGE_LINES
-from flyte_connectors_batch_job.runner.log import MAX_LINE_BYTES
 
 MEGABYTE = 1_000_000
 
@@ -90,7 +90,7 @@ def test_an_unknown_token_is_refused_by_name(jobs: Jobs, token: str) -> None:
     """Only what a page ended with is a token."""
     meta = jobs.start("echo some line")
     jobs.end(meta)
-    with pytest.raises(InvalidRequestError, match="no page of this log"):
+    with pytest.raises(InvalidRequestError, match="not a page of this log"):
         jobs.logs(meta, token)
 
 

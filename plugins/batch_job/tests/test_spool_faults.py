@@ -20,7 +20,7 @@ from flyte_connectors_batch_job import BatchJobMetadata
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flyte_connectors_batch_job.runner.spool import Spool
+    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 NOBODY = 65534
 
@@ -88,14 +88,18 @@ def test_a_disk_that_fills_up_costs_log_lines_but_no_result(jobs: Jobs, small_di
 def test_the_outcome_waits_for_space(jobs: Jobs, small_disk: Path) -> None:
     """A job that ends on a full disk is RUNNING until there is space to say how."""
     path = fifo(small_disk.parent / "go")
-    meta = jobs.start(f"read go < {path}; exit 4")
+    text = "x" * 100_000
+    meta = jobs.start(
+        f"printf '{{\"text\": \"%s\"}}' {text} > $BATCH_JOB_OUTPUTS; read go < {path}",
+        outputs={"text": "STRING"},
+    )
     with opened_by_the_job(path) as go:
         filler = fill(small_disk)
         go.write("go\n")
     wait_for(lambda: no_child_of_the_supervisor_runs(jobs, meta))
     assert jobs.connector.get(meta).phase == Phase.RUNNING
     filler.unlink()
-    assert jobs.end(meta).message == "the job ended with exit code 4"
+    assert jobs.end(meta).outputs == {"text": text}
 
 
 def test_a_spool_that_is_no_directory_is_unavailable(jobs: Jobs, spool: Spool) -> None:
@@ -135,7 +139,7 @@ def test_a_relative_spool_is_refused(
 ) -> None:
     """Where it would be depends on who asks."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL", directory)
-    with pytest.raises(ServiceUnavailableError, match="no absolute path"):
+    with pytest.raises(ServiceUnavailableError, match="not an absolute path"):
         jobs.connector.create(template(), "", {}, idempotency_key="x")
 
 
@@ -166,6 +170,6 @@ def opened_by_the_job(path: Path) -> TextIO:
 
 
 def no_child_of_the_supervisor_runs(jobs: Jobs, meta: BatchJobMetadata) -> bool:
-    """Whether command and keeper are gone."""
-    pid = json.loads(Path(jobs.job(meta).file("begun.json")).read_text())["supervisor"]
+    """Whether the command is gone."""
+    pid, _ = json.loads(Path(jobs.job(meta).file("begun.json")).read_text())["supervisor"]
     return not Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

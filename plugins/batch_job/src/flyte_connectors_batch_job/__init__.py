@@ -1,14 +1,16 @@
 """Batch jobs for Flyte: commands and scripts that run as supervised processes.
 
+In the order of reading:
+
+    config       BatchJobConfig, the fields of a job, and how they travel in `custom`
     connector    BatchJobConnector, what the service calls
     task         BatchJobTask, what a workflow author writes
-    config       BatchJobConfig, the fields of a job, and their way through `custom`
     inputs       the task's inputs as JSON
     log_pages    the job's log as pages of Flyte's log messages
     metrics      the job's resource usage as Flyte's metric results
     settings     what the operator sets
     clean        removes old jobs: `python -m flyte_connectors_batch_job.clean`
-    runner       the back end that runs the jobs on this machine
+    backends     where the jobs run; `backends.local` runs them on this machine
 
 Everything is loaded on first use: a job's supervisor lives in this package too, and shall not load
 gRPC for it.

@@ -24,12 +24,18 @@ from flyte_connectors.errors import (
 from flyteidl2.core.types_pb2 import SimpleType
 
 from flyte_connectors_batch_job import log_pages, metrics
+from flyte_connectors_batch_job.backends.local import job as states
+from flyte_connectors_batch_job.backends.local.files import DamagedFileError
+from flyte_connectors_batch_job.backends.local.launch import LaunchError
+from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Spool
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.inputs import to_json
-from flyte_connectors_batch_job.runner import job as states
-from flyte_connectors_batch_job.runner.launch import LaunchError
-from flyte_connectors_batch_job.runner.spool import JobConflictError, Spool
-from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, spool_directory
+from flyte_connectors_batch_job.settings import (
+    RETIRED_VARIABLE,
+    SPOOL_VARIABLE,
+    retired_spools,
+    spool_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
     )
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from flyte_connectors_batch_job.runner.job import Job
+    from flyte_connectors_batch_job.backends.local.job import Job
 
 DEFAULT_SCRIPT = 'echo "output-from-$BATCH_JOB_ID"\n'
 GRACE_SECONDS = 5.0
@@ -63,9 +69,11 @@ class BatchJobMetadata(ResourceMeta):
 
     Args:
         job_id: Its id, the name of its directory in the spool.
+        spool_id: Identity of the spool that it is in; empty in metas of version 0.1.0.
     """
 
     job_id: str
+    spool_id: str = ""
 
 
 class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
@@ -97,7 +105,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
                 spool.submit(job_id, spec)
             except JobConflictError as error:
                 raise ConflictError(str(error)) from error
-        return BatchJobMetadata(job_id)
+            return BatchJobMetadata(job_id, spool.id)
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
         """The job's state."""
@@ -110,7 +118,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         )
 
     def delete(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> None:
-        """Cancel the job. Its supervisor then terminates it, within the grace time."""
+        """Cancel the job; return once that is recorded. Its supervisor ends it within the grace time."""
         with _existing_job(resource_meta) as job:
             job.cancel()
 
@@ -163,7 +171,7 @@ def _spool() -> Iterator[Spool]:
     except PermissionError as error:
         message = f"no access to the spool {directory} ({SPOOL_VARIABLE}): {error.strerror}"
         raise PermissionDeniedError(message) from error
-    except (OSError, LaunchError) as error:
+    except (OSError, LaunchError, DamagedFileError) as error:
         reason = getattr(error, "strerror", None) or error
         message = f"the spool {directory} ({SPOOL_VARIABLE}) can't be used now: {reason}"
         raise ServiceUnavailableError(message) from error
@@ -172,11 +180,26 @@ def _spool() -> Iterator[Spool]:
 @contextlib.contextmanager
 def _existing_job(meta: BatchJobMetadata) -> Iterator[Job]:
     if not _JOB_ID.fullmatch(meta.job_id):
-        message = "its job_id is no id of a batch job"
+        message = "its job_id is not the id of a batch job"
         raise InvalidResourceMetaError(message, field="resource_meta")
+    if meta.spool_id in retired_spools():
+        message = f"batch job '{meta.job_id}' was in spool {meta.spool_id}, which is retired"
+        raise JobNotFoundError(message)
     with _spool() as spool:
+        if meta.spool_id not in ("", spool.id):
+            raise ServiceUnavailableError(_not_here(meta, spool))
         job = spool.job(meta.job_id)
         if not job.exists():
+            if not job.sweep():
+                message = f"batch job '{meta.job_id}' was removed; its processes are being killed"
+                raise ServiceUnavailableError(message)
             message = f"batch job '{meta.job_id}' is not, or no longer, in the spool {spool.root}"
             raise JobNotFoundError(message)
         yield job
+
+
+def _not_here(meta: BatchJobMetadata, spool: Spool) -> str:
+    return (
+        f"batch job '{meta.job_id}' is in spool {meta.spool_id}, which is not mounted on this replica "
+        f"at {spool.root} ({SPOOL_VARIABLE}); if it is gone for good, list it in {RETIRED_VARIABLE}"
+    )

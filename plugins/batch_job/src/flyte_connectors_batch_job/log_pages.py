@@ -16,12 +16,12 @@ from flyteidl2.connector.connector_pb2 import (
 )
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
-from flyte_connectors_batch_job.runner import log
+from flyte_connectors_batch_job.backends.local import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flyte_connectors_batch_job.runner.job import Job
+    from flyte_connectors_batch_job.backends.local.job import Job
 
 PAGE_LINES = 10_000
 MESSAGE_LINES = 1_000
@@ -44,7 +44,7 @@ def page(job: Job, token: str, lines: int) -> Iterator[GetTaskLogsResponse]:
         lines: Most lines wanted, up to `PAGE_LINES`; 0 for that many.
 
     Raises:
-        InvalidRequestError: `token` is none that this log gave out.
+        InvalidRequestError: `token` is not one that this log gave out.
     """
     path = job.file("log")
     offset = _offset(path, token)
@@ -65,7 +65,7 @@ def _offset(path: str, token: str) -> int:
         return 0
     is_number = token.isascii() and token.isdigit() and len(token) < 19  # noqa: PLR2004  (int64)
     if not is_number or not log.is_line_start(path, int(token)):
-        message = f"'{token[:40]}' is no page of this log: start again with an empty token"
+        message = f"'{token[:40]}' is not a page of this log: start again with an empty token"
         raise InvalidRequestError(message, field="token")
     return int(token)
 
@@ -77,6 +77,8 @@ def _body(records: list[tuple[int, bytes, bytes]]) -> GetTaskLogsResponseBody:
         seconds, rest = divmod(microseconds, _MICROSECONDS)
         mark, originator = _SOURCES[source]
         line = add(message=mark + text.decode(errors="replace"), originator=originator)
+        if not microseconds:  # not a line of the supervisor's
+            continue
         timestamp = line.timestamp  # filling this one costs half of making another
         timestamp.seconds = seconds
         timestamp.nanos = rest * 1000

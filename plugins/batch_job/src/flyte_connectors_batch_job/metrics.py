@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse
 
+from flyte_connectors_batch_job.backends.local.job import METRICS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flyte_connectors_batch_job.runner.job import Job
-
-METRICS = ("cpu_seconds", "wall_seconds", "peak_memory_bytes")
+    from flyte_connectors_batch_job.backends.local.job import Job
 
 
 def of_job(job: Job, queries: Sequence[str]) -> GetTaskMetricsResponse:

@@ -1,4 +1,4 @@
-"""What the operator sets: where the spool is."""
+"""What the operator sets: where the spool is, and which spools are gone for good."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from flyte_connectors.errors import ServiceUnavailableError
 
 SPOOL_VARIABLE = "FLYTE_BATCH_JOB_SPOOL"
+RETIRED_VARIABLE = "FLYTE_BATCH_JOB_RETIRED_SPOOLS"
 
 
 def spool_directory() -> str:
@@ -25,6 +26,12 @@ def spool_directory() -> str:
     except RuntimeError:  # no home, as users in containers often have none
         path = Path(directory)
     if not path.is_absolute():
-        message = f"the spool '{path}' is no absolute path: set {SPOOL_VARIABLE} to one"
+        message = f"the spool '{path}' is not an absolute path: set {SPOOL_VARIABLE} to one"
         raise ServiceUnavailableError(message)
     return str(path)
+
+
+def retired_spools() -> frozenset[str]:
+    """Ids of the spools that `$FLYTE_BATCH_JOB_RETIRED_SPOOLS` declares gone, with all their jobs."""
+    listed = os.environ.get(RETIRED_VARIABLE, "").replace(",", " ").split()
+    return frozenset(listed)

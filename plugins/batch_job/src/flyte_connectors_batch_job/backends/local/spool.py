@@ -1,6 +1,7 @@
 """The spool: a directory that holds one directory per job.
 
     <spool>/               0700
+      .spool.json          the spool's identity, see `identity`
       .new-<random>/       a job being written; what a crash leaves of it is never taken for a job
       <job id>/            0700, see `job`
 
@@ -14,21 +15,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import shutil
 import tempfile
-import time
 from typing import TYPE_CHECKING
 
-from flyte_connectors_batch_job.runner import files
-from flyte_connectors_batch_job.runner.job import Job
-from flyte_connectors_batch_job.runner.launch import launch
+from flyte_connectors_batch_job.backends.local import files, identity
+from flyte_connectors_batch_job.backends.local.job import Job
+from flyte_connectors_batch_job.backends.local.launch import launch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
-_STAGED = ".new-"
+STAGED = ".new-"
 
 
 class JobConflictError(Exception):
@@ -45,9 +47,18 @@ class Spool:
     def __init__(self, root: str) -> None:
         self.root = root
 
+    @functools.cached_property
+    def id(self) -> str:
+        """The spool's identity; empty if there is no spool here, or one of an older release.
+
+        Raises:
+            DamagedFileError: the file that holds it can't be read.
+        """
+        return identity.read(self.root)
+
     def job(self, job_id: str) -> Job:
         """The job of this id, whether it exists or not."""
-        return Job(self._path(job_id))
+        return Job(os.path.join(self.root, job_id), self.id)
 
     def submit(self, job_id: str, spec: dict[str, Any]) -> Job:
         """Start the job of this id, unless it was started before. Returns when it has begun.
@@ -61,44 +72,24 @@ class Spool:
         Raises:
             JobConflictError: the job of this id does something else.
             LaunchError: the supervisor did not start.
+            DamagedFileError: the spool's identity can't be read.
             OSError: the spool can't be written.
         """
+        if not self.id:
+            os.makedirs(self.root, mode=0o700, exist_ok=True)
+            self.id = identity.ensure(self.root)
         job = self.job(job_id)
         if not job.exists():
             self._publish(job, spec)
-        if _differ(job.spec(), json.loads(json.dumps(spec))):
-            message = f"batch job '{job_id}' is there already, and does something else"
+        if _differ(_written(job), json.loads(json.dumps(spec))):
+            message = f"batch job '{job_id}' exists already and runs something else"
             raise JobConflictError(message)
         if job.is_waiting():
             launch(job)
         return job
 
-    def remove(self, *, older_than: float) -> list[str]:
-        """Remove jobs that nobody runs any more, and remains of crashes.
-
-        Args:
-            older_than: Seconds for which nothing must have happened to them.
-
-        Returns:
-            The ids of the removed jobs.
-        """
-        latest = time.time() - older_than
-        with os.scandir(self.root) as entries:
-            old = [entry.name for entry in entries if entry.stat().st_mtime <= latest]
-        jobs = [name for name in old if _is_ended(self.job(name))]
-        for name in jobs:
-            os.rename(self._path(name), self._path(_STAGED + name))  # gone at once, not by halves
-        remains = [name for name in old if name.startswith(_STAGED)]
-        for name in remains + [_STAGED + name for name in jobs]:
-            shutil.rmtree(self._path(name), ignore_errors=True)
-        return jobs
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self.root, name)
-
     def _publish(self, job: Job, spec: dict[str, Any]) -> None:
-        os.makedirs(self.root, mode=0o700, exist_ok=True)
-        staged = tempfile.mkdtemp(prefix=_STAGED, dir=self.root)
+        staged = tempfile.mkdtemp(prefix=STAGED, dir=self.root)
         try:
             files.write_json(os.path.join(staged, "spec.json"), spec)
             with _unless_taken():
@@ -108,18 +99,23 @@ class Spool:
         files.sync_directory(self.root)
 
 
+def _written(job: Job) -> dict[str, Any]:
+    """The spec of a job that exists. One that has begun may have removed or damaged it."""
+    try:
+        return job.spec()
+    except (FileNotFoundError, files.DamagedFileError):
+        if not job.has_begun():
+            raise
+        return {}
+
+
 def _differ(written: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether two specs ask for different jobs, by what releases of different age both say."""
     return any(written[name] != wanted[name] for name in written.keys() & wanted.keys())
 
 
-def _is_ended(job: Job) -> bool:
-    is_job = not job.id.startswith(_STAGED) and os.path.exists(job.file("spec.json"))
-    return is_job and not job.is_supervised()
-
-
 @contextlib.contextmanager
-def _unless_taken() -> Any:
+def _unless_taken() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -8,31 +8,34 @@ from __future__ import annotations
 
 import json
 
+from flyte_connectors_batch_job.backends.local import files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+NAME = "outputs.json"
 MAX_BYTES = 1024 * 1024
 """Limit of the file: Flyte's back end refuses replies over 4 MB, and big data belongs in files."""
 
 
 class OutputsError(Exception):
-    """The outputs are missing or wrong; the text says which and how to mend it."""
+    """The outputs are missing or wrong; the text says which and how to correct it."""
 
 
-def collect(path: str, declared: list[str], line_output: str | None, last: str) -> dict[str, Any]:
+def collect(folder: int, declared: list[str], line_output: str | None, last: str) -> dict[str, Any]:
     """Read the outputs.
 
     Args:
-        path: The file that the job was told to write.
+        folder: Descriptor of the job's own folder, where it was told to write `NAME`.
         declared: Names of the declared outputs.
         line_output: Name of the output that falls back to the last line of stdout, if one does.
         last: The last line of stdout; empty if there is none.
 
     Raises:
-        OutputsError: see there.
+        OutputsError: they are missing or wrong.
     """
-    data = _read(path)
+    data = _read(folder)
     if data is not None:
         return _check(_parse(data), declared)
     if line_output is not None and last:
@@ -40,24 +43,21 @@ def collect(path: str, declared: list[str], line_output: str | None, last: str) 
     return _check({}, declared)
 
 
-def _read(path: str) -> bytes | None:
+def _read(folder: int) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
+        return files.read(NAME, limit=MAX_BYTES, folder=folder, owned=True)
+    except files.DamagedFileError as error:
+        message = f"$BATCH_JOB_OUTPUTS {error}"
+        raise OutputsError(message) from error
     except OSError as error:
         message = f"$BATCH_JOB_OUTPUTS can't be read: {error.strerror}"
         raise OutputsError(message) from error
-    if len(data) > MAX_BYTES:
-        message = f"$BATCH_JOB_OUTPUTS holds more than {MAX_BYTES} bytes; write files for more"
-        raise OutputsError(message)
-    return data
 
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
         outputs = json.loads(data)
+        json.dumps(outputs, ensure_ascii=False).encode()  # halves of a character pair have no UTF-8
     except (ValueError, RecursionError) as error:
         message = f"$BATCH_JOB_OUTPUTS is not valid JSON: {error}"
         raise OutputsError(message) from error

@@ -7,6 +7,7 @@ Sources:
     BATCH_JOB_INPUTS      file with all inputs as one JSON object
     BATCH_JOB_OUTPUTS     file for the outputs as one JSON object
     BATCH_JOB_INPUT_X     input `x`, if it is a scalar that fits: strings as they are, else JSON
+    BATCH_JOB_MARK        whose process this is: by it a process is found that has left everything else
 """
 
 from __future__ import annotations
@@ -15,25 +16,29 @@ import json
 import os
 import re
 
+from flyte_connectors_batch_job.backends.local import outputs, tree
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from flyte_connectors_batch_job.runner.job import Job
+    from flyte_connectors_batch_job.backends.local.job import Job
 
 # Linux refuses single variables of 128 KiB (MAX_ARG_STRLEN, execve(2)); the file has them all.
 MAX_INPUT_BYTES = 32 * 1024
 
 
-def of_job(job: Job, spec: dict[str, Any]) -> dict[str, str]:
-    """All variables of the job; ours win over `env`."""
+def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
+    """All variables of the job whose own files are in `folder`; ours win over `env`."""
+    inherited = {name: os.environ[name] for name in os.environ if name != tree.GUARDIAN_VARIABLE}
     return {
-        **os.environ,
+        **inherited,
         **spec["env"],
         **_inputs(spec["inputs"]),
         "BATCH_JOB_ID": job.id,
-        "BATCH_JOB_INPUTS": job.file("inputs.json"),
-        "BATCH_JOB_OUTPUTS": job.file("outputs.json"),
+        "BATCH_JOB_INPUTS": os.path.join(folder, "inputs.json"),
+        "BATCH_JOB_OUTPUTS": os.path.join(folder, outputs.NAME),
+        tree.MEMBER_VARIABLE: job.mark,
     }
 
 

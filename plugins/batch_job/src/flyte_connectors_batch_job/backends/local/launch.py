@@ -1,4 +1,4 @@
-"""Starting a job's supervisor, and waiting until the job is its own."""
+"""Starting a job's keeper and supervisor, and waiting until the job has begun."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import select
 import subprocess
 import sys
 
-from flyte_connectors_batch_job.runner.supervisor import READY
+from flyte_connectors_batch_job.backends.local import tree
+from flyte_connectors_batch_job.backends.local.keeper import READY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from flyte_connectors_batch_job.runner.job import Job
+    from flyte_connectors_batch_job.backends.local.job import Job
 
 INHERITED = (
     "HOME",
@@ -36,22 +37,24 @@ class LaunchError(Exception):
 
 
 def launch(job: Job) -> None:
-    """Start a supervisor for the job; return when the job is claimed, by this one or another.
+    """Start a keeper and a supervisor for the job; return when it has begun, by them or by others.
 
-    The supervisor is in a session of its own, is no child of this process and shares none of its
-    descriptors, so it neither dies with the service nor keeps its port open.
+    They are in sessions of their own, are not children of this process and share none of its
+    descriptors, so they neither die with the service nor keep its port open.
 
     Raises:
         LaunchError: no supervisor claimed the job.
         OSError: no process could be started.
     """
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment[tree.GUARDIAN_VARIABLE] = job.mark
     answer, launcher = os.pipe()
     try:
-        with open(job.file("supervisor.err"), "ab") as errors:
+        with open(job.file("supervisor.err"), "ab", opener=_open_own) as errors:
             process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
                 [sys.executable, "-I", "-S", os.path.dirname(__file__), job.path, str(launcher)],
                 cwd="/",
-                env={name: os.environ[name] for name in INHERITED if name in os.environ},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -68,6 +71,10 @@ def launch(job: Job) -> None:
     if text != READY:
         message = text.decode(errors="replace") or "it ended at once"
         raise LaunchError(message)
+
+
+def _open_own(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
 
 
 def _read(answer: int) -> bytes:

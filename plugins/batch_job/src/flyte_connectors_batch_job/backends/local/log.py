@@ -7,12 +7,17 @@ r"""The log file: one line of text per line that the job wrote.
 
 The file only ever grows by whole lines, so the byte offset behind any line stays a valid place to
 go on reading. Lines longer than `MAX_LINE_BYTES` become several.
+
+A job can write to the file itself, or put something else in its place. What is not a line of this
+form is shown as it is, without a time; what is not a regular file is an empty log.
 """
 
 from __future__ import annotations
 
 import os
 import time
+
+from flyte_connectors_batch_job.backends.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 STDOUT = b"o"
 STDERR = b"e"
 SUPERVISOR = b"s"
+SOURCES = (STDOUT, STDERR, SUPERVISOR)
 
 MAX_LINE_BYTES = 16 * 1024
 READ_BYTES = 128 * 1024
@@ -62,7 +68,8 @@ class LogWriter:
     """Appends lines. A full disk loses some, the next after them says so, the job goes on."""
 
     def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._file = os.open(path, flags, 0o600)
         self._dropped = 0
 
     def write(self, source: bytes, lines: list[bytes]) -> None:
@@ -103,7 +110,10 @@ def read(path: str, offset: int, lines: int) -> tuple[list[tuple[int, bytes, byt
         The lines as (microseconds since 1970, source, text), none at the present end of the log,
         and the offset behind them.
     """
-    *complete, _ = _pread(path, READ_BYTES, offset).split(_NEWLINE)  # the last is in the writing
+    data = _pread(path, READ_BYTES, offset)
+    *complete, _ = data.split(_NEWLINE)  # the last is in the writing
+    if not complete and len(data) == READ_BYTES:  # no line of ours is that long
+        return [_parse(data[:MAX_LINE_BYTES])], _next_line(path, offset + READ_BYTES)
     complete = complete[:lines]
     return [_parse(line) for line in complete], offset + sum(map(len, complete)) + len(complete)
 
@@ -113,10 +123,22 @@ def is_line_start(path: str, offset: int) -> bool:
     return offset == 0 or _pread(path, 1, offset - 1) == _NEWLINE
 
 
+def _next_line(path: str, offset: int) -> int:
+    """The offset behind the next newline, or of the end of the file."""
+    while data := _pread(path, READ_BYTES, offset):
+        place = data.find(_NEWLINE)
+        if place >= 0:
+            return offset + place + 1
+        offset += len(data)
+    return offset
+
+
 def _pread(path: str, size: int, offset: int) -> bytes:
     try:
-        file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        file = files.open_regular(path)
+    except files.DamagedFileError:
+        return b""
+    if file is None:
         return b""
     try:
         return os.pread(file, size, offset)
@@ -125,8 +147,10 @@ def _pread(path: str, size: int, offset: int) -> bytes:
 
 
 def _parse(line: bytes) -> tuple[int, bytes, bytes]:
-    source = line[_STAMP_DIGITS + 1 : _STAMP_DIGITS + 2]
-    return int(line[:_STAMP_DIGITS]), source, line[_TEXT_AT:]
+    stamp, source = line[:_STAMP_DIGITS], line[_STAMP_DIGITS + 1 : _STAMP_DIGITS + 2]
+    if len(stamp) == _STAMP_DIGITS and stamp.isdigit() and source in SOURCES:
+        return int(stamp), source, line[_TEXT_AT:]
+    return 0, STDOUT, line[:MAX_LINE_BYTES]
 
 
 def _cut(line: bytes) -> Iterator[bytes]:

@@ -1,0 +1,89 @@
+"""Removes what ended long ago, whoever else does the same at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from flyte_connectors_batch_job.backends.local.spool import STAGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flyte_connectors_batch_job.backends.local.job import Job
+    from flyte_connectors_batch_job.backends.local.spool import Spool
+
+
+def clean(spool: Spool, *, older_than: float) -> tuple[list[str], list[str]]:
+    """Remove jobs that nobody runs any more, and remains of crashes.
+
+    Jobs that run, files and links that are not ours, and what has vanished meanwhile are passed over.
+
+    Args:
+        spool: Where.
+        older_than: Seconds for which nothing must have happened to them.
+
+    Returns:
+        The ids of the jobs that were removed, and a line for each thing that could not be.
+
+    Raises:
+        OSError: the spool can't be read.
+        DamagedFileError: the spool's identity can't be read.
+    """
+    removed, faults = [], []
+    for name in list(_old(spool.root, time.time() - older_than)):
+        try:
+            if name.startswith(STAGED):
+                _remove(os.path.join(spool.root, name))
+            elif not name.startswith(".") and _set_aside(spool.job(name)):
+                removed.append(name)
+        except OSError as error:
+            faults.append(f"{name}: {error.strerror}")
+    return removed, faults
+
+
+def _old(root: str, latest: float) -> Iterator[str]:
+    """Names of the directories that nothing has happened to since."""
+    with os.scandir(root) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # another is cleaning here
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode) and status.st_mtime <= latest:
+                    yield entry.name
+
+
+def _set_aside(job: Job) -> bool:
+    """Remove a job, unless it runs. False also if another has just removed it."""
+    aside = os.path.join(os.path.dirname(job.path), f"{STAGED}{job.id}-{os.urandom(4).hex()}")
+    with job.held() as is_unguarded:
+        if not is_unguarded or not job.sweep():
+            return False
+        try:
+            os.rename(job.path, aside)  # gone at once, not by halves
+        except FileNotFoundError:
+            return False
+    _remove(aside)
+    return True
+
+
+def _remove(path: str) -> None:
+    """Remove a directory and all in it, also what its owner has closed to itself."""
+    for _ in range(2):
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return  # another was faster
+        except PermissionError:
+            for folder, folders, _ in os.walk(path):
+                for name in folders:
+                    inner = os.path.join(folder, name)
+                    if not os.path.islink(inner):
+                        os.chmod(inner, 0o700)
+        else:
+            return
+    shutil.rmtree(path)

@@ -1,0 +1,69 @@
+"""What a supervisor starts: the job's own folder, and its command with the rights that it gets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from flyte_connectors_batch_job.backends.local import cgroup, environment, files, kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from flyte_connectors_batch_job.backends.local.job import Job
+
+FOLDER = "job"
+"""What is the job's own in its directory; beside it lie the supervisor's files."""
+
+
+def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the job's command, in a session of its own.
+
+    Args:
+        job: The job.
+        spec: What to run.
+        group: The control group to run it in, or empty.
+
+    Returns:
+        The process, and a descriptor of the job's folder: the job may put another in its place.
+
+    Raises:
+        OSError: the spool can't be written, or the program can't be started.
+    """
+    path = job.file(FOLDER)
+    os.mkdir(path, 0o700)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    files.write_json(os.path.join(path, "inputs.json"), spec["inputs"], durable=False)
+    directory = spec["working_directory"]
+    if directory is None:
+        directory = os.path.join(path, "work")
+        os.mkdir(directory)
+
+    def prepare() -> None:
+        if group:
+            cgroup.enter(group)
+        kernel.confine()
+
+    process = subprocess.Popen(  # noqa: S603  (to run the user's command is the whole point)
+        _command(path, spec),
+        cwd=directory,
+        env=environment.of_job(job, path, spec),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=prepare,  # noqa: PLW1509  (there are no threads here)
+        start_new_session=True,
+    )
+    return process, folder
+
+
+def _command(folder: str, spec: dict[str, Any]) -> list[str]:
+    if spec["script"] is None:
+        command: list[str] = spec["command"]
+        return command
+    path = os.path.join(folder, "script")
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(spec["script"])
+    os.chmod(path, 0o700)
+    return [path] if spec["script"].startswith("#!") else ["/bin/sh", path]

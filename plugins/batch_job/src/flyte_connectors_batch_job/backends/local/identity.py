@@ -1,0 +1,49 @@
+"""The spool's identity: a random id in a file of its own, by which a job knows its spool again.
+
+A replica whose volume is not mounted sees an empty directory, or another spool. Without the id it
+would take every job for lost.
+"""
+
+from __future__ import annotations
+
+import os
+
+from flyte_connectors_batch_job.backends.local import files
+
+_FILE = ".spool.json"
+
+
+def read(root: str) -> str:
+    """The id of the spool in a directory; empty if there is none, or an older release's.
+
+    Raises:
+        DamagedFileError: the file does not hold an id.
+    """
+    content = files.read_json(os.path.join(root, _FILE))
+    if content is None:
+        return ""
+    spool_id = content.get("id")
+    if not isinstance(spool_id, str) or not spool_id.isalnum():
+        message = "holds no id of a spool"
+        raise files.DamagedFileError(message)
+    return spool_id
+
+
+def ensure(root: str) -> str:
+    """The id of the spool in a directory, which gets one if it has none.
+
+    Raises:
+        DamagedFileError: the file does not hold an id.
+        OSError: the directory can't be written.
+    """
+    return read(root) or _make(root)
+
+
+def path(root: str) -> str:
+    """The file that holds the id."""
+    return os.path.join(root, _FILE)
+
+
+def _make(root: str) -> str:
+    files.write_json_once(path(root), {"id": os.urandom(16).hex()})
+    return read(root)  # another process may have been first

@@ -1,0 +1,317 @@
+"""One job's directory, and the state that its files make.
+
+    spec.json        what to run; complete from the first moment, never changed
+    supervisor.lock  flock held by keeper and supervisor for as long as either lives
+    begun.json       written once, under the lock: the job has been started, by whom and where
+    running.json     the job's processes; there until none of them is alive
+    cancel.json      the job is to be cancelled
+    outcome.json     how the job ended; written when none of its processes is alive
+    usage.json       CPU, wall time and memory so far
+    log              see `log`
+    job/             the job's own: inputs.json, outputs.json, script, work/
+
+    guarded  begun  state
+    yes      no     QUEUED     its supervisor is about to begin it
+    yes      yes    RUNNING    whatever else is there: what the job writes itself does not count
+    no       no     QUEUED     or ABORTED, if it is to be cancelled
+    no       yes    what outcome.json says, if running.json is gone; else supervisor and keeper were
+                    killed: LOST (or ABORTED), once the job's processes have been killed, too
+
+A job is guarded while its supervisor or keeper lives. Their process ids say so where they mean
+something: on the same machine and in the same container. Elsewhere the lock does, because the kernel
+drops a lock in the very moment its last holder dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import time
+
+from flyte_connectors_batch_job.backends.local import files, identity, processes, tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+QUEUED = "queued"
+RUNNING = "running"
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+ABORTED = "aborted"
+LOST = "lost"
+ENDED = (SUCCEEDED, FAILED, ABORTED, LOST)
+
+LOST_MESSAGE = "the job's supervisor vanished, for example by a reboot or kill -9"
+CANCELLING = "being cancelled"
+METRICS = ("cpu_seconds", "wall_seconds", "peak_memory_bytes")
+
+_CLAIM_RETRY_SECONDS = 0.005
+KEEPER = "keeper"
+SUPERVISOR = "supervisor"
+
+
+class Job:
+    """A job in the spool, as any process sees it.
+
+    Args:
+        path: The job's directory. Its name is the job's id.
+        spool_id: Identity of the spool; empty if that has none yet.
+    """
+
+    def __init__(self, path: str, spool_id: str = "") -> None:
+        self.path = path
+        self._spool_id = spool_id
+
+    @property
+    def id(self) -> str:
+        """The job's id, unique in its spool."""
+        return os.path.basename(self.path)
+
+    @property
+    def mark(self) -> str:
+        """What the job's processes have in their environment; empty if nothing tells them apart."""
+        return f"{self._spool_id}/{self.id}" if self._spool_id else ""
+
+    def file(self, name: str) -> str:
+        """Path of one of the files listed above."""
+        return os.path.join(self.path, name)
+
+    def exists(self) -> bool:
+        """Whether the job was submitted and not cleaned away."""
+        return files.exists(self.path)
+
+    def is_removed(self) -> bool:
+        """Whether somebody has removed the job; not if the whole spool is away for a while."""
+        if self.exists():
+            return False
+        root = os.path.dirname(self.path)
+        try:
+            return not files.exists(root) or identity.read(root) == self._spool_id
+        except files.DamagedFileError:
+            return False
+
+    def spec(self) -> dict[str, Any]:
+        """What to run, as it was submitted.
+
+        Raises:
+            FileNotFoundError: the job is gone.
+            DamagedFileError: somebody wrote to the file.
+        """
+        spec = files.read_json(self.file("spec.json"))
+        if spec is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+        return spec
+
+    def usage(self) -> dict[str, float]:
+        """`at` and each of `METRICS`; empty before the first reading."""
+        usage = files.read_json_if_sound(self.file("usage.json"))
+        are_numbers = all(_is_number(usage.get(name)) for name in ("at", *METRICS))
+        return usage if are_numbers else {}
+
+    def state(self) -> dict[str, Any]:
+        """The state, and with it `message`, `outputs` and `exit_code` where there are any.
+
+        A job that has lost its supervisor and keeper is ended here, processes and all.
+        """
+        if self.is_guarded():
+            self._wake_guardians()
+            state = {"state": RUNNING if self.has_begun() else QUEUED}
+            return {**state, "message": CANCELLING} if self.is_cancelled() else state
+        return self._outcome() or self._end_if_lost()
+
+    def may_log(self) -> bool:
+        """Whether lines may still come."""
+        return self.is_guarded() or self.is_waiting()
+
+    def is_waiting(self) -> bool:
+        """Whether the job still needs a supervisor to begin it."""
+        names = ("begun.json", "outcome.json", "cancel.json")
+        return not any(files.exists(self.file(name)) for name in names)
+
+    def has_begun(self) -> bool:
+        """Whether the job has been started."""
+        return files.exists(self.file("begun.json"))
+
+    def is_cancelled(self) -> bool:
+        """Whether the job is to be cancelled."""
+        return files.exists(self.file("cancel.json"))
+
+    def is_guarded(self) -> bool:
+        """Whether the job's supervisor or keeper is alive."""
+        guardians = self._guardians()
+        return self._is_locked() if guardians is None else _any_alive(guardians)
+
+    def cancel(self) -> None:
+        """Have the job end as ABORTED, unless it has ended. Returns when that is on the disk."""
+        if self.state()["state"] in ENDED:
+            return
+        try:
+            files.write_json(self.file("cancel.json"), {"at": time.time()})
+        finally:  # also if the disk is full: perhaps the job has filled it
+            self._tell_supervisor()
+        if self._guardians() is None and self.has_begun():
+            # What supervisors of version 0.1.0 look for; others pass over it.
+            files.write_json_once(self.file("outcome.json"), {"state": ABORTED})
+        self.state()
+
+    def claim(self) -> int | None:
+        """Take the job's lock, for this process and those that it forks from now on.
+
+        Returns:
+            The lock's descriptor, if the job is this process's to begin: of any number of claims,
+            ever, one is.
+        """
+        lock = self.open_lock()
+        while self.is_waiting():
+            if try_lock(lock, fcntl.LOCK_EX):
+                break
+            # The holder is beginning the job, or died before it did, or is only looking.
+            time.sleep(_CLAIM_RETRY_SECONDS)
+        if self.is_waiting():
+            return lock
+        os.close(lock)
+        return None
+
+    def end(self, outcome: dict[str, Any]) -> None:
+        """Say how the job ended, when none of its processes is alive any more.
+
+        Whatever stands there was written by the job, and goes.
+        """
+        running = self.file("running.json")
+        if files.exists(running):
+            files.remove(self.file("outcome.json"))
+            files.remove(running)
+        files.write_json(self.file("outcome.json"), outcome)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[bool]:
+        """Keep others from guarding the job for a moment; yields whether nobody does now."""
+        try:
+            lock = self.open_lock()
+        except OSError:  # the job has put something else in its place, or the disk is read-only
+            lock = None
+        try:
+            is_free = lock is not None and try_lock(lock, fcntl.LOCK_EX)
+            guardians = self._guardians()
+            yield is_free if guardians is None else not _any_alive(guardians)
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def open_lock(self) -> int:
+        """A new descriptor of the lock's file, which is made if need be."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(self.file("supervisor.lock"), flags, 0o600)
+
+    def has_ended(self) -> bool:
+        """Whether it is written down how the job ended, by who may."""
+        return self._outcome() is not None
+
+    def lost(self) -> dict[str, Any]:
+        """The outcome of a job whose supervisor can't say it."""
+        if self.is_cancelled():
+            return {"state": ABORTED}
+        return {"state": LOST, "message": LOST_MESSAGE}
+
+    def _outcome(self) -> dict[str, Any] | None:
+        """How the job ended, or None if nobody has said so who may."""
+        if files.exists(self.file("running.json")):
+            return None  # who ends a job removes this
+        try:
+            outcome = files.read_json(self.file("outcome.json"))
+        except files.DamagedFileError as error:
+            return {"state": FAILED, "message": f"the job's outcome.json {error}"}
+        return outcome if outcome is None or outcome.get("state") in ENDED else _UNKNOWN
+
+    def _end_if_lost(self) -> dict[str, Any]:
+        if not self.has_begun() and not self.is_cancelled():
+            return {"state": QUEUED}
+        with self.held() as is_unguarded:
+            # Perhaps it is only now being begun; or its supervisor has just said how it ended.
+            if not is_unguarded:
+                return {"state": RUNNING if self.has_begun() else QUEUED}
+            ended = self._outcome()
+            if ended:
+                return ended
+            if not self.sweep():
+                return {"state": RUNNING, "message": "its last processes are being killed"}
+            outcome = self.lost()
+            with contextlib.suppress(
+                OSError
+            ):  # full or read-only: then the next look says it again
+                self.end(outcome)
+            return outcome
+
+    def sweep(self) -> bool:
+        """Kill what is left of a job that nobody guards. Returns whether nothing is left."""
+        record = files.read_json_if_sound(self.file("running.json"))
+        return tree.sweep(self.mark, record if record.get("host") == processes.host() else {})
+
+    def _guardians(self) -> list[tuple[int, str]] | None:
+        """Id and start of keeper and supervisor; None if they can't be seen from here."""
+        begun = files.read_json_if_sound(self.file("begun.json"))
+        if not begun or begun.get("host") != processes.host():
+            return None
+        try:
+            return [
+                (int(pid), str(start))
+                for pid, start in (begun[name] for name in (KEEPER, SUPERVISOR))
+            ]
+        except (KeyError, TypeError, ValueError):  # the job has written to it
+            return None
+
+    def _wake_guardians(self) -> None:
+        """Continue supervisor and keeper, if somebody has stopped them both."""
+        for pid, start in self._guardians() or ():
+            process = processes.look(pid)
+            if process and process.start == start and process.is_stopped:
+                tree.send(pid, signal.SIGCONT)
+
+    def _tell_supervisor(self) -> None:
+        guardians = self._guardians()
+        if guardians:
+            _, (pid, start) = guardians
+            if processes.is_alive(pid, start):
+                tree.send(pid, signal.SIGUSR1)
+
+    def _is_locked(self) -> bool:
+        try:
+            lock = files.open_regular(self.file("supervisor.lock"))
+        except files.DamagedFileError:
+            return False
+        if lock is None:
+            return False
+        try:
+            return not try_lock(lock, fcntl.LOCK_SH)
+        finally:
+            os.close(lock)
+
+
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Take a lock of `kind`, one of `fcntl`'s, if it is free. Returns whether it was."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _any_alive(guardians: list[tuple[int, str]]) -> bool:
+    return any(processes.is_alive(pid, start) for pid, start in guardians)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 <= value < float("inf")
+
+
+_UNKNOWN = {
+    "state": FAILED,
+    "message": "the job's outcome.json names no state that a job can end in",
+}

@@ -1,0 +1,93 @@
+"""The process that watches a job's supervisor, and ends the job if the supervisor dies.
+
+The keeper is the supervisor's parent. Both adopt orphans: what the job leaves behind becomes a child
+of the supervisor, and when that is killed, of the keeper. The supervisor in turn ends the job when
+the keeper is killed. Each continues the other when it is stopped. They are in two sessions and share
+no name, so that no single `pkill` meets both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+from flyte_connectors_batch_job.backends.local import cgroup, kernel, supervisor, tree
+from flyte_connectors_batch_job.backends.local.job import Job
+
+READY = b"ready"
+NAME = "keeper"
+MOST_STOPS = 100
+
+
+def main(path: str, launcher: int) -> None:
+    """Run the job of a directory, unless some process has done so before.
+
+    Args:
+        path: The job's directory.
+        launcher: Descriptor that is told `READY` once the job has begun, or else an error's text.
+    """
+    if os.fork():
+        os._exit(0)  # the launcher reaps this one; init adopts the other
+    os.setsid()
+    kernel.close_memory()
+    kernel.adopt_orphans()
+    job = Job(path, os.environ[tree.GUARDIAN_VARIABLE].partition("/")[0])
+    try:
+        lock = job.claim()
+    except OSError as error:
+        _tell(launcher, str(error).encode())
+        return
+    if lock is None:
+        _tell(launcher, READY)
+        return
+    group = cgroup.make()
+    keeper_gone, keeper_alive = os.pipe()
+    keeper = os.getpid()
+    pid = os.fork()
+    if pid:
+        _keep_only(lock, keeper_alive)
+        _watch(job, pid, group)
+        return
+    os.close(keeper_alive)
+    begun = supervisor.begin(job, lock, group, keeper)
+    if isinstance(begun, OSError):
+        _tell(launcher, str(begun).encode())
+        return
+    _tell(launcher, READY)
+    supervisor.run(job, begun, group, keeper_gone)
+
+
+def _tell(launcher: int, text: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it may have been killed; the job goes on
+        os.write(launcher, text)
+    os.close(launcher)
+
+
+def _keep_only(*descriptors: int) -> None:
+    """Close what else is open: the launcher waits for the end of its pipe."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    kernel.rename_process(NAME)
+    first = 3
+    for descriptor in sorted(descriptors):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+
+
+def _watch(job: Job, pid: int, group: str) -> None:
+    """Wait for the supervisor's end, then end what it has left."""
+    stops = 0
+    while True:
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            break
+        stops += 1
+        os.kill(pid, signal.SIGCONT if stops <= MOST_STOPS else signal.SIGKILL)
+    if os.waitstatus_to_exitcode(status) == 0:
+        return
+    tree.end_all(group)
+    job.sweep()  # where orphans are not adopted
+    cgroup.remove(group)
+    if job.has_begun() and not job.has_ended():
+        supervisor.record(job, job.lost())
