@@ -90,7 +90,7 @@ def test_the_outcome_waits_for_space(jobs: Jobs, small_disk: Path) -> None:
     path = fifo(small_disk.parent / "go")
     text = "x" * 100_000
     meta = jobs.start(
-        f"printf '{{\"text\": \"%s\"}}' {text} > $BATCH_JOB_OUTPUTS; read go < {path}",
+        f'printf \'{{"text": "%s"}}\' {text} > $BATCH_JOB_OUTPUTS; read go < {path}',
         outputs={"text": "STRING"},
     )
     with opened_by_the_job(path) as go:
