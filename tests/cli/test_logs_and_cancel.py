@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import TASKS, Command, Running, one_line
 from tests.connectors.job_service import JobService, wait_until
-from tests.connectors.serve_process import ServeProcess
+from tests.connectors.serve_process import FAKE, ServeProcess, serving
+
+NESTED = "tests.connectors.nested_tasks"
 
 
 def started(command: Command, jobs: JobService, *where: str) -> tuple[Running, str]:
@@ -56,6 +60,107 @@ def test_follow_shows_lines_as_they_come_and_ends_with_the_job(
     assert following.output == ["begun\n", "going on\n"]
     assert running.wait() == 1
     assert "aborted" in running.errors[-1]
+
+
+def test_follow_outlives_the_death_of_the_service(
+    command: Command, jobs: JobService, tmp_path: Path
+) -> None:
+    """It says that it waits, goes on where it was, and ends with the job."""
+    with serving("--module", FAKE, log=tmp_path / "log") as service:
+        running, name = started(command, jobs, "--endpoint", service.address)
+        following = command.start("logs", "--follow", name)
+        wait_until(lambda: following.output, "the first line")
+        service.process.kill()
+        service.process.wait()
+    (key,) = jobs.jobs
+    jobs.update(key, log=["begun", "while nobody was there"])
+    wait_until(lambda: "trying again: connector service at" in following.said, "the first fault")
+    with serving("--module", FAKE, "--port", str(service.port), log=tmp_path / "log"):
+        wait_until(lambda: len(following.output) == 2, "the second line")
+        jobs.update(key, log=["begun", "while nobody was there", "the last"], phase="SUCCEEDED")
+        assert following.wait() == 0
+        assert running.wait() == 0
+    assert following.output == ["begun\n", "while nobody was there\n", "the last\n"]
+
+
+@pytest.mark.parametrize("verb", ["get", "get_logs"])
+def test_follow_outlives_passing_faults_of_the_vendor(
+    command: Command, jobs: JobService, verb: str
+) -> None:
+    """Of either call, foreseen or not."""
+    running, name = started(command, jobs)
+    running.process.kill()
+    running.wait()
+    (key,) = jobs.jobs
+    for error in ("ServiceUnavailableError", "RateLimitedError", "ValueError"):
+        times = len(jobs.calls(verb)) + 2
+        jobs.update(key, fail={verb: {"error": error, "text": "passing", "times": times}})
+        following = command.start("logs", "--follow", name)
+        wait_until(lambda: following.output, "the first line")  # noqa: B023
+        if error == "ValueError":
+            jobs.update(key, phase="SUCCEEDED")
+            assert following.wait() == 0
+        else:
+            following.process.kill()
+            following.wait()
+        assert following.output == ["begun\n"]
+
+
+def test_follow_ends_when_the_job_cannot_be_asked_about(command: Command, jobs: JobService) -> None:
+    """With the reason: it would wait for ever."""
+    running, name = started(command, jobs)
+    running.process.kill()
+    running.wait()
+    jobs.update(
+        jobs.jobs[0], fail={"get": {"error": "PermissionDeniedError", "text": "no", "times": 99}}
+    )
+    following = command.start("logs", "--follow", name)
+    assert following.wait() == 1
+    assert following.errors == ["flyte-connectors: no\n"]
+
+
+def test_ctrl_c_ends_it_at_once(command: Command, jobs: JobService) -> None:
+    """Also while a connector's thread is busy, with nothing but a word on it."""
+    _, name = started(command, jobs)
+    following = command.start("logs", "--follow", name)
+    wait_until(lambda: following.output, "the first line")
+    began = time.monotonic()
+    following.process.send_signal(signal.SIGINT)
+    assert following.wait() == 130
+    assert time.monotonic() - began < 2
+    assert following.errors == ["flyte-connectors: interrupted\n"]
+
+
+def test_follow_goes_on_with_the_next_job_of_the_run(command: Command, jobs: JobService) -> None:
+    """A task made of a function starts one after the other."""
+    running = command.start("run", NESTED, "two_logs")
+    wait_until(lambda: len(jobs.calls("get")) > 1 and "RUNNING" in running.said, "the first job")
+    following = command.start("logs", "--follow", running.errors[0].split()[1])
+    wait_until(lambda: following.output, "the first line")
+    jobs.update(jobs.jobs[0], phase="SUCCEEDED")
+    wait_until(lambda: len(following.output) == 2, "the second job's line")
+    jobs.update(jobs.jobs[1], phase="SUCCEEDED")
+    assert (running.wait(), following.wait()) == (0, 0)
+    assert following.output == ["of the first\n", "of the second\n"]
+
+
+def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_it(
+    command: Command, jobs: JobService
+) -> None:
+    """Exit code 1, and what was not cancelled."""
+    running = command.start("run", NESTED, "hanging_threads", "--n", "2")
+    wait_until(lambda: running.said.count("started") == 2, "both jobs")
+    running.process.kill()
+    running.wait()
+    name = running.errors[0].split()[1]
+    first, second = jobs.jobs
+    jobs.update(
+        first, fail={"delete": {"error": "PermissionDeniedError", "text": "no", "times": 9}}
+    )
+    ended = command("cancel", name)
+    assert ended.returncode == 1
+    assert re.search(r"job a\d of 'hanging' was NOT cancelled: no$", ended.stderr, re.MULTILINE)
+    assert jobs.job(second)["phase"] == "ABORTED"
 
 
 def test_timestamps_are_shown_on_demand(command: Command, tmp_path: Path) -> None:

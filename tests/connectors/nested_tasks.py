@@ -87,3 +87,14 @@ def hanging_thread(n: int) -> int:
     while thread.is_alive():
         time.sleep(0.01)
     return n
+
+
+first = FakeTask("first", plan={"phase": "RUNNING", "log": ["of the first"]})
+second = FakeTask("second", plan={"phase": "RUNNING", "log": ["of the second"]})
+
+
+@env.task
+def two_logs() -> None:
+    """One job after the other."""
+    first()
+    second()

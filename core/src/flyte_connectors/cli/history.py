@@ -141,6 +141,12 @@ def find_jobs(run: str) -> Sequence[JobRecord]:
     return [_read(path, JobRecord) for path in paths]
 
 
+def is_live(run: str) -> bool:
+    """Whether the process of a run is still there."""
+    path = _folder(run) / _RUN_FILE
+    return path.exists() and _is_locked(path)
+
+
 def all_runs() -> Sequence[RunRecord]:
     """The runs that were started here, newest first; those that can't be read are left out."""
     found = []
@@ -159,7 +165,7 @@ def _read_run(folder: pathlib.Path) -> RunRecord:
             folder.name, first.task, started, endpoint=first.endpoint, module=first.module
         )
     record = _read(path, RunRecord)
-    return dataclasses.replace(record, phase="RUNNING") if _is_locked(path) else record
+    return dataclasses.replace(record, phase="RUNNING") if is_live(folder.name) else record
 
 
 def _is_locked(path: pathlib.Path) -> bool:

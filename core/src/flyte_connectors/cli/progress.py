@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 _BAR = 24
 
 
+class Waits:
+    """Says why a command waits, once for each reason: silence would look like a hang."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def __call__(self, error: ConnectorError, seconds: float) -> None:
+        """A call has failed, and is tried again in so many seconds."""
+        del seconds  # they only grow
+        if error.message != self._reason:
+            self._reason = error.message
+            text = colour(f"trying again: {error.message}", "yellow", sys.stderr)
+            print(text, file=sys.stderr, flush=True)
+
+
 class Progress(RunObserver):
     """Shows a run, and remembers its jobs for `logs` and `cancel`.
 
@@ -41,7 +56,7 @@ class Progress(RunObserver):
         self._begun = time.monotonic()
         self._run = ""
         self._phase = ""
-        self._trouble = ""
+        self._waits = Waits()
         self._links: set[str] = set()
         self.wants_logs = not quiet
         self.is_cancelling = False
@@ -100,11 +115,10 @@ class Progress(RunObserver):
             self.note(" ".join(filter(None, (phase, "" if has_failed else resource.message))))
         self._phase = phase
 
-    def waiting(self, error: ConnectorError, seconds: float) -> None:  # noqa: ARG002
-        """A call has failed, and is tried again; said once for each reason."""
-        if error.message != self._trouble:
-            self._trouble = error.message
-            self._write(colour(f"trying again: {error.message}", "yellow", self._stream))
+    def waiting(self, error: ConnectorError, seconds: float) -> None:
+        """A call has failed, and is tried again."""
+        self._clear()
+        self._waits(error, seconds)
 
     def logged(self, line: LogLine) -> None:
         """The job has written a log line."""

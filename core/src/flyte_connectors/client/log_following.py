@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-from flyte_connectors._calls.retries import GrowingPause
+from flyte_connectors._calls.retries import GrowingPause, Retrying, Waiting
 from flyte_connectors.errors import ConnectorError
 
 Emit = Callable[[LogLine], None]
 Read = Callable[[pb.GetTaskLogsRequest], AsyncIterator[Any]]
 
+
 _LONGEST_LAST_LINES = 60.0  # seconds for what a log still holds when its job has ended
+_MOST_EMPTY_PAGES = 20  # in a row; some vendors' pages are empty long before the end
 
 
 @dataclasses.dataclass
@@ -30,35 +33,37 @@ class _Page:
 
     request: pb.GetTaskLogsRequest
     emitted: int = 0
+    is_new: bool = False
 
-    async def read(self, read: Read, emit: Emit, *, last: bool) -> tuple[bool, bool]:
-        """Emit what is new; tells whether anything was, and whether there is a next page."""
+    async def read(self, read: Read, emit: Emit) -> bool:
+        """Emit what is new; tells whether there is another page."""
         lines, token = 0, ""
-        try:
-            async for item in read(self.request):
-                for line in (item,) if isinstance(item, LogLine) else item.body.lines:
-                    lines += 1
-                    if lines > self.emitted:
-                        emit(line)
-                token = token if isinstance(item, LogLine) else item.header.token or token
-        except ConnectorError as error:
-            if not error.retryable or last:
-                raise
-        is_new = lines > self.emitted
-        self.emitted = max(lines, self.emitted)
-        if token and token != self.request.token:
-            self.request.token, self.emitted = token, 0
-        return is_new, bool(token)
+        async for item in read(self.request):
+            for line in (item,) if isinstance(item, LogLine) else item.body.lines:
+                lines += 1
+                if lines > self.emitted:
+                    self.emitted = lines
+                    self.is_new = True
+                    emit(line)
+            token = token if isinstance(item, LogLine) else item.header.token or token
+        if not token or token == self.request.token:
+            return False
+        self.request.token, self.emitted = token, 0
+        return True
 
 
-async def follow_logs(
+async def follow_logs(  # noqa: PLR0913  (where from, where to, and how long)
     read: Read,
     request: pb.GetTaskLogsRequest,
     emit: Emit,
     ended: asyncio.Event,
+    *,
     longest_poll: float = 3.0,
+    waiting: Waiting | None = None,
 ) -> None:
-    """Emit a job's log lines as they appear, until it has ended and all are out.
+    """Emit a job's log lines as they appear, each once, until it has ended and all are out.
+
+    A fault that may pass is waited for: while the job runs for as long as it lasts, then for a minute.
 
     Args:
         read: Reads one page; yields `GetTaskLogsResponse` or `LogLine` messages.
@@ -66,19 +71,36 @@ async def follow_logs(
         emit: Called with each line.
         ended: Set when the job has ended.
         longest_poll: Longest pause between two pages, in seconds.
+        waiting: Told of each fault that is waited for.
 
     Raises:
         ConnectorError: the log can't be read, and trying again would not help.
     """
     pause = GrowingPause(longest_poll)
     page = _Page(request)
+    empty = 0
     while True:
         last = ended.is_set()
-        is_new, has_next = await page.read(read, emit, last=last)
-        if last and not (is_new and has_next):
+        page.is_new = False
+        has_next = await _read_with_retries(page, read, emit, ended, waiting)
+        empty = 0 if page.is_new else empty + 1
+        if last and (not has_next or empty > _MOST_EMPTY_PAGES):
             return
-        if not is_new:
+        if not page.is_new:
             await pause.unless(ended)
+
+
+async def _read_with_retries(
+    page: _Page, read: Read, emit: Emit, ended: asyncio.Event, waiting: Waiting | None
+) -> bool:
+    def told(error: ConnectorError, seconds: float) -> None:
+        if ended.is_set():
+            retrying.shorten(_LONGEST_LAST_LINES)
+        if waiting is not None:
+            waiting(error, seconds)
+
+    retrying = Retrying(_LONGEST_LAST_LINES if ended.is_set() else math.inf, told)
+    return await retrying.call(lambda: page.read(read, emit))
 
 
 class LogFollower:
