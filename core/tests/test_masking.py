@@ -73,7 +73,7 @@ def test_a_secret_is_masked_in_every_form(form: str, secret: str) -> None:
     spelled = FORMS[form](secret)
     shown = Masker([secret]).mask(f"(<{spelled}>)")
     assert spelled.strip() not in shown
-    assert re.fullmatch(r"\(<[\\']{0,2}\*\*\*[\\']{0,2}>\)", shown)
+    assert re.fullmatch(r"""\(<[\\"']{0,2}\*\*\*[\\"']{0,2}>\)""", shown)
 
 
 @given(secret=SECRETS, user=st.text("abcdefgh", min_size=1, max_size=7), tail=PLAIN)

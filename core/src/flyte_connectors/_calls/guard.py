@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 
 from flyte_connectors._calls.deadlines import Deadlines, Limit
 from flyte_connectors._calls.isolation import LoopThread, LoopWatch, ThreadPool
+from flyte_connectors._calls.texts import shortened
 from flyte_connectors.bound import BoundConnector, Call, Mode, Verb, Wrapper
 from flyte_connectors.errors import (
     ConnectorError,
@@ -278,6 +279,8 @@ def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
     """The error that the caller sees."""
     if isinstance(error, ConnectorError):
         redact_error(error)
+        error.message = shortened(error.message)
+        error.args = (error.message,)
         return error
     where = f"{verb.name} of {verb.connector.name} (task type {verb.connector.category})"
     if isinstance(error, NotImplementedError):

@@ -14,6 +14,7 @@ from flyteidl2.core.types_pb2 import SimpleType
 from flyteidl2.task.common_pb2 import Outputs
 from google.protobuf.message import DecodeError
 
+from flyte_connectors._calls.texts import LONGEST_MESSAGE, shortened
 from flyte_connectors._dispatch.redaction import redact_message
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InternalError, InvalidRequestError, InvalidResourceMetaError
@@ -97,7 +98,7 @@ def write_resource(
         raise InternalError(text)
     message.phase = phase
     if resource.message:
-        message.message = resource.message
+        message.message = shortened(redact(resource.message), LONGEST_MESSAGE)
     if resource.log_links:
         message.log_links.extend(resource.log_links)
     if resource.custom_info:
@@ -109,7 +110,8 @@ def write_resource(
         except OutputError as error:
             message.ClearField("outputs")
             message.phase = TaskExecution.FAILED
-            message.message = redact(f"{error} (task type '{task}')")
+            text = redact(f"{error} (task type '{task}')")
+            message.message = shortened(text, LONGEST_MESSAGE)
 
 
 class OutputError(Exception):

@@ -16,8 +16,10 @@ from google.protobuf.message import DecodeError
 
 from flyte_connectors._calls import context as call_context
 from flyte_connectors._calls.guard import unforeseen
+from flyte_connectors._calls.texts import shortened_status
 from flyte_connectors._dispatch.idempotency import REPEATED
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
+from flyte_connectors.secrets import redact
 from flyte_connectors.service.log_stream import log_messages
 
 if TYPE_CHECKING:
@@ -143,4 +145,5 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
     from flyte_connectors._dispatch import error_details  # for calls that fail
 
     trailing = ((error_details.KEY, error_details.pack(seen)),)
-    await context.abort(grpc.StatusCode[seen.code], seen.message, trailing)
+    text = shortened_status(redact(seen.message))
+    await context.abort(grpc.StatusCode[seen.code], text, trailing)
