@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from flyte_connectors import AsyncConnector, NativeInterface, Phase, Resource, ResourceMeta
+from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.template import TaskTemplate
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateProto
@@ -84,6 +85,8 @@ class JobConnector(AsyncConnector[JobMeta]):
         self, resource_meta: JobMeta, token: str = "", **kwargs: Any
     ) -> AsyncIterator[Any]:
         await self.service.reached("get_logs", kwargs)
+        if not (token or "0").isdecimal():
+            raise InvalidRequestError("not a page of this log", field="token")
         start = int(token or 0)
         page = self.service.lines[start : start + 10]
         for text in page:

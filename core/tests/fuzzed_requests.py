@@ -35,8 +35,30 @@ _TEXTS = [
     "NaN", "1e999", "-1", "true", "[]", "{}", '{"x": 1}', "[" * 2000, '{"a":' * 2000, "'", '"', "\r\n", "file:///etc/passwd",
     "s3://bucket/key", "http://169.254.169.254/", "PythonPickle", "msgpack", "x" * 5000, "2026-13-45T99:99:99Z",
 ]  # fmt: skip
-_BYTES = [b"", b"\0", b"\x00fc1", b"\xff\xfe", b"{}", b"\x81\xa1x\x01", b"\x91" * 3000, b"\xc1", b"\xdf\xff\xff\xff\xff"]
-_DOUBLES = [0.0, -0.0, 1.5, 2.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), -float("inf"), 2.0**63]
+_BYTES = [
+    b"",
+    b"\0",
+    b"\x00fc1",
+    b"\xff\xfe",
+    b"{}",
+    b"\x81\xa1x\x01",
+    b"\x91" * 3000,
+    b"\xc1",
+    b"\xdf\xff\xff\xff\xff",
+]
+_DOUBLES = [
+    0.0,
+    -0.0,
+    1.5,
+    2.0,
+    1e308,
+    -1e308,
+    5e-324,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    2.0**63,
+]
 
 
 def random_message(draw: random.Random, kind: type[Message], depth: int = 5) -> Any:
@@ -107,7 +129,9 @@ def create_request(draw: random.Random, task_type: str, version: int = 0) -> Any
     return request
 
 
-def job_request(draw: random.Random, kind: type[Message], task_type: str, version: int, meta: bytes) -> Any:
+def job_request(
+    draw: random.Random, kind: type[Message], task_type: str, version: int, meta: bytes
+) -> Any:
     """A request of `kind` about a job, or about what may be taken for one."""
     request = random_message(draw, kind, 4)
     request.task_category.name, request.task_category.version = task_type, version
@@ -125,7 +149,7 @@ def job_request(draw: random.Random, kind: type[Message], task_type: str, versio
 def requests(make: Callable[..., Any], *arguments: Any) -> st.SearchStrategy[Any]:
     """What `make` makes of random numbers, as a strategy: `requests(create_request, "my_task")`."""
     seeds = st.integers(0, 2**64 - 1)
-    return seeds.map(lambda seed: make(random.Random(seed), *arguments))  # noqa: S311
+    return seeds.map(lambda seed: make(random.Random(seed), *arguments))
 
 
 def _literal_type(draw: random.Random) -> Any:
@@ -139,7 +163,19 @@ def _literal_type(draw: random.Random) -> Any:
 
 def _schema(draw: random.Random) -> Any:
     """A JSON schema, such as a dataclass's: right, odd or broken."""
-    types = ["integer", "number", "string", "boolean", "array", "object", "null", "nothing", 3, None, []]
+    types = [
+        "integer",
+        "number",
+        "string",
+        "boolean",
+        "array",
+        "object",
+        "null",
+        "nothing",
+        3,
+        None,
+        [],
+    ]
     properties = {
         name: draw.choice(
             [
@@ -153,9 +189,15 @@ def _schema(draw: random.Random) -> Any:
         )
         for name in ("x", "y")
     }
-    schema = {"type": "object", "title": draw.choice(["T", "", "1", "class"]), "properties": properties}
+    schema = {
+        "type": "object",
+        "title": draw.choice(["T", "", "1", "class"]),
+        "properties": properties,
+    }
     schema["required"] = draw.choice([["x"], [], "x", [1]])
-    schema["$defs"] = {"T": draw.choice([schema["properties"]["x"], {"type": "object"}, {"$ref": "#/$defs/T"}])}
+    schema["$defs"] = {
+        "T": draw.choice([schema["properties"]["x"], {"type": "object"}, {"$ref": "#/$defs/T"}])
+    }
     message: Any = pb.CreateTaskRequest().template.custom
     message.update(schema)
     return message
@@ -228,7 +270,7 @@ def _change(draw: random.Random, message: Any) -> None:
         _set(draw, message, field, 3)
 
 
-def _scalar(draw: random.Random, field: Any) -> Any:
+def _scalar(draw: random.Random, field: Any) -> Any:  # noqa: PLR0911  (one line per kind of field)
     if field.type == FieldDescriptor.TYPE_STRING:
         if draw.random() < 0.3:
             return "".join(draw.choices(string.printable, k=draw.randrange(12)))

@@ -242,6 +242,21 @@ class TestResolving:
         assert "the operator's" not in caught.value.message
         assert resolve(names, {}, local=True) == {"argument": "the operator's"}
 
+    def test_a_file_that_is_no_text_is_named(self, tmp_path: pathlib.Path) -> None:
+        """With the way out, and without its content."""
+        (tmp_path / "secrets").mkdir()
+        (tmp_path / "secrets" / "key").write_bytes(b"\xffcontent")
+        for ask in (
+            lambda: resolve({"argument": "key"}, {}),
+            lambda: ConnectorSecretsMixin(secrets={"key": "NO_SUCH_VARIABLE"}).secret("key"),
+        ):
+            with pytest.raises(
+                AuthenticationError, match=r"'key' is not UTF-8 text: .*base64"
+            ) as caught:
+                ask()
+            assert "content" not in str(caught.value)
+            assert caught.value.__suppress_context__
+
     def test_an_unknown_secret_says_where_it_could_be(self) -> None:
         """By name, with the variable and the file to set."""
         with pytest.raises(
@@ -271,6 +286,12 @@ class TestSecretNames:
         """With the field's name."""
         with pytest.raises(InvalidRequestError, match=r"custom.secrets: must map each"):
             secret_names(self._custom(table))
+
+    @pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m"])
+    def test_a_name_with_control_characters_is_refused(self, name: str) -> None:
+        """No file and no variable can have it."""
+        with pytest.raises(InvalidRequestError, match=r"custom.secrets.password: .*control char"):
+            secret_names(self._custom({"password": name}))
 
 
 class TestMixin:

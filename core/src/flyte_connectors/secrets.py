@@ -113,7 +113,7 @@ def secret_names(custom: Struct) -> dict[str, str]:
     """The `secrets` table of a task's `custom`.
 
     Raises:
-        InvalidRequestError: it is not a table of strings.
+        InvalidRequestError: it is not a table of strings, or a name has control characters.
     """
     if "secrets" not in custom:
         return {}
@@ -122,6 +122,10 @@ def secret_names(custom: Struct) -> dict[str, str]:
     if not all(argument and isinstance(name, str) for argument, name in names.items()):
         message = "must map each keyword argument to the name of a secret"
         raise InvalidRequestError(message, field="custom.secrets")
+    for argument, name in names.items():
+        if not name.isprintable():
+            message = f"{name[:100]!r} has control characters: give the name of a secret"
+            raise InvalidRequestError(message, field=f"custom.secrets.{argument}")
     return names
 
 
@@ -335,8 +339,12 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
 def _from_file(name: str) -> str | None:
     if "/" in name or name.startswith("."):
         return None
+    path = _directory() / name
     try:
-        return (_directory() / name).read_text().rstrip("\n")
+        return path.read_bytes().decode().rstrip("\n")
+    except UnicodeDecodeError:
+        message = f"secret '{name}' is not UTF-8 text: encode {path}, for example as base64"
+        raise AuthenticationError(message) from None
     except OSError:
         return None
 

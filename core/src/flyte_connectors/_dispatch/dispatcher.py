@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
@@ -163,13 +162,10 @@ class Dispatcher:
         if envelope is None:
             return pb.GetTaskMetricsResponse()
         current.set(CallContext("get_metrics", category.name, envelope.key))
-        start, end = request.HasField("start_time"), request.HasField("end_time")
         arguments = {
             "resource_meta": _decode(connector, envelope.meta),
             "queries": list(request.queries),
-            "start_time": request.start_time.ToDatetime(timezone.utc) if start else None,
-            "end_time": request.end_time.ToDatetime(timezone.utc) if end else None,
-            "step": request.step.ToTimedelta() if request.HasField("step") else None,
+            **wire.read_period(request),
         }
         with with_secrets(connector, arguments, envelope.secrets, None, local=self._local):
             response = redacted(await self.guard.call(verb, arguments, timeout=timeout))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from flyte_connectors.connector import Resource
 
+logger = logging.getLogger(__name__)
+
 _COMPACT = 512  # bytes
 _KNOWN_PHASES = frozenset(Phase) - {Phase.UNDEFINED}
 
@@ -38,18 +42,43 @@ def read_inputs(template: TaskTemplate, inputs: Inputs) -> dict[str, Any]:
         InvalidRequestError: an input is missing, undeclared or of another type than declared.
     """
     literals = {named.name: named.value for named in inputs.literals}
-    values = {}
+    values: dict[str, Any] = {}
+    name = ""
     try:
         for name, codec in _codecs(template.interface.inputs.SerializeToString()):
-            values[name] = codec.decode(literals.pop(name))
-    except (KeyError, ConversionError) as error:
-        raise _input_error(error, template, values, literals) from None
-    if literals:
-        name = next(iter(literals))
+            values[name] = codec.decode(literals[name])
+    except Exception as error:  # a codec raises for nothing but what it was given
+        raise _input_error(error, template, inputs, name) from error
+    if len(literals) > len(values):
+        name = next(name for name in literals if name not in values)
         declared = ", ".join(values) or "none"
         message = f"undeclared: the inputs of task '{template.id.name}' are {declared}"
         raise InvalidRequestError(message, field=f"inputs.{name}")
     return values
+
+
+def read_period(request: connector_pb2.GetTaskMetricsRequest) -> dict[str, Any]:
+    """The period and the step that metrics are asked for, by argument; None for what is not set.
+
+    Raises:
+        InvalidRequestError: one of them is out of range.
+    """
+    return {
+        "start_time": _moment(request, "start_time"),
+        "end_time": _moment(request, "end_time"),
+        "step": _moment(request, "step"),
+    }
+
+
+def _moment(request: connector_pb2.GetTaskMetricsRequest, field: str) -> Any:
+    if not request.HasField(field):
+        return None
+    value = getattr(request, field)
+    try:
+        return value.ToTimedelta() if field == "step" else value.ToDatetime(timezone.utc)
+    except (ValueError, OverflowError):
+        message = f"{value.seconds} s and {value.nanos} ns are out of range"
+        raise InvalidRequestError(message, field=field) from None
 
 
 def declared_outputs(template: TaskTemplate) -> bytes:
@@ -162,14 +191,18 @@ def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None
     except ConversionError as error:
         fault = f"outputs.{name}: {error}"
         raise OutputError(fault) from None
+    except Exception as error:  # of a value that no codec foresaw: asking again would not change it
+        logger.warning("the output %r can't be written", name, exc_info=error)
+        fault = f"outputs.{name}: a {type(value).__name__} can't be written as declared"
+        raise OutputError(fault) from None
     message.literals.add(name=name, value=literal)
 
 
 def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
     try:
         return _codecs(declared)
-    except ConversionError as error:
-        fault = f"outputs: {error}"
+    except _DeclarationError as error:
+        fault = f"outputs.{error.variable}: {error}"
         raise OutputError(fault) from None
     except DecodeError:
         message = "its declared outputs can't be read: pass what its create returned"
@@ -181,21 +214,40 @@ def _codecs(variables: bytes) -> tuple[tuple[str, Codec], ...]:
     """Name and codec of each variable of a serialized `VariableMap`; most tasks run many times.
 
     Raises:
-        ConversionError: a type is not supported.
+        _DeclarationError: a type is not supported.
     """
-    entries = VariableMap.FromString(variables).variables
-    return tuple((entry.key, codec_for_literal_type(entry.value.type)) for entry in entries)
+    codecs = []
+    for entry in VariableMap.FromString(variables).variables:
+        try:
+            codecs.append((entry.key, codec_for_literal_type(entry.value.type)))
+        except ConversionError as error:
+            raise _DeclarationError(str(error), entry.key) from error
+    return tuple(codecs)
+
+
+class _DeclarationError(ConversionError):
+    """The declared type of the variable called `variable` is not supported."""
+
+    def __init__(self, message: str, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
 
 
 def _input_error(
-    error: Exception, template: TaskTemplate, values: Mapping[str, Any], given: Mapping[str, Any]
+    error: Exception, template: TaskTemplate, inputs: Inputs, name: str
 ) -> InvalidRequestError:
-    """The error of the first declared input that has no value yet."""
+    """The error of the input called `name`, or of the one whose declared type can't be read."""
     task = template.id.name
-    names = (entry.key for entry in template.interface.inputs.variables)
-    name = next((name for name in names if name not in values), "")
-    if isinstance(error, KeyError):
-        got = ", ".join([*values, *given]) or "none"
+    given = [named.name for named in inputs.literals]
+    if isinstance(error, _DeclarationError):
+        name = error.variable
+    field = f"inputs.{name}"
+    if isinstance(error, KeyError) and name not in given:
+        got = ", ".join(given) or "none"
         message = f"missing: task '{task}' declares it; given are {got}"
-        return InvalidRequestError(message, field=f"inputs.{name}")
-    return InvalidRequestError(f"{error} (task '{task}')", field=f"inputs.{name}")
+    elif isinstance(error, ConversionError):
+        message = f"{error} (task '{task}')"
+    else:
+        logger.warning("%s of task '%s' can't be read", field, task, exc_info=error)
+        message = f"its value can't be read: {type(error).__name__} (task '{task}')"
+    return InvalidRequestError(message, field=field)

@@ -14,6 +14,7 @@ from flyte_connectors.errors import ConversionError
 from flyte_connectors.types.codec import PICKLE_FORMAT, PICKLE_TAG, Codec
 from flyte_connectors.types.containers import list_codec, map_codec
 from flyte_connectors.types.enums import choice_codec
+from flyte_connectors.types.hints import one_line
 from flyte_connectors.types.scalars import SCALARS_BY_NUMBER
 from flyte_connectors.types.unions import union_codec
 
@@ -35,7 +36,13 @@ def codec_for_literal_type(literal_type: LiteralType) -> Codec:
 
 @lru_cache(maxsize=_CACHED_TYPES)
 def _cached(serialized: bytes) -> Codec:
-    return _build(LiteralType.FromString(serialized))
+    try:
+        return _build(LiteralType.FromString(serialized))
+    except ConversionError:
+        raise
+    except Exception as error:  # whatever a schema holds, it is the declaration that is wrong
+        text = f"the declared type can't be read: {type(error).__name__}: {one_line(error)}"
+        raise ConversionError(text) from error
 
 
 def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per kind of type)
@@ -55,6 +62,8 @@ def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per k
         return map_codec(dict[str, item.python_type], item)  # type: ignore[name-defined]  # made at run time
     if kind == "union_type":
         variants = [codec_for_literal_type(variant) for variant in literal_type.union_type.variants]
+        if not variants:
+            raise ConversionError("the declared type is a union without variants")
         python_type: Any = Union[tuple(variant.python_type for variant in variants)]  # noqa: UP007
         return union_codec(python_type, variants)
     if kind == "enum_type":
@@ -72,5 +81,9 @@ def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per k
 
 def _unsupported(literal_type: LiteralType) -> ConversionError:
     kind = literal_type.WhichOneof("type")
-    name = SimpleType.Name(literal_type.simple) if kind == "simple" else kind
+    number = literal_type.simple
+    name = kind or "that is not set"
+    if kind == "simple":
+        known = number in SimpleType.values()
+        name = SimpleType.Name(number) if known else f"SimpleType {number}, of a later release,"
     return ConversionError(f"the Flyte type {name} is not supported")
