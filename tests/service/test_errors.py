@@ -103,6 +103,29 @@ async def test_an_error_of_several_lines_becomes_one(strict_client: Client) -> N
     )
 
 
+@pytest.mark.parametrize("text", ["x" * 40_000, "表" * 40_000, "%" * 40_000, "😀 " * 20_000])
+@pytest.mark.parametrize("verb", ["create", "get", "get_logs"])
+async def test_a_long_error_reaches_its_caller(strict_client: Client, verb: str, text: str) -> None:
+    """Cut so that it fits the metadata that clients accept, however gRPC encodes it."""
+    fault = failing(verb, "AuthenticationError", text=text)
+    call = strict_client.create(custom=fault)
+    if verb != "create":
+        call = (await call).call(verb)
+    code, seen = await refusal(call)
+    assert code == "UNAUTHENTICATED"
+    assert seen[:200] == text[:200]
+    assert re.search(r" \.\.\. \(\d+ characters cut\)$", seen)
+
+
+async def test_a_long_name_of_a_request_is_cut(strict_client: Client) -> None:
+    """An error names the field, which the caller chose."""
+    request = create_request(inputs={"表" * 20_000: 1})
+    del request.inputs.literals[:]
+    code, seen = await refusal(strict_client.send(request))
+    assert code == "INVALID_ARGUMENT"
+    assert seen.startswith("inputs.表")
+
+
 @pytest.mark.parametrize("code", ["OK", "NOT_FOUND"])
 async def test_after_an_error_the_service_goes_on(strict_client: Client, code: str) -> None:
     """Also on the same connection."""

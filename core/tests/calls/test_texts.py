@@ -37,7 +37,7 @@ def test_a_text_keeps_its_beginning_and_its_length(text: str, times: int) -> Non
 def test_a_status_fits_the_metadata_as_it_is_sent(text: str, times: int) -> None:
     """Percent-encoded, a character may take twelve bytes."""
     shown = shortened_status(text * times)
-    assert len(urllib.parse.quote(shown, safe=PRINTABLE)) <= 3000
+    assert len(urllib.parse.quote(shown, safe=PRINTABLE)) <= 2500
     assert shown == text * times or CUT.search(shown)
 
 

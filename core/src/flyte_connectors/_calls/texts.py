@@ -8,7 +8,7 @@ LONGEST_ERROR = 2000
 LONGEST_MESSAGE = 10_000
 """Characters of a resource's message; more are cut."""
 
-_LARGEST_ERROR = 3000
+_LARGEST_ERROR = 2500
 """Bytes of an error's text as gRPC sends it. Clients take 8 KiB of metadata, and the status holds it twice."""
 
 _NOTE = len(" ... (4194304 characters cut)")

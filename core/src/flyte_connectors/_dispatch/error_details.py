@@ -19,14 +19,14 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from flyte_connectors import errors
+from flyte_connectors._calls.texts import shortened_status
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.secrets import redact
 
 KEY = "grpc-status-details-bin"
 """Name of the trailing metadata, as gRPC's libraries have it."""
 
 DOMAIN = "flyte-connectors"
-_LONGEST = 250  # characters, four bytes each in UTF-8, of a text that is sent again; all metadata share 8 KiB
+_LONGEST = 100  # characters of a field's name; all metadata share 8 KiB
 
 
 def _reason(cls: type[ConnectorError]) -> str:
@@ -66,11 +66,11 @@ def pack(error: ConnectorError) -> bytes:
     info = ErrorInfo(reason=_reason(known), domain=DOMAIN)
     info.metadata["outcome_unknown"] = str(error.outcome_unknown).lower()
     if isinstance(error, errors.InvalidRequestError) and error.field:
-        info.metadata["field"] = redact(error.field)[:_LONGEST]
+        info.metadata["field"] = error.field[:_LONGEST]
     detail = Any()
     detail.Pack(info)
     status = Status(
-        code=Code.Value(error.code), message=redact(error.message)[:_LONGEST], details=[detail]
+        code=Code.Value(error.code), message=shortened_status(error.message), details=[detail]
     )
     data: bytes = status.SerializeToString()
     return data

@@ -19,7 +19,7 @@ from flyte_connectors._calls.guard import unforeseen
 from flyte_connectors._calls.texts import shortened_status
 from flyte_connectors._dispatch.idempotency import REPEATED
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
-from flyte_connectors.secrets import redact
+from flyte_connectors.secrets import redact_error
 from flyte_connectors.service.log_stream import log_messages
 
 if TYPE_CHECKING:
@@ -144,6 +144,6 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
     )
     from flyte_connectors._dispatch import error_details  # for calls that fail
 
+    redact_error(seen)
     trailing = ((error_details.KEY, error_details.pack(seen)),)
-    text = shortened_status(redact(seen.message))
-    await context.abort(grpc.StatusCode[seen.code], text, trailing)
+    await context.abort(grpc.StatusCode[seen.code], shortened_status(seen.message), trailing)
