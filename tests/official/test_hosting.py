@@ -172,7 +172,9 @@ def test_a_module_is_hosted() -> None:
 
 def test_the_official_plugin_is_loaded_from_its_entry_point() -> None:
     """`flyteplugins-bigquery`, as it is on the package index."""
-    reports = load_plugins(Registry(), allow=["flyteplugins-bigquery"], deny=())
+    reports = load_plugins(
+        Registry(), allow=["flyteplugins-bigquery", "flyte-connectors-official"], deny=()
+    )
     (report,) = (report for report in reports if report.distribution == "flyteplugins-bigquery")
     assert report.status is Status.LOADED, report.reason
     (bound,) = report.connectors

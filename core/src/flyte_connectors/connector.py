@@ -124,6 +124,9 @@ class _Connector:
     task_type_version: int = 0
     repeatable_create: bool
     """Whether `create` may be called twice for one key; unset, it may if it takes `idempotency_key`."""
+    shared_directory_variable: str = ""
+    """The environment variable for the directory of its jobs, if they live on the service's own disk:
+    all replicas of a service have to share it."""
 
     def __init__(
         self,

@@ -21,7 +21,19 @@ from flyte_connectors import ConnectorEnvironment
 
 connector = ConnectorEnvironment(name="my-connector", include=["mine.py"], replicas=1)
 """
-CONNECTOR = 'class Mine:\n    task_type_name = "mine"\nConnectorRegistry.register(Mine)\n'
+CONNECTOR = """
+from flyte_connectors import AsyncConnector, ConnectorRegistry, ResourceMeta
+
+class Mine(AsyncConnector):
+    task_type_name = "mine"
+    metadata_type = ResourceMeta
+
+    def create(self, task_template, **kwargs): ...
+    def get(self, resource_meta, **kwargs): ...
+    def delete(self, resource_meta, **kwargs): ...
+
+ConnectorRegistry.register(Mine)
+"""
 
 
 @pytest.fixture
@@ -77,8 +89,8 @@ def test_an_environment_is_found_by_name_too(app: str, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(["deploy", app, "connecter", "--dry-run"]) == 1
     error = capsys.readouterr().err
-    assert "connecter: no ConnectorEnvironment in" in error
-    assert "there is connector, my-connector" in error
+    assert "no ConnectorEnvironment named 'connecter' in " in error
+    assert "(found: connector, my-connector)" in error
 
 
 def test_a_kustomize_base_lists_its_files(
@@ -157,4 +169,4 @@ def test_a_version_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> 
     """With how to write one, before anything is built."""
     with pytest.raises(SystemExit):
         main(["image", "build", "--python", "three"])
-    assert "'three' is no version of Python: write it as 3.12" in capsys.readouterr().err
+    assert "'three' is not a Python version: use a form like 3.12" in capsys.readouterr().err

@@ -30,10 +30,15 @@ if __name__ == "__main__":
     print(d[0])
 """
 CONNECTOR = """
-from flyte.connectors import AsyncConnector, ConnectorRegistry
+from flyte.connectors import AsyncConnector, ConnectorRegistry, ResourceMeta
 
 class BatchJobConnector(AsyncConnector):
     task_type_name = "batch_job"
+    metadata_type = ResourceMeta
+
+    async def create(self, task_template, **kwargs): ...
+    async def get(self, resource_meta, **kwargs): ...
+    async def delete(self, resource_meta, **kwargs): ...
 
 ConnectorRegistry.register(BatchJobConnector())
 """

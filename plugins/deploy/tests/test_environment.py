@@ -9,18 +9,18 @@ from flyte_connectors import ConnectorEnvironment, Image, Resources
 from flyte_connectors.errors import InvalidRequestError
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"name": "My_Connector"}, "name: 'My_Connector' is no name for Kubernetes"),
-    ({"name": "a" * 64}, "is no name for Kubernetes"),
+    ({"name": "My_Connector"}, "name: 'My_Connector' is not a valid Kubernetes name"),
+    ({"name": "a" * 64}, "is not a valid Kubernetes name"),
     ({"name": "1st"}, "beginning with a letter"),
     ({"namespace": "Flyte"}, "namespace: 'Flyte'"),
-    ({"clients": []}, "clients: nobody could call"),
-    ({"clients": "flyte"}, "clients: 'flyte' is no list"),
-    ({"include": "my_connector"}, "include: 'my_connector' is no list"),
+    ({"clients": []}, "clients: must name at least one namespace"),
+    ({"clients": "flyte"}, "clients: 'flyte' is not a list"),
+    ({"include": "my_connector"}, "include: 'my_connector' is not a list"),
     ({"service_account": "Me!"}, "service_account: 'Me!'"),
-    ({"secrets": "a/b"}, "secrets: 'a/b' can't be the key of a Secret"),
-    ({"secrets": ".."}, "secrets: '..' can't be"),
-    ({"secrets": "1key"}, "secrets: '1KEY' is no environment variable"),
-    ({"env_vars": {"A-B": "1"}}, "env_vars: 'A-B' is no environment variable"),
+    ({"secrets": "a/b"}, "secrets: 'a/b' is not a valid key of a Secret"),
+    ({"secrets": ".."}, "secrets: '..' is not a valid key"),
+    ({"secrets": "1key"}, "secrets: '1KEY' is not a valid environment variable name"),
+    ({"env_vars": {"A-B": "1"}}, "env_vars: 'A-B' is not a valid environment variable name"),
     ({"replicas": 0}, "replicas: 0: give a number from 1"),
     ({"replicas": (3, 2)}, r"replicas: \(3, 2\): give"),
     ({"replicas": True}, "replicas: True"),
@@ -29,18 +29,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"port": 9090}, "metrics_port: 9090 is the gRPC port already"),
     ({"grace": 0}, "grace: 0: give 1 to 3600 seconds"),
     ({"grace": float("nan")}, "grace: nan"),
-    ({"plugins": ["Big Query"]}, "plugins: 'Big Query' is no extra"),
+    (
+        {"plugins": ["Big Query"]},
+        "plugins: unknown plugin 'Big Query'; available: batch-job, bigquery, deploy",
+    ),
     (
         {"image": "r/i:1", "plugins": ["bigquery"]},
-        r"image: 'r/i:1' is finished.*from_base\('r/i:1'\)",
+        r"image: 'r/i:1' is already built.*from_base\('r/i:1'\)",
     ),
-    ({"resources": Resources(cpu="lots", memory="1Gi")}, "resources.cpu: 'lots' is no quantity"),
-    ({"resources": Resources(cpu="0")}, "resources.cpu: '0' is nothing"),
+    (
+        {"resources": Resources(cpu="lots", memory="1Gi")},
+        "resources.cpu: 'lots' is not a valid quantity",
+    ),
+    ({"resources": Resources(cpu="0")}, "resources.cpu: '0': must be greater than zero"),
     ({"resources": Resources(cpu="1", memory="1m")}, "thousandths of a byte"),
     ({"resources": Resources(cpu="1", memory="1Mi")}, "resources.memory: 1Mi is too little"),
     ({"resources": Resources(cpu=("2", "500m"))}, "the request 2 is over the limit 500m"),
     ({"resources": Resources(cpu="1", memory=("2Gi", "1G"))}, "the request 2Gi is over"),
-    ({"resources": Resources(cpu="1", gpu=0)}, "resources.gpu: 0 is no number of GPUs"),
+    ({"resources": Resources(cpu="1", gpu=0)}, "resources.gpu: 0 is not a number of GPUs"),
     ({"resources": Resources(memory="1Gi")}, "resources.cpu: the autoscaler"),
 ]
 
@@ -72,8 +78,11 @@ def test_every_form_of_quantity_is_taken(resources: Resources) -> None:
     ("values", "text"),
     [
         ({"python_version": (3, 9)}, r"image.python_version: \(3, 9\) is not supported"),
-        ({"registry": "https://ghcr.io"}, "image.registry: 'https://ghcr.io' is no registry"),
-        ({"name": "My Image"}, "image.name: 'My Image' is no name"),
+        (
+            {"registry": "https://ghcr.io"},
+            "image.registry: 'https://ghcr.io' is not a valid registry",
+        ),
+        ({"name": "My Image"}, "image.name: 'My Image' is not a valid image name"),
     ],
 )
 def test_bad_images_are_refused(values: dict[str, Any], text: str) -> None:
@@ -85,7 +94,7 @@ def test_bad_images_are_refused(values: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize("package", ["", "--index-url=http://evil", "a\nb", "-r other.txt"])
 def test_packages_are_requirements_and_nothing_else(package: str) -> None:
     """No option of the installer gets into the requirements."""
-    with pytest.raises(InvalidRequestError, match="is no requirement"):
+    with pytest.raises(InvalidRequestError, match="is not a valid requirement"):
         Image.from_debian_base().with_pip_packages(package)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ import a_vendor_that_is_not_installed_here
 class Mine:
     task_type_name = "mine"
 ConnectorRegistry.register(Mine())
+"""
+
+OTHER = """
+from flyte_connectors import hookimpl
+task_type_name = "other"
+
+@hookimpl
+def do(inputs): ...
 """
 
 
@@ -31,7 +41,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_package_is_copied_whole_and_its_registering_modules_are_served(root: Path) -> None:
-    """Without being imported, so what it needs is not needed here."""
+    """Where what they need is not installed here, they are read instead."""
     sources = find_sources(root, ["mine"])
     names = [str(file) for file in sources.files]
     assert names == ["mine/__init__.py", "mine/connector.py", "mine/query.sql", "mine/task.py"]
@@ -58,7 +68,7 @@ def test_modules_are_called_as_seen_from_the_root(root: Path, entry: str) -> Non
 
 def test_two_entries_give_two_modules(root: Path) -> None:
     """Each served by its own flag; naming one twice changes nothing."""
-    (root / "other.py").write_text('task_type_name = "other"\n')
+    (root / "other.py").write_text(OTHER)
     sources = find_sources(root, ["mine", "other.py", "mine"])
     assert sources.modules == ("mine.connector", "other")
     assert sources.task_types == ("mine", "other")
@@ -72,7 +82,7 @@ def test_two_entries_give_two_modules(root: Path) -> None:
         ("../outside.py", "include: '../outside.py' lies outside of"),
         (".", "include: '.' lies outside of"),
         ("my-file.py", "include: 'my-file.py': my-file.py can't be imported"),
-        ("broken.py", "include: 'broken.py': broken.py, line 2 is no Python"),
+        ("broken.py", "include: 'broken.py': broken.py, line 2 is not valid Python"),
     ],
 )
 def test_bad_entries_are_refused(root: Path, entry: str, text: str) -> None:
@@ -97,3 +107,103 @@ def test_an_images_name_changes_with_what_is_in_it(root: Path) -> None:
     (root / "mine" / "query.sql").write_text("select 2\n")
     assert before != image.uri(find_sources(root, ["mine"]))
     assert before.startswith("ghcr.io/me/flyte-connectors:")
+
+
+class TestWhatIsServed:
+    """A module is served if importing it registers something; a pod that could not start is refused."""
+
+    @pytest.fixture
+    def modules(self, tmp_path: Path) -> Callable[..., tuple[str, ...]]:
+        """Which of some files' modules are served, given their sources."""
+
+        def served(**sources: str) -> tuple[str, ...]:
+            for name, source in sources.items():
+                (tmp_path / f"{name}.py").write_text(source)
+            return find_sources(tmp_path, [f"{name}.py" for name in sources]).modules
+
+        return served
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "import atexit\natexit.register(print)\n",
+            "import codecs\ncodecs.register(lambda name: None)\n",
+            "import abc\nclass A(abc.ABC): ...\nA.register(int)\n",
+            (
+                "import functools\n@functools.singledispatch\ndef f(x): ...\n"
+                "@f.register\ndef _(x: int): ...\n"
+            ),
+            (
+                "from flyte_connectors import ConnectorRegistry\n"
+                "def later(connector): ConnectorRegistry.register(connector)\n"
+            ),
+            "task_type_name: str\n",
+        ],
+    )
+    def test_what_registers_something_else_is_not(
+        self, source: str, modules: Callable[..., tuple[str, ...]]
+    ) -> None:
+        """Exit handlers, codecs, classes, and what is only called later; the file goes along."""
+        assert modules(other=OTHER, innocent=source) == ("other",)
+        with pytest.raises(InvalidRequestError, match=r"innocent.py registers no connector"):
+            modules(innocent=source)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "from flyte_connectors import hookimpl\n@hookimpl\ndef wrap_verb(verb, call): return call\n",
+            f"import other_library\n{OTHER}",
+            (
+                "import other_library\nfrom flyte_connectors import ConnectorRegistry as R\n"
+                "R.register(other_library.Connector)\n"
+            ),
+            f"import os\nos.environ['A_VARIABLE_OF_THE_POD']\n{OTHER}",
+        ],
+    )
+    def test_what_registers_is(self, source: str, modules: Callable[..., tuple[str, ...]]) -> None:
+        """A wrapper, too, and what can't be imported here for want of what the image has."""
+        assert modules(mine=source) == ("mine",)
+
+    @pytest.mark.parametrize(
+        ("source", "text"),
+        [
+            ("task_type_name = undefined\n", "NameError .*'undefined' is not defined"),
+            ("from flyte_connectors import Connecter, hookimpl\n", "cannot import name 'Connecter'"),
+            (
+                "from flyte_connectors import hookimpl\n@hookimpl\ndef wrap(verb): ...\n",
+                "unknown hook",
+            ),
+            ("task_type_name = 'mine'\n", "mine does not implement do, or create, get and delete"),
+        ],
+    )
+    def test_what_would_keep_the_service_from_starting_is_refused(
+        self, source: str, text: str, modules: Callable[..., tuple[str, ...]]
+    ) -> None:
+        """Here, and not by a pod that restarts for ever."""
+        with pytest.raises(InvalidRequestError, match=f"mine would keep the .*{text}"):
+            modules(mine=source)
+
+    def test_what_a_module_prints_is_not_taken_for_the_answer(
+        self, modules: Callable[..., tuple[str, ...]]
+    ) -> None:
+        """Nor for the manifests."""
+        assert modules(mine=f"print('{{}}')\n{OTHER}") == ("mine",)
+
+    def test_a_script_that_deploys_when_it_is_imported_is_told(
+        self, modules: Callable[..., tuple[str, ...]], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """It would deploy itself, over and over."""
+        source = (
+            "from flyte_connectors import ConnectorEnvironment, deploy, hookimpl\n"
+            "deploy(ConnectorEnvironment(name='c', include=['mine.py']))\n"
+        )
+        with pytest.raises(InvalidRequestError, match="registers no connector"):
+            modules(mine=source)
+
+
+def test_importing_an_included_module_leaves_no_trace(tmp_path: Path) -> None:
+    """Not in this process, and no byte code beside the author's files."""
+    (tmp_path / "mine_alone.py").write_text(OTHER)
+    find_sources(tmp_path, ["mine_alone.py"])
+    assert "mine_alone" not in sys.modules
+    assert [file.name for file in tmp_path.iterdir()] == ["mine_alone.py"]

@@ -20,7 +20,7 @@ from flyte_connectors import hookspecs
 ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
 DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
 
-OFFICIAL_SERVICE_EXTRA = "official-service"
+OFFICIAL_SERVICE_EXTRA = "flyte"
 """The extra of entry points that are there for the official SDK's service, which imports all of them."""
 
 

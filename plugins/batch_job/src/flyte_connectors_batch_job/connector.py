@@ -86,6 +86,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     task_type_name = "batch_job"
     task_type_version = 0
     metadata_type = BatchJobMetadata
+    shared_directory_variable = SPOOL_VARIABLE
 
     def create(
         self,

@@ -9,6 +9,8 @@ image.py              Image: what goes into an image, and its name
 engine.py             ImageBuildEngine: context, lock, build, push
 applying.py           deploy(): show, build, apply
 sources.py            `include`: which files go along, which modules are served, their task types
+registered.py         what a module registers when it is imported
+shared_directories.py where connectors keep jobs that live on the service's own disk
 kubernetes_values.py  what Kubernetes takes for names, quantities and variables
 containerfile.py      the text that builds an image
 lock.py               the exact packages, pinned by hash

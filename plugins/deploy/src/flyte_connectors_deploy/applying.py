@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from typing import Any
 
+from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.calls import run_sync
 
 from flyte_connectors_deploy.commands import CommandError, require, run_command
@@ -14,7 +16,9 @@ from flyte_connectors_deploy.engine import ImageBuildEngine
 from flyte_connectors_deploy.environment import ConnectorEnvironment
 from flyte_connectors_deploy.kubernetes_yaml import to_yaml
 from flyte_connectors_deploy.manifests import manifests
-from flyte_connectors_deploy.routing import routing, task_types
+from flyte_connectors_deploy.registered import VARIABLE
+from flyte_connectors_deploy.routing import routing, served
+from flyte_connectors_deploy.shared_directories import shared_directories
 from flyte_connectors_deploy.sources import Sources
 
 
@@ -26,12 +30,14 @@ class Deployment:
         environment: What it was made from.
         objects: Its Kubernetes objects.
         back_end: The configuration of Flyte's back end for it.
+        sources: The author's files.
         applied: Whether the cluster has it.
     """
 
     environment: ConnectorEnvironment
     objects: list[dict[str, Any]]
     back_end: dict[str, Any]
+    sources: Sources = dataclasses.field(repr=False)
     applied: bool = False
 
     def __str__(self) -> str:
@@ -53,10 +59,11 @@ def plan(environment: ConnectorEnvironment) -> Deployment:
     """What `deploy` would apply, with the image under its tag; nothing is built.
 
     Raises:
-        InvalidRequestError: `include` can't be what is meant.
+        InvalidRequestError: `include` names nothing that can be served, or several replicas would
+            not share the directory of a connector's jobs.
     """
     sources = environment.sources()
-    image = environment.built_image()
+    image = environment.built_image(sources)
     return _plan(environment, sources, image.uri(sources) if image else str(environment.image))
 
 
@@ -84,6 +91,9 @@ def deploy(
         InvalidRequestError: an environment can't be deployed as it is.
         CommandError: a program is missing or fails, or the cluster refuses an object.
     """
+    if VARIABLE in os.environ:
+        message = "it is called while its file is imported: put it under if __name__ == '__main__'"
+        raise InvalidRequestError(message, field="deploy()")
     plans = [plan(environment) for environment in environments]
     for planned in plans:
         print(planned.to_yaml(), end="", file=sys.stderr)  # noqa: T201  (see above)
@@ -104,7 +114,7 @@ async def _deploy_all(
                 "Image.from_debian_base(registry=...)"
             )
             raise CommandError(message)
-    built = [await _build(planned.environment, builder, find_links) for planned in plans]
+    built = [await _build(planned, builder, find_links) for planned in plans]
     everything = [item for deployment in built for item in deployment.objects]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": everything})
     apply = [kubectl, "apply", "--filename", "-"]
@@ -113,19 +123,19 @@ async def _deploy_all(
     return [dataclasses.replace(deployment, applied=True) for deployment in built]
 
 
-async def _build(
-    environment: ConnectorEnvironment, builder: str, find_links: str | None
-) -> Deployment:
-    sources = environment.sources()
-    image = environment.built_image()
+async def _build(planned: Deployment, builder: str, find_links: str | None) -> Deployment:
+    image = planned.environment.built_image(planned.sources)
     if image is None:
-        return _plan(environment, sources, str(environment.image))
+        return planned
     built = await ImageBuildEngine.build(
-        image, builder, sources=sources, push=True, find_links=find_links
+        image, builder, sources=planned.sources, push=True, find_links=find_links
     )
-    return _plan(environment, sources, built.reference)
+    return _plan(planned.environment, planned.sources, built.reference)
 
 
 def _plan(environment: ConnectorEnvironment, sources: Sources, image: str) -> Deployment:
-    objects = manifests(environment, image, sources.modules)
-    return Deployment(environment, objects, routing(environment, task_types(environment, sources)))
+    connectors = served(environment, sources)
+    directories = shared_directories(environment, connectors)
+    objects = manifests(environment, image, sources.modules, directories)
+    types = sorted({connector.task_type for connector in connectors})
+    return Deployment(environment, objects, routing(environment, types), sources)

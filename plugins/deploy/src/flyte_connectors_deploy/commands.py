@@ -23,7 +23,7 @@ def require(program: str, remedy: str) -> str:
     """The path of `program`.
 
     Raises:
-        CommandError: it is not installed; the text says how to mend that.
+        CommandError: it is not installed; the text says how to install it.
     """
     path = shutil.which(program)
     if path is None:

@@ -48,7 +48,7 @@ def containerfile(image: Image) -> str:
         "    --no-cache-dir --disable-pip-version-check --no-compile --no-index --no-deps \\",
         "    --find-links /build/wheels --require-hashes -r /build/requirements.lock \\",
         # Byte code that names no time: the same from each build, and good on a read-only disk.
-        # What is no Python, such as a template, stays as it is.
+        # Files that do not compile, such as templates, stay as they are.
         "    && { python3 -m compileall -qq --invalidation-mode unchecked-hash \\",
         "    /opt/flyte-connectors/lib /build/app || true; } \\",
         # A package that is missing is noticed here, not in the cluster.

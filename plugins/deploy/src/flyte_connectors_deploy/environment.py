@@ -50,7 +50,9 @@ class ConnectorEnvironment:
         env_vars: Environment variables and their values, no secrets.
         namespace: Where it runs.
         clients: Namespaces whose pods may call it.
-        grace: Seconds that an ending may take.
+        grace: Shutdown grace period, in seconds.
+        shared_volume: A PersistentVolumeClaim in `namespace` that all replicas mount (ReadWriteMany), for
+            connectors whose jobs live on the service's own disk.
         service_account: Kubernetes service account, for a cloud's workload identity.
         service_monitor: Whether the Prometheus operator shall scrape it.
         root: Folder that `include` is relative to; that of the file which says
@@ -74,6 +76,7 @@ class ConnectorEnvironment:
     namespace: str = "flyte"
     clients: Sequence[str] = ("flyte",)
     grace: float = 30.0
+    shared_volume: str | None = None
     service_account: str | None = None
     service_monitor: bool = False
     root: pathlib.Path | None = None
@@ -84,7 +87,9 @@ class ConnectorEnvironment:
         for client in _several(self.clients, "clients"):
             check_service_name(client, "clients")
         if not self.clients:  # which Kubernetes would read as everybody
-            raise InvalidRequestError("nobody could call: name a namespace", field="clients")
+            raise InvalidRequestError("must name at least one namespace", field="clients")
+        if self.shared_volume is not None:
+            check_object_name(self.shared_volume, "shared_volume")
         if self.service_account is not None:
             check_object_name(self.service_account, "service_account")
         for secret in self.mounted_secrets:
@@ -113,7 +118,7 @@ class ConnectorEnvironment:
         added = "include" if _several(self.include, "include") else "plugins"
         if isinstance(self.image, str) and (self.include or self.plugins):
             message = (
-                f"{self.image!r} is finished, so {added} can't be added to it: "
+                f"{self.image!r} is already built, so {added} can't be added to it: "
                 f"use Image.from_base({self.image!r})"
             )
             raise InvalidRequestError(message, field="image")
@@ -136,12 +141,19 @@ class ConnectorEnvironment:
         """
         return find_sources(self.root or pathlib.Path.cwd(), self.include, code_root())
 
-    def built_image(self) -> Image | None:
-        """The image to build; None where a finished one is named."""
+    def built_image(self, sources: Sources | None = None) -> Image | None:
+        """The image to build; None where a finished one is named.
+
+        Args:
+            sources: The author's files, if they go along.
+        """
         if isinstance(self.image, str):
             return None
         image = self.image or Image.from_debian_base()
-        return image.with_pip_packages(*plugin_packages(self.plugins)) if self.plugins else image
+        packages = plugin_packages(self.plugins)
+        if sources is not None and sources.describe_deployments:
+            packages += plugin_packages(["deploy"])
+        return image.with_pip_packages(*packages) if packages else image
 
     @property
     def endpoint(self) -> str:
@@ -157,7 +169,7 @@ def variable_of(secret: Secret) -> str:
 
 def _several(values: Any, field: str) -> Sequence[str]:
     if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-        raise InvalidRequestError(f"{values!r} is no list of names", field=field)
+        raise InvalidRequestError(f"{values!r} is not a list of names", field=field)
     return tuple(values)
 
 

@@ -24,6 +24,7 @@ PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 # https://github.com/distribution/reference: host with port, then path components
 _REGISTRY = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9.]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_OFFICIAL = re.compile(r"(flyte|flytekit|flyte(kit)?plugins-[-._\w]+)(?![-._\w])", re.IGNORECASE)
 _PACKAGE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*(?:[\[<>=!~;@ ].*)?")
 
 
@@ -34,14 +35,16 @@ def plugin_packages(plugins: Iterable[str]) -> list[str]:
         plugins: Extras of `flyte-connectors`, such as `bigquery` or `batch_job`.
 
     Raises:
-        InvalidRequestError: there is no such extra; installers say so in a warning only.
+        InvalidRequestError: there is no such extra; pip and uv only warn about that.
     """
-    known = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    metadata = importlib.metadata.metadata(DISTRIBUTION)
+    known = metadata.get_all("Provides-Extra") or []
     extras = {plugin: re.sub(r"[-_.]+", "-", plugin).lower() for plugin in plugins}
     for plugin, extra in extras.items():
         if extra not in known:
-            there_is = ", ".join(sorted(known))
-            message = f"{plugin!r} is no extra of {DISTRIBUTION}: there is {there_is}"
+            required = " ".join(metadata.get_all("Requires-Dist") or [])
+            available = [name for name in sorted(known) if f"{DISTRIBUTION}-{name}" in required]
+            message = f"unknown plugin {plugin!r}; available: {', '.join(available)}"
             raise InvalidRequestError(message, field="plugins")
     return [f"{DISTRIBUTION}[{extra}]" for extra in extras.values()]
 
@@ -70,14 +73,14 @@ class Image:
 
     def __post_init__(self) -> None:
         if self.registry is not None and not _REGISTRY.fullmatch(self.registry):
-            message = f"{self.registry!r} is no registry: try ghcr.io/my-org"
+            message = f"{self.registry!r} is not a valid registry: use a form like ghcr.io/my-org"
             raise InvalidRequestError(message, field="image.registry")
         if not _NAME.fullmatch(self.name):
-            message = f"{self.name!r} is no name for an image: use a-z, 0-9, -, . and _"
+            message = f"{self.name!r} is not a valid image name: use a-z, 0-9, -, . and _"
             raise InvalidRequestError(message, field="image.name")
         for package in self.packages:
             if not _PACKAGE.fullmatch(package):
-                message = f"{package!r} is no requirement: try flyte-connectors[bigquery]"
+                message = f"{package!r} is not a valid requirement: use a form like flyte-connectors[bigquery]"
                 raise InvalidRequestError(message, field="image.packages")
 
     @classmethod
@@ -125,7 +128,7 @@ class Image:
             pre: Whether pre-releases may be picked, of any package.
 
         Raises:
-            InvalidRequestError: one is no requirement.
+            InvalidRequestError: one is not a valid requirement.
         """
         together = (*self.packages, *packages)
         return dataclasses.replace(self, packages=together, pre=self.pre or pre)
@@ -137,8 +140,14 @@ class Image:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """What is installed: the packages, and `flyte-connectors` in any case."""
-        return tuple(sorted({DISTRIBUTION, *self.packages}))
+        """What is installed: the packages, and `flyte-connectors` in any case.
+
+        Where the official SDK is among them, connectors may be written for it, and
+        `flyte-connectors-official` comes along to host them.
+        """
+        official = any(map(_OFFICIAL.match, self.packages))
+        own = f"{DISTRIBUTION}[official]" if official else DISTRIBUTION
+        return tuple(sorted({own, *self.packages}))
 
     @property
     def labels(self) -> dict[str, str]:

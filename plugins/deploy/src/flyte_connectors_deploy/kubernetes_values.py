@@ -30,11 +30,11 @@ def check_service_name(name: str, field: str) -> str:
     """A name that Service, Deployment and labels take (RFC 1035 label).
 
     Raises:
-        InvalidRequestError: it is none.
+        InvalidRequestError: it is not valid.
     """
     if not isinstance(name, str) or not _SERVICE_NAME.fullmatch(name):
         message = (
-            f"{name!r} is no name for Kubernetes: use at most 63 of a-z, 0-9 and -, "
+            f"{name!r} is not a valid Kubernetes name: use at most 63 of a-z, 0-9 and -, "
             "beginning with a letter and not ending with -"
         )
         raise InvalidRequestError(message, field=field)
@@ -45,10 +45,10 @@ def check_object_name(name: str, field: str) -> str:
     """A name that objects such as Secrets take (RFC 1123 subdomain).
 
     Raises:
-        InvalidRequestError: it is none.
+        InvalidRequestError: it is not valid.
     """
     if not _SUBDOMAIN.fullmatch(name):
-        message = f"{name!r} is no name for Kubernetes: use a-z, 0-9, - and ."
+        message = f"{name!r} is not a valid Kubernetes name: use a-z, 0-9, - and ."
         raise InvalidRequestError(message, field=field)
     return name
 
@@ -57,10 +57,10 @@ def check_secret_key(key: str, field: str) -> str:
     """A key of a Secret, which is a file name too.
 
     Raises:
-        InvalidRequestError: it is none.
+        InvalidRequestError: it is not valid.
     """
     if not _SECRET_KEY.fullmatch(key):
-        message = f"{key!r} can't be the key of a Secret: use letters, digits, -, _ and ."
+        message = f"{key!r} is not a valid key of a Secret: use letters, digits, -, _ and ."
         raise InvalidRequestError(message, field=field)
     return key
 
@@ -69,10 +69,10 @@ def check_variable(name: str, field: str) -> str:
     """A name of an environment variable.
 
     Raises:
-        InvalidRequestError: it is none.
+        InvalidRequestError: it is not valid.
     """
     if not _VARIABLE.fullmatch(name):
-        message = f"{name!r} is no environment variable: use letters, digits and _"
+        message = f"{name!r} is not a valid environment variable name: use letters, digits and _"
         raise InvalidRequestError(message, field=field)
     return name
 
@@ -81,7 +81,7 @@ def container_resources(resources: Resources) -> dict[str, dict[str, str]]:
     """The `resources` of a container; a single amount of memory or disk is its limit as well.
 
     Raises:
-        InvalidRequestError: an amount is no quantity, none at all, or its request over its limit.
+        InvalidRequestError: an amount is not a valid quantity, not above zero, or its request is above its limit.
     """
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
@@ -94,7 +94,7 @@ def container_resources(resources: Resources) -> dict[str, dict[str, str]]:
             continue
         request, limit = _pair(given, f"resources.{field}")
         requests[resource] = request
-        # A limit on CPU slows a service down when it is needed most, and protects nobody.
+        # No limit on CPU: it would throttle the service under load.
         if isinstance(given, tuple) or field != "cpu":
             limits[resource] = limit
     if resources.gpu is not None:
@@ -105,14 +105,14 @@ def container_resources(resources: Resources) -> dict[str, dict[str, str]]:
 
 def _pair(given: Any, field: str) -> tuple[str, str]:
     if isinstance(given, tuple) and len(given) != 2:  # noqa: PLR2004
-        raise InvalidRequestError(f"{given!r} is no pair of request and limit", field=field)
+        raise InvalidRequestError(f"{given!r} is not a pair of request and limit", field=field)
     pair = given if isinstance(given, tuple) else (given, given)
     request, limit = (_amount(quantity, field) for quantity in pair)
     if request > limit:
         message = f"the request {pair[0]} is over the limit {pair[1]}: swap or raise the limit"
         raise InvalidRequestError(message, field=field)
     if field == "resources.memory" and request < _LEAST_MEMORY:
-        message = f"{pair[0]} is too little for the service to start: give 64Mi or more"
+        message = f"{pair[0]} is too little for the service to start: use 64Mi or more"
         raise InvalidRequestError(message, field=field)
     return str(pair[0]), str(pair[1])
 
@@ -121,10 +121,12 @@ def _amount(quantity: Any, field: str) -> decimal.Decimal:
     match = None if isinstance(quantity, bool) else _QUANTITY.fullmatch(str(quantity))
     if not match:
         example = '"500m" or 2' if field == "resources.cpu" else '"512Mi" or "1Gi"'
-        raise InvalidRequestError(f"{quantity!r} is no quantity: try {example}", field=field)
+        raise InvalidRequestError(
+            f"{quantity!r} is not a valid quantity: use a form like {example}", field=field
+        )
     number, suffix = decimal.Decimal(match[1]), match[2] or ""
     if suffix == "m" and field != "resources.cpu":
-        message = f"{quantity!r} is in thousandths of a byte: M or Mi is meant"
+        message = f"{quantity!r} is in thousandths of a byte: use M or Mi"
         raise InvalidRequestError(message, field=field)
     if suffix[:1] in ("e", "E") and suffix[1:] not in ("", "i"):
         amount = number.scaleb(int(suffix[1:]))
@@ -133,11 +135,11 @@ def _amount(quantity: Any, field: str) -> decimal.Decimal:
     else:
         amount = number * (_BINARY.get(suffix) or _DECIMAL.get(suffix) or 1)
     if amount <= 0:
-        raise InvalidRequestError(f"{quantity!r} is nothing: the service needs some", field=field)
+        raise InvalidRequestError(f"{quantity!r}: must be greater than zero", field=field)
     return amount
 
 
 def _check_gpu(count: Any) -> None:
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        message = f"{count!r} is no number of GPUs: give 1 or more, or leave it out"
+        message = f"{count!r} is not a number of GPUs: use 1 or more, or leave it out"
         raise InvalidRequestError(message, field="resources.gpu")

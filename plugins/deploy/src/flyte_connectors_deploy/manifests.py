@@ -13,6 +13,8 @@ Reference: https://kubernetes.io/docs/reference/kubernetes-api/
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flyte_connectors.secrets import DEFAULT_DIRECTORY
@@ -20,10 +22,11 @@ from flyte_connectors.secrets import DEFAULT_DIRECTORY
 from flyte_connectors_deploy.containerfile import USER
 from flyte_connectors_deploy.environment import ConnectorEnvironment, variable_of
 from flyte_connectors_deploy.kubernetes_values import container_resources
+from flyte_connectors_deploy.shared_directories import MOUNT
 
 Object = dict[str, Any]
 
-# Seconds between an end being decided and SIGTERM: meanwhile proxies and DNS learn of it.
+# Seconds between the decision to end a pod and SIGTERM: meanwhile proxies and DNS learn of it.
 _BEFORE_GRACE = 5
 _AFTER_GRACE = 10  # seconds that the process has for its own end, after the calls'
 # Seconds between two pods of a roll. gRPC clients resolve names at most every 30 s: in a faster roll
@@ -33,7 +36,10 @@ _CPU_TARGET = 70  # percent of the request
 
 
 def manifests(
-    environment: ConnectorEnvironment, image: str, modules: tuple[str, ...] = ()
+    environment: ConnectorEnvironment,
+    image: str,
+    modules: tuple[str, ...] = (),
+    directories: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Object]:
     """Every object of `environment`.
 
@@ -41,10 +47,11 @@ def manifests(
         environment: What is deployed.
         image: Reference of its image.
         modules: Modules in the image that are served besides its plugins.
+        directories: Variables that name directories on the shared volume.
     """
     objects = [
         _service(environment),
-        _deployment(environment, image, modules),
+        _deployment(environment, image, modules, directories),
         _disruption_budget(environment),
         _network_policy(environment),
     ]
@@ -71,7 +78,12 @@ def _object(environment: ConnectorEnvironment, version: str, kind: str, spec: Ob
     return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def _deployment(environment: ConnectorEnvironment, image: str, modules: tuple[str, ...]) -> Object:
+def _deployment(
+    environment: ConnectorEnvironment,
+    image: str,
+    modules: tuple[str, ...],
+    directories: Mapping[str, str],
+) -> Object:
     labels = _labels(environment)
     spec: Object = {
         "selector": {"matchLabels": labels},
@@ -80,14 +92,22 @@ def _deployment(environment: ConnectorEnvironment, image: str, modules: tuple[st
             "type": "RollingUpdate",
             "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
         },
-        "template": {"metadata": {"labels": labels}, "spec": _pod(environment, image, modules)},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": _pod(environment, image, modules, directories),
+        },
     }
     if isinstance(environment.replicas, int):  # else the autoscaler's number would be overwritten
         spec = {"replicas": environment.replicas, **spec}
     return _object(environment, "apps/v1", "Deployment", spec)
 
 
-def _pod(environment: ConnectorEnvironment, image: str, modules: tuple[str, ...]) -> Object:
+def _pod(
+    environment: ConnectorEnvironment,
+    image: str,
+    modules: tuple[str, ...],
+    directories: Mapping[str, str],
+) -> Object:
     spread = [
         {
             "maxSkew": 1,
@@ -112,24 +132,34 @@ def _pod(environment: ConnectorEnvironment, image: str, modules: tuple[str, ...]
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "topologySpreadConstraints": spread,
-        "containers": [_container(environment, image, modules)],
+        "containers": [_container(environment, image, modules, directories)],
         "volumes": [{"name": "tmp", "emptyDir": {}}, *_secret_volumes(environment)],
     }
+    if environment.shared_volume is not None:
+        claim = {"claimName": environment.shared_volume}
+        pod["volumes"].append({"name": "shared", "persistentVolumeClaim": claim})
     if environment.service_account is not None:
         pod["serviceAccountName"] = environment.service_account
     return pod
 
 
-def _container(environment: ConnectorEnvironment, image: str, modules: tuple[str, ...]) -> Object:
+def _container(
+    environment: ConnectorEnvironment,
+    image: str,
+    modules: tuple[str, ...],
+    directories: Mapping[str, str],
+) -> Object:
     mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108  (the pod's own)
     if environment.mounted_secrets:
         mounts.append({"name": "secrets", "mountPath": DEFAULT_DIRECTORY, "readOnly": True})
+    if environment.shared_volume is not None:
+        mounts.append({"name": "shared", "mountPath": MOUNT})
     return {
         "name": "service",
         "image": image,
         "command": ["flyte-connectors"],  # said here, as not every builder can say it in the image
         "args": _arguments(environment, modules),
-        "env": _variables(environment),
+        "env": _variables(environment, directories),
         "ports": [
             {"name": "grpc", "containerPort": environment.port},
             {"name": "metrics", "containerPort": environment.metrics_port},
@@ -162,8 +192,9 @@ def _arguments(environment: ConnectorEnvironment, modules: tuple[str, ...]) -> l
     return arguments
 
 
-def _variables(environment: ConnectorEnvironment) -> list[Object]:
-    plain = [{"name": name, "value": str(value)} for name, value in environment.env_vars.items()]
+def _variables(environment: ConnectorEnvironment, directories: Mapping[str, str]) -> list[Object]:
+    values = {**environment.env_vars, **directories}
+    plain = [{"name": name, "value": str(value)} for name, value in values.items()]
     secret = [
         {
             "name": variable_of(secret),

@@ -13,20 +13,21 @@ from flyte_connectors._registry.table import process_registry
 
 from flyte_connectors_deploy.environment import ConnectorEnvironment
 from flyte_connectors_deploy.image import DISTRIBUTION
+from flyte_connectors_deploy.registered import Served
 from flyte_connectors_deploy.sources import Sources
 
 _BACK_END_PLUGIN = "connector-service"
 
 
-def task_types(environment: ConnectorEnvironment, sources: Sources) -> tuple[str, ...]:
-    """What the service will serve, as far as it is known here.
+def served(environment: ConnectorEnvironment, sources: Sources) -> list[Served]:
+    """The connectors that the service will have, as far as they are known here.
 
-    That is what the included modules write out, and the plugins that are installed here too.
+    Those are the included modules' and those of the plugins that are installed here, too.
     """
     wanted = [f"{DISTRIBUTION}-{plugin}" for plugin in environment.plugins]
     reports = load_plugins(process_registry(), allow=wanted) if wanted else []
-    installed = (bound.category.name for report in reports for bound in report.connectors)
-    return tuple(sorted({*sources.task_types, *installed}))
+    installed = [Served.of(bound) for report in reports for bound in report.connectors]
+    return [*sources.connectors, *installed]
 
 
 def routing(environment: ConnectorEnvironment, types: Iterable[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`include`: which files go along into the image, which modules are served, and their task types.
 
-The author's modules are read, not imported: what they need is installed in the image only.
+A module is served if importing it registers something. Where it can't be imported here, because what it needs
+is installed in the image only, its source is read instead.
 """
 
 from __future__ import annotations
@@ -8,9 +9,31 @@ from __future__ import annotations
 import ast
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from flyte_connectors.errors import InvalidRequestError
+
+from flyte_connectors_deploy.registered import Registered, Served, registered_by
+
+_FAULTS = frozenset(
+    {
+        "AttributeError",
+        "DuplicateTaskTypeError",
+        "ImportError",
+        "NameError",
+        "RegistrationError",
+        "SyntaxError",
+        "TypeError",
+    }
+)
+"""Exceptions that a module raises wherever it is imported; others may be for want of what the image has."""
+
+_OF_REGISTRATIONS = frozenset({"register", "task_type_name", "hookimpl"})
+"""Names without one of which a module registers nothing, so that it is not imported to find out."""
+
+_OF_DEPLOYMENTS = frozenset({"ConnectorEnvironment", "ImageBuildEngine", "flyte_connectors_deploy"})
+"""Names that say that a module uses this package."""
 
 _LEFT_OUT = frozenset({"__pycache__", ".git", ".venv", ".mypy_cache", ".pytest_cache"})
 
@@ -22,14 +45,21 @@ class Sources:
     Attributes:
         root: Folder that their names are relative to.
         files: Names of all files, sorted.
-        modules: Dotted names of the modules that register connectors.
-        task_types: What those say they serve, as far as it is written out.
+        modules: Dotted names of the modules that register connectors or hooks.
+        describe_deployments: Whether one uses this package, and the image has to have it.
+        connectors: What those serve; where they can't be imported here, as far as it is written out.
     """
 
     root: pathlib.Path
     files: tuple[pathlib.PurePosixPath, ...] = ()
     modules: tuple[str, ...] = ()
-    task_types: tuple[str, ...] = ()
+    connectors: tuple[Served, ...] = ()
+    describe_deployments: bool = False
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        """The task types of `connectors`."""
+        return tuple(sorted({connector.task_type for connector in self.connectors}))
 
 
 def find_sources(
@@ -44,12 +74,12 @@ def find_sources(
 
     Raises:
         InvalidRequestError: an entry does not exist, lies elsewhere, can't be a module's name, or
-            none of them registers a connector.
+            none of them registers a connector; or importing one fails, here as it would there.
     """
     root = (root or folder).resolve()
     found: dict[pathlib.PurePosixPath, None] = {}
-    modules: dict[str, None] = {}
-    task_types: dict[str, None] = {}
+    candidates: dict[str, ast.Module] = {}
+    describe_deployments = False
     for entry in include:
         path = _locate(folder, root, entry)
         for file in _files(path):
@@ -58,15 +88,41 @@ def find_sources(
             if file.suffix != ".py":
                 continue
             tree = _parse(file, entry)
-            if _registers(tree):
-                modules[_module_name(relative, entry)] = None
-                task_types.update(dict.fromkeys(_task_types(tree)))
-    if include and not modules:
+            names = _names(tree)
+            describe_deployments |= not names.isdisjoint(_OF_DEPLOYMENTS)
+            if not names.isdisjoint(_OF_REGISTRATIONS):
+                candidates[_module_name(relative, entry)] = tree
+    served = _served(candidates, registered_by(root, list(candidates)))
+    if include and not served:
         message = (
             f"{', '.join(include)} registers no connector: call ConnectorRegistry.register in it"
         )
         raise InvalidRequestError(message, field="include")
-    return Sources(root, tuple(sorted(found)), tuple(sorted(modules)), tuple(sorted(task_types)))
+    connectors = tuple(connector for several in served.values() for connector in several)
+    return Sources(
+        root, tuple(sorted(found)), tuple(sorted(served)), connectors, describe_deployments
+    )
+
+
+def _served(
+    candidates: Mapping[str, ast.Module], registered: Mapping[str, Registered]
+) -> dict[str, tuple[Served, ...]]:
+    """The connectors of each module that registers something."""
+    served = {}
+    for name, tree in candidates.items():
+        found = registered[name]
+        if found.kind in _FAULTS:
+            text = f"{name} would keep the service from starting: {found.error}"
+            raise InvalidRequestError(text, field="include")
+        if not found.error:
+            if found.connectors or found.hooks:
+                served[name] = found.connectors
+        elif _registers(tree):
+            if found.kind != "ModuleNotFoundError":
+                text = f"{name} can't be imported here, and is taken as written: {found.error}"
+                print(text, file=sys.stderr)  # noqa: T201  (like the rest of the progress)
+            served[name] = tuple(Served(kind, kind) for kind in _task_types(tree))
+    return served
 
 
 def _locate(folder: pathlib.Path, root: pathlib.Path, entry: str) -> pathlib.Path:
@@ -105,18 +161,51 @@ def _parse(file: pathlib.Path, entry: str) -> ast.Module:
         return ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        message = f"{entry!r}: {file.name}{f', line {line}' if line else ''} is no Python"
+        message = f"{entry!r}: {file.name}{f', line {line}' if line else ''} is not valid Python"
         raise InvalidRequestError(message, field="include") from error
 
 
+def _names(tree: ast.Module) -> set[str]:
+    """Every name that a module uses or imports."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add(node.name.rpartition(".")[2])
+    return names
+
+
 def _registers(tree: ast.Module) -> bool:
-    """Whether `serve --module` would find a connector: registered, a class, or hook functions."""
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    if any(isinstance(call, ast.Attribute) and call.attr == "register" for call in calls):
-        return True
+    """Whether a module, as written, has what `serve --module` looks for."""
+    registries, hooks = {"ConnectorRegistry"}, {"hookimpl"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                names = {"ConnectorRegistry": registries, "hookimpl": hooks}.get(alias.name)
+                if names is not None and alias.asname:
+                    names.add(alias.asname)
+    for node in ast.walk(tree):
+        call = node.func if isinstance(node, ast.Call) else None
+        method = (
+            (call.attr, _last_name(call.value)) if isinstance(call, ast.Attribute) else ("", "")
+        )
+        if method[0] == "register" and method[1] in registries:
+            return True
+        decorators = getattr(node, "decorator_list", ())
+        if any(_last_name(decorator) in hooks for decorator in decorators):
+            return True
     classes = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
     bodies = (tree.body, *classes)
     return any(name == "task_type_name" for body in bodies for name, _ in _assignments(body))
+
+
+def _last_name(node: ast.expr) -> str:
+    """`b` of the expression `b` or `a.b`, called or not."""
+    node = node.func if isinstance(node, ast.Call) else node
+    return str(getattr(node, "attr", "") or getattr(node, "id", ""))
 
 
 def _task_types(tree: ast.Module) -> Iterator[str]:

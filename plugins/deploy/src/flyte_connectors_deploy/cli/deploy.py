@@ -59,6 +59,8 @@ def _find(module: types.ModuleType, options: argparse.Namespace) -> ConnectorEnv
     environment = found.get(options.name) or named.get(options.name)
     if environment is None:
         known = ", ".join(sorted({*found, *named})) or "none"
-        message = f"no ConnectorEnvironment in {options.file} is called so; there is {known}"
-        raise InvalidRequestError(message, field=options.name)
+        message = (
+            f"no ConnectorEnvironment named {options.name!r} in {options.file} (found: {known})"
+        )
+        raise InvalidRequestError(message)
     return environment

@@ -59,5 +59,5 @@ def run(options: argparse.Namespace) -> int:
 def _version(text: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     if not (major.isdecimal() and minor.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no version of Python: write it as 3.12")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a Python version: use a form like 3.12")
     return int(major), int(minor)

@@ -1,0 +1,45 @@
+"""Directories that all replicas share: where connectors keep jobs that live on the service's own disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flyte_connectors.errors import InvalidRequestError
+
+from flyte_connectors_deploy.environment import ConnectorEnvironment
+from flyte_connectors_deploy.registered import Served
+
+MOUNT = "/var/lib/flyte-connectors"
+"""Where `shared_volume` is mounted."""
+
+
+def shared_directories(
+    environment: ConnectorEnvironment, connectors: Iterable[Served]
+) -> dict[str, str]:
+    """The directory on the shared volume for each variable that names one.
+
+    Args:
+        environment: What is deployed.
+        connectors: What it serves.
+
+    Raises:
+        InvalidRequestError: several replicas would each have their own.
+    """
+    local = [connector for connector in connectors if connector.directory_variable]
+    if environment.shared_volume is not None:
+        return {
+            connector.directory_variable: f"{MOUNT}/{connector.task_type}"
+            for connector in local
+            if connector.directory_variable not in environment.env_vars
+        }
+    replicas = environment.replicas
+    most = replicas if isinstance(replicas, int) else replicas[1]
+    if local and most > 1:
+        names = ", ".join(f"{connector.name} ({connector.task_type})" for connector in local)
+        message = (
+            f"{most}, but the jobs of {names} live on the disk of one replica, and the others would "
+            "not find them: set shared_volume to a PersistentVolumeClaim that all can write to "
+            "(ReadWriteMany), or replicas=1"
+        )
+        raise InvalidRequestError(message, field="replicas")
+    return {}
