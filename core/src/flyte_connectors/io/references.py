@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _Frame = TypeVar("_Frame")
 
+_REMOTE_MODES = frozenset({"r", "rt", "tr", "rb", "br", "w", "wt", "tw", "wb", "bw"})
+
 
 @dataclasses.dataclass
 class _Reference(abc.ABC):
@@ -65,7 +67,7 @@ class _Reference(abc.ABC):
         return await asyncio.to_thread(self.download_sync, local_path)
 
     def exists_sync(self) -> bool:
-        """Tell whether something is stored at the path."""
+        """Tell whether something is stored at the path. Raises StorageError if that can't be asked."""
         return storage.exists(self.path)
 
     async def exists(self) -> bool:
@@ -121,29 +123,41 @@ class File(_Reference):
         return str(target)
 
     @contextlib.contextmanager
-    def open_sync(self, mode: str = "rb") -> Iterator[IO[Any]]:
+    def open_sync(self, mode: str = "rb", *, encoding: str = "utf-8") -> Iterator[IO[Any]]:
         """Open the file; a remote one passes through memory as a whole.
 
         Args:
-            mode: ``rb``, ``r``, ``wb`` or ``w``; what was written is stored when the block ends
-                without an error.
+            mode: ``rb``, ``r``, ``wb`` or ``w``; what was written to a remote file is stored when the
+                block ends without an error. Other modes, such as ``a``, are for local files only.
+            encoding: Encoding of text.
+
+        Raises:
+            ValueError: The mode is not one for this file.
+            FileNotFoundError: Nothing is there.
+            StorageError: The store refuses or can't be reached.
         """
+        text = None if "b" in mode else encoding
         if not storage.is_remote(self.path):
-            with storage.local_path(self.path).open(mode) as file:
+            with storage.local_path(self.path).open(mode, encoding=text) as file:
                 yield file
             return
+        if mode not in _REMOTE_MODES:
+            wanted = "a remote file is read ('r', 'rb') or written as a whole ('w', 'wb')"
+            raise ValueError(f"{self.path} can't be opened with mode {mode!r}: {wanted}")
         writes = "w" in mode
+        if writes:
+            storage.check_writable(self.path)
         buffer = io.BytesIO(b"" if writes else storage.read_bytes(self.path))
-        file = buffer if "b" in mode else io.TextIOWrapper(buffer, encoding="utf-8")
+        file = io.TextIOWrapper(buffer, encoding=text) if text else buffer
         yield file
         if writes:
             file.flush()
             storage.write_bytes(self.path, buffer.getvalue())
 
     @contextlib.asynccontextmanager
-    async def open(self, mode: str = "rb") -> AsyncIterator[_AsyncFile]:
+    async def open(self, mode: str = "rb", *, encoding: str = "utf-8") -> AsyncIterator[_AsyncFile]:
         """Do what `open_sync` does in threads; ``read`` and ``write`` of the file are awaited."""
-        opened = self.open_sync(mode)
+        opened = self.open_sync(mode, encoding=encoding)
         file = await asyncio.to_thread(opened.__enter__)
         try:
             yield _AsyncFile(file)

@@ -16,7 +16,6 @@ import functools
 import os
 import pathlib
 import shutil
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 OUTPUTS_FILE = "outputs.pb"
 """Name of the file that Flyte's back end reads outputs from, under the output prefix."""
 
-_WEB = frozenset({"http", "https"})
-_WEB_TIMEOUT = 30.0  # seconds without an answer
 _CHUNK_BYTES = 8 * 1024 * 1024
 
 
@@ -57,9 +54,10 @@ def read_bytes(uri: str) -> bytes:
     """
     if not is_remote(uri):
         return local_path(uri).read_bytes()
-    if _scheme(uri) in _WEB:
-        with _web(uri) as answer:
-            return bytes(answer.read())
+    if _is_web(uri):
+        from flyte_connectors.io import web  # only for web addresses
+
+        return web.read_bytes(uri)
     with _translated(uri):
         store, key = _object(uri)
         return bytes(_obstore().get(store, key).bytes())
@@ -73,6 +71,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     Raises:
         StorageError: The store refuses or can't be reached.
     """
+    check_writable(uri)
     if is_remote(uri):
         with _translated(uri):
             store, key = _object(uri)
@@ -85,10 +84,20 @@ def write_bytes(uri: str, data: bytes) -> None:
     partial.replace(path)
 
 
+def check_writable(uri: str) -> None:
+    """Refuse a URI that can't be written, whatever is there. Raises StorageError."""
+    if _is_web(uri):
+        raise StorageError(f"{uri.partition('?')[0]}: web addresses can be read, not written")
+
+
 def exists(uri: str) -> bool:
     """Tell whether a file or object, or a folder with something in it, is at a URI."""
     if not is_remote(uri):
         return local_path(uri).exists()
+    if _is_web(uri):
+        from flyte_connectors.io import web
+
+        return web.exists(uri)
     try:
         with _translated(uri):
             store, key = _object(uri)
@@ -99,7 +108,14 @@ def exists(uri: str) -> bool:
 
 
 def list_files(prefix: str) -> list[str]:
-    """Return the URIs of all files below a folder, at any depth, sorted."""
+    """Return the URIs of all files below a folder, at any depth, sorted.
+
+    Raises:
+        StorageError: A web address, which has no list; or the store refuses or can't be reached.
+    """
+    if _is_web(prefix):
+        text = "web addresses have no list of files: name each one as a File"
+        raise StorageError(f"{prefix.partition('?')[0]}: {text}")
     if is_remote(prefix):
         return sorted(join(prefix, key) for key in _keys(prefix))
     return sorted(str(path) for path in local_path(prefix).rglob("*") if path.is_file())
@@ -112,9 +128,10 @@ def download(uri: str, path: str | os.PathLike[str]) -> None:
     if not is_remote(uri):
         shutil.copyfile(local_path(uri), target)
         return
-    if _scheme(uri) in _WEB:
-        with _web(uri) as answer, pathlib.Path(path).open("wb") as file:
-            shutil.copyfileobj(answer, file, _CHUNK_BYTES)
+    if _is_web(uri):
+        from flyte_connectors.io import web
+
+        web.download(uri, target)
         return
     with _translated(uri):
         store, key = _object(uri)
@@ -126,6 +143,7 @@ def download(uri: str, path: str | os.PathLike[str]) -> None:
 
 def upload(path: str | os.PathLike[str], uri: str) -> None:
     """Copy a local file to a URI, piece by piece. Raises as ``write_bytes`` does."""
+    check_writable(uri)
     if not is_remote(uri):
         target = local_path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,21 +154,8 @@ def upload(path: str | os.PathLike[str], uri: str) -> None:
         _obstore().put(store, key, pathlib.Path(path))
 
 
-@contextlib.contextmanager
-def _web(uri: str) -> Iterator[Any]:
-    """The answer to a GET, read from like a file."""
-    from urllib import error, request  # only for web addresses
-
-    try:
-        with request.urlopen(uri, timeout=_WEB_TIMEOUT) as answer:  # noqa: S310  (http or https)
-            yield answer
-    except error.HTTPError as fault:
-        if fault.code == HTTPStatus.NOT_FOUND:
-            raise FileNotFoundError(f"{uri} does not exist") from None
-        raise StorageError(f"{uri}: the server answered {fault.code} {fault.reason}") from None
-    except OSError as fault:
-        reason = getattr(fault, "reason", fault)
-        raise StorageError(f"{uri} can't be read: {reason}") from fault
+def _is_web(uri: str) -> bool:
+    return _scheme(uri) in {"http", "https"}
 
 
 def _scheme(uri: str) -> str:
