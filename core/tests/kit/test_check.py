@@ -14,9 +14,10 @@ import pytest
 from flyte_connectors import Phase, Resource
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.client.remote import RemoteService
+from flyte_connectors.errors import ServiceUnavailableError
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
-from flyte_connectors.testing.check import RULES, check_service
+from flyte_connectors.testing.check import RULES, Finding, Verdict, check_service
 from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import ReferenceConnector, ReferenceSync
 from kit_suite import request_for
@@ -46,7 +47,7 @@ async def faults(service: ConnectorService, connector: Any) -> dict[str, str]:
     async with RemoteService(service.address) as client:
         findings = [one async for one in check_service(client, request_for(connector, rows=3))]
     assert len(findings) == len(RULES)
-    return {rule: fault for rule, fault in findings if fault}
+    return {finding.rule: finding.fault for finding in findings if finding.fault}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,67 @@ async def test_a_service_without_the_type_breaks_the_rules(service: ConnectorSer
     """Every rule whose call it refuses, and the list."""
     found = await faults(service, ReferenceSync)
     assert found["ListConnectors names the task type and version"] == "it lists [('kit_job', 0)]"
+    assert found["CreateTask accepts the task"].startswith("NOT_FOUND: ")
+    assert len(found) == 3  # and its metas are refused with another code
+
+
+@pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)
+async def test_a_task_that_is_not_accepted_is_one_fault(service: ConnectorService) -> None:
+    """Rules about its jobs are not asked for, so they are not kept either."""
+    request = request_for(ReferenceConnector, rows=3)
+    request.template.custom.Clear()
+    request.template.custom.update({"rows": "many"})
+    async with RemoteService(service.address) as client:
+        findings = [one async for one in check_service(client, request)]
+    (broken,) = (finding for finding in findings if finding.verdict is Verdict.BROKEN)
+    assert broken.rule == "CreateTask accepts the task"
+    assert [finding.verdict for finding in findings[-4:]] == [Verdict.NOT_ASKED] * 4
+
+
+async def test_a_service_that_cannot_be_reached_is_one_error() -> None:
+    """Nothing was asked, so nothing is kept or broken."""
+    verdicts: list[Verdict] = []
+    async with RemoteService("127.0.0.1:1") as client:
+        findings = check_service(client, request_for(ReferenceConnector, rows=3))
+        with pytest.raises(ServiceUnavailableError, match=r"127\.0\.0\.1:1: connection refused$"):
+            await _collect(findings, verdicts)
+    assert verdicts == [Verdict.NOT_ASKED] * len(RULES)
+
+
+@pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)
+async def test_a_service_that_goes_away_is_one_error(service: ConnectorService) -> None:
+    """What was found before stands."""
+    verdicts: list[Verdict] = []
+    async with RemoteService(service.address) as client:
+        findings = check_service(client, request_for(ReferenceConnector, rows=3))
+        verdicts += [(await anext(findings)).verdict for _ in range(2)]
+        await service.stop()
+        with pytest.raises(ServiceUnavailableError, match="connector service at"):
+            await _collect(findings, verdicts)
+    assert verdicts == [Verdict.KEPT] * 2 + [Verdict.NOT_ASKED] * (len(RULES) - 2)
+
+
+async def _collect(findings: AsyncIterator[Finding], verdicts: list[Verdict]) -> None:
+    async for finding in findings:
+        verdicts.append(finding.verdict)  # noqa: PERF401  (those before an error count)
+
+
+@pytest.mark.parametrize("json_flag", [(), ("--json",)])
+@pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)
+async def test_the_command_says_once_that_nothing_answers(
+    command: list[str], json_flag: tuple[str, ...]
+) -> None:
+    """On standard error, with exit code 1."""
+    command[command.index("--endpoint") + 1] = "127.0.0.1:1"
+    process = await asyncio.create_subprocess_exec(
+        *command, *json_flag, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    printed, said = await process.communicate()
+    assert process.returncode == 1
+    assert said == b"flyte-connectors: connector service at 127.0.0.1:1: connection refused\n"
+    assert printed.count(b"not asked") == len(RULES)
+    assert b"BROKEN" not in printed
+    assert b"ok" not in printed.split()
 
 
 @pytest.fixture

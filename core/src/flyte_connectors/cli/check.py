@@ -1,17 +1,18 @@
-"""`flyte-connectors check --endpoint HOST:PORT --task-template F`: does a connector service keep the rules?"""
+"""`flyte-connectors check --endpoint HOST:PORT --task-template F`: does a service keep Flyte's rules?"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+from collections.abc import Callable
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs
 
 from flyte_connectors.cli.messages import read_message
-from flyte_connectors.client.remote import RemoteService
+from flyte_connectors.cli.services import service_at
 from flyte_connectors.testing.check import Finding, check_service
 
 
@@ -34,25 +35,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line for each rule; exit code 1 if one is broken."""
+    """Print a line for each rule; exit code 1 if one is broken, or if the service can't be asked."""
     request = pb.CreateTaskRequest(
         template=read_message("--task-template", options.task_template, TaskTemplate()),
         inputs=read_message("--inputs", options.inputs, Inputs()) if options.inputs else None,
         output_prefix=options.output_prefix,
     )
-    findings = asyncio.run(_check(options.endpoint, request, quiet=options.json))
-    if options.json:
-        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    show = _show_nothing if options.json else _show
+    findings: list[Finding] = []
+    try:
+        asyncio.run(_check(options.endpoint, request, findings, show))
+    finally:
+        if options.json and findings:
+            print(json.dumps([finding._asdict() for finding in findings], indent=2))
     return 1 if any(finding.fault for finding in findings) else 0
 
 
-async def _check(endpoint: str, request: pb.CreateTaskRequest, *, quiet: bool) -> list[Finding]:
-    findings = []
-    async with RemoteService.from_environment(endpoint) as service:
+async def _check(
+    endpoint: str,
+    request: pb.CreateTaskRequest,
+    findings: list[Finding],
+    show: Callable[[Finding], None],
+) -> None:
+    async with service_at(endpoint) as service:
         async for finding in check_service(service, request):
             findings.append(finding)
-            if not quiet:
-                print(f"{'BROKEN' if finding.fault else 'ok':7} {finding.rule}", flush=True)
-                if finding.fault:
-                    print(f"        {finding.fault}", flush=True)
-    return findings
+            show(finding)
+
+
+def _show(finding: Finding) -> None:
+    print(f"{finding.verdict.value:9} {finding.rule}", flush=True)
+    if finding.fault:
+        print(f"          {finding.fault}", flush=True)
+
+
+def _show_nothing(_: Finding) -> None:
+    pass

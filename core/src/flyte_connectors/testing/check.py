@@ -1,11 +1,12 @@
 """Rules that any connector service can be asked for over gRPC, in whatever language it is written.
 
-They need no hand on the external system, so they are fewer than those of `ConnectorConformance`. Each
-starts the task once more, in a run of its own, and deletes what it has started.
+They need no hand on the external system, so they are fewer than those of `ConnectorConformance`. Those
+about jobs each start the task once more, in a run of its own, and delete what they have started.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
@@ -14,21 +15,48 @@ from google.protobuf.message import Message
 
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
-from flyte_connectors.errors import ConnectorError
+from flyte_connectors.errors import (
+    AuthenticationError,
+    ConnectorError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    ServiceUnavailableError,
+)
 from flyte_connectors.secrets import secret_names
 from flyte_connectors.testing.harness import CANARY, execution_of
 
 
+class Verdict(str, enum.Enum):
+    """What was found about one rule."""
+
+    KEPT = "ok"
+    BROKEN = "BROKEN"
+    NOT_ASKED = "not asked"
+
+
 class Finding(NamedTuple):
-    """How one rule fared.
+    """What was found about one rule.
 
     Attributes:
         rule: The rule, in words.
-        fault: What the service did instead; empty if it keeps the rule.
+        fault: What the service did instead; empty unless the rule is broken.
+        verdict: Whether it is kept, broken, or could not be asked for, because the service did not
+            answer or does not accept the task.
     """
 
     rule: str
     fault: str
+    verdict: Verdict
+
+
+_UNREACHABLE = (
+    ServiceUnavailableError,
+    DeadlineExceededError,
+    InvalidRequestError,  # its address is wrong
+    AuthenticationError,
+    PermissionDeniedError,
+)
 
 
 async def check_service(
@@ -39,13 +67,42 @@ async def check_service(
     Args:
         service: The service.
         request: A request that it accepts.
+
+    Yields:
+        A finding for each rule of `RULES`.
+
+    Raises:
+        ConnectorError: the service can't be asked; raised after the findings.
     """
+    unreachable = await _why_unreachable(service)
+    is_accepted = True
     for rule in RULES:
-        try:
-            fault = await rule(service, execution_of(request))
-        except ConnectorError as error:
-            fault = f"{error.code}: {error.message}"
-        yield Finding((rule.__doc__ or "").rstrip("."), fault)
+        fault = ""
+        asks = unreachable is None and (is_accepted or rule not in _ABOUT_JOBS)
+        if asks:
+            try:
+                fault = await rule(service, execution_of(request))
+            except ConnectorError as error:
+                fault = f"{error.code}: {error.message}"
+            unreachable = await _why_unreachable(service)
+        if rule is _accepts_the_task:
+            is_accepted = not fault
+        verdict = Verdict.BROKEN if fault else Verdict.KEPT
+        if not asks or unreachable is not None:
+            fault, verdict = "", Verdict.NOT_ASKED
+        yield Finding((rule.__doc__ or "").rstrip("."), fault, verdict)
+    if unreachable is not None:
+        raise unreachable
+
+
+async def _why_unreachable(service: RemoteService) -> ConnectorError | None:
+    try:
+        await service.list_connectors()
+    except _UNREACHABLE as error:
+        return error
+    except ConnectorError:
+        pass  # an answer, with which the first rule deals
+    return None
 
 
 async def _lists_the_type(service: RemoteService, request: pb.CreateTaskRequest) -> str:
@@ -63,6 +120,13 @@ async def _refuses_unknown_types(service: RemoteService, request: pb.CreateTaskR
     """CreateTask of an unknown task type is an error."""
     request.template.type = "no_such_type_of_the_kit"
     return await _unless_refused(service.create(request), {"NOT_FOUND", "INVALID_ARGUMENT"})
+
+
+async def _accepts_the_task(service: RemoteService, request: pb.CreateTaskRequest) -> str:
+    """CreateTask accepts the task."""
+    meta = (await service.create(request)).resource_meta
+    await service.delete(_delete(request, meta))
+    return ""
 
 
 async def _replays_to_the_same_job(service: RemoteService, request: pb.CreateTaskRequest) -> str:
@@ -135,14 +199,20 @@ async def _said(call: Awaitable[Message]) -> bytes:
         return error.message.encode()
 
 
-RULES: tuple[Callable[[RemoteService, pb.CreateTaskRequest], Awaitable[str]], ...] = (
-    _lists_the_type,
-    _refuses_unknown_types,
-    _refuses_corrupt_metas,
+Rule = Callable[[RemoteService, pb.CreateTaskRequest], Awaitable[str]]
+
+_ABOUT_JOBS: tuple[Rule, ...] = (
     _replays_to_the_same_job,
     _reports_a_phase,
     _deletes_again,
     _keeps_secrets,
+)
+RULES: tuple[Rule, ...] = (
+    _lists_the_type,
+    _refuses_unknown_types,
+    _refuses_corrupt_metas,
+    _accepts_the_task,
+    *_ABOUT_JOBS,
 )
 """Each answers with what the service did instead of keeping it, or nothing."""
 
