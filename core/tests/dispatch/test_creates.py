@@ -200,6 +200,40 @@ class TestMayNotBeRepeated:
             await own_names.one.delete(delete_request(meta), timeout=0.2)
         assert not service.calls
 
+    async def test_a_job_that_nobody_will_ask_for_is_deleted(
+        self, own_names: Replicas, service: JobService, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its caller's deadline was over: a new attempt has a job of its own."""
+        go_on = asyncio.Event()
+        service.before["create"] = go_on.wait
+        call = asyncio.ensure_future(own_names.one.create(create_request(), timeout=0.1))
+        await asyncio.sleep(0.11)
+        call.cancel()  # as gRPC does
+        go_on.set()
+        await until(lambda: service.deleted)
+        assert service.deleted == list(service.jobs)
+        await until(lambda: "outlasted its caller's deadline" in caplog.text)
+        with pytest.raises(ConnectorError, match="allow CreateTask more time"):
+            await own_names.one.create(create_request())
+        assert service.calls["create"] == 1
+        assert not own_names.one._creates._abandoned
+
+    async def test_who_asks_again_in_time_gets_the_job(
+        self, own_names: Replicas, service: JobService
+    ) -> None:
+        """As the run loop does, whose own deadline was over."""
+        go_on = asyncio.Event()
+        service.before["create"] = go_on.wait
+        call = asyncio.ensure_future(own_names.one.create(create_request(), timeout=0.1))
+        await asyncio.sleep(0.11)
+        call.cancel()
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(own_names.one.create(create_request(), again=True))
+        await asyncio.sleep(0.01)
+        go_on.set()
+        assert (await second).resource_meta
+        assert not service.deleted
+
     async def test_what_is_remembered_is_bounded(
         self, own_names: Replicas, service: JobService, monkeypatch: pytest.MonkeyPatch
     ) -> None:

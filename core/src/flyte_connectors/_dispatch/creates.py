@@ -3,11 +3,14 @@
 Flyte's back end gives CreateTask ten seconds and then starts a new attempt, whose job would be a second
 one. So a create that may be repeated and is not done in time goes on, and its caller gets a meta that
 holds the request instead of the job. Any replica can turn that into the job's own meta, by waiting for
-the create or by repeating it under the same idempotency key. One that may not be repeated is waited for.
+the create or by repeating it under the same idempotency key. One that may not be repeated is waited for;
+if it outlasts its caller's deadline all the same, its job is deleted, because nobody will ask for it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -62,6 +65,9 @@ class Creates:
         self._guard = guard
         self._local = local
         self._runs = OncePerKey(guard)
+        self._abandoned: set[str] = (
+            set()
+        )  # those that may not be repeated and outlasted their caller
 
     async def start(
         self,
@@ -95,9 +101,18 @@ class Creates:
         secrets = with_secrets(
             connector, arguments, envelope.secrets, connection, local=self._local
         )
+        self._abandoned.discard(place)
+        began = time.monotonic()
         with secrets:
             work = partial(self._run, connector, arguments, envelope, timeout)
-            meta = await self._runs.run(place, work, keep=is_once, seconds=seconds)
+            try:
+                meta = await self._runs.run(place, work, keep=is_once, seconds=seconds)
+            except asyncio.CancelledError:
+                if is_once and timeout and time.monotonic() - began >= SHARE * timeout:
+                    self._abandoned.add(
+                        place
+                    )  # its caller starts a new attempt, not this one again
+                raise
         return meta or seal(envelope._replace(request=_kept(request)), request.template.type)
 
     async def resume(
@@ -171,7 +186,14 @@ class Creates:
         if connector.is_sync:
             return await do_at_once(self._guard, connector, arguments, envelope, timeout)
         seconds = None if self._local else timeout or DEFAULT_TIMEOUT
-        return await create_job(self._guard, connector, arguments, envelope, seconds)
+        place = _place(connector, envelope.key)
+        try:
+            return await create_job(
+                self._guard, connector, arguments, envelope, seconds,
+                is_wanted=lambda: place not in self._abandoned or self._runs.is_waited_for(place),
+            )  # fmt: skip
+        finally:
+            self._abandoned.discard(place)
 
 
 def _place(connector: BoundConnector, key: str) -> str:

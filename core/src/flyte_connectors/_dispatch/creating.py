@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-async def create_job(
+async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     guard: CallGuard,
     connector: BoundConnector,
     arguments: Mapping[str, Any],
     envelope: Envelope,
     timeout: float | None,
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> bytes:
     """Have an async connector start a job.
 
@@ -45,6 +47,7 @@ async def create_job(
         envelope: What to store besides the meta.
         timeout: Seconds for which passing faults are retried; None does not retry. It limits no single
             try: a job half submitted is worse than a late answer.
+        is_wanted: Whether anybody can still ask for the job once it is started.
 
     Returns:
         The sealed meta.
@@ -70,6 +73,13 @@ async def create_job(
         await _take_back(guard, connector, arguments, meta)
         message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
         raise ContractError(redact(f"{message}: {error}")) from error
+    if not is_wanted():
+        await _take_back(guard, connector, arguments, meta)
+        message = (
+            f"the create of {connector.name} outlasted its caller's deadline and can't be repeated, so its "
+            "job was deleted: allow CreateTask more time"
+        )
+        raise ConnectorError(message, outcome_unknown=False)
     return seal(envelope._replace(meta=data), connector.category.name)
 
 

@@ -31,6 +31,7 @@ class OncePerKey:
     def __init__(self, guard: CallGuard) -> None:
         self._guard = guard
         self._running: dict[str, asyncio.Task[bytes]] = {}
+        self._waiting: collections.Counter[str] = collections.Counter()
         self._kept: set[str] = set()
         self._outcomes: collections.OrderedDict[str, Outcome] = collections.OrderedDict()
 
@@ -41,6 +42,10 @@ class OncePerKey:
     def is_known(self, key: str) -> bool:
         """Whether the work of `key` runs, or its outcome is remembered."""
         return key in self._running or key in self._outcomes
+
+    def is_waited_for(self, key: str) -> bool:
+        """Whether somebody waits for the work of `key`."""
+        return key in self._waiting
 
     async def run(
         self, key: str, work: Work, *, keep: bool, seconds: float | None = None
@@ -70,6 +75,7 @@ class OncePerKey:
         if keep:
             self._kept.add(key)
         limit = None if seconds is None else self._guard.limit(seconds)
+        self._waiting[key] += 1
         try:
             return await self._guard.finish(task, f"create of {key}")
         except asyncio.CancelledError:
@@ -80,6 +86,9 @@ class OncePerKey:
                 self._ended(key, task)
             return None
         finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
             if limit is not None:
                 limit.end()
 
