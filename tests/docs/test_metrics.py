@@ -27,7 +27,7 @@ FAILED = PluginReport("bad", "bad-plugin", "1.0", Status.FAILED, "it broke")
 async def test_metrics_are_those_of_a_scrape() -> None:
     """Name, type, labels and meaning."""
     async with hosting(connectors=[FakeConnector], reports=[FAILED]) as service:
-        for verb in next(iter(service._registry)).verbs.values():
+        for verb in next(iter(service.registry)).verbs.values():
             verb.calls.observe("OK", 0.1)
         answer = await fetch(f"127.0.0.1:{service.metrics_port}", "/metrics")
     shown = []

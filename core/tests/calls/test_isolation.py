@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from fake_jobs import until
-from flyte_connectors._calls.isolation import LoopThread, LoopWatch, ThreadPool
+from flyte_connectors._calls.isolation import LoopThread, ThreadPool
+from flyte_connectors._calls.loop_watch import LoopWatch
 from flyte_connectors.errors import RateLimitedError
 
 

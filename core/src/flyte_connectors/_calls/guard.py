@@ -19,8 +19,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
 
+from flyte_connectors._calls.channel import Channel
 from flyte_connectors._calls.deadlines import Deadlines, Limit
-from flyte_connectors._calls.isolation import LoopThread, LoopWatch, ThreadPool
+from flyte_connectors._calls.isolation import Lane, LoopThread
+from flyte_connectors._calls.loop_watch import LoopWatch
 from flyte_connectors._calls.texts import shortened
 from flyte_connectors.bound import BoundConnector, Call, Mode, Verb, Wrapper
 from flyte_connectors.errors import (
@@ -35,15 +37,10 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _END = object()
-_CHUNK = 1000  # items taken from a plain generator in one visit to its thread
-
-
-class _Lane:
-    """Where the calls of one connector run."""
-
-    def __init__(self, connector: BoundConnector, threads: int, backlog: int) -> None:
-        self.pool = ThreadPool(connector.name, threads=threads, backlog=backlog)
-        self.loop: LoopThread | None = None
+_CHUNK = (
+    1000  # items taken in one visit to a thread, or that may wait on their way from another loop
+)
+_TERM = 600.0  # seconds
 
 
 class CallGuard:
@@ -53,17 +50,25 @@ class CallGuard:
         threads: Threads per connector for its plain functions.
         backlog: Calls per connector that may wait for a thread, or for its own loop.
         isolate: Whether a connector whose coroutines block is moved to a loop of its own.
+        term: Seconds without blocking after which it comes back.
     """
 
-    def __init__(self, *, threads: int = 16, backlog: int = 1000, isolate: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int = 16,
+        backlog: int = 1000,
+        isolate: bool = False,
+        term: float = _TERM,
+    ) -> None:
         self._threads = threads
         self._backlog = backlog
-        self._lanes: dict[BoundConnector, _Lane] = {}
+        self._term = term
+        self._lanes: dict[BoundConnector, Lane] = {}
         self._composed: dict[Verb, tuple[tuple[Wrapper, ...], Call]] = {}
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._deadlines = Deadlines()
-        entries = {CallGuard._await.__code__, CallGuard._items.__code__}
-        self._watch = LoopWatch(entries, self._isolate) if isolate else None
+        self._watch = self._new_watch() if isolate else None
 
     async def call(
         self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
@@ -172,6 +177,11 @@ class CallGuard:
             self._watch.start()
 
     @property
+    def isolated(self) -> list[BoundConnector]:
+        """The connectors that run on a loop of their own now."""
+        return [connector for connector, lane in list(self._lanes.items()) if lane.loop is not None]
+
+    @property
     def busy_threads(self) -> int:
         """Calls of plain functions that run or wait."""
         return sum(lane.pool.pending for lane in self._lanes.values())
@@ -191,9 +201,7 @@ class CallGuard:
         if self._watch is not None:
             self._watch.stop()
         for lane in self._lanes.values():
-            lane.pool.shut_down()
-            if lane.loop is not None:
-                lane.loop.stop()
+            lane.shut_down()
         return len(pending)
 
     def _wrapped(self, verb: Verb) -> Call:
@@ -209,8 +217,9 @@ class CallGuard:
             result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
             return await result if inspect.iscoroutine(result) else result
         lane = self._lanes.get(verb.connector) if self._lanes else None
-        if lane is not None and lane.loop is not None:
-            return await lane.loop.run(self._await(verb, arguments))
+        own = None if lane is None else lane.loop
+        if own is not None:
+            return await own.run(self._await(verb, arguments))
         return await self._await(verb, arguments)
 
     async def _await(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
@@ -225,8 +234,9 @@ class CallGuard:
             result = await self._run(verb, arguments)
         if hasattr(result, "__aiter__"):
             lane = self._lanes.get(verb.connector)
-            if lane is not None and lane.loop is not None:
-                result = _on_loop(result.__aiter__(), lane.loop)
+            own = None if lane is None else lane.loop
+            if own is not None:
+                result = self._fetch(verb, result.__aiter__(), own)
             async for item in result:
                 yield item
         elif hasattr(result, "__next__"):
@@ -236,39 +246,65 @@ class CallGuard:
         elif result is not None:
             yield result
 
+    async def _fetch(
+        self, verb: Verb, items: AsyncIterator[Any], own: LoopThread
+    ) -> AsyncIterator[Any]:
+        """`items` of a connector that runs on a loop of its own."""
+        channel = Channel(_CHUNK)
+        feeding = asyncio.ensure_future(own.run(self._feed(verb, items, channel)))
+        feeding.add_done_callback(lambda _: channel.close())
+        try:
+            async for item in channel:
+                yield item
+            await feeding
+        finally:
+            feeding.cancel()
+
+    async def _feed(
+        self,
+        verb: Verb,  # noqa: ARG002  (LoopWatch reads it)
+        items: AsyncIterator[Any],
+        channel: Channel,
+    ) -> None:
+        """Marks a generator's part of the stack on a loop of its own."""
+        try:
+            async for item in items:
+                await channel.put(item)
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+
     async def _in_thread(self, verb: Verb, function: partial[T]) -> T:
         return await self._lane(verb.connector).pool.run(partial(copy_context().run, function))
 
-    def _lane(self, connector: BoundConnector) -> _Lane:
+    def _lane(self, connector: BoundConnector) -> Lane:
         lane = self._lanes.get(connector)
         if lane is None:
-            lane = self._lanes[connector] = _Lane(connector, self._threads, self._backlog)
+            lane = self._lanes[connector] = Lane(
+                connector.name,
+                threads=self._threads,
+                backlog=self._backlog,
+                watch=self._new_watch,
+                term=self._term,
+            )
         return lane
+
+    def _new_watch(self) -> LoopWatch:
+        marks = (CallGuard._await, CallGuard._items, CallGuard._feed)
+        return LoopWatch({function.__code__ for function in marks}, self._isolate)
 
     def _isolate(self, frame: Mapping[str, Any], stack: str, seconds: float) -> None:
         verb = cast("Verb", frame["verb"])
-        lane = self._lane(verb.connector)
-        if lane.loop is not None:
-            return
-        lane.loop = LoopThread(f"{verb.connector.name} loop", capacity=lane.pool.capacity)
-        logger.warning(
-            "%s blocked the event loop for over %d ms in its async %s; its calls now run on a loop of "
-            "their own. Make the blocking call in a plain `def`. Stack:\n%s",
-            verb.connector.name,
-            seconds * 1000,
-            verb.name,
-            stack,
-        )
-
-
-async def _on_loop(items: AsyncIterator[Any], loop: LoopThread) -> AsyncIterator[Any]:
-    """`items`, each fetched on `loop`."""
-
-    async def step() -> Any:
-        return await anext(items, _END)
-
-    while (item := await loop.run(step())) is not _END:
-        yield item
+        if self._lane(verb.connector).isolate():
+            logger.warning(
+                "%s blocked the event loop for over %d ms in its async %s; its calls now run on a loop of "
+                "their own. Make the blocking call in a plain `def`. Stack:\n%s",
+                verb.connector.name,
+                seconds * 1000,
+                verb.name,
+                stack,
+            )
 
 
 def _take(iterator: Iterable[Any]) -> list[Any]:

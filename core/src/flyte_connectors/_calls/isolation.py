@@ -1,8 +1,8 @@
 """Keep one connector's blocking from being felt by the others.
 
 Plain functions run in a thread pool of their connector. Coroutines share the service's event loop,
-until one of them is caught blocking it: from then on its connector's coroutines run on a loop of
-their own, in a thread of their own.
+until one of them is caught blocking it: then its connector's coroutines run on a loop of their own, in a
+thread of their own, until they have blocked no loop for some time.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 import threading
-import traceback
-import types
-from collections.abc import Callable, Collection, Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from flyte_connectors._calls.loop_watch import LoopWatch
 from flyte_connectors.errors import RateLimitedError
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+
+_LONGEST_TERM = 6 * 3600.0  # seconds
 
 
 class ThreadPool:
@@ -65,6 +66,64 @@ class ThreadPool:
     def _release(self, _: object) -> None:
         with self._lock:
             self.pending -= 1
+
+
+class Lane:
+    """Where the calls of one connector run.
+
+    Args:
+        name: The connector's name.
+        threads: How many plain functions run at once.
+        backlog: How many more calls may wait.
+        watch: Makes the watch of a loop of its own.
+        term: Seconds on it without blocking, after which the connector goes back to the shared loop. Twice
+            as many each time it has to leave that again.
+
+    Attributes:
+        pool: Its threads.
+    """
+
+    def __init__(
+        self, name: str, *, threads: int, backlog: int, watch: Callable[[], LoopWatch], term: float
+    ) -> None:
+        self.pool = ThreadPool(name, threads=threads, backlog=backlog)
+        self._name = name
+        self._new_watch = watch
+        self._term = term / 2
+        self._until = 0.0
+        self._own: LoopThread | None = None  # kept: the connector's clients may be bound to it
+        self._watch: LoopWatch | None = None
+
+    @property
+    def loop(self) -> LoopThread | None:
+        """The loop of its own, while the connector is isolated."""
+        if self._until and time.monotonic() >= self._until:
+            self._until = 0.0
+            logger.info(
+                "%s has blocked no event loop for %g s; its calls run on the shared one again",
+                self._name,
+                self._term,
+            )
+        return self._own if self._until else None
+
+    def isolate(self) -> bool:
+        """Give the connector a loop of its own, or let it stay there for longer; whether it is new there."""
+        is_new = self.loop is None
+        if self._own is None:
+            self._own = LoopThread(f"{self._name} loop", capacity=self.pool.capacity)
+            self._watch = self._new_watch()
+            self._own.call_soon(self._watch.start)
+        if is_new:
+            self._term = min(2 * self._term, _LONGEST_TERM)
+        self._until = time.monotonic() + self._term
+        return is_new
+
+    def shut_down(self) -> None:
+        """Take no more calls."""
+        self.pool.shut_down()
+        if self._own is not None and self._watch is not None:
+            self._watch.stop()
+            self._own.stop()
 
 
 class LoopThread:
@@ -113,6 +172,10 @@ class LoopThread:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 self._loop.call_soon_threadsafe(self._end)
 
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run `callback` on the loop."""
+        self._loop.call_soon_threadsafe(callback)
+
     def stop(self) -> None:
         """End the loop after its current step."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -126,86 +189,3 @@ class LoopThread:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
-
-
-_IMPORT_SYSTEM = "<frozen importlib"  # file names of importlib's own frames
-
-
-class LoopWatch:
-    """Notices code that blocks the running event loop, and whose it is.
-
-    A thread samples the loop's stack. If the loop is inside a call of the guard, it is asked to run a
-    callback; if that has not run by a later sample, the same call has blocked the loop all the while.
-    Costs nothing on the path of a call.
-
-    Args:
-        entries: Code objects of the functions whose frames mark a guarded call.
-        on_block: Called in the loop's thread, once it is free again, with the locals of that frame,
-            the stack as text, and the seconds it was blocked for at least.
-        threshold: Seconds that a step may take.
-    """
-
-    def __init__(
-        self,
-        entries: Collection[types.CodeType],
-        on_block: Callable[[dict[str, Any], str, float], None],
-        *,
-        threshold: float = 0.05,
-    ) -> None:
-        self._entries = entries
-        self._on_block = on_block
-        self._threshold = threshold
-        self._stopped = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def start(self) -> None:
-        """Watch the running loop of this thread until `stop`."""
-        self._loop = asyncio.get_running_loop()
-        loop_thread = threading.get_ident()
-        threading.Thread(
-            target=self._watch, args=(loop_thread,), name="loop-watch", daemon=True
-        ).start()
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stopped.set()
-
-    def _watch(self, loop_thread: int) -> None:
-        while not self._stopped.wait(2 * self._threshold):
-            try:
-                if self._guarded_frame(loop_thread) is not None:
-                    self._confirm(loop_thread)
-            except Exception:  # the frames belong to a thread that goes on meanwhile
-                logger.debug("a look at the loop's stack failed", exc_info=True)
-
-    def _confirm(self, loop_thread: int) -> None:
-        alive = threading.Event()
-        if not self._call_soon(alive.set) or alive.wait(self._threshold):
-            return
-        frame = self._guarded_frame(loop_thread)
-        if frame is None:
-            return
-        culprit = dict(frame.f_locals)
-        stack = "".join(traceback.format_stack(sys._current_frames().get(loop_thread))[-6:])  # noqa: SLF001
-        del frame
-        self._call_soon(lambda: self._on_block(culprit, stack, self._threshold))
-        while not (alive.wait(self._threshold) or self._stopped.is_set()):
-            pass
-
-    def _call_soon(self, callback: Callable[[], object]) -> bool:
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(callback)
-            return True
-        return False
-
-    def _guarded_frame(self, loop_thread: int) -> types.FrameType | None:
-        """The frame of the guarded call that the loop is in; None while it imports, which it does once."""
-        frame = sys._current_frames().get(loop_thread)  # noqa: SLF001  (the documented way to sample)
-        while frame is not None:
-            if frame.f_code in self._entries:
-                return frame
-            if frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
-                return None
-            frame = frame.f_back
-        return None

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors._registry.discovery import PluginReport, Status
 from flyte_connectors._registry.table import Registry
@@ -33,10 +34,12 @@ class CallCollector(Collector):
         registry: Registry,
         reports: Iterable[PluginReport],
         faults: TransientFaults | None = None,
+        guard: CallGuard | None = None,
     ) -> None:
         self._registry = registry
         self._reports = list(reports)
         self._faults = faults
+        self._guard = guard
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
@@ -62,15 +65,27 @@ class CallCollector(Collector):
                 labels, list(zip(bounds, buckets, strict=True)), sum_value=verb.calls.seconds_sum
             )
             in_flight.add_metric(labels, verb.calls.in_flight)
-        yield from (calls, seconds, in_flight, self._plugins(), self._absorbed())
+        yield from (calls, seconds, in_flight, self._isolated(), self._plugins(), self._absorbed())
 
     def _verbs(self) -> Iterator[Verb]:
         for connector in self._registry:
             yield from connector.verbs.values()
 
+    def _isolated(self) -> Metric:
+        isolated = GaugeMetricFamily(
+            "flyte_connectors_isolated",
+            "Whether a connector runs on an event loop of its own because it has blocked the shared one.",
+            labels=("task_type", "version"),
+        )
+        alone = [] if self._guard is None else self._guard.isolated
+        for connector in self._registry:
+            category = connector.category
+            isolated.add_metric((category.name, str(category.version)), connector in alone)
+        return isolated
+
     def _plugins(self) -> Metric:
         plugins = GaugeMetricFamily(
-            "flyte_connectors_plugins", "Installed plugins by how they fared.", labels=("status",)
+            "flyte_connectors_plugins", "Installed plugins by load status.", labels=("status",)
         )
         for status in Status:
             number = sum(report.status is status for report in self._reports)

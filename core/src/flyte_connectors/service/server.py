@@ -196,7 +196,7 @@ class ConnectorService:
         from flyte_connectors.service.exposition import CallCollector
         from flyte_connectors.service.http_endpoint import HttpEndpoint
 
-        collector = CallCollector(self.registry, self.reports, self._faults)
+        collector = CallCollector(self.registry, self.reports, self._faults, self._guard)
         try:
             routes = [
                 route for hook in self.registry.http_routes for route in hook(service=self).items()
