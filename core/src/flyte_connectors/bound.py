@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.call_series import CallSeries
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import UnsupportedVerbError
+
+if TYPE_CHECKING:
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 Call = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """A verb as a wrapper sees it: arguments in, result out."""
@@ -74,8 +77,8 @@ class BoundConnector:
         metadata_type: Class of its resource metas, anything with `encode` and `decode`; None for a
             sync connector.
         own_secrets: Keys of the secrets that it brings along itself, for all tasks.
-        repeatable_create: Whether its `create` may be called twice for one idempotency key; see
-            `hookspecs.create`.
+        repeatable_create: Whether its `create` may be called twice for one idempotency key, or a
+            function that says so for a task template; see `hookspecs.create`.
         verbs: Its verbs by name.
     """
 
@@ -85,7 +88,7 @@ class BoundConnector:
     source: str
     metadata_type: Any = None
     own_secrets: frozenset[str] = frozenset()
-    repeatable_create: bool = False
+    repeatable_create: bool | Callable[[TaskTemplate], bool] = False
     verbs: dict[str, Verb] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -95,6 +98,15 @@ class BoundConnector:
     def is_sync(self) -> bool:
         """Whether the connector answers at once through `do`."""
         return "do" in self.verbs
+
+    def may_repeat_create(self, task_template: TaskTemplate) -> bool:
+        """Whether the create of a task may be called twice for one idempotency key.
+
+        Raises:
+            ConnectorError: the connector raised it about the template.
+        """
+        stated = self.repeatable_create
+        return stated if isinstance(stated, bool) else bool(stated(task_template))
 
     def verb(self, name: str) -> Verb:
         """The verb called `name`.

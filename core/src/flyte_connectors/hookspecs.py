@@ -65,7 +65,7 @@ async def create(
     Called when: a task of the connector's type starts. A connector that takes `idempotency_key` is
     called again with the same key whenever the caller did not learn the outcome (lost reply, passing
     fault, crashed caller), on any replica. One that does not is called once for each attempt of a task,
-    and its caller waits for the reply. The class attribute `repeatable_create` overrides that.
+    and its caller waits for the reply. The attribute `repeatable_create` overrides that.
 
     Must: give the same job for the same `idempotency_key` (`[a-z0-9-]`, at most 63 characters;
     usable as a job name), if it takes it. It is never abandoned half way: the caller's deadline does

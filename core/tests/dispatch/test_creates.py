@@ -55,6 +55,16 @@ class OwnNames(JobConnector):
         return JobMeta(key)
 
 
+class OwnNamesForTask(OwnNames):
+    """The vendor takes the name from some tasks only, and not from this one."""
+
+    def repeatable_create(self, task_template: Any) -> bool:
+        return task_template.type != TASK_TYPE
+
+    async def create(self, *, idempotency_key: str, **kwargs: Any) -> Any:
+        return await super().create(idempotency_key=idempotency_key, **kwargs)
+
+
 class Replicas:
     """Two replicas of a service, and whatever else asks for the same connector."""
 
@@ -80,10 +90,10 @@ async def replicas(service: JobService) -> AsyncIterator[Replicas]:
         await guard.drain(5)
 
 
-@pytest.fixture
-async def own_names(service: JobService) -> AsyncIterator[Replicas]:
+@pytest.fixture(params=[OwnNames, OwnNamesForTask])
+async def own_names(service: JobService, request: Any) -> AsyncIterator[Replicas]:
     """Of a connector whose create may not."""
-    replicas = Replicas(OwnNames(service))
+    replicas = Replicas(request.param(service))
     yield replicas
     for guard in replicas.guards:
         await guard.drain(5)

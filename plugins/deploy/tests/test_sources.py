@@ -168,7 +168,10 @@ class TestWhatIsServed:
         ("source", "text"),
         [
             ("task_type_name = undefined\n", "NameError .*'undefined' is not defined"),
-            ("from flyte_connectors import Connecter, hookimpl\n", "cannot import name 'Connecter'"),
+            (
+                "from flyte_connectors import Connecter, hookimpl\n",
+                "cannot import name 'Connecter'",
+            ),
             (
                 "from flyte_connectors import hookimpl\n@hookimpl\ndef wrap(verb): ...\n",
                 "unknown hook",

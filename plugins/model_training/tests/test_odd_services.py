@@ -13,11 +13,13 @@ import pytest
 from flyte_connectors import Phase
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._dispatch.envelope import unseal
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.errors import (
     AuthenticationError,
     ConflictError,
     ConnectorError,
+    CreateOutcomeUnknownError,
     InvalidRequestError,
     JobNotFoundError,
     PermissionDeniedError,
@@ -238,13 +240,30 @@ async def test_a_service_that_takes_no_id_is_asked_once(
     task = ModelTrainTask(
         name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id="")
     )
-    with pytest.raises(ConflictError, match="perhaps it was carried out, so it is not sent again"):
+    with pytest.raises(CreateOutcomeUnknownError, match="a job may have been started"):
         await dispatched(task)
     assert len(scripted.requests) == 1
     assert '"job_id"' not in scripted.requests[0]
 
 
-async def dispatched(task: ModelTrainTask) -> None:
+async def test_a_slow_service_that_takes_no_id_is_waited_for(scripted: ScriptedServer) -> None:
+    """An early reply would let another replica submit the training a second time."""
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1.2)
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"job_id": "j1"}')
+
+    scripted.replies = [late]
+    task = ModelTrainTask(
+        name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id="")
+    )
+    meta = unseal(await dispatched(task, timeout=1), "external_model_training")
+    assert meta.meta
+    assert not meta.request
+    assert len(scripted.requests) == 1
+
+
+async def dispatched(task: ModelTrainTask, timeout: float = 5) -> bytes:
     """Start a training through the core, which repeats what failed for a passing reason."""
     registry = Registry()
     registry.register(ModelTrainingConnector())
@@ -252,7 +271,8 @@ async def dispatched(task: ModelTrainTask) -> None:
         template=task.to_proto(), inputs=task.interface.write_inputs("train", INPUTS)
     )
     request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "n0"
-    await Dispatcher(registry, CallGuard()).create(request, timeout=5)
+    reply = await Dispatcher(registry, CallGuard()).create(request, timeout=timeout)
+    return reply.resource_meta
 
 
 @pytest.mark.parametrize(

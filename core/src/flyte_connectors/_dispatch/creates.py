@@ -91,7 +91,7 @@ class Creates:
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
         current.set(CallContext("create", request.template.type, key))
         arguments, envelope = _read(request, key)
-        is_once = not (connector.repeatable_create or connector.is_sync)
+        is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
         place = _place(connector, key)
         if again and is_once and not self._runs.is_known(place):
             raise _lost(connector)
@@ -143,9 +143,9 @@ class Creates:
             return known
         place = _place(connector, envelope.key)
         request = _held(connector, envelope)
-        if not (connector.repeatable_create or self._runs.is_known(place)):
-            raise NotCreatedYetError(_lost(connector).message)
         try:
+            if not (self._runs.is_known(place) or connector.may_repeat_create(request.template)):
+                raise NotCreatedYetError(_lost(connector).message)
             arguments, envelope = _read(request, envelope.key)
             secrets = with_secrets(
                 connector, arguments, envelope.secrets, connection, local=self._local

@@ -58,7 +58,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
         ConnectorError: the connector raised it.
     """
     create = partial(guard.call, connector.verb("create"), arguments)
-    is_repeatable = connector.repeatable_create
+    is_repeatable = connector.may_repeat_create(arguments["task_template"])
     try:
         meta = await _persistently(create, timeout, is_repeatable=is_repeatable)
     except CreateOutcomeUnknownError:

@@ -168,16 +168,20 @@ def _own_secrets(plugin: Any) -> frozenset[str]:
     return frozenset(secret.key for secret in plugin.secrets)
 
 
-def _repeatable_create(plugin: Any, name: str, create: Callable[..., Any] | None) -> bool:
+def _repeatable_create(
+    plugin: Any, name: str, create: Callable[..., Any] | None
+) -> bool | Callable[[Any], bool]:
     """Whether `create` may be called twice for one key: what the connector says, else what it takes.
 
     A bare `**kwargs` says nothing: most connectors have it for secrets and arguments to come.
     """
     stated = getattr(plugin, "repeatable_create", None)
-    if isinstance(stated, bool):
+    if isinstance(stated, bool) or (callable(stated) and not inspect.iscoroutinefunction(stated)):
         return stated
     if stated is not None:
-        message = f"{name} has repeatable_create {stated!r}: it must be True or False"
+        message = (
+            f"{name} has repeatable_create {stated!r}: it must be True, False or a plain function"
+        )
         raise RegistrationError(message)
     return create is not None and "idempotency_key" in _named(create)
 

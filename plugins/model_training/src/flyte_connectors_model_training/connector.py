@@ -72,6 +72,11 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
     task_type_name = "external_model_training"
     metadata_type = ModelTrainJobMeta
 
+    def repeatable_create(self, task_template: TaskTemplate) -> bool:
+        """Whether the platform knows a repeated submission by its id."""
+        config = TrainingConfig.from_custom(task_template.custom)
+        return config.ray is not None or bool(config.api.chosen_job_id)
+
     async def create(  # noqa: D102, the contract is in `flyte_connectors.hookspecs`
         self,
         task_template: TaskTemplate,
