@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._registry import table as registry_module
 from flyte_connectors._registry.table import Registry
+from site_packages import Site
 
 hypothesis.settings.register_profile("shared machine", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("shared machine")
@@ -29,6 +30,17 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLYTE_CONNECTORS_ALLOW", raising=False)
     monkeypatch.delenv("FLYTE_CONNECTORS_DENY", raising=False)
     monkeypatch.delenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS", raising=False)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Distributions whose names begin with `fixture_`, as if they were installed."""
+    folder = tmp_path / "site-packages"
+    site = Site(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    yield site
+    for module in [module for module in sys.modules if module.startswith("fixture_")]:
+        del sys.modules[module]
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pathlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from flyte_connectors._registry.discovery import PluginReport, Status, load_modu
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.bound import Call, Verb
 from flyte_connectors.errors import InternalError, PermissionDeniedError
+from site_packages import Site
 
 AUDIT = """
 from flyte_connectors import hookimpl
@@ -29,33 +29,6 @@ def wrap_verb(verb, call):
 
     return audited
 """
-
-
-class Site:
-    """A folder of installed distributions, one module each."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._folder = folder
-        folder.mkdir()
-
-    def install(self, source: str, attribute: str = "", *, name: str = "fixture_wrapper") -> None:
-        """A distribution whose entry point names its module and `attribute`."""
-        (self._folder / f"{name}.py").write_text(source)
-        info = self._folder / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        line = f"{name} = {name}{attribute}"
-        (info / "entry_points.txt").write_text(f"[flyte.connectors]\n{line}\n")
-
-
-@pytest.fixture
-def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    folder = tmp_path / "site-packages"
-    site = Site(folder)
-    monkeypatch.syspath_prepend(str(folder))
-    yield site
-    for module in [module for module in sys.modules if module.startswith("fixture_")]:
-        del sys.modules[module]
 
 
 def report(registry: Registry) -> PluginReport | None:
