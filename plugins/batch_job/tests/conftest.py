@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from batch_jobs import Jobs, wait_until_alone
 
+from flyte_connectors_batch_job import BatchJobMetadata
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
     yield spool
     monkeypatch.undo()
     spool = Spool(str(directory))  # its identity may have changed
-    for path in directory.glob("[!.]*"):
+    for path in filter(Path.is_dir, directory.glob("[!.]*")):
         job = spool.job(path.name)
         job.cancel()
         wait_until_alone(job)
@@ -33,3 +35,22 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
 def jobs(spool: Spool) -> Jobs:
     """The connector over that spool."""
     return Jobs(spool)
+
+
+@pytest.fixture
+def small_disk(spool: Spool, jobs: Jobs) -> Iterator[Path]:
+    """The spool on a file system of 1 MiB of its own."""
+    disk = Path(spool.root)
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "batch-job-test", str(disk)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs to mount a tmpfs: {mounted.stderr.strip()}")
+    try:
+        yield disk
+        for path in disk.glob("[!.]*"):
+            if path.is_dir():
+                jobs.connector.delete(BatchJobMetadata(path.name))
+                wait_until_alone(spool.job(path.name))
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

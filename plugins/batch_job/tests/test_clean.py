@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from batch_jobs import Jobs, wait_until_alone
+import pytest
+from batch_jobs import SPEC, Jobs, fill, wait_for, wait_until_alone
 from flyte_connectors.connector import Phase
+from hostile_trees import alive, guardians, kill
 
+from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.backends.local.spool import Spool
 from flyte_connectors_batch_job.clean import main
-
-if TYPE_CHECKING:
-    import pytest
-
-    from flyte_connectors_batch_job.backends.local.spool import Spool
 
 TWO_DAYS_AGO = time.time() - 2 * 86400
 
@@ -51,3 +51,120 @@ def test_a_spool_that_is_not_there_is_one_line(
     assert capsys.readouterr().err.startswith(
         f"error: [Errno 2] No such file or directory: '{spool.root}"
     )
+
+
+def finished(jobs: Jobs, count: int) -> list[Path]:
+    """Directories of so many old jobs."""
+    metas = [jobs.start("echo x; mkdir -p a/b; chmod 0 a", key=f"old-{n}") for n in range(count)]
+    for meta in metas:
+        jobs.end(meta)
+        wait_until_alone(jobs.job(meta))
+        age(jobs.job(meta).path)
+    return [Path(jobs.job(meta).path) for meta in metas]
+
+
+def test_cleaning_twice_at_once_removes_each_job_once(jobs: Jobs) -> None:
+    """Neither fails over what the other has removed."""
+    folders = finished(jobs, 12)
+    command = [sys.executable, "-m", "flyte_connectors_batch_job.clean", "--older-than", "1"]
+    cleaners = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = [(*cleaner.communicate(), cleaner.returncode) for cleaner in cleaners]
+    assert [(errors, code) for _, errors, code in answers] == [("", 0)] * 4
+    assert sum(int(said.split()[1]) for said, _, _ in answers) == len(folders)
+    assert [path.name for path in Path(jobs.spool.root).iterdir()] == [".spool.json"]
+
+
+def test_what_is_not_a_job_stays(jobs: Jobs, spool: Spool, tmp_path: Path) -> None:
+    """Links, dangling or not, and files; nothing behind a link is touched."""
+    finished(jobs, 1)
+    root = Path(spool.root)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    (root / "dangling").symlink_to("nowhere")
+    (root / "link").symlink_to(kept)
+    (root / ".new-link").symlink_to(kept)
+    (root / "file").touch()
+    for path in root.iterdir():
+        os.utime(path, (TWO_DAYS_AGO, TWO_DAYS_AGO), follow_symlinks=False)
+    assert main(["--older-than", "1"]) == 0
+    names = {".new-link", ".spool.json", "dangling", "file", "link"}
+    assert {path.name for path in root.iterdir()} == names
+    assert (kept / "file").exists()
+
+
+def test_links_within_a_job_are_removed_and_not_followed(jobs: Jobs, tmp_path: Path) -> None:
+    """A job can't have the cleaner remove, or open, what is not its own."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    kept.chmod(0o500)
+    meta = jobs.start(f"ln -s {kept} there; ln -s nowhere dangling; mkdir -m 0 closed")
+    jobs.end(meta)
+    wait_until_alone(jobs.job(meta))
+    age(jobs.job(meta).path)
+    assert main(["--older-than", "1"]) == 0
+    assert not Path(jobs.job(meta).path).exists()
+    assert kept.stat().st_mode & 0o777 == 0o500
+    kept.chmod(0o700)
+    assert (kept / "file").exists()
+
+
+def test_a_job_that_lost_its_guardians_is_ended_before_it_is_removed(jobs: Jobs) -> None:
+    """No process is left that nobody knows of any more."""
+    meta = jobs.start("setsid sh -c 'sleep 600; : cleaned-x' & sleep 600")
+    wait_for(lambda: alive("cleaned-x"))
+    kill(*guardians(jobs.job(meta)))
+    wait_until_alone(jobs.job(meta))
+    age(jobs.job(meta).path)
+    assert main(["--older-than", "1"]) == 0
+    assert not Path(jobs.job(meta).path).exists()
+    assert not alive("cleaned-x")
+
+
+def test_a_job_that_never_began_is_removed(jobs: Jobs, spool: Spool) -> None:
+    """Its create crashed, and was never repeated."""
+    finished(jobs, 1)
+    job = Spool(spool.root).job("early")
+    spool._publish(job, SPEC)
+    age(job.path)
+    assert main(["--older-than", "1"]) == 0
+    assert not job.exists()
+
+
+def test_a_full_disk_can_be_cleaned(jobs: Jobs, small_disk: Path) -> None:
+    """That is what cleaning is for."""
+    finished(jobs, 3)
+    fill(small_disk)
+    assert main(["--older-than", "1"]) == 0
+    assert {path.name for path in small_disk.iterdir()} == {".spool.json", "filler"}
+
+
+def test_a_read_only_disk_is_named(
+    jobs: Jobs, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line for each job that stays, and another exit code."""
+    finished(jobs, 2)
+    remount = ["mount", "-o", "remount,{}", str(small_disk)]
+    subprocess.run([word.format("ro") for word in remount], check=True)
+    try:
+        assert main(["--older-than", "1"]) == 1
+        said = capsys.readouterr()
+        assert jobs.connector.get(BatchJobMetadata("old-0")).phase == Phase.SUCCEEDED
+    finally:
+        subprocess.run([word.format("rw") for word in remount], check=True)
+    assert said.out == "removed 0 jobs\n"
+    assert sorted(said.err.splitlines()) == [
+        f"error: can't remove old-{n}: Read-only file system" for n in range(2)
+    ]
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "x"])
+def test_days_that_make_no_sense_are_refused(days: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is removed."""
+    with pytest.raises(SystemExit, match="2"):
+        main([f"--older-than={days}"])
+    assert "--older-than" in capsys.readouterr().err

@@ -5,53 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import pytest
-from batch_jobs import Jobs, template, wait_for, wait_until_alone
+from batch_jobs import Jobs, fill, template, wait_for
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import PermissionDeniedError, ServiceUnavailableError
 
 from flyte_connectors_batch_job import BatchJobMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flyte_connectors_batch_job.backends.local.spool import Spool
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def small_disk(spool: Spool, jobs: Jobs) -> Iterator[Path]:
-    """The spool on a file system of 1 MiB of its own."""
-    disk = Path(spool.root)
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "batch-job-test", str(disk)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a tmpfs: {mounted.stderr.strip()}")
-    try:
-        yield disk
-        for path in disk.glob("[!.]*"):
-            if path.is_dir():
-                jobs.connector.delete(BatchJobMetadata(path.name))
-                wait_until_alone(spool.job(path.name))
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Use up all space. Returns the file that does."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    assert shutil.disk_usage(disk).free == 0
-    return filler
 
 
 def test_a_full_disk_refuses_new_jobs(jobs: Jobs, small_disk: Path) -> None:

@@ -59,13 +59,14 @@ def _old(root: str, latest: float) -> Iterator[str]:
 def _set_aside(job: Job) -> bool:
     """Remove a job, unless it runs. False also if another has just removed it."""
     aside = os.path.join(os.path.dirname(job.path), f"{STAGED}{job.id}-{os.urandom(4).hex()}")
-    with job.held() as is_unguarded:
-        if not is_unguarded or not job.sweep():
-            return False
-        try:
+    try:
+        job.reopen()
+        with job.held() as is_unguarded:
+            if not is_unguarded or not job.sweep():
+                return False
             os.rename(job.path, aside)  # gone at once, not by halves
-        except FileNotFoundError:
-            return False
+    except FileNotFoundError:
+        return False
     _remove(aside)
     return True
 

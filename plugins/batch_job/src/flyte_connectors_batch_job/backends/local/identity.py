@@ -19,13 +19,15 @@ def read(root: str) -> str:
     Raises:
         DamagedFileError: the file does not hold an id.
     """
-    content = files.read_json(os.path.join(root, _FILE))
+    try:
+        content = files.read_json(path(root))
+    except files.DamagedFileError as error:
+        raise _damaged(str(error)) from error
     if content is None:
         return ""
     spool_id = content.get("id")
     if not isinstance(spool_id, str) or not spool_id.isalnum():
-        message = "holds no id of a spool"
-        raise files.DamagedFileError(message)
+        raise _damaged("does not hold a spool's id")
     return spool_id
 
 
@@ -42,6 +44,10 @@ def ensure(root: str) -> str:
 def path(root: str) -> str:
     """The file that holds the id."""
     return os.path.join(root, _FILE)
+
+
+def _damaged(fault: str) -> files.DamagedFileError:
+    return files.DamagedFileError(f"its {_FILE} {fault}")
 
 
 def _make(root: str) -> str:

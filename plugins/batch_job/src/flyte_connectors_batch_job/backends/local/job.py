@@ -29,6 +29,7 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 import time
 
 from flyte_connectors_batch_job.backends.local import files, identity, processes, tree
@@ -50,6 +51,7 @@ LOST_MESSAGE = "the job's supervisor vanished, for example by a reboot or kill -
 CANCELLING = "being cancelled"
 METRICS = ("cpu_seconds", "wall_seconds", "peak_memory_bytes")
 
+_MODE = 0o700
 _CLAIM_RETRY_SECONDS = 0.005
 KEEPER = "keeper"
 SUPERVISOR = "supervisor"
@@ -118,11 +120,16 @@ class Job:
 
         A job that has lost its supervisor and keeper is ended here, processes and all.
         """
-        if self.is_guarded():
-            self._wake_guardians()
-            state = {"state": RUNNING if self.has_begun() else QUEUED}
-            return {**state, "message": CANCELLING} if self.is_cancelled() else state
-        return self._outcome() or self._end_if_lost()
+        try:
+            return self._state()
+        except PermissionError:
+            self.reopen()
+            return self._state()
+
+    def reopen(self) -> None:
+        """Open the directory again for its owner, if the job has closed it."""
+        if stat.S_IMODE(os.stat(self.path).st_mode) != _MODE:
+            os.chmod(self.path, _MODE)
 
     def may_log(self) -> bool:
         """Whether lines may still come."""
@@ -217,6 +224,13 @@ class Job:
         if self.is_cancelled():
             return {"state": ABORTED}
         return {"state": LOST, "message": LOST_MESSAGE}
+
+    def _state(self) -> dict[str, Any]:
+        if self.is_guarded():
+            self._wake_guardians()
+            state = {"state": RUNNING if self.has_begun() else QUEUED}
+            return {**state, "message": CANCELLING} if self.is_cancelled() else state
+        return self._outcome() or self._end_if_lost()
 
     def _outcome(self) -> dict[str, Any] | None:
         """How the job ended, or None if nobody has said so who may."""

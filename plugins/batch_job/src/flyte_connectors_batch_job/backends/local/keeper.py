@@ -87,6 +87,8 @@ def _watch(job: Job, pid: int, group: str) -> None:
     if os.waitstatus_to_exitcode(status) == 0:
         return
     tree.end_all(group)
+    with contextlib.suppress(OSError):
+        job.reopen()
     job.sweep()  # where orphans are not adopted
     cgroup.remove(group)
     if job.has_begun() and not job.has_ended():

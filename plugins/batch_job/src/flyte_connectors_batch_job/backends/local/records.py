@@ -65,8 +65,7 @@ class Records:
 
     def restore(self) -> None:
         """Put back what the job has removed or replaced."""
-        if os.stat(self._job.path).st_mode & 0o777 != 0o700:  # noqa: PLR2004  (rwx for the user)
-            os.chmod(self._job.path, 0o700)
+        self._job.reopen()
         if files.inode(self._job.file("begun.json")) != self._begun_inode:
             self._write_begun()
         if files.inode(self._job.file("running.json")) is None:

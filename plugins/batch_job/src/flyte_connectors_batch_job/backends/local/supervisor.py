@@ -98,7 +98,7 @@ def record(job: Job, outcome: dict[str, Any]) -> None:
                 return
             time.sleep(RETRY_SECONDS)
             with contextlib.suppress(OSError):
-                os.chmod(job.path, 0o700)  # the job may have closed it
+                job.reopen()
         else:
             return
 
@@ -108,12 +108,13 @@ def _run(job: Job, records: Records, group: str, keeper_gone: int) -> dict[str, 
         return {"state": states.ABORTED}
     spec = job.spec()
     try:
+        log = LogWriter(job.file("log"))  # before the job can close the directory
         process, folder = command.start(job, spec, group)
     except OSError as error:
         message = f"can't start {error.filename or 'the job'}: {error.strerror}"
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return {"state": states.LOST, "message": message} if is_full else _failed(message)
-    watch = _Watch(job, spec, records, process)
+    watch = _Watch(job, spec, records, log, process)
     watch.until_end(keeper_gone)
     watch.end_all(group)
     return watch.outcome(folder)
@@ -123,14 +124,19 @@ class _Watch:
     """A running command, watched until it ends."""
 
     def __init__(
-        self, job: Job, spec: dict[str, Any], records: Records, process: subprocess.Popen[bytes]
+        self,
+        job: Job,
+        spec: dict[str, Any],
+        records: Records,
+        log: LogWriter,
+        process: subprocess.Popen[bytes],
     ) -> None:
         self._job = job
         self._spec = spec
         self._records = records
         self._process = process
         self._status: int | None = None
-        self._log = LogWriter(job.file("log"))
+        self._log = log
         self._streams = {STDOUT: LineSplitter(), STDERR: LineSplitter()}
         self._started = time.monotonic()
         self._cancelled = self._overdue = self._deserted = False
@@ -161,12 +167,14 @@ class _Watch:
     def end_all(self, group: str) -> None:
         """Kill whatever is left of the job; return when nothing is."""
         self._note_ended(tree.end_all(group))
+        with contextlib.suppress(OSError):
+            self._job.reopen()
         self._copy_rest()
         self._write_usage(*usage.of_finished_children())
 
     def outcome(self, folder: int) -> dict[str, Any]:
         """How the job ended. `folder` is a descriptor of its own folder."""
-        if self._cancelled or self._job.is_cancelled():
+        if self._is_cancelled():
             return {"state": states.ABORTED}
         if self._deserted:
             return {"state": states.LOST, "message": KEEPER_GONE}
@@ -221,22 +229,28 @@ class _Watch:
 
     def _look(self, age: float) -> None:
         """See to the time limit, to a cancellation, to the keeper and to the files."""
+        with contextlib.suppress(OSError):  # full, read-only or away: the next look may do it
+            self._records.restore()
         if self._kill_at is None:
             if age >= self._spec["timeout_seconds"]:
                 self._overdue = True
                 self._terminate(age, "time limit reached")
-            elif self._cancelled or self._job.is_cancelled() or self._job.is_removed():
+            elif self._is_cancelled():
                 self._cancelled = True
                 self._terminate(age, "cancelled")
         keeper = processes.look(self._records.keeper)
         if keeper and keeper.is_stopped:
             tree.send(self._records.keeper, signal.SIGCONT)
-        with contextlib.suppress(OSError):  # full, read-only or away: the next look may do it
-            self._records.restore()
+        with contextlib.suppress(OSError):
             members = self._records.note_members()
             if age >= self._usage_at:
                 self._usage_at = age + USAGE_SECONDS
                 self._write_usage(*usage.of_processes(members))
+
+    def _is_cancelled(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._cancelled or self._job.is_cancelled() or self._job.is_removed()
+        return False
 
     def _terminate(self, age: float, reason: str) -> None:
         self._kill_at = age + self._spec["grace_seconds"]
