@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import shutil
 import sys
@@ -20,7 +21,8 @@ from flyte_connectors.errors import ConnectorError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_BAR = 24
+_BAR = 24  # characters
+_TICK = 0.5  # seconds
 
 
 class Waits:
@@ -56,6 +58,8 @@ class Progress(RunObserver):
         self._begun = time.monotonic()
         self._run = ""
         self._phase = ""
+        self._status: tuple[str, ...] = ()
+        self._ticking: asyncio.Task[None] | None = None
         self._waits = Waits()
         self._links: set[str] = set()
         self.wants_logs = not quiet
@@ -64,10 +68,15 @@ class Progress(RunObserver):
         self._not_cancelled = ""
 
     def __enter__(self) -> Self:
+        if self._live:
+            self._ticking = asyncio.get_running_loop().create_task(self._tick())
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
         self._clear()
+        self._status = ()
 
     def started(self, run: str, task: str) -> None:
         """The run has been given its name, which is said even to those who want quiet."""
@@ -109,10 +118,11 @@ class Progress(RunObserver):
                 self.note(f"{link.name}: {link.uri}")
         phase = Phase(resource.phase).name
         if self._live:
-            self._draw(phase, resource)
+            self._status = (phase, _bar(resource.custom_info), resource.message)
+            self._draw()
         elif phase != self._phase:
             has_failed = phase in ("FAILED", "ABORTED", "RETRYABLE_FAILED")  # the error says why
-            self.note(" ".join(filter(None, (phase, "" if has_failed else resource.message))))
+            self.note(" ".join([phase, *("" if has_failed else resource.message).split()]))
         self._phase = phase
 
     def waiting(self, error: ConnectorError, seconds: float) -> None:
@@ -147,13 +157,24 @@ class Progress(RunObserver):
             return
         self._clear()
         print(text, file=self._stream, flush=True)
+        self._draw()
 
-    def _draw(self, phase: str, resource: pb.Resource) -> None:
+    async def _tick(self) -> None:
+        """Show that time goes on, also between two polls."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self._draw()
+
+    def _draw(self) -> None:
+        """Write the line at the bottom of the terminal, once there is a job."""
+        if not self._status:
+            return
+        phase, *others = self._status
         seconds = time.monotonic() - self._begun
-        parts = [phase, f"{seconds:.0f} s", _bar(resource.custom_info), resource.message]
+        words = " ".join([phase, f"{seconds:.0f} s", *others]).split()
         width = shutil.get_terminal_size().columns - 1
         self._clear()
-        print(" ".join(filter(None, parts))[:width], end="", file=self._stream, flush=True)
+        print(" ".join(words)[:width], end="", file=self._stream, flush=True)
 
     def _clear(self) -> None:
         if self._live:

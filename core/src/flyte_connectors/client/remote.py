@@ -176,10 +176,9 @@ class RemoteService:
         """Whether waiting helps: before the first call that is answered, the address may be wrong."""
         from flyte_connectors._dispatch import error_details
 
-        is_new = details is None and not self._was_reached
-        fault = await find_fault(self._address, self._ca) if is_new else None
+        fault = await find_fault(self._address, self._ca) if details is None else None
         reason = f"connector service at {self.endpoint}: {fault.reason if fault else text}"
-        if fault and not fault.passes:
+        if fault and not fault.passes and not self._was_reached:
             return errors.InvalidRequestError(reason)
         error = error_details.unpack("UNAVAILABLE", reason, details)
         if details is None and _NOT_CONNECTED in text:
