@@ -186,5 +186,5 @@ async def test_a_service_that_is_down_is_waited_for() -> None:
     waits = Waits()
     async with RemoteService(address) as service:
         with pytest.raises(ServiceUnavailableError):
-            await run_job(service, pb.CreateTaskRequest(), RunPolicy(patience=0.5), waits)
+            await run_job(service, pb.CreateTaskRequest(), RunPolicy(give_up_after=0.5), waits)
     assert set(waits.reasons) == {f"connector service at {address}: connection refused"}

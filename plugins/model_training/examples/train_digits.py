@@ -3,7 +3,10 @@
     pip install "flyte-connectors-model-training[service]"
     python train_digits.py
 
-The service runs for as long as this program does; its data stay in the folder `training-data`.
+The service runs for as long as this program does; its data stay in the folder `training-data`. With a
+service of your own, and its progress and log on the terminal:
+
+    flyte-connectors run train_digits.py train_model --service http://localhost:8080
 """
 
 from __future__ import annotations
@@ -33,20 +36,17 @@ def data_prep() -> str:
     """Write the data set that ships with scikit-learn; answers its URI."""
     features, labels = load_digits(return_X_y=True)
     columns = {f"pixel_{index}": column for index, column in enumerate(features.T)}
+    DATA.mkdir(exist_ok=True)
     path = DATA / "digits.parquet"
     parquet.write_table(pa.table({**columns, "label": labels}), path)
     return path.as_uri()
 
 
-def train(endpoint: str) -> File:
-    """Train as a workflow does: a task that calls tasks."""
-    model_train = ModelTrainTask(name="model_train", endpoint=endpoint)
-
-    @env.task
-    def train_model(epochs: int) -> File:
-        return model_train(epochs=epochs, dataset_uri=data_prep())
-
-    return train_model(epochs=30)
+@env.task
+def train_model(service: str, epochs: int = 30) -> File:
+    """Train on the service at a URL, as a workflow does: a task that calls tasks."""
+    model_train = ModelTrainTask(name="model_train", endpoint=service)
+    return model_train(epochs=epochs, dataset_uri=data_prep())
 
 
 @contextlib.contextmanager
@@ -64,12 +64,13 @@ def main() -> None:
     """Train, and show where to look."""
     DATA.mkdir(exist_ok=True)
     with training_service() as endpoint:
-        model = train(endpoint)
+        print("training on the service ...", flush=True)
+        model = train_model(endpoint)
         job = httpx.get(model.path.removesuffix("/results")).json()
-        print(f"dashboard  {job['dashboard']}")
         print(f"model      {model.path}")
         print(f"accuracy   {job['metrics']['validation_accuracy']:.4f}")
-        if sys.stdin.isatty():
+        if sys.stdin.isatty():  # the page is there for as long as the service
+            print(f"dashboard  {job['dashboard']}")
             input("Press Enter to stop the service. ")
 
 

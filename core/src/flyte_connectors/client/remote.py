@@ -177,7 +177,8 @@ class RemoteService:
         from flyte_connectors._dispatch import error_details
 
         fault = await find_fault(self._address, self._ca) if details is None else None
-        reason = f"connector service at {self.endpoint}: {fault.reason if fault else text}"
+        seen = "can't connect" if _NOT_CONNECTED in text else text
+        reason = f"connector service at {self.endpoint}: {fault.reason if fault else seen}"
         if fault and not fault.passes and not self._was_reached:
             return errors.InvalidRequestError(reason)
         error = error_details.unpack("UNAVAILABLE", reason, details)
