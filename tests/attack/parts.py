@@ -35,6 +35,7 @@ class Part:
 
 
 PARTS = {
+    "freezes": Part("freezes", "a process that is frozen, and connectors that are blamed for it"),
     "walls": Part("walls", "requests that lead elsewhere than the operator allows"),
     "fuzz": Part("fuzz", "requests that no back end would send"),
     "leaks": Part("leaks", "secrets shown by a careless connector"),
