@@ -8,7 +8,6 @@ and elsewhere whoever may make user namespaces.
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
 import os
 import socket
@@ -16,11 +15,12 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .mounts import bind, own_mounts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
-_MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
+_CLONE_NEWNET = 0x40000000
 _RTM_NEWLINK, _RTM_NEWADDR = 16, 20
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_CREATE = 1, 4, 0x400
 _NLMSG_ERROR = 2
@@ -41,20 +41,12 @@ def enter(addresses: Iterable[str], names: Mapping[str, str], folder: Path) -> N
     Raises:
         OSError: This process may not do that.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    uid, gid = os.getuid(), os.getgid()
-    user = 0 if uid == 0 else _CLONE_NEWUSER
-    _check(libc.unshare(_CLONE_NEWNET | _CLONE_NEWNS | user))
-    if user:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-    _check(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+    own_mounts(also=_CLONE_NEWNET)
     lines = [f"{address} {name}\n" for name, address in names.items()]
     for path, text in (("/etc/hosts", "".join(lines)), ("/etc/resolv.conf", "")):
         file = folder / Path(path).name
         file.write_text(text)
-        _check(libc.mount(os.fsencode(file), path.encode(), None, _MS_BIND, None))
+        bind(file, Path(path))
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         up = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, _LOOPBACK, _IFF_UP, _IFF_UP)
         _ask(netlink, _RTM_NEWLINK, up)
@@ -81,9 +73,3 @@ def _ask(netlink: socket.socket, kind: int, body: bytes) -> None:
         number = -struct.unpack_from("=i", answer, 16)[0]
         if number:
             raise OSError(number, f"rtnetlink: {os.strerror(number)}")
-
-
-def _check(result: int) -> None:
-    if result:
-        number = ctypes.get_errno()
-        raise OSError(number, f"namespaces: {os.strerror(number)}")

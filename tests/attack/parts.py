@@ -35,6 +35,8 @@ class Part:
 
 
 PARTS = {
+    "creates": Part("creates", "creates that are slow, late, lost, repeated or killed", shares=2),
+    "spools": Part("spools", "spools shared, foreign, full, read-only, cleaned, damaged"),
     "freezes": Part("freezes", "a process that is frozen, and connectors that are blamed for it"),
     "walls": Part("walls", "requests that lead elsewhere than the operator allows"),
     "fuzz": Part("fuzz", "requests that no back end would send"),

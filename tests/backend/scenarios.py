@@ -184,6 +184,15 @@ SCENARIOS = {
             excuses=True,
         ),
         Scenario(
+            "own-id-replay",
+            "the vendor takes no key; the executor crashes every second and replays",
+            Faults(slow_creates=1.0, slow_seconds=0.2),
+            disturb=disturbances.crash,
+            modules=OWN_ID,
+            task_type="own_id_job",
+            excuses=True,
+        ),
+        Scenario(
             "refused-late",
             "the vendor refuses 30 % of the tasks, after 1.5 times the deadline",
             Faults(refused=0.3, slow_seconds=3.0),
