@@ -6,12 +6,13 @@ afterwards: one job for each attempt, a handle for each job, an end for each tas
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.backend.replicas import Flavour
-from tests.backend.scenarios import SCENARIOS
+from tests.backend.scenarios import BRIEF, SCENARIOS
 from tests.backend.stage import Setting as Stage
 from tests.backend.stage import play as play_scenario
 
@@ -53,7 +54,9 @@ async def play(setting: Setting, tally: Tally) -> None:
     )
     for name in (FULL if setting.full else SHORT)[share::shares]:
         scenario = SCENARIOS[name]
+        if not setting.full:
+            scenario = dataclasses.replace(scenario, polls=BRIEF)
         report = await play_scenario(scenario, stage)
-        tally.tried(scenario.summary, report.tasks)
+        tally.tried(name, report.tasks)
         for flaw in report.flaws:
-            tally.fell(scenario.summary, f"{name}: {flaw}")
+            tally.fell(name, f"{flaw} ({scenario.summary})")

@@ -48,7 +48,7 @@ def bind(source: Path, path: Path) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """Mount a file system, as mount(2) does.
+    """Mount a file system; see its page of the manual.
 
     Raises:
         OSError: The kernel refuses it.

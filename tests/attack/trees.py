@@ -75,7 +75,7 @@ class Fight:
 
 def is_runner(process: Process) -> bool:
     """Whether a process is the plugin's own, which runs jobs."""
-    return f"{RUNNER}/runner" in process.command
+    return f"{RUNNER}/" in process.command and " -c " not in process.command
 
 
 async def delete(fight: Fight) -> None:
@@ -90,26 +90,26 @@ async def by_itself(_: Fight) -> None:
     """Its main process ends; what it has started does not."""
 
 
-async def kill_supervisor(fight: Fight) -> None:
+async def kill_oldest(fight: Fight) -> None:
     fight.signal_runners(signal.SIGKILL, lambda found: found[:1])
 
 
-async def kill_keeper(fight: Fight) -> None:
+async def kill_others(fight: Fight) -> None:
     fight.signal_runners(signal.SIGKILL, lambda found: found[1:])
     await asyncio.sleep(0.5)
     await fight.job.delete()
 
 
-async def kill_both(fight: Fight) -> None:
+async def kill_all(fight: Fight) -> None:
     fight.signal_runners(signal.SIGKILL, reversed)
 
 
-async def stop_supervisor(fight: Fight) -> None:
+async def stop_oldest(fight: Fight) -> None:
     fight.signal_runners(signal.SIGSTOP, lambda found: found[:1])
     await fight.job.delete()
 
 
-async def stop_both(fight: Fight) -> None:
+async def stop_all(fight: Fight) -> None:
     fight.signal_runners(signal.SIGSTOP, list)
     await fight.job.delete()
 
@@ -129,14 +129,14 @@ ENDINGS = {
     "delete": delete,
     "time limit": time_limit,
     "by itself": by_itself,
-    "supervisor killed": kill_supervisor,
-    "keeper killed": kill_keeper,
-    "both killed": kill_both,
-    "supervisor stopped": stop_supervisor,
-    "both stopped": stop_both,
+    "its first guardian killed": kill_oldest,
+    "its other guardians killed": kill_others,
+    "all guardians killed": kill_all,
+    "its first guardian stopped": stop_oldest,
+    "all guardians stopped": stop_all,
     "service killed": kill_service,
 }
-FEW_ENDINGS = ("delete", "by itself", "both killed")
+FEW_ENDINGS = ("delete", "by itself", "all guardians killed")
 
 
 def serve(spool: Path) -> ServeProcess:
