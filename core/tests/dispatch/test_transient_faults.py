@@ -65,7 +65,7 @@ async def answered(
         try:
             await asked(asking.left())
         except ConnectorError as error:
-            if not await asking.again(error, resource):
+            if await asking.covered(error, resource):
                 return resource
         else:
             asking.succeeded()

@@ -35,7 +35,7 @@ from flyte_connectors.errors import (
 from flyte_connectors.secrets import secret_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine
 
     from flyteidl2.core.security_pb2 import Connection
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 LARGEST_REQUEST = 64 * 1024
 """Bytes of a request that fits a meta; the create of a larger one is waited for to its end."""
+
+Work: TypeAlias = "Callable[..., Coroutine[Any, Any, bytes]]"
 
 Created: TypeAlias = "Envelope | ConnectorError"
 """The job that a create started, or why it has failed for good."""
@@ -91,8 +93,8 @@ class Creates:
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
         current.set(CallContext("create", request.template.type, key))
         arguments, envelope = _read(request, key)
-        is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
         place = _place(connector, key)
+        is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
         if again and is_once and not self._runs.is_known(place):
             raise _lost(connector)
         must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
@@ -101,18 +103,15 @@ class Creates:
         secrets = with_secrets(
             connector, arguments, envelope.secrets, connection, local=self._local
         )
-        self._abandoned.discard(place)
-        began = time.monotonic()
         with secrets:
-            work = partial(self._run, connector, arguments, envelope, timeout)
-            try:
-                meta = await self._runs.run(place, work, keep=is_once, seconds=seconds)
-            except asyncio.CancelledError:
-                if is_once and timeout and time.monotonic() - began >= SHARE * timeout:
-                    self._abandoned.add(
-                        place
-                    )  # its caller starts a new attempt, not this one again
-                raise
+            if connector.is_sync:
+                work = partial(do_at_once, self._guard, connector, arguments, envelope, timeout)
+            else:
+                limit = None if self._local else timeout or DEFAULT_TIMEOUT
+                work = partial(create_job, self._guard, connector, arguments, envelope, limit)
+            if is_once:
+                return await self._run_once(place, work, timeout)
+            meta = await self._runs.run(place, work, keep=False, seconds=seconds)
         return meta or seal(envelope._replace(request=_kept(request)), request.template.type)
 
     async def resume(
@@ -155,7 +154,9 @@ class Creates:
         try:
             with secrets:
                 timeout = timeout or DEFAULT_TIMEOUT
-                work = partial(self._run, connector, arguments, envelope, timeout)
+                create = partial(create_job, self._guard, connector, arguments, envelope, timeout)
+                context = CallContext("create", connector.category.name, envelope.key)
+                work = partial(_within, context, create)
                 meta = await self._runs.run(place, work, keep=True, seconds=SHARE * timeout)
         except ConnectorError as error:
             if error.retryable:
@@ -174,26 +175,38 @@ class Creates:
             return unseal(outcome, connector.category.name)
         return outcome
 
-    async def _run(
-        self,
-        connector: BoundConnector,
-        arguments: Mapping[str, Any],
-        envelope: Envelope,
-        timeout: float | None,
-    ) -> bytes:
-        """Runs in a task, and thus in a context, of its own."""
-        current.set(CallContext("create", connector.category.name, envelope.key))
-        if connector.is_sync:
-            return await do_at_once(self._guard, connector, arguments, envelope, timeout)
-        seconds = None if self._local else timeout or DEFAULT_TIMEOUT
-        place = _place(connector, envelope.key)
+    async def _run_once(self, place: str, create: Work, timeout: float | None) -> bytes:
+        """Run a create that may not be repeated, to its end.
+
+        A caller whose deadline passes starts a new attempt instead of asking for this one again. So if
+        nobody waits any more when it is done, its job is not wanted.
+        """
+        self._abandoned.discard(place)
+        began = time.monotonic()
+
+        async def work() -> bytes:
+            try:
+                return await create(is_wanted=is_wanted)
+            finally:
+                self._abandoned.discard(place)
+
+        def is_wanted() -> bool:
+            return place not in self._abandoned or self._runs.is_waited_for(place)
+
         try:
-            return await create_job(
-                self._guard, connector, arguments, envelope, seconds,
-                is_wanted=lambda: place not in self._abandoned or self._runs.is_waited_for(place),
-            )  # fmt: skip
-        finally:
-            self._abandoned.discard(place)
+            meta = await self._runs.run(place, work, keep=True)
+        except asyncio.CancelledError:
+            if timeout is not None and time.monotonic() - began >= SHARE * timeout:
+                self._abandoned.add(place)
+            raise
+        assert meta is not None  # nothing limits the wait
+        return meta
+
+
+async def _within(context: CallContext, create: Work) -> bytes:
+    """What `create` returns, in a task whose log lines are those of `context`."""
+    current.set(context)
+    return await create()
 
 
 def _place(connector: BoundConnector, key: str) -> str:

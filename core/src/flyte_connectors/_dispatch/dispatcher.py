@@ -109,7 +109,7 @@ class Dispatcher:
                 await self._ask(connector, envelope, request, response.resource, left)
             except ConnectorError as error:
                 response.Clear()
-                if not await asking.again(error, response.resource):
+                if await asking.covered(error, response.resource):
                     return response
             else:
                 asking.succeeded()

@@ -57,15 +57,18 @@ class Envelope(NamedTuple):
     request: bytes = b""
 
 
-_ABSENT = tuple(Envelope(b"")._asdict().items())
+_NO_SECRETS: dict[str, str] = {}
 
 
 def seal(envelope: Envelope, task_type: str) -> bytes:
     """The bytes of `envelope` for a task type."""
-    pairs = zip(Envelope._fields, envelope, strict=True)
-    fields = {name: value for name, value in pairs if value}
+    fields: dict[str, object] = {"meta": envelope.meta, "key": envelope.key}
     if envelope.outputs is not None:
         fields["outputs"] = envelope.outputs
+    for name in ("secrets", "finished", "request"):
+        value = getattr(envelope, name)
+        if value:
+            fields[name] = value
     body: bytes = msgpack.packb(fields)
     return b"".join((_MAGIC, _CHECKSUM.pack(_checksum(body, task_type)), body))
 
@@ -99,17 +102,21 @@ def _checked(fields: Any) -> Envelope:
     """The envelope in a map, whose unknown entries are a later release's."""
     if type(fields) is not dict:
         raise TypeError("not a map")
-    values: list[Any] = [fields.get(name, absent) for name, absent in _ABSENT]
-    envelope = Envelope(*values)
-    for name in ("meta", "outputs", "finished", "request"):
-        if name in fields and type(fields[name]) is not bytes:
-            message = f"{name} is {type(fields[name]).__name__}"
-            raise TypeError(message)
-    if type(envelope.secrets) is not dict:
-        raise TypeError("secrets is not a map")
-    for pair in envelope.secrets.items():
+    get = fields.get
+    secrets, key = get("secrets", _NO_SECRETS), get("key", "")
+    envelope = Envelope(
+        get("meta", b""), get("outputs"), secrets, key, get("finished", b""), get("request", b"")
+    )
+    meta, outputs, _, _, finished, request = envelope
+    if not (type(meta) is type(finished) is type(request) is bytes):
+        raise TypeError("meta, finished and request are bytes")
+    if outputs is not None and type(outputs) is not bytes:
+        raise TypeError("outputs are bytes")
+    if type(secrets) is not dict:
+        raise TypeError("secrets are a map")
+    for pair in secrets.items():
         "".join(pair).encode()  # texts, and such as UTF-8 has
-    if not _KEY.fullmatch(envelope.key):
+    if key != "" and not _KEY.fullmatch(key):
         raise ValueError("key is not an idempotency key")
     return envelope
 

@@ -31,7 +31,7 @@ class OncePerKey:
     def __init__(self, guard: CallGuard) -> None:
         self._guard = guard
         self._running: dict[str, asyncio.Task[bytes]] = {}
-        self._waiting: collections.Counter[str] = collections.Counter()
+        self._waiting: dict[str, int] = {}
         self._kept: set[str] = set()
         self._outcomes: collections.OrderedDict[str, Outcome] = collections.OrderedDict()
 
@@ -75,7 +75,7 @@ class OncePerKey:
         if keep:
             self._kept.add(key)
         limit = None if seconds is None else self._guard.limit(seconds)
-        self._waiting[key] += 1
+        self._waiting[key] = self._waiting.get(key, 0) + 1
         try:
             return await self._guard.finish(task, f"create of {key}")
         except asyncio.CancelledError:
@@ -86,9 +86,9 @@ class OncePerKey:
                 self._ended(key, task)
             return None
         finally:
-            self._waiting[key] -= 1
-            if not self._waiting[key]:
-                del self._waiting[key]
+            others = self._waiting.pop(key) - 1
+            if others:
+                self._waiting[key] = others
             if limit is not None:
                 limit.end()
 

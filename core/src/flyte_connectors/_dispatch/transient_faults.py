@@ -91,24 +91,20 @@ class TransientFaults:
         resource.message = text
 
 
-class Asking:
-    """The tries of one GetTask, within its caller's time."""
+class Asking(Backoff):
+    """The tries of one GetTask, within its caller's time; see `TransientFaults.asking`."""
 
     def __init__(self, faults: TransientFaults, job: bytes, timeout: float | None) -> None:
+        super().__init__(timeout)
         self._faults = faults
         self._job = job
-        self._backoff = Backoff(timeout)
-
-    def left(self) -> float:
-        """Seconds that are left for a try."""
-        return self._backoff.left()
 
     def succeeded(self) -> None:
         """The connector has answered."""
         self._faults.answered(self._job)
 
-    async def again(self, error: ConnectorError, resource: pb.Resource) -> bool:
-        """Whether to try again after `error`, after a pause; if not, `resource` is filled instead.
+    async def covered(self, error: ConnectorError, resource: pb.Resource) -> bool:
+        """Whether `resource` was filled in place of an answer; if not, there is time for another try.
 
         Raises:
             InvalidRequestError, UnsupportedVerbError: `error` itself, if it is a fault of the request or
@@ -116,8 +112,8 @@ class Asking:
         """
         if isinstance(error, (InvalidRequestError, UnsupportedVerbError)):
             raise error
-        if await self._backoff.again(error):
+        if await self.again(error):
             self._faults.counts.retried += 1
-            return True
+            return False
         self._faults.cover(self._job, error, resource)
-        return False
+        return True
