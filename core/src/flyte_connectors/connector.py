@@ -98,7 +98,8 @@ class Resource:
         log_links: Links that Flyte's console shows beside the task.
         outputs: Output values by name, typed by the task's interface; or a
             `flyteidl2.core.LiteralMap`. None leaves the outputs to `<output_prefix>/outputs.pb`.
-        custom_info: JSON-like details for whoever inspects the execution.
+        custom_info: JSON-like details for whoever inspects the execution. `progress`, if it is there, is
+            how much of the job is done, from 0 to 1.
     """
 
     phase: int

@@ -93,7 +93,8 @@ async def get(resource_meta: ResourceMeta, output_prefix: str) -> Resource:
     Called when: the caller polls, about every 30 seconds, on any replica.
 
     Must: have no side effects, map every state the service can answer, keep terminal phases stable,
-    and give outputs by name when the phase is SUCCEEDED.
+    and give outputs by name when the phase is SUCCEEDED. Where the service knows how far the job is,
+    `custom_info["progress"]` is that, from 0 to 1; `run` draws it as a bar.
 
     Must not: raise for a state it does not know (answer RUNNING) or answer UNDEFINED.
 
@@ -167,17 +168,18 @@ async def get_metrics(
 
     Called when: somebody looks at the job's metrics.
 
-    Must: answer for running and finished jobs; an empty `queries` asks for all metrics.
+    Must: answer for running and finished jobs; an empty `queries` asks for all metrics. Each result's
+    `data` has the form of a Prometheus range query's result, which
+    `flyte_connectors.authoring.metrics_response` writes.
 
     Must not: change the job.
 
     Raise: `InvalidRequestError` for a query it does not know.
 
     Example:
-        async def get_metrics(self, resource_meta, **kwargs):
-            response = GetTaskMetricsResponse()
-            response.results.add(metric="cpu_seconds").data["value"] = await self.cpu(resource_meta)
-            return response
+        async def get_metrics(self, resource_meta, queries, **kwargs):
+            usage = await self.client.get(f"/{resource_meta.job_id}/usage")
+            return metrics_response({"cpu_seconds": usage["cpu"]}, queries)
     """
     raise NotImplementedError  # a specification, never called
 

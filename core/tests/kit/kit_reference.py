@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from flyte_connectors import AsyncConnector, Phase, Resource, ResourceMeta, SyncConnector
+from flyte_connectors.authoring import metrics_response
 from flyte_connectors.errors import (
     AuthenticationError,
     ConflictError,
@@ -22,7 +23,7 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
-from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
@@ -221,6 +222,13 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
         end = start + len(page)
         if end < len(job.log) or job.state not in ENDED:
             yield GetTaskLogsResponse(header={"token": str(end)})
+
+    async def get_metrics(
+        self, resource_meta: JobMeta, queries: Sequence[str], **kwargs: Any
+    ) -> GetTaskMetricsResponse:
+        await self.connect()
+        lines = len(self.job(resource_meta).log)
+        return metrics_response({"lines": lines}, queries, labels={"job": resource_meta.job})
 
     def start_of(self, token: str, job: MemoryJob) -> int:
         if token and not token.isdecimal():

@@ -21,7 +21,7 @@ from flyte_connectors.errors import (
     JobNotFoundError,
     ServiceUnavailableError,
 )
-from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
 from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import (
     ERRORS,
@@ -525,6 +525,15 @@ class SwallowsCancellation(ReferenceConnector):
         except asyncio.CancelledError:
             await asyncio.sleep(1.5)
             raise
+
+
+@breaks("test_metrics_have_one_form")
+class GivesBareNumbers(ReferenceConnector):
+    async def get_metrics(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        await self.connect()
+        response = GetTaskMetricsResponse()
+        response.results.add(metric="lines").data["value"] = len(self.job(resource_meta).log)
+        return response
 
 
 @breaks("test_secrets_are_not_logged")

@@ -51,5 +51,5 @@ def test_metrics_can_be_chosen(jobs: Jobs) -> None:
     meta = jobs.start("true")
     jobs.end(meta)
     assert list(usage(jobs, meta, ("wall_seconds",))) == ["wall_seconds"]
-    with pytest.raises(InvalidRequestError, match="unknown metric 'gpu'; a batch job has cpu_sec"):
+    with pytest.raises(InvalidRequestError, match="unknown metric 'gpu'; the job has cpu_sec"):
         usage(jobs, meta, ("gpu",))

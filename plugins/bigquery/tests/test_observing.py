@@ -150,7 +150,5 @@ async def test_metrics_tell_what_the_job_cost_and_gave(emulated: Calls, front: F
         "rows": 150,
     }
     assert await job.metrics("slot_ms") == {"slot_ms": 37}
-    with pytest.raises(
-        InvalidRequestError, match="'cpu' is no metric of a BigQuery job: use bytes_"
-    ):
+    with pytest.raises(InvalidRequestError, match="unknown metric 'cpu'; the job has bytes_"):
         await job.metrics("cpu")

@@ -301,7 +301,9 @@ async def test_progress_is_in_the_message(scripted: ScriptedServer) -> None:
     body = {"status": "loading", "epoch": 3, "epochs": 9, "metrics": {"loss": 0.51234}}
     scripted.answer(body, {**body, "message": "fetching data"})
     assert (await get(scripted)).message == "loading, epoch 3 of 9, loss 0.5123"
-    assert (await get(scripted)).message == "fetching data"
+    resource = await get(scripted)
+    assert resource.message == "fetching data"
+    assert resource.custom_info["progress"] == 3 / 9
 
 
 @pytest.mark.parametrize("results", [None, "", 3, {"path": "x"}, "model.bin", ["s3://b/m"]])

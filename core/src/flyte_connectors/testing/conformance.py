@@ -19,6 +19,7 @@ from flyte_connectors.testing.errors import ErrorRules
 from flyte_connectors.testing.harness import CANARY, DIRECT, WIRE, Driver, driving, execution_of
 from flyte_connectors.testing.logs import LogRules
 from flyte_connectors.testing.meta import MetaRules
+from flyte_connectors.testing.metrics import MetricRules
 from flyte_connectors.testing.phases import PhaseRules
 from flyte_connectors.testing.registration import RegistrationRules
 from flyte_connectors.testing.rule import standard_tests
@@ -33,6 +34,7 @@ class ConnectorConformance(
     PhaseRules,
     DeletionRules,
     LogRules,
+    MetricRules,
     SyncRules,
     ErrorRules,
     SecretRules,

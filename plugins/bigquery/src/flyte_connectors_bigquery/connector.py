@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from flyte_connectors.authoring import metrics_response
 from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
 from flyte_connectors.errors import InvalidRequestError
-from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_bigquery import fields, job_log, outputs, request
@@ -22,7 +23,7 @@ from flyte_connectors_bigquery.states import message_of, phase_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
+    from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse, TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from google.cloud.bigquery import QueryJob
 
@@ -169,19 +170,12 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
             InvalidRequestError: `queries` names another metric.
             ConnectorError: anything else; see `vendor_errors`.
         """
-        for query in queries or ():
-            if query not in METRICS:
-                message = (
-                    f"{query[:100]!r} is no metric of a BigQuery job: use {', '.join(METRICS)}"
-                )
-                raise InvalidRequestError(message, field="queries")
+        metrics_response(
+            dict.fromkeys(METRICS), queries or ()
+        )  # refuses others before BigQuery is asked
         bigquery = _open(resource_meta, google_application_credentials)
         known = _metrics(bigquery, _job(bigquery, resource_meta))
-        response = GetTaskMetricsResponse()
-        for name in queries or METRICS:
-            if known[name] is not None:
-                response.results.add(metric=name).data["value"] = known[name]
-        return response
+        return metrics_response(known, queries or (), labels={"job": resource_meta.job_id})
 
 
 def connect(project: str, service_account: str | None, impersonate: str | None) -> BigQuery:

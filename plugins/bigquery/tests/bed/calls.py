@@ -165,7 +165,8 @@ class Job:
         """The job's metrics."""
         request = pb.GetTaskMetricsRequest(queries=queries, **self._address())
         response = await self.dispatcher.get_metrics(request)
-        return {result.metric: result.data["value"] for result in response.results}
+        series = {result.metric: result.data["result"][0]["values"] for result in response.results}
+        return {metric: float(values[0][1]) for metric, values in series.items()}
 
     def _address(self) -> dict[str, Any]:
         category = pb.TaskCategory(name=self.task.task_type, version=self.task.task_type_version)

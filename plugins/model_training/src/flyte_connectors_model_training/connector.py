@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from flyte_connectors.authoring import metrics_response
 from flyte_connectors.connector import (
     TERMINAL_PHASES,
     AsyncConnector,
@@ -25,7 +25,6 @@ from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
     GetTaskLogsResponseBody,
     GetTaskLogsResponseHeader,
-    GetTaskMetricsResponse,
 )
 from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
@@ -34,8 +33,9 @@ from flyte_connectors_model_training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
 
-    from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
+    from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse, TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors_model_training.client import JobState, TrainingPlatform
@@ -106,7 +106,7 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
             phase=state.phase,
             message=state.message,
             log_links=links,
-            custom_info=dict(state.progress) or None,
+            custom_info=_info(state),
         )
 
     async def delete(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> None:  # noqa: D102
@@ -140,16 +140,14 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         **kwargs: Any,
     ) -> GetTaskMetricsResponse:
         epochs = await _existing(resource_meta, kwargs).metrics(resource_meta.job_id)
-        known = sorted({name for epoch in epochs for name in epoch} - {"ended_at"})
-        if epochs and (unknown := sorted(set(queries) - set(known))):
-            message = f"unknown metric {unknown[0]!r}; this training has {', '.join(known)}"
-            raise InvalidRequestError(message, field="queries")
-        begin, end = _seconds(start_time, 0.0), _seconds(end_time, float("inf"))
-        shown = [epoch for epoch in epochs if begin <= epoch.get("ended_at", 0.0) <= end]
-        response = GetTaskMetricsResponse()
-        for name in queries or known:
-            response.results.add(metric=name).data.update(_series(resource_meta, name, shown))
-        return response
+        names = sorted({name for epoch in epochs for name in epoch} - {"ended_at"})
+        return metrics_response(
+            {name: _readings(name, epochs) for name in names},
+            queries if epochs else (),  # before the first, nobody knows which there will be
+            labels={"job": resource_meta.job_id},
+            start_time=start_time,
+            end_time=end_time,
+        )
 
 
 def _existing(meta: ModelTrainJobMeta, secrets: Mapping[str, Any]) -> TrainingPlatform:
@@ -181,8 +179,17 @@ def _succeeded(meta: ModelTrainJobMeta, state: JobState, links: list[TaskLog]) -
         message=state.message,
         log_links=links,
         outputs={"results": File(path=uri)},
-        custom_info=dict(state.progress) or None,
+        custom_info=_info(state),
     )
+
+
+def _info(state: JobState) -> dict[str, float] | None:
+    """The platform's numbers, and how much of the training is done."""
+    info = dict(state.progress)
+    epoch, epochs = info.get("epoch"), info.get("epochs")
+    if epoch is not None and epochs:
+        info["progress"] = min(max(epoch / epochs, 0.0), 1.0)
+    return info or None
 
 
 def _offset(token: str) -> int:
@@ -203,16 +210,5 @@ def _log_line(text: str) -> LogLine:
     return line
 
 
-def _seconds(time: datetime | None, default: float) -> float:
-    return time.replace(tzinfo=time.tzinfo or timezone.utc).timestamp() if time else default
-
-
-def _series(
-    meta: ModelTrainJobMeta, name: str, epochs: Sequence[Mapping[str, float]]
-) -> dict[str, Any]:
-    """Make the result of a Prometheus range query, as `ExecutionMetricResult` demands."""
-    values = [[epoch.get("ended_at", 0.0), str(epoch[name])] for epoch in epochs if name in epoch]
-    return {
-        "resultType": "matrix",
-        "result": [{"metric": {"job": meta.job_id}, "values": values}],
-    }
+def _readings(name: str, epochs: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+    return [(epoch.get("ended_at", 0.0), epoch[name]) for epoch in epochs if name in epoch]
