@@ -117,8 +117,11 @@ def secret_names(custom: Struct) -> dict[str, str]:
     """
     if "secrets" not in custom:
         return {}
-    table: Any = custom["secrets"]
-    names: dict[str, str] = dict(table.items()) if hasattr(table, "keys") else {"": table}
+    try:
+        table: Any = custom["secrets"]
+        names: dict[str, str] = dict(table.items()) if hasattr(table, "keys") else {"": table}
+    except ValueError:  # protobuf's, for a value that is not set
+        names = {"": ""}
     if not all(argument and isinstance(name, str) for argument, name in names.items()):
         message = "must map each keyword argument to the name of a secret"
         raise InvalidRequestError(message, field="custom.secrets")

@@ -184,6 +184,19 @@ class TestBadRequests:
             await dispatcher.create(create_request(template(custom={"secrets": table})))
         assert not service.calls
 
+    @pytest.mark.parametrize("is_table", [True, False])
+    async def test_a_table_of_secrets_without_a_value(
+        self, dispatcher: Dispatcher, service: JobService, is_table: bool
+    ) -> None:
+        """Protobuf has values of no kind; whoever reads one gets an error of its own."""
+        task = template()
+        unset = task.custom.fields["secrets"]
+        if is_table:
+            unset.struct_value.fields["password"].SetInParent()
+        with pytest.raises(InvalidRequestError, match=r"custom\.secrets: must map"):
+            await dispatcher.create(create_request(task))
+        assert not service.calls
+
     async def test_an_unknown_secret(self, dispatcher: Dispatcher, service: JobService) -> None:
         """It is missed before anything is started."""
         with pytest.raises(AuthenticationError, match="secret 'db' was not sent and is not known"):
