@@ -101,6 +101,7 @@ class FakeService:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._tokens: dict[str, str] = {}
+        self._calls = 0
         self._refusal = 0
         self._loses_reply = False
         self._answers = threading.Event()
@@ -122,6 +123,8 @@ class FakeService:
     {% if cookiecutter.__jobs %}
     def answer(self, method: str, url: str, token: str, body: Any) -> tuple[int, Any] | None:
         """Status and content of the answer to a request; None for an answer that is lost."""
+        with self._lock:
+            self._calls += 1
         self._answers.wait()
         if self._refusal:
             return self._refusal, {"error": "refused"}
@@ -214,6 +217,10 @@ class FakeService:
     def inputs_of(self, job: str) -> dict[str, object]:
         """What a job was given."""
         return {"text": self._jobs[job].text}
+
+    def calls(self) -> int:
+        """How many calls have come in, answered or not."""
+        return self._calls
 
     def states(self) -> tuple[str, ...]:
         """Every state that a job may be in."""
