@@ -11,16 +11,15 @@ import asyncio
 import inspect
 import logging
 import os
-import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
 
 from flyte_connectors._calls.channel import Channel
-from flyte_connectors._calls.deadlines import Deadlines, Limit
+from flyte_connectors._calls.deadlines import Deadlines
 from flyte_connectors._calls.isolation import Lane, LoopThread
 from flyte_connectors._calls.loop_watch import LoopWatch
 from flyte_connectors._calls.texts import shortened
@@ -51,6 +50,9 @@ class CallGuard:
         backlog: Calls per connector that may wait for a thread, or for its own loop.
         isolate: Whether a connector whose coroutines block is moved to a loop of its own.
         term: Seconds without blocking after which it comes back.
+
+    Attributes:
+        unfinished: Tasks that must not be abandoned half way: `drain` waits for them.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class CallGuard:
         self._term = term
         self._lanes: dict[BoundConnector, Lane] = {}
         self._composed: dict[Verb, tuple[tuple[Wrapper, ...], Call]] = {}
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self.unfinished: set[asyncio.Task[Any]] = set()
         self._deadlines = Deadlines()
         self._watch = self._new_watch() if isolate else None
 
@@ -138,39 +140,6 @@ class CallGuard:
             calls.in_flight -= 1
             calls.observe(code, time.perf_counter() - started)
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start `work`, which must not be abandoned half way; `drain` waits for it."""
-        loop = asyncio.get_running_loop()
-        if sys.version_info >= (3, 12):  # what ends without waiting needs no turn of the loop
-            task = asyncio.Task(work, loop=loop, eager_start=True)
-        else:
-            task = loop.create_task(work)
-        if not task.done():
-            self._unfinished.add(task)
-            task.add_done_callback(self._unfinished.discard)
-        return task
-
-    async def finish(self, task: asyncio.Task[T], what: str) -> T:
-        """The result of what `begin` started, which goes on to its end even if the caller leaves.
-
-        Args:
-            task: What `begin` returned.
-            what: Its name for the log.
-        """
-        if task.done():
-            return task.result()
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.done():
-                logger.info("the caller of %s has left; it is finished all the same", what)
-                task.add_done_callback(partial(_log_end, what))
-            raise
-
-    def limit(self, seconds: float) -> Limit:
-        """Limit what the current task does until the limit's `end` to `seconds`."""
-        return self._deadlines.begin(seconds)
-
     def start(self) -> None:
         """Begin to watch the running event loop for connectors that block it."""
         if self._watch is not None:
@@ -187,7 +156,7 @@ class CallGuard:
         return sum(lane.pool.pending for lane in self._lanes.values())
 
     async def drain(self, grace: float | None) -> int:
-        """Wait for everything under `finish`, then let go of the threads.
+        """Wait for what is `unfinished`, then let go of the threads.
 
         Args:
             grace: Seconds to wait at most.
@@ -195,7 +164,7 @@ class CallGuard:
         Returns:
             How many calls were still unfinished.
         """
-        pending = set(self._unfinished)
+        pending = set(self.unfinished)
         if pending:
             _, pending = await asyncio.wait(pending, timeout=grace)
         if self._watch is not None:
@@ -329,8 +298,3 @@ def unforeseen(error: BaseException, where: str) -> InternalError:
     correlation = os.urandom(6).hex()
     logger.error("unforeseen error %s in %s", correlation, where, exc_info=error)
     return InternalError(f"{where} failed unexpectedly; the service's log has it as {correlation}")
-
-
-def _log_end(what: str, task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.warning("%s failed after its caller had left: %s", what, task.exception())

@@ -114,7 +114,7 @@ class Retrying:
 
     @staticmethod
     def _pause(tries: int) -> float:
-        longest = 0.05 * 2 ** min(tries, 10)
+        longest: float = 0.05 * 2 ** min(tries, 10)
         return min(longest, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
 
     def _may_pass(self, error: ConnectorError, tries: int) -> bool:

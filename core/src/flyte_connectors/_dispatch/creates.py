@@ -66,7 +66,7 @@ class Creates:
     def __init__(self, guard: CallGuard, *, local: bool) -> None:
         self._guard = guard
         self._local = local
-        self._runs = OncePerKey(guard)
+        self._runs = OncePerKey(guard.unfinished)
         self._abandoned: set[str] = (
             set()
         )  # those that may not be repeated and outlasted their caller

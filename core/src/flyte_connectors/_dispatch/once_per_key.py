@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import logging
+import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from flyte_connectors._calls.deadlines import Deadlines
 from flyte_connectors.errors import ConnectorError
 
-if TYPE_CHECKING:
-    from flyte_connectors._calls.guard import CallGuard
+logger = logging.getLogger(__name__)
 
 REMEMBERED = 10_000
 """Outcomes that are remembered at most; the oldest are forgotten first."""
@@ -25,11 +27,12 @@ class OncePerKey:
     """What runs in this process, and how it ended, by key.
 
     Args:
-        guard: Keeps it running when whoever waits for it leaves.
+        unfinished: Where what runs is to be found by whoever shuts this process down.
     """
 
-    def __init__(self, guard: CallGuard) -> None:
-        self._guard = guard
+    def __init__(self, unfinished: set[asyncio.Task[Any]]) -> None:
+        self._unfinished = unfinished
+        self._deadlines = Deadlines()
         self._running: dict[str, asyncio.Task[bytes]] = {}
         self._waiting: dict[str, int] = {}
         self._kept: set[str] = set()
@@ -68,17 +71,19 @@ class OncePerKey:
         outcome = self._outcomes.get(key)
         if outcome is not None:
             return _unwrapped(outcome)
-        task = self._running.get(key)
-        if task is None:
-            task = self._running[key] = self._guard.begin(work())
-            task.add_done_callback(partial(self._ended, key))
+        task = self._running.get(key) or self._begin(key, work)
         if keep:
             self._kept.add(key)
-        limit = None if seconds is None else self._guard.limit(seconds)
+        if task.done():
+            return task.result()
+        limit = None if seconds is None else self._deadlines.begin(seconds)
         self._waiting[key] = self._waiting.get(key, 0) + 1
         try:
-            return await self._guard.finish(task, f"create of {key}")
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if not task.done():
+                logger.info("the caller of the create of %s has left; it goes on", key)
+                task.add_done_callback(partial(_log_end, key))
             if limit is None or not limit.expired:
                 raise
             self._kept.add(key)
@@ -91,6 +96,20 @@ class OncePerKey:
                 self._waiting[key] = others
             if limit is not None:
                 limit.end()
+
+    def _begin(self, key: str, work: Work) -> asyncio.Task[bytes]:
+        """Start the work in a task of its own, which no caller's leaving ends."""
+        loop = asyncio.get_running_loop()
+        if sys.version_info >= (3, 12):  # what ends without waiting needs no turn of the loop
+            task = asyncio.Task(work(), loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(work())
+        if not task.done():
+            self._unfinished.add(task)
+            task.add_done_callback(self._unfinished.discard)
+        self._running[key] = task
+        task.add_done_callback(partial(self._ended, key))
+        return task
 
     def _ended(self, key: str, task: asyncio.Task[bytes]) -> None:
         self._running.pop(key, None)
@@ -116,3 +135,10 @@ def _unwrapped(outcome: Outcome) -> bytes:
     if isinstance(outcome, ConnectorError):
         raise outcome.with_traceback(None)
     return outcome
+
+
+def _log_end(key: str, task: asyncio.Task[bytes]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.warning(
+            "the create of %s failed after its caller had left: %s", key, task.exception()
+        )
