@@ -24,7 +24,9 @@ PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 # https://github.com/distribution/reference: host with port, then path components
 _REGISTRY = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9.]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-_OFFICIAL = re.compile(r"(flyte|flytekit|flyte(kit)?plugins-[-._\w]+)(?![-._\w])", re.IGNORECASE)
+_OFFICIAL = re.compile(
+    r"(flyte|flytekit|flyte(kit)?plugins[-._][-._\w]+)(?![-._\w])", re.IGNORECASE
+)
 _PACKAGE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*(?:[\[<>=!~;@ ].*)?")
 
 
