@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from flyte_connectors._registry.discovery import PluginReport, Status, load_module, load_plugins
+from flyte_connectors._registry.installed import Selection
+from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry, process_registry, registering_for
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.endpoints import VARIABLE as ENDPOINTS_VARIABLE
@@ -110,11 +112,11 @@ def _loop_runner(name: str) -> Callable[[Coroutine[Any, Any, None]], None]:
 
 
 def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
+    registry.selection = Selection.of(settings.allow, settings.deny)
     for name in settings.module:
         with registering_for(name):
             module = import_module(name)
-        wrappers = registry.wrappers
-        if not load_module(registry, module, name) and registry.wrappers == wrappers:
+        if not load_module(registry, module, name) and not hooks_of(module):
             text = "registers no connector: call ConnectorRegistry.register in it"
             raise ServiceStartError(f"--module {name}: {text}")
     reports = load_plugins(registry, allow=settings.allow, deny=settings.deny)
