@@ -143,6 +143,57 @@ def test_a_blocked_plugin_is_never_imported(site: Path, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("given_by", ["flag", "variable", "file"])
+def test_a_misspelt_name_to_deny_stops_the_start(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_by: str
+) -> None:
+    """It would serve what was meant to be denied; the message has the name that is probably meant."""
+    install(site, "acme-plugin", GOOD, ":Connector")
+    arguments: tuple[str, ...] = ()
+    if given_by == "flag":
+        arguments, where = ("--deny", "acme-plugn"), "--deny"
+    elif given_by == "variable":
+        monkeypatch.setenv("FLYTE_CONNECTORS_DENY", "acme-plugn")
+        where = "FLYTE_CONNECTORS_DENY"
+    else:
+        config = tmp_path / "config.toml"
+        config.write_text('deny = ["acme-plugn"]\n')
+        arguments, where = ("--config", str(config)), str(config)
+    code, lines = refused_start(*arguments)
+    assert code == 1
+    assert len(lines) == 1, lines
+    assert where in lines[0]
+    assert "no installed plugin is called 'acme-plugn' (did you mean 'acme-plugin'?)" in lines[0]
+
+
+def test_a_misspelt_name_to_allow_is_told(site: Path, tmp_path: Path) -> None:
+    """It serves less than was meant, not more: the service starts."""
+    install(site, "acme-plugin", GOOD, ":Connector")
+    with serving("--allow", "acme-plugn", log=tmp_path / "log") as service:
+        log = service.log.read_text()
+    assert "no installed plugin is called 'acme-plugn'" in log
+    assert "did you mean 'acme-plugin'?" in log
+
+
+async def test_a_plugin_that_lacks_an_extra_stops_nobody(site: Path, tmp_path: Path) -> None:
+    """The start says what to install, and so does the answer to who asks for its task type."""
+    install(site, "good", GOOD, ":Connector")
+    install(site, "partial", "import no_such_vendor_sdk")
+    with (site / "partial-1.2.3.dist-info" / "METADATA").open("a") as metadata:
+        metadata.write(
+            'Provides-Extra: vendor\nRequires-Dist: no-such-vendor-sdk; extra == "vendor"\n'
+        )
+    with serving(log=tmp_path / "log") as service:
+        async with Client(service.address) as client:
+            await client.create("good")
+            code, text = await refusal(client.create("partial"))
+        metrics = await fetch(service.metrics, "/metrics")
+    assert "unavailable: partial (partial 1.2.3)" in service.log.read_text()
+    assert code == "NOT_FOUND"
+    assert 'pip install "partial[vendor]"' in text
+    assert 'flyte_connectors_plugins{status="unavailable"} 1.0' in metrics.body
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [

@@ -69,12 +69,12 @@ class TestAdapt:
     """Somebody else's connectors become ours."""
 
     def test_an_object_of_an_entry_point(self, framework: Site) -> None:
-        """Although it is loaded before the plugin that adapts it, by the order of their names."""
+        """With what its module has registered besides, although it is loaded before its adapter."""
         framework.install(THEIRS, ":Copy", name="fixture_aaa")
         framework.install(ADAPTER, name="fixture_adapter")
         loaded = report(Registry(), "fixture_aaa")
         assert (loaded.status, loaded.reason) == (Status.LOADED, "")
-        assert [bound.name for bound in loaded.connectors] == ["adapted copy"]
+        assert [bound.name for bound in loaded.connectors] == ["adapted copy", "adapted move"]
 
     def test_all_that_a_module_has_registered(self, framework: Site) -> None:
         """With the other framework, while it was imported."""

@@ -110,16 +110,27 @@ def test_a_refused_connector_leaves_nothing_behind() -> None:
     assert len(list(registry)) == 1
 
 
-def test_withdrawn_connectors_are_gone() -> None:
-    """From routes and metadata alike; the others stay."""
+def test_what_fails_half_way_leaves_the_registry_as_it_was() -> None:
+    """Routes, metadata, wrappers and pages; one that was overridden serves again, without the new wrapper."""
     registry = Registry()
-    gone = registry.register(connector("gone", name="Gone"))
-    registry.register(connector("kept", name="Kept"))
-    assert set(registry.metadata()) == {"Gone", "Kept"}
-    registry.withdraw({gone})
-    assert set(registry.metadata()) == {"Kept"}
-    with pytest.raises(ConnectorNotFoundError):
-        registry.find("gone")
+    first = registry.register(connector("taken", name="First"))
+    wrappers = first.verbs["get"].wrappers
+
+    def fail_half_way() -> None:
+        with registry.transaction():
+            registry.register(connector("taken", name="Second"), override=True)
+            registry.register(connector("new", name="New"))
+            registry.wrap(lambda _, call: call)
+            registry.take_hooks({"http_routes": lambda service: None})
+            assert set(registry.metadata()) == {"Second", "New"}
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert registry.find("taken") is first
+    assert set(registry.metadata()) == {"First"}
+    assert first.verbs["get"].wrappers == registry.wrappers == wrappers == ()
+    assert registry.http_routes == ()
 
 
 def test_connectors_of_one_name_share_an_entry() -> None:

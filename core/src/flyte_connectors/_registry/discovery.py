@@ -10,22 +10,26 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import sys
 import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors._registry.foreign import needs_official, official_sdk_of
+from flyte_connectors._registry.extras import lacks_own_extra, missing_extra
+from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.installed import Selection, distribution_of, installed_plugins
 from flyte_connectors._registry.plugin_hooks import Hook, hooks_of
 from flyte_connectors._registry.table import Registry, registering_for
 from flyte_connectors.bound import BoundConnector
-from flyte_connectors.connector import AsyncConnector, SyncConnector
+from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 logger = logging.getLogger(__name__)
+
+_CONNECTORS = (AsyncConnector, SyncConnector)
 
 
 class Status(enum.Enum):
@@ -35,6 +39,7 @@ class Status(enum.Enum):
     FAILED = "failed"
     BLOCKED = "blocked"
     SHADOWED = "shadowed"
+    UNAVAILABLE = "unavailable"
 
 
 @dataclasses.dataclass(eq=False)
@@ -45,7 +50,8 @@ class PluginReport:
         entry_point: Its name.
         distribution: The package that brings it, and `version` of that.
         extras: Those of the distribution that it needs.
-        status: Whether it is loaded, and `reason` in one line where it is not.
+        status: Whether it is loaded, and `reason` in one line where it is not: FAILED if it is
+            broken, UNAVAILABLE if an extra of its distribution is not installed.
         connectors: What it registered.
         hooks: The hooks besides the verbs that it has, such as `wrap_verb`.
     """
@@ -84,12 +90,17 @@ def load_plugins(
         not installed.
     """
     registry.selection = Selection.of(allow, deny)
+    for name, similar in registry.selection.unknown().items():
+        hint = f"; did you mean '{similar}'?" if similar else ""
+        logger.warning(
+            "no installed plugin is called '%s', which is allowed or denied%s", name, hint
+        )
     reports = []
     for entry_point in installed_plugins():
         report = _load(registry, entry_point)
         if report is None:
             continue
-        if report.status is Status.FAILED:
+        if report.status in (Status.FAILED, Status.UNAVAILABLE):
             registry.failures.append(f"{report.entry_point} ({report.source}): {report.reason}")
         reports.append(report)
     return reports
@@ -147,7 +158,7 @@ def _classes(module: types.ModuleType) -> list[type]:
         value
         for value in vars(module).values()
         if isinstance(value, type)
-        and issubclass(value, (AsyncConnector, SyncConnector))
+        and issubclass(value, _CONNECTORS)
         and value.__module__ == module.__name__
         and hasattr(value, "task_type_name")
     ]
@@ -166,28 +177,46 @@ def _load(registry: Registry, entry_point: EntryPoint) -> PluginReport | None:
     if report.reason:
         report.status = Status.BLOCKED
         return report
-    before = set(registry)
     try:
-        with registering_for(report.source):
-            plugin = entry_point.load()
-            hooks = hooks_of(plugin)
-            report.connectors = _register(registry, plugin, report.source, before, hooks)
+        with registry.transaction(), registering_for(report.source):
+            _fill(report, registry, entry_point)
     except DuplicateTaskTypeError as error:
         report.status, report.reason = Status.SHADOWED, error.message
     except RegistrationError as error:
         report.status, report.reason = Status.FAILED, error.message
     except (Exception, SystemExit) as error:
-        if _lacks_its_extra(entry_point, error):
+        if lacks_own_extra(entry_point, error):
             return None
         logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)
         report.status, report.reason = Status.FAILED, _reason(error)
-    else:
-        report.hooks = tuple(hooks)
-        if not report.connectors and not hooks:
-            report.status, report.reason = Status.FAILED, "registers no connector"
-    if report.status is not Status.LOADED:
-        registry.withdraw(set(registry) - before)
+        extra = missing_extra(entry_point, error)
+        if extra:
+            report.status = Status.UNAVAILABLE
+            report.reason = f'{error}: pip install "{report.distribution}[{extra}]"'
     return report
+
+
+def _fill(report: PluginReport, registry: Registry, entry_point: EntryPoint) -> None:
+    """Load a plugin and report what it registers.
+
+    Raises:
+        RegistrationError: it registers nothing, or what breaks the contract.
+    """
+    before = set(registry)
+    plugin = entry_point.load()
+    hooks = hooks_of(plugin)
+    connectors = _register(registry, plugin, report.source, before, hooks)
+    if not isinstance(plugin, types.ModuleType) and not _is_ours(plugin):
+        _register_beside(registry, entry_point, report.source)
+    connectors += [
+        bound
+        for bound in registry
+        if bound.source == report.source and bound not in before and bound not in connectors
+    ]
+    if not connectors and not hooks:
+        message = "registers no connector"
+        raise RegistrationError(message)
+    report.connectors, report.hooks = connectors, tuple(hooks)
 
 
 def _register(
@@ -202,10 +231,43 @@ def _register(
     if hooks and not hasattr(plugin, "task_type_name"):
         registry.take_hooks(hooks)
         return []
-    known = [bound for bound in registry if plugin in (bound.plugin, type(bound.plugin))]
+    known = [bound for bound in registry if _is_same(bound, plugin, source)]
     connectors = known or [registry.register(plugin, source=source)]
     registry.take_hooks(hooks)
     return connectors
+
+
+def _register_beside(registry: Registry, entry_point: EntryPoint, source: str) -> None:
+    """Register what the import has told the official SDK of, besides the one that the entry point names."""
+    served = {bound.category for bound in registry if bound.source == source}
+    for connector in registry.adapted(_package(entry_point)):
+        category = TaskCategory(connector.task_type_name, connector.task_type_version)
+        if category not in served:
+            registry.register(connector, source=source)
+
+
+def _is_ours(plugin: Any) -> bool:
+    return is_ours(plugin) or (isinstance(plugin, type) and issubclass(plugin, _CONNECTORS))
+
+
+def _package(entry_point: EntryPoint) -> types.ModuleType:
+    """The package that holds an entry point's module, or the module where that is in none of its own."""
+    package = sys.modules.get(entry_point.module.rpartition(".")[0])
+    if package is None or getattr(package, "__file__", None) is None:  # it may be shared by others
+        return sys.modules[entry_point.module]
+    return package
+
+
+def _is_same(bound: BoundConnector, plugin: Any, source: str) -> bool:
+    """Whether `plugin` is what `bound` was made from, be it through an adapter."""
+    if plugin in (bound.plugin, type(bound.plugin)):
+        return True
+    return (
+        bound.source == source
+        and bound.plugin.__module__ == plugin.__module__
+        and bound.category.name == plugin.task_type_name
+        and bound.category.version == getattr(plugin, "task_type_version", 0)
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -213,13 +275,6 @@ def _reason(error: BaseException) -> str:
     if missing in ("flyte", "flytekit"):
         return f"it needs the official SDK, which is not installed ({error}): pip install {missing}"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _lacks_its_extra(entry_point: EntryPoint, error: BaseException) -> bool:
-    """Whether a plugin needs an extra, and failed because another package's module is missing."""
-    if not (entry_point.extras and isinstance(error, ModuleNotFoundError)):
-        return False
-    return str(error.name).partition(".")[0] != entry_point.module.partition(".")[0]
 
 
 def _is_from(bound: BoundConnector, module: types.ModuleType) -> bool:

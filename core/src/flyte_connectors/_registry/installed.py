@@ -45,12 +45,25 @@ class Selection:
 
     def refuses(self, entry_point: EntryPoint) -> str:
         """Why a plugin may not be loaded, or an empty string."""
-        names = _normalized((entry_point.name, distribution_of(entry_point)[0]))
+        names = _names_of(entry_point)
         if names & self.denied:
             return "denied"
         if self.allowed is not None and not names & self.allowed:
             return "not on the allow-list"
         return ""
+
+    def unknown(self) -> dict[str, str]:
+        """Names in either list that no installed plugin has, each with the nearest one that one has."""
+        known = {name for point in installed_plugins() for name in _names_of(point)}
+        listed = (self.allowed or frozenset()) | self.denied
+        missing = sorted(listed - known)
+        if not missing:
+            return {}
+        import difflib  # for a message that is seldom needed
+
+        return {
+            name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in missing
+        }
 
 
 def installed_plugins() -> list[EntryPoint]:
@@ -77,6 +90,10 @@ def distribution_of(entry_point: EntryPoint) -> tuple[str, str]:
     if distribution is None:
         return "unknown", "unknown"
     return distribution.name, distribution.version
+
+
+def _names_of(entry_point: EntryPoint) -> frozenset[str]:
+    return _normalized((entry_point.name, distribution_of(entry_point)[0]))
 
 
 def _source(module: str) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors._registry.binding import bind
@@ -126,12 +126,18 @@ class Registry:
         except KeyError:
             raise self._not_found(task_type, version) from None
 
-    def withdraw(self, connectors: Collection[BoundConnector]) -> None:
-        """Forget `connectors`."""
-        self._connectors = {
-            key: bound for key, bound in self._connectors.items() if bound not in connectors
-        }
-        self._metadata = None
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Undo what is registered within this block, overrides and wrappers included, if it raises."""
+        before = self._connectors.copy(), self.wrappers, self.http_routes
+        try:
+            yield
+        except BaseException:
+            self._connectors, self.wrappers, self.http_routes = before
+            self._metadata = None
+            for bound in self:
+                self._apply_wrappers(bound)
+            raise
 
     def __iter__(self) -> Iterator[BoundConnector]:
         return iter(self._connectors.values())

@@ -17,6 +17,7 @@ _COLOURS = {
     Status.FAILED: "red",
     Status.BLOCKED: "yellow",
     Status.SHADOWED: "yellow",
+    Status.UNAVAILABLE: "yellow",
 }
 
 

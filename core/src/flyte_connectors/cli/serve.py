@@ -77,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
         return supervise(settings)
     run_loop = _loop_runner(settings.event_loop)
     registry = process_registry()
+    _check_denied(settings, sources["deny"])
     reports = _load(registry, settings)
     # What was loaded lives as long as the process: no collection has to look at it again.
     gc.collect()
@@ -111,6 +112,24 @@ def _loop_runner(name: str) -> Callable[[Coroutine[Any, Any, None]], None]:
     return runner
 
 
+def _check_denied(settings: ServiceSettings, source: str) -> None:
+    """Refuse to serve what a misspelt name was meant to deny.
+
+    Raises:
+        SettingsError: a name matches no installed plugin.
+    """
+    unknown = Selection(denied=Selection.of((), settings.deny).denied).unknown()
+    if not unknown or settings.lenient:
+        return
+    names = ", ".join(
+        f"'{name}'" + (f" (did you mean '{similar}'?)" if similar else "")
+        for name, similar in unknown.items()
+    )
+    text = f"no installed plugin is called {names}. Correct or remove it, or start anyway with --lenient"
+    where = variable_of("deny") if source == "default" else source
+    raise SettingsError(text, field=where)
+
+
 def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
     registry.selection = Selection.of(settings.allow, settings.deny)
     for name in settings.module:
@@ -121,14 +140,17 @@ def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
             raise ServiceStartError(f"--module {name}: {text}")
     reports = load_plugins(registry, allow=settings.allow, deny=settings.deny)
     for report in reports:
-        if report.status is Status.SHADOWED:
-            print(f"shadowed: {report.reason}", file=sys.stderr)
+        if report.status in (Status.SHADOWED, Status.UNAVAILABLE):
+            origin = f"{report.entry_point} ({report.source})"
+            print(f"{report.status.value}: {origin}: {report.reason}", file=sys.stderr)
     failed = [report for report in reports if report.status is Status.FAILED]
     if failed:
         reasons = "; ".join(f"{r.entry_point} ({r.source}): {r.reason}" for r in failed)
         if not settings.lenient:
-            text = f"plugins failed to load: {reasons}. Fix them, exclude them with --deny, or start anyway with --lenient"
-            raise ServiceStartError(text)
+            raise ServiceStartError(
+                f"plugins failed to load: {reasons}. Fix them, exclude them with --deny, or start "
+                "anyway with --lenient"
+            )
         print(f"failed to load: {reasons}", file=sys.stderr)
     return reports
 
