@@ -38,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="it starts jobs, answers at once, or does both",
     )
     parser.add_argument(
-        "--client", choices=("rest", "sdk"), help="REST with the core's HTTP client, or the vendor's blocking SDK"
+        "--client",
+        choices=("rest", "sdk"),
+        help="REST with the core's HTTP client, or the vendor's blocking SDK",
     )
     for flag, subject in (
         ("--logs", "logs of its jobs"),

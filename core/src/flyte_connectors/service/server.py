@@ -138,8 +138,8 @@ class ConnectorService:
         self.left_running = unfinished + self._guard.busy_threads
         if unfinished:
             logger.error(
-                "%d creates were still running after %g s; a replay with the same task execution "
-                "finds their jobs again",
+                "%d creates were still running after %g s; a replay with the same task execution finds "
+                "their jobs again, unless their connector takes no idempotency key",
                 unfinished,
                 grace,
             )
