@@ -134,6 +134,15 @@ def test_what_a_secret_is_made_of_is_secret(secret: str, part: str) -> None:
     assert Masker([secret]).mask(f"login with '{part}' failed") == f"login with '{MASK}' failed"
 
 
+def test_a_short_part_of_a_secret_is_no_secret_by_itself() -> None:
+    """Masked, but no reason to refuse a job whose meta has the same word; a long part is."""
+    masker = Masker(["postgresql://me:postgres@host/db", '{"token": "a-token-of-some-length"}'])
+    assert masker.mask("password postgres") == f"password {MASK}"
+    assert not masker.found_in('{"database": "postgres"}')
+    assert masker.found_in('{"a": "a-token-of-some-length"}')
+    assert Masker(["postgres", "postgresql://me:postgres@host/db"]).found_in("postgres")
+
+
 def test_what_is_no_secret_stays() -> None:
     """Names of hosts, users and databases, and common words."""
     masker = Masker(["host=db.example.com user=me password=hunter2-and-3 sslmode=require"])

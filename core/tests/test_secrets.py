@@ -165,6 +165,22 @@ def test_a_secret_in_bytes_is_found() -> None:
         assert not holds_secret(b"can ary")
 
 
+def test_an_error_takes_the_secrets_of_its_block_along() -> None:
+    """Whoever reports it must not show them; the next call has nothing of them, however many have failed."""
+    context = contextvars.copy_context()
+
+    def fail(number: int) -> None:
+        with protected({"s": f"secret-number-{number}"}):
+            mask(f"token-number-{number}")
+            raise ValueError
+
+    for number in range(2000):
+        with pytest.raises(ValueError):
+            context.run(fail, number)
+        assert context.run(redact, f"secret-number-{number}") == MASK
+    assert context.run(redact, "secret-number-7 token-number-7") == "secret-number-7 token-number-7"
+
+
 class TestMask:
     """What a connector derives from its secrets."""
 

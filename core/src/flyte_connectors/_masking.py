@@ -50,7 +50,11 @@ class Masker:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        rules = {rule.key: rule for secret in secrets for rule in _rules(secret)}
+        rules: dict[object, _Rule] = {}
+        for secret in secrets:
+            for rule in _rules(secret):
+                known = rules.setdefault(rule.key, rule)
+                known.is_part = known.is_part and rule.is_part
         # A secret may be a part of another.
         self._rules = sorted(rules.values(), key=lambda rule: rule.size, reverse=True)
         self._needles = [rule.needle.encode() for rule in self._rules]
@@ -67,8 +71,12 @@ class Masker:
         return any(needle in data for needle in self._needles)
 
     def found_in(self, text: str) -> bool:
-        """Whether a secret occurs in `text`."""
-        return any(rule.needle in text and rule.mask(text) != text for rule in self._rules)
+        """Whether a secret occurs in `text`; not merely a short part of one, such as a user's password `postgres`."""
+        return any(
+            rule.needle in text and rule.mask(text) != text
+            for rule in self._rules
+            if not (rule.is_part and rule.size < _SHORTEST_LINE)
+        )
 
 
 @functools.lru_cache(maxsize=64)
@@ -84,9 +92,11 @@ class _Rule:
         text: The secret, or an encoding of it.
         form: How it may be spelled: a plain text, one with `+` for spaces, base64 (whose neighbours share
             bits with it), or exactly so.
+        is_part: Whether it is a part of a secret.
     """
 
-    def __init__(self, text: str, form: _Form = "plain") -> None:
+    def __init__(self, text: str, form: _Form = "plain", *, is_part: bool = False) -> None:
+        self.is_part = is_part
         self.key = (text, form)
         self.size = len(text)
         exact = form == "exact"
@@ -127,23 +137,28 @@ class _Rule:
         )
 
 
-def _rules(secret: str) -> Iterator[_Rule]:
+def _rules(secret: str, *, is_part: bool = False) -> Iterator[_Rule]:
     secret = secret.strip()
     if len(" ".join(secret.split())) < SHORTEST:
         return
-    yield _Rule(secret)
+    for text, form in _forms(secret):
+        yield _Rule(text, form, is_part=is_part)
+    for part in _fields(secret):
+        yield from _rules(part, is_part=True)
+    for line in _lines(secret):
+        yield _Rule(line, is_part=True)
+
+
+def _forms(secret: str) -> Iterator[tuple[str, _Form]]:
+    yield secret, "plain"
     if len(secret.split()) > 1:
-        yield _Rule(secret, "plus")
+        yield secret, "plus"
     for data in _encodings(secret):
         for core in _base64_cores(data):
-            yield _Rule(core, "base64")
+            yield core, "base64"
         for digits in (data.hex(), data.hex().upper()):
-            yield _Rule(digits, "exact")
-            yield _Rule("".join(map("%{}{}".format, digits[::2], digits[1::2])), "exact")
-    for part in _fields(secret):
-        yield from _rules(part)
-    for line in _lines(secret):
-        yield _Rule(line)
+            yield digits, "exact"
+            yield "".join(map("%{}{}".format, digits[::2], digits[1::2])), "exact"
 
 
 def _encodings(secret: str) -> set[bytes]:
@@ -239,7 +254,7 @@ def _spellings(text: str) -> str:
 
 
 def _alternatives(char: str, slashes: str) -> str:
-    return rf"(?:(?:{slashes})?{re.escape(char)}|(?i:{'|'.join(_escapes(char, slashes))}))"
+    return rf"(?:(?i:{'|'.join(_escapes(char, slashes))})|(?:{slashes})?{re.escape(char)})"
 
 
 def _escapes(char: str, slashes: str = _SLASHES) -> list[str]:

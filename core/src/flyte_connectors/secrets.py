@@ -135,11 +135,12 @@ def secret_names(custom: Struct) -> dict[str, str]:
 class _CallSecrets:
     """The secrets of one call: those that it came with, and those that its connector added."""
 
-    __slots__ = ("__weakref__", "_added", "_given", "_outer", "values")
+    __slots__ = ("__weakref__", "_added", "_given", "is_over", "outer", "values")
 
     def __init__(self, given: frozenset[str], outer: _CallSecrets | None = None) -> None:
         self._given = given
-        self._outer = outer
+        self.outer = outer
+        self.is_over = False
         self._added: dict[str, None] = {}
         self.values = given
         if given:
@@ -154,8 +155,8 @@ class _CallSecrets:
                 del self._added[next(iter(self._added))]
             self.values = self._given.union(self._added)
             _in_use.add(self)
-        if self._outer is not None:
-            self._outer.add(value)
+        if self.outer is not None:
+            self.outer.add(value)
 
 
 _lock = threading.RLock()  # the garbage collector may log while it is held
@@ -175,19 +176,23 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
         secrets: Values by name.
     """
 
-    __slots__ = ("_given", "_token")
+    __slots__ = ("_call", "_given", "_token")
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self._given = secrets.values()
 
     def __enter__(self) -> None:
         outer = _active.get()
+        while outer is not None and outer.is_over:
+            outer = outer.outer
         given = frozenset(self._given)
         if outer is not None:
             given |= outer.values
-        self._token = _active.set(_CallSecrets(given, outer))
+        self._call = _CallSecrets(given, outer)
+        self._token = _active.set(self._call)
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._call.is_over = True
         if error is None:
             with contextlib.suppress(
                 ValueError

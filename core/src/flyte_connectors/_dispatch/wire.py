@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _COMPACT = 512  # bytes
+_LARGEST_INFO = 1024 * 1024  # bytes; the back end's client reads messages of at most 4 MiB
 _KNOWN_PHASES = frozenset(Phase) - {Phase.UNDEFINED}
 
 
@@ -132,6 +133,11 @@ def write_resource(
         message.log_links.extend(resource.log_links)
     if resource.custom_info:
         _write_info(resource.custom_info, task, message)
+    if message.custom_info.ByteSize() > _LARGEST_INFO:
+        size = message.custom_info.ByteSize()
+        logger.warning("custom_info of %d bytes is left out: %s", size, task)
+        message.custom_info.Clear()
+        message.custom_info["left_out"] = f"{size} bytes are more than {_LARGEST_INFO}"
     redact_message(message)  # the outputs, which follow, are the user's data and stay as they are
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:

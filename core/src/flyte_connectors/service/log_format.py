@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 
 from flyte_connectors._calls.context import current
 from flyte_connectors.secrets import RedactingFilter
 from flyte_connectors.service.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -22,9 +25,25 @@ def configure_logging(settings: ServiceSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else ConsoleFormatter())
     handler.addFilter(RedactingFilter())
+    logging.captureWarnings(True)  # what would be written past the filter
+    threading.excepthook = _log_thread_error
+    sys.unraisablehook = _log_ignored_error
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     if settings.log_level != "debug":
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request at INFO
+
+
+def _log_thread_error(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_type is not SystemExit:
+        name = ended.thread.name if ended.thread else "unknown"
+        error = ended.exc_value or ended.exc_type()
+        logger.error("the thread %s ended with an error", name, exc_info=error)
+
+
+def _log_ignored_error(ignored: sys.UnraisableHookArgs) -> None:
+    logger.error(
+        "%s: %r", ignored.err_msg or "error ignored in", ignored.object, exc_info=ignored.exc_value
+    )
 
 
 class ConsoleFormatter(logging.Formatter):
