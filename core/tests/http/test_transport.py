@@ -110,6 +110,27 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     assert server.connections == 1
 
 
+async def test_each_address_of_a_host_is_tried(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that refuses, or does not answer, is not the end."""
+    server.answer({})
+
+    async def several(_: str, port: int, **__: Any) -> list[Any]:
+        return [
+            socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+            for address in ("127.0.0.9", "127.0.0.1")
+        ]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", several, raising=False)
+    monkeypatch.setenv(VARIABLE, f"{NAME},127.0.0.9,127.0.0.1")
+    await named(server).get()
+    assert server.connections == 1
+    monkeypatch.setenv(VARIABLE, f"{NAME},127.0.0.1")
+    with pytest.raises(PermissionDeniedError, match=r"leads to 127\.0\.0\.9"):
+        await Client(f"http://{NAME}:{server.port + 1}", field="f").get()
+
+
 async def test_operators_and_local_runs_may_reach_this_machine(
     server: Server, resolver: Resolver
 ) -> None:

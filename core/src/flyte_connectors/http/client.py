@@ -265,14 +265,14 @@ class Client:
     ) -> Reply:
         if repeatable is None:
             repeatable = request.method in _IDEMPOTENT
-        for left in range(self._limits.redirects, -1, -1):
-            reply = await self._sent(request, repeatable=repeatable, write=write)
+        reply = await self._sent(request, repeatable=repeatable, write=write)
+        for _ in range(self._limits.redirects if request.method in _SAFE else 0):
             target = reply.headers.get("location")
-            is_redirect = 300 <= reply.status < 400 and target is not None  # noqa: PLR2004
-            if not (is_redirect and left and request.method in _SAFE):
+            if target is None or not 300 <= reply.status < 400:  # noqa: PLR2004
                 break
             url = targets.linked(request.url, target, self._field)
             request = httpx.Request(request.method, url, headers=request.headers)
+            reply = await self._sent(request, repeatable=repeatable, write=write)
         if check and not reply.is_success:
             raise reply.error()
         return reply

@@ -125,7 +125,7 @@ def _reason(body: Any) -> str:
 
 def _host(target: str) -> str:
     try:
-        return httpx.URL(target).host or "another path"
+        return httpx.URL(target).host[:200] or "another path"
     except httpx.InvalidURL:
         return "what is not a URL"
 

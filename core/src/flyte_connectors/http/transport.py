@@ -127,8 +127,11 @@ class Connections:
         return proxy if "://" in proxy else f"http://{proxy}"
 
 
-class _CheckedBackend(httpcore.AnyIOBackend):
+class _CheckedBackend(httpcore.AsyncNetworkBackend):
     """Connects to addresses that may be reached, and no others."""
+
+    def __init__(self) -> None:
+        self._backend: Any = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -139,18 +142,26 @@ class _CheckedBackend(httpcore.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        end = None if timeout is None else loop.time() + timeout
         addresses = await _resolved(host, port, timeout)
         for address in addresses:
             check_connection(host, port, address, _field.get())
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses:
-            left = None if timeout is None else max(timeout - (loop.time() - began), 0.001)
+        for number, address in enumerate(addresses):
+            # One that does not answer leaves time for the others.
+            left = None if end is None else (end - loop.time()) / (len(addresses) - number)
             try:
-                return await super().connect_tcp(address, port, left, local_address, socket_options)
-            except httpcore.ConnectError as error:
+                connected: httpcore.AsyncNetworkStream = await self._backend.connect_tcp(
+                    address, port, left and max(left, 0.001), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            else:
+                return connected
         raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
 
 
 async def _resolved(host: str, port: int, seconds: float | None) -> list[str]:
