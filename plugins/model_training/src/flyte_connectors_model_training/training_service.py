@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.authoring import COMMON_STATES, phase_of
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
     InvalidRequestError,
@@ -25,22 +25,7 @@ if TYPE_CHECKING:
     from flyte_connectors_model_training.client import Submission
     from flyte_connectors_model_training.config import TrainingApi
 
-_log = logging.getLogger(__name__)
-
-KNOWN_STATUSES: Mapping[str, Phase] = {
-    word: phase
-    for phase, words in {
-        Phase.QUEUED: "queued pending submitted created accepted new",
-        Phase.WAITING_FOR_RESOURCES: "waiting blocked scheduling scheduled",
-        Phase.INITIALIZING: "initializing starting loading preparing provisioning",
-        Phase.RUNNING: "running training in_progress active stopping cancelling",
-        Phase.SUCCEEDED: "finished succeeded success completed complete done",
-        Phase.FAILED: "failed failure error errored",
-        Phase.RETRYABLE_FAILED: "preempted evicted lost node_failed",
-        Phase.ABORTED: "cancelled canceled stopped aborted deleted killed terminated",
-    }.items()
-    for word in words.split()
-}
+KNOWN_STATUSES = COMMON_STATES
 """Phase for each status word that services commonly use, in lower case."""
 
 _MAX_ID_CHARACTERS = 255
@@ -91,7 +76,8 @@ class TrainingService:
         progress = _numbers(
             {name: _at(job, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")}
         )
-        phase = self._phase(status)
+        own = {word: Phase[name] for word, name in self._api.statuses.items()}
+        phase = phase_of(status, own, job=job_id)
         text = _at(job, self._api.message)
         return JobState(
             phase=phase,
@@ -147,14 +133,6 @@ class TrainingService:
             message = f"{where} answered the job id {job_id!r}, which is no part of a path"
             raise InvalidRequestError(message, field="custom.endpoint")
         return job_id
-
-    def _phase(self, status: str) -> Phase:
-        name = self._api.statuses.get(status)
-        phase = Phase[name] if name else KNOWN_STATUSES.get(status.lower().replace("-", "_"))
-        if phase is None:
-            _log.warning("unknown status %r of %s is taken for running", status, self._client.base)
-            return Phase.RUNNING
-        return phase
 
 
 def _at(value: Any, path: str) -> Any:
