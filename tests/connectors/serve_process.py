@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -63,17 +63,20 @@ class ServeProcess:
         return self.wait()
 
 
-def start(*arguments: str, log: Path, env: Mapping[str, str] | None = None) -> ServeProcess:
+def start(
+    *arguments: str, log: Path, env: Mapping[str, str] | None = None, under: Sequence[str] = ()
+) -> ServeProcess:
     """Start a service on free ports; returns when it is ready.
 
     Args:
         arguments: Further options of `serve`.
         log: Where its standard error goes; appended.
         env: Environment variables besides those of this process.
+        under: Command that runs it, such as `setpriv` and its options.
     """
     with log.open("a") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--metrics-port", "0", *arguments],
+            [*under, *COMMAND, "serve", "--metrics-port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
@@ -94,10 +97,10 @@ def start(*arguments: str, log: Path, env: Mapping[str, str] | None = None) -> S
 
 @contextlib.contextmanager
 def serving(
-    *arguments: str, log: Path, env: Mapping[str, str] | None = None
+    *arguments: str, log: Path, env: Mapping[str, str] | None = None, under: Sequence[str] = ()
 ) -> Iterator[ServeProcess]:
     """A service that runs for this block; a test may also end it itself."""
-    service = start(*arguments, log=log, env=env)
+    service = start(*arguments, log=log, env=env, under=under)
     try:
         yield service
     finally:

@@ -129,6 +129,8 @@ class _Connector:
     shared_directory_variable: str = ""
     """The environment variable for the directory of its jobs, if they live on the service's own disk:
     all replicas of a service have to share it."""
+    jobs_run_as_service_user: bool = False
+    """Whether its jobs are processes of the service's own user: they can read what that user can."""
 
     def __init__(
         self,

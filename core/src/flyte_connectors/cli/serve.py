@@ -32,6 +32,7 @@ from flyte_connectors.service.settings import (
     read_settings,
     variable_of,
 )
+from flyte_connectors.service.shared_user import close_memory, warn_of_shared_credentials
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends the process."""
+    close_memory()
     given = {name: value for name, value in vars(options).items() if name in FIELDS}
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     settings, sources = read_settings(flags, config=options.config)
@@ -79,6 +81,8 @@ def run(options: argparse.Namespace) -> int:
     registry = process_registry()
     _check_denied(settings, sources["deny"])
     reports = _load(registry, settings)
+    if os.environ.get(WORKER_VARIABLE, "0") == "0":  # once for all workers
+        warn_of_shared_credentials(list(registry), settings)
     # What was loaded lives as long as the process: no collection has to look at it again.
     gc.collect()
     gc.freeze()

@@ -87,6 +87,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     task_type_version = 0
     metadata_type = BatchJobMetadata
     shared_directory_variable = SPOOL_VARIABLE
+    jobs_run_as_service_user = True
 
     def create(
         self,
