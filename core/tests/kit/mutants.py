@@ -366,8 +366,8 @@ class MissesTheLost(ReferenceConnector):
 
 @breaks("test_a_late_create_revives_nothing")
 class Revives(ReferenceConnector):
-    async def create(self, **kwargs: Any) -> Any:
-        meta = await super().create(**kwargs)
+    async def create(self, idempotency_key: str, **kwargs: Any) -> Any:
+        meta = await super().create(idempotency_key=idempotency_key, **kwargs)
         job = self.job(meta)
         if job.state == "CANCELLED":
             job.state = "RUNNING"

@@ -44,6 +44,43 @@ class TestCareless(ConnectorConformance):
         return {}
 """
 
+OWN_NAMES = """
+import itertools
+import pytest
+from flyte_connectors.testing import ConnectorConformance
+from kit_reference import MemoryService, ReferenceConnector
+from kit_suite import request_for
+
+_numbers = itertools.count()
+
+class OwnNames(ReferenceConnector):
+    # The service chooses the names of jobs: a second create is a second job.
+    async def create(self, task_template, inputs, **kwargs):
+        kwargs["idempotency_key"] = f"own-{next(_numbers)}"
+        return await super().create(task_template=task_template, inputs=inputs, **kwargs)
+
+class TestOwnNames(ConnectorConformance):
+    @pytest.fixture
+    def service(self):
+        return MemoryService()
+
+    @pytest.fixture
+    def connector(self, service):
+        return lambda: OwnNames(service)
+
+    @pytest.fixture
+    def good_request(self):
+        return request_for(OwnNames, rows=3)
+
+    @pytest.fixture
+    def other_request(self):
+        return request_for(OwnNames, rows=4)
+
+    @pytest.fixture
+    def bad_requests(self):
+        return {"custom.rows": request_for(OwnNames, rows=0)}
+"""
+
 
 def test_a_standard_test_can_not_be_replaced() -> None:
     """Not even by nothing."""
@@ -79,6 +116,13 @@ def test_what_may_be_left_out_is_skipped_by_name(tmp_path: Path) -> None:
     assert ended.returncode == pytest.ExitCode.OK
     assert "skipped: the fixture other_request is not given" in ended.stdout
     assert "skipped: the service can't do what LosesReplies asks for" in ended.stdout
+
+
+def test_a_create_that_may_not_be_repeated_is_not(tmp_path: Path) -> None:
+    """Rules that repeat it elsewhere, or after an unknown outcome, do not apply; replays do."""
+    ended = _run(tmp_path, OWN_NAMES, "replay or racing or lost_reply or new_attempt")
+    assert ended.returncode == pytest.ExitCode.OK, ended.stdout
+    assert "skipped: its create may not be repeated" in ended.stdout
 
 
 def _run(folder: Path, suite: str, chosen: str) -> subprocess.CompletedProcess[str]:

@@ -166,6 +166,10 @@ class ConnectorConformance(
             pytest.skip(f"the service can't do what {ability.__name__} asks for")
         if test.rule_fixture is not None and not request.getfixturevalue(test.rule_fixture):
             pytest.skip(f"the fixture {test.rule_fixture} is not given")
+        if test.rule_repeats:
+            good: pb.CreateTaskRequest = request.getfixturevalue("good_request")
+            if not bound.may_repeat_create(good.template):
+                pytest.skip("its create may not be repeated: it takes no idempotency_key")
 
 
 def _for_a_run(request: pb.CreateTaskRequest, secrets: Mapping[str, str]) -> pb.CreateTaskRequest:

@@ -31,7 +31,7 @@ class CreateRules:
         await driver.create(task_request)
         assert set(service.jobs()) == set(before), "the replay of a create started another job"
 
-    @rule("create")
+    @rule("create", repeats=True)
     async def test_racing_replicas_start_one_job(
         self,
         connector: Callable[[], Any],
@@ -57,7 +57,7 @@ class CreateRules:
         new = set(service.jobs()) - before
         assert len(new) == 2, f"two attempts started {len(new)} jobs"  # noqa: PLR2004
 
-    @rule("create", service=LosesReplies)
+    @rule("create", service=LosesReplies, repeats=True)
     async def test_a_lost_reply_starts_one_job(
         self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
@@ -70,7 +70,7 @@ class CreateRules:
         new = set(service.jobs()) - before
         assert len(new) == 1, f"a create whose reply was lost started {len(new)} jobs"
 
-    @rule("create", given="other_request")
+    @rule("create", given="other_request", repeats=True)
     async def test_another_task_is_no_replay(
         self,
         driver: Driver,

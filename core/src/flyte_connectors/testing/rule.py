@@ -12,7 +12,11 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 def rule(
-    verb: str | None = None, *, service: type | None = None, given: str | None = None
+    verb: str | None = None,
+    *,
+    service: type | None = None,
+    given: str | None = None,
+    repeats: bool = False,
 ) -> Callable[[Test], Test]:
     """Mark a method as a standard test.
 
@@ -20,11 +24,14 @@ def rule(
         verb: The verb that it is about; connectors without it skip the test. None is for all.
         service: What the service must be able to do besides `ControllableService`.
         given: The optional fixture that it asks about; those who leave it empty skip the test.
+        repeats: Whether it repeats a create that another process has run, or whose outcome is unknown;
+            connectors whose create may not be repeated skip it, as the core never does that to them.
     """
 
     def mark(test: Test) -> Test:
         needs: Any = test
         needs.rule_verb, needs.rule_service, needs.rule_fixture = verb, service, given
+        needs.rule_repeats = repeats
         marked: Test = pytest.mark.asyncio(test) if inspect.iscoroutinefunction(test) else test
         return marked
 
