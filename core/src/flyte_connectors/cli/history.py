@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import fcntl
 import json
-import os
 import pathlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, JobNotFoundError
+from flyte_connectors.io.replacing import replacing
 from flyte_connectors.tasks.execution import STATE_VARIABLE, state_dir
 
 if TYPE_CHECKING:
@@ -178,11 +178,10 @@ def _is_locked(path: pathlib.Path) -> bool:
 
 
 def _write(path: pathlib.Path, record: RunRecord | JobRecord) -> None:
-    draft = path.with_suffix(f".{os.getpid()}")
+    text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(dataclasses.asdict(record), indent=2) + "\n")
-        draft.replace(path)
+        with replacing(path, durable=False) as file:
+            file.write(text.encode())
     except OSError as error:
         message = f"can't remember the run in {path.parent}: {error.strerror}"
         raise InvalidRequestError(message, field=STATE_VARIABLE) from error

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from flyte_connectors.errors import StorageError
+from flyte_connectors.io.replacing import is_partial, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,11 +78,8 @@ def write_bytes(uri: str, data: bytes) -> None:
             store, key = _object(uri)
             _obstore().put(store, key, data)
         return
-    path = local_path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    with replacing(local_path(uri)) as file:
+        file.write(data)
 
 
 def check_writable(uri: str) -> None:
@@ -118,36 +116,32 @@ def list_files(prefix: str) -> list[str]:
         raise StorageError(f"{prefix.partition('?')[0]}: {text}")
     if is_remote(prefix):
         return sorted(join(prefix, key) for key in _keys(prefix))
-    return sorted(str(path) for path in local_path(prefix).rglob("*") if path.is_file())
+    files = (path for path in local_path(prefix).rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if not is_partial(path))
 
 
 def download(uri: str, path: str | os.PathLike[str]) -> None:
-    """Copy a file to a local path, piece by piece. Raises as ``read_bytes`` does."""
-    target = pathlib.Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Copy a file to a local path, piece by piece, as a whole or not at all. Raises as ``read_bytes`` does."""
     if not is_remote(uri):
-        shutil.copyfile(local_path(uri), target)
+        _copy(local_path(uri), pathlib.Path(path))
         return
-    if _is_web(uri):
-        from flyte_connectors.io import web
+    with replacing(pathlib.Path(path)) as file:
+        if _is_web(uri):
+            from flyte_connectors.io import web
 
-        web.download(uri, target)
-        return
-    with _translated(uri):
-        store, key = _object(uri)
-        pieces = _obstore().get(store, key).stream(min_chunk_size=_CHUNK_BYTES)
-        with target.open("wb") as file:
-            for piece in pieces:
+            web.download(uri, file)
+            return
+        with _translated(uri):
+            store, key = _object(uri)
+            for piece in _obstore().get(store, key).stream(min_chunk_size=_CHUNK_BYTES):
                 file.write(piece)
 
 
 def upload(path: str | os.PathLike[str], uri: str) -> None:
-    """Copy a local file to a URI, piece by piece. Raises as ``write_bytes`` does."""
+    """Copy a local file to a URI, piece by piece, as a whole or not at all. Raises as ``write_bytes`` does."""
     check_writable(uri)
     if not is_remote(uri):
-        target = local_path(uri)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        _copy(pathlib.Path(path), local_path(uri))
         return
     with _translated(uri):
         store, key = _object(uri)
@@ -156,6 +150,11 @@ def upload(path: str | os.PathLike[str], uri: str) -> None:
 
 def _is_web(uri: str) -> bool:
     return _scheme(uri) in {"http", "https"}
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    with source.open("rb") as read, replacing(target) as written:
+        shutil.copyfileobj(read, written, _CHUNK_BYTES)
 
 
 def _scheme(uri: str) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 from flyte_connectors.errors import StorageError
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Iterator, Mapping
+    from typing import IO
 
 _CHUNK_BYTES = 8 * 1024 * 1024
 _TIMEOUT = 30.0  # seconds without an answer
@@ -34,9 +34,9 @@ def read_bytes(uri: str) -> bytes:
         return bytes(answer.read())
 
 
-def download(uri: str, path: pathlib.Path) -> None:
-    """Copy a file to a local path, piece by piece. Raises as ``read_bytes`` does."""
-    with _asked(uri, "GET") as answer, path.open("wb") as file:
+def download(uri: str, file: IO[bytes]) -> None:
+    """Copy a file into a local one, piece by piece. Raises as ``read_bytes`` does."""
+    with _asked(uri, "GET") as answer:
         shutil.copyfileobj(answer, file, _CHUNK_BYTES)
         if answer.length:  # read in pieces, an answer that breaks off just ends
             raise StorageError(f"{shown(uri)} broke off, {answer.length} bytes before its end")
