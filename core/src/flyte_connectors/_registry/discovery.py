@@ -1,7 +1,7 @@
 """Load the installed plugins, and report the load status of each.
 
 Plugins are entry points of the group `flyte.connectors`. Each is loaded by itself, so a broken one
-costs nobody else anything; what is blocked is never imported. An entry point that names an extra of
+does not affect the others; what is blocked is never imported. An entry point that names an extra of
 its distribution (`acme = "acme.plugin [extra]"`) is there only where that extra is installed.
 """
 
@@ -13,19 +13,21 @@ import logging
 import sys
 import types
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flyte_connectors._registry.extras import lacks_own_extra, missing_extra
 from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
-from flyte_connectors._registry.installed import Selection, distribution_of, installed_plugins
+from flyte_connectors._registry.installed import (
+    InstalledPlugin,
+    Selection,
+    distribution_of,
+    installed_plugins,
+)
 from flyte_connectors._registry.plugin_hooks import Hook, hooks_of
 from flyte_connectors._registry.table import Registry, registering_for
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +166,7 @@ def _classes(module: types.ModuleType) -> list[type]:
     ]
 
 
-def _load(registry: Registry, entry_point: EntryPoint) -> PluginReport | None:
+def _load(registry: Registry, entry_point: InstalledPlugin) -> PluginReport | None:
     distribution, version = distribution_of(entry_point)
     report = PluginReport(
         entry_point=entry_point.name,
@@ -196,7 +198,7 @@ def _load(registry: Registry, entry_point: EntryPoint) -> PluginReport | None:
     return report
 
 
-def _fill(report: PluginReport, registry: Registry, entry_point: EntryPoint) -> None:
+def _fill(report: PluginReport, registry: Registry, entry_point: InstalledPlugin) -> None:
     """Load a plugin and report what it registers.
 
     Raises:
@@ -237,7 +239,7 @@ def _register(
     return connectors
 
 
-def _register_beside(registry: Registry, entry_point: EntryPoint, source: str) -> None:
+def _register_beside(registry: Registry, entry_point: InstalledPlugin, source: str) -> None:
     """Register what the import has told the official SDK of, besides the one that the entry point names."""
     served = {bound.category for bound in registry if bound.source == source}
     for connector in registry.adapted(_package(entry_point)):
@@ -250,7 +252,7 @@ def _is_ours(plugin: Any) -> bool:
     return is_ours(plugin) or (isinstance(plugin, type) and issubclass(plugin, _CONNECTORS))
 
 
-def _package(entry_point: EntryPoint) -> types.ModuleType:
+def _package(entry_point: InstalledPlugin) -> types.ModuleType:
     """The package that holds an entry point's module, or the module where that is in none of its own."""
     package = sys.modules.get(entry_point.module.rpartition(".")[0])
     if package is None or getattr(package, "__file__", None) is None:  # it may be shared by others

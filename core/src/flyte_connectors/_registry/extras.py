@@ -6,26 +6,24 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 if sys.version_info >= (3, 11):
     from importlib.metadata import PackageNotFoundError, distribution
 else:
     from importlib_metadata import PackageNotFoundError, distribution
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+from flyte_connectors._registry.installed import InstalledPlugin
 
 _REQUIREMENT = re.compile(r"[\w.-]+")
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([\w.-]+)["']""")
 
 
-def lacks_own_extra(entry_point: EntryPoint, error: BaseException) -> bool:
+def lacks_own_extra(entry_point: InstalledPlugin, error: BaseException) -> bool:
     """Whether an entry point that names an extra fails because a module of another package is missing."""
     return bool(entry_point.extras) and _is_foreign(entry_point, error)
 
 
-def missing_extra(entry_point: EntryPoint, error: BaseException) -> str:
+def missing_extra(entry_point: InstalledPlugin, error: BaseException) -> str:
     """The extra whose absence explains why a plugin can't be imported, or an empty string.
 
     It does if a module of another package is missing, the distribution offers an extra that is not
@@ -51,7 +49,7 @@ def missing_extra(entry_point: EntryPoint, error: BaseException) -> str:
     return max(missing, key=fits)[0]
 
 
-def _is_foreign(entry_point: EntryPoint, error: BaseException) -> bool:
+def _is_foreign(entry_point: InstalledPlugin, error: BaseException) -> bool:
     if not isinstance(error, ImportError) or not error.name:
         return False
     own = entry_point.module.rpartition(".")[0] or entry_point.module
@@ -64,7 +62,7 @@ def _is_importable(module: str) -> bool:
     return importlib.util.find_spec(module.partition(".")[0]) is not None
 
 
-def _requirements(entry_point: EntryPoint) -> Iterator[tuple[str, str]]:
+def _requirements(entry_point: InstalledPlugin) -> Iterator[tuple[str, str]]:
     """Names of the distributions that a plugin's needs, each with its extra, if it is for one."""
     found = entry_point.dist
     for requirement in (found.requires if found else None) or ():

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 if sys.version_info >= (3, 11):
     from importlib.metadata import EntryPoint, entry_points
@@ -19,6 +20,9 @@ from flyte_connectors import hookspecs
 
 ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
 DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
+
+InstalledPlugin: TypeAlias = EntryPoint
+"""An entry point of the group."""
 
 OFFICIAL_SERVICE_EXTRA = "flyte"
 """The extra of entry points that are there for the official SDK's service, which imports all of them."""
@@ -43,7 +47,7 @@ class Selection:
         deny = _listed_in(DENY_VARIABLE) if deny is None else deny
         return cls(None if allow is None else _normalized(allow), _normalized(deny or ()))
 
-    def refuses(self, entry_point: EntryPoint) -> str:
+    def refuses(self, entry_point: InstalledPlugin) -> str:
         """Why a plugin may not be loaded, or an empty string."""
         names = _names_of(entry_point)
         if names & self.denied:
@@ -66,14 +70,14 @@ class Selection:
         }
 
 
-def installed_plugins() -> list[EntryPoint]:
+def installed_plugins() -> list[InstalledPlugin]:
     """The entry points in an order that does not depend on `sys.path`."""
     found = entry_points(group=hookspecs.PROJECT)
     ours = (point for point in found if OFFICIAL_SERVICE_EXTRA not in point.extras)
     return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))
 
 
-def plugins_that_mention(hook: str, selection: Selection) -> Iterator[EntryPoint]:
+def plugins_that_mention(hook: str, selection: Selection) -> Iterator[InstalledPlugin]:
     """The plugins whose module names a hook in its source, without importing any.
 
     This is how a hook that is needed before the plugins are loaded costs the import of those modules
@@ -84,7 +88,7 @@ def plugins_that_mention(hook: str, selection: Selection) -> Iterator[EntryPoint
             yield point
 
 
-def distribution_of(entry_point: EntryPoint) -> tuple[str, str]:
+def distribution_of(entry_point: InstalledPlugin) -> tuple[str, str]:
     """Name and version of the package that brings an entry point."""
     distribution = entry_point.dist
     if distribution is None:
@@ -92,7 +96,7 @@ def distribution_of(entry_point: EntryPoint) -> tuple[str, str]:
     return distribution.name, distribution.version
 
 
-def _names_of(entry_point: EntryPoint) -> frozenset[str]:
+def _names_of(entry_point: InstalledPlugin) -> frozenset[str]:
     return _normalized((entry_point.name, distribution_of(entry_point)[0]))
 
 

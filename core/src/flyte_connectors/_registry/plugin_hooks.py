@@ -23,7 +23,7 @@ def hooks_of(plugin: Any) -> dict[str, Hook]:
     """Those of `hookspecs.PLUGIN_HOOKS` that a module or object has, by name.
 
     Raises:
-        RegistrationError: a function with `@hookimpl` is no hook, or takes what its hook does not give.
+        RegistrationError: a function with `@hookimpl` has the name of no hook, or arguments that its hook does not have.
     """
     if isinstance(plugin, type):
         return {}

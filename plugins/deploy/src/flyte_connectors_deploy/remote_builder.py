@@ -1,7 +1,7 @@
 """`builder="remote"`: Flyte's back end builds, asked through the official SDK (2.12).
 
 Its image service takes layers, no Containerfile: base, variables, packages and files are handed over.
-Packages are resolved there, so there is no lock, and what the image runs is said by the manifests. The
+Packages are resolved there, so there is no lock, and the manifests say what the image runs. The
 SDK's own configuration says which back end is asked.
 """
 

@@ -5,6 +5,8 @@ Keys: `flyteplugins/go/tasks/plugins/webapi/connector/config.go` of flyteorg/fly
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,8 +26,17 @@ def served(environment: ConnectorEnvironment, sources: Sources) -> list[Served]:
 
     Those are the included modules' and those of the plugins that are installed here, too.
     """
-    wanted = [f"{DISTRIBUTION}-{plugin}" for plugin in environment.plugins]
+    wanted = [
+        f"{DISTRIBUTION}-{re.sub(r'[-_.]+', '-', name).lower()}" for name in environment.plugins
+    ]
     reports = load_plugins(process_registry(), allow=wanted) if wanted else []
+    missing = set(wanted) - {report.distribution for report in reports}
+    if missing:
+        text = (
+            f"not installed here: {', '.join(sorted(missing))}; what they serve, and whether their "
+            "replicas need a shared volume, is not known"
+        )
+        print(text, file=sys.stderr)  # noqa: T201  (like the rest of the progress)
     installed = [Served.of(bound) for report in reports for bound in report.connectors]
     return [*sources.connectors, *installed]
 

@@ -26,7 +26,7 @@ _tracer = trace.get_tracer("flyte_connectors")
 def wrap_verb(verb: Verb, call: Call) -> Call:
     """`call` within a span named `<task type> <verb>`.
 
-    Where nobody has set a tracer provider by the verb's first call, there is nobody to tell: `call` itself.
+    `call` itself where no tracer provider is set when the verb is first called.
     """
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return call

@@ -45,7 +45,7 @@ class HostedFlytekitConnector:
     """A connector of flytekit's, as the core sees it.
 
     Raises:
-        RegistrationError: it is no sync one, and has no `metadata_type`.
+        RegistrationError: it is asynchronous, and has no `metadata_type`.
     """
 
     def __init__(self, connector: Any) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class HostedMeta:
     """A meta of an official SDK's, with the names of the outputs that its task declares.
 
-    Official connectors may report outputs beyond those, which is no fault there.
+    Official connectors may report outputs beyond those, which their own service accepts.
 
     Attributes:
         official: The connector's own meta.

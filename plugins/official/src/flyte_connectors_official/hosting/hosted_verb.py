@@ -38,7 +38,7 @@ class HostedVerb:
         self._function = function
         self._named = frozenset(parameters)
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        self._unheard_of = frozenset(specified) - frozenset(sent)
+        self._not_sent = frozenset(specified) - frozenset(sent)
         self.is_repeatable = name != "create" or "idempotency_key" in parameters
 
     async def call(self, arguments: Mapping[str, Any]) -> Any:
@@ -77,7 +77,7 @@ class HostedVerb:
         return {
             name: value
             for name, value in arguments.items()
-            if name in self._named or (self._takes_all and name not in self._unheard_of)
+            if name in self._named or (self._takes_all and name not in self._not_sent)
         }
 
     def _fail(self, error: Exception) -> NoReturn:

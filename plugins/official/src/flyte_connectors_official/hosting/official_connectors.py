@@ -51,7 +51,7 @@ class HostedConnector:
                 self._verbs["create"].is_repeatable if stated is None else stated
             )
         for verb in _SENT.keys() - self._verbs.keys():
-            setattr(self, verb, None)  # so it is no hook
+            setattr(self, verb, None)  # so that it is not taken for a hook
 
     @hookimpl
     async def create(self, **arguments: Any) -> HostedMeta:
