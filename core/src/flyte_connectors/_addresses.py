@@ -28,6 +28,9 @@ _NETWORKS = [
     for network in networks.split()
 ]
 
+OWN = "this machine"
+"""The kind of addresses that others know this machine by."""
+
 _LOW_32_BITS = [  # IPv6 networks in which the last 32 bits are an IPv4 address
     ipaddress.IPv6Network(network)
     for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
@@ -54,7 +57,7 @@ def internal_kind(address: str) -> str | None:
             if candidate in network:
                 return kind
         if _is_own(candidate):
-            return "this machine"
+            return OWN
     return None
 
 

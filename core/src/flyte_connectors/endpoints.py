@@ -111,17 +111,18 @@ def check_connection(host: str, port: int, address: str, field: str) -> None:
 
     Raises:
         PermissionDeniedError: `address` is internal, and the list names neither it nor a host that is
-            known to be internal.
+            known to be internal. A listed host may be at this machine's own address, but not at one
+            of loopback or of a metadata service.
     """
-    from flyte_connectors._addresses import internal_kind  # only with a new connection
+    from flyte_connectors._addresses import OWN, internal_kind  # only with a new connection
 
     kind = internal_kind(address)
     if kind is None or _unrestricted.get():
         return
     names = {canonical(address.partition("%")[0])}
-    if _is_internal(canonical(host)):
+    if kind == OWN or _is_internal(canonical(host)):
         names.add(canonical(host))
-    listed = _listed(field) or ()
+    listed = [entry for entry in _listed(field) or () if not entry.is_domain]
     if any(entry.host in names and entry.port in (None, port) for entry in listed):
         return
     where = address if host == address else f"{host} leads to {address}, which"

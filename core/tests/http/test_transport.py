@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import socket
 import ssl
@@ -16,8 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from flyte_connectors import _addresses
 from flyte_connectors._addresses import internal_kind
-from flyte_connectors.endpoints import VARIABLE, unrestricted
+from flyte_connectors.endpoints import VARIABLE, check_connection, unrestricted
 from flyte_connectors.errors import PermissionDeniedError, ServiceUnavailableError
 from flyte_connectors.http import Client, Limits, transport
 
@@ -156,6 +158,19 @@ async def test_a_name_without_an_address_is_unavailable(
     with pytest.raises(ServiceUnavailableError, match="can't be reached") as caught:
         await named(server).post(body={})
     assert not caught.value.outcome_unknown
+
+
+def test_a_listed_host_may_be_at_the_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a vendor's service on the same node; a domain is not a host, and without a list nothing is."""
+    monkeypatch.setattr(_addresses, "_is_own", lambda address: str(address) == "192.0.2.1")
+    for listed, is_allowed in ((NAME, True), ("*.example.org", False), (None, False)):
+        if listed is None:
+            monkeypatch.delenv(VARIABLE)
+        else:
+            monkeypatch.setenv(VARIABLE, listed)
+        refused = contextlib.nullcontext() if is_allowed else pytest.raises(PermissionDeniedError)
+        with refused:
+            check_connection(NAME, 443, "192.0.2.1", "field")
 
 
 def test_the_own_address_is_internal() -> None:
