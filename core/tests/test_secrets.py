@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from flyte_connectors import ConnectorSecretsMixin, Secret
+from flyte_connectors._calls.log_filter import RedactingFilter
 from flyte_connectors.errors import AuthenticationError, ConnectorError, InvalidRequestError
 from flyte_connectors.secrets import (
     MASK,
-    RedactingFilter,
     SecretValue,
     holds_secret,
     mask,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
-import logging
 import os
 import pathlib
 import re
@@ -132,41 +131,6 @@ def secret_names(custom: Struct) -> dict[str, str]:
     return names
 
 
-class _CallSecrets:
-    """The secrets of one call: those that it came with, and those that its connector added."""
-
-    __slots__ = ("__weakref__", "_added", "_given", "is_over", "outer", "values")
-
-    def __init__(self, given: frozenset[str], outer: _CallSecrets | None = None) -> None:
-        self._given = given
-        self.outer = outer
-        self.is_over = False
-        self._added: dict[str, None] = {}
-        self.values = given
-        if given:
-            with _lock:
-                _in_use.add(self)
-
-    def add(self, value: str) -> None:
-        with _lock:
-            self._added.pop(value, None)
-            self._added[value] = None
-            if len(self._added) > _MOST_ADDED:
-                del self._added[next(iter(self._added))]
-            self.values = self._given.union(self._added)
-            _in_use.add(self)
-        if self.outer is not None:
-            self.outer.add(value)
-
-
-_lock = threading.RLock()  # the garbage collector may log while it is held
-_in_use: weakref.WeakSet[_CallSecrets] = weakref.WeakSet()
-_active: contextvars.ContextVar[_CallSecrets | None] = contextvars.ContextVar(
-    "secrets", default=None
-)
-_outside_calls = _CallSecrets(frozenset())
-
-
 class protected:  # noqa: N801  (a context manager; a generator would cost each call a microsecond)
     """Within this block, and in the tasks and threads it starts, `redact` masks `secrets`.
 
@@ -174,30 +138,58 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
 
     Args:
         secrets: Values by name.
+
+    Attributes:
+        values: These, and those that `mask` has added.
     """
 
-    __slots__ = ("_call", "_given", "_token")
+    __slots__ = ("__weakref__", "_added", "_given", "_token", "is_over", "outer", "values")
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._given = secrets.values()
+        self._added: dict[str, None] | None = None
+        self.is_over = False
+        self.outer: protected | None = None
+        self.values = self._given = frozenset(secrets.values()) if secrets else _NONE
 
     def __enter__(self) -> None:
         outer = _active.get()
         while outer is not None and outer.is_over:
             outer = outer.outer
-        given = frozenset(self._given)
         if outer is not None:
-            given |= outer.values
-        self._call = _CallSecrets(given, outer)
-        self._token = _active.set(self._call)
+            self.outer = outer
+            self.values = self._given = self._given | outer.values
+        if self._given:
+            with _lock:
+                _in_use.add(self)
+        self._token = _active.set(self)
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        self._call.is_over = True
+        self.is_over = True
         if error is None:
-            with contextlib.suppress(
-                ValueError
-            ):  # an abandoned stream is closed from another context
+            try:
                 _active.reset(self._token)
+            except ValueError:  # an abandoned stream is closed from another context
+                return
+
+    def add(self, value: str) -> None:
+        """Mask `value`, too."""
+        with _lock:
+            added = self._added = self._added or {}
+            added.pop(value, None)
+            added[value] = None
+            if len(added) > _MOST_ADDED:
+                del added[next(iter(added))]
+            self.values = self._given.union(added)
+            _in_use.add(self)
+        if self.outer is not None:
+            self.outer.add(value)
+
+
+_NONE: frozenset[str] = frozenset()
+_lock = threading.RLock()  # the garbage collector may log while it is held
+_in_use: weakref.WeakSet[protected] = weakref.WeakSet()
+_active: contextvars.ContextVar[protected | None] = contextvars.ContextVar("secrets", default=None)
+_outside_calls = protected({})
 
 
 def mask(*values: str) -> None:
@@ -232,7 +224,7 @@ def redact(text: str, secrets: Mapping[str, str] | None = None) -> str:
 def redact_all(value: Any) -> Any:
     """A JSON-like value with every string in it redacted, keys included."""
     found = current_masker()
-    return value if found is None else _redacted(value, found)
+    return value if found is None else redacted_value(value, found)
 
 
 def redact_error(error: BaseException) -> None:
@@ -246,11 +238,11 @@ def redact_error(error: BaseException) -> None:
             continue
         seen.add(id(error))
         with contextlib.suppress(Exception):  # an exception may be anything
-            error.args = tuple(_redacted(argument, found) for argument in error.args)
+            error.args = tuple(redacted_value(argument, found) for argument in error.args)
         for name in ("message", "field", "strerror", "filename", "__notes__"):
             if value := getattr(error, name, None):
                 with contextlib.suppress(Exception):
-                    setattr(error, name, _redacted(value, found))
+                    setattr(error, name, redacted_value(value, found))
         others = (error.__cause__, error.__context__, *getattr(error, "exceptions", ()))
         pending += [other for other in others if isinstance(other, BaseException)]
 
@@ -270,64 +262,27 @@ def current_masker() -> Masker | None:
     return masker(values) if values else None
 
 
-def _redacted(
+def masker_of_all_calls() -> Masker | None:
+    """What masks the secrets of all calls that run; None if there are none."""
+    with _lock:
+        values = _NONE.union(*[call.values for call in _in_use])
+    return masker(values) if values else None
+
+
+def redacted_value(
     value: Any, found: Masker, other: Callable[[Any, Masker], Any] = lambda value, _: value
 ) -> Any:
+    """A JSON-like value as `found` masks it; `other` is asked about whatever is not JSON."""
     if isinstance(value, str):
         return found.mask(value)
     if isinstance(value, Mapping):
-        return {found.mask(str(key)): _redacted(item, found, other) for key, item in value.items()}
+        return {
+            found.mask(str(key)): redacted_value(item, found, other) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        items = [_redacted(item, found, other) for item in value]
+        items = [redacted_value(item, found, other) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
     return other(value, found)
-
-
-class RedactingFilter(logging.Filter):
-    """Masks the secrets of all calls that run, in every record of a handler.
-
-    Libraries log from threads of their own, and the garbage collector within any call.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the record; it is always logged."""
-        with _lock:
-            values = frozenset().union(*[call.values for call in _in_use])
-        if not values:
-            return True
-        found = masker(values)
-        record.msg, record.args = found.mask(_message(record)), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        fields = vars(record)
-        for name in fields.keys() - {"msg", "args", "exc_info"}:  # what `extra` added included
-            fields[name] = _shown(fields[name], found)
-        return True
-
-
-def _shown(value: Any, found: Masker) -> Any:
-    """`value`, or what a log may show of it instead."""
-    try:
-        return _redacted(value, found, _shown_object)
-    except RecursionError:  # a circle
-        return found.mask(repr(value))
-
-
-def _shown_object(value: Any, found: Masker) -> Any:
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    try:
-        shown = found.mask(text := str(value))
-    except Exception as error:  # a filter must not raise into the code that logs
-        return f"<{type(value).__name__} whose text can't be had: {type(error).__name__}>"
-    return value if shown == text else shown
-
-
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except (TypeError, ValueError, KeyError):  # a filter must not raise into the code that logs
-        return f"{record.msg} {record.args!r}"
 
 
 def _look_up(name: str, *, local: bool) -> SecretValue:

@@ -12,7 +12,7 @@ import sys
 import threading
 
 from flyte_connectors._calls.context import current
-from flyte_connectors.secrets import RedactingFilter
+from flyte_connectors._calls.log_filter import RedactingFilter
 from flyte_connectors.service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
