@@ -34,11 +34,11 @@ ACCEPTED = {"OK", "UNAVAILABLE"}
 async def play(setting: Setting, tally: Tally) -> None:
     """End services again and again, by either signal, then beside silent connections."""
     log = setting.folder("drains") / "log"
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        for _ in range((20 if number is signal.SIGTERM else 5) if setting.full else 3):
-            await end_in_a_rush(number, log, tally)
-    for silence, said in SILENCES.items():
-        await end_beside_silence(silence, said, log, tally)
+    rounds = {signal.SIGTERM: 20, signal.SIGHUP: 5} if setting.full else {signal.SIGTERM: 3}
+    for number in (each for each, count in rounds.items() for _ in range(count)):
+        await end_in_a_rush(number, log, tally)
+    for silence in SILENCES if setting.full else ("a connection that says nothing",):
+        await end_beside_silence(silence, SILENCES[silence], log, tally)
 
 
 async def end_in_a_rush(number: signal.Signals, log: Path, tally: Tally) -> None:

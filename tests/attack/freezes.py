@@ -48,7 +48,7 @@ async def play(setting: Setting, tally: Tally) -> None:
             async with reading(busy):
                 await freeze(setting, tally, service, busy)
             async with reading(light):
-                await starve(tally, service, light)
+                await starve(tally, service, light, HOG_SECONDS if setting.full else 2.0)
             await block(tally, service, await client.create("guilty"))
             if setting.full:
                 await pardon(tally, reformed, await client.create("guilty", run="later"))
@@ -80,7 +80,7 @@ async def reading(job: Job) -> AsyncIterator[None]:
 async def freeze(setting: Setting, tally: Tally, service: ServeProcess, innocent: Job) -> None:
     """Stop the process for a while, again and again, in the middle of somebody's call."""
     draw = setting.draw("freezes")
-    rounds = 15 if setting.full else 2
+    rounds = 15 if setting.full else 1
     for seconds in FREEZES * rounds:
         case = f"stopped for {1000 * seconds:.0f} ms"
         tally.tried(case)
@@ -94,12 +94,12 @@ async def freeze(setting: Setting, tally: Tally, service: ServeProcess, innocent
     await assert_shared(tally, "stopped", innocent)
 
 
-async def starve(tally: Tally, service: ServeProcess, innocent: Job) -> None:
+async def starve(tally: Tally, service: ServeProcess, innocent: Job, seconds: float) -> None:
     """Let others have the processors."""
     case = "processors taken"
     tally.tried(case)
     before = blames(service)
-    program = f"import time\nend = time.time() + {HOG_SECONDS}\nwhile time.time() < end: pass"
+    program = f"import time\nend = time.time() + {seconds}\nwhile time.time() < end: pass"
     count = 3 * (os.cpu_count() or 2)
     command = (sys.executable, "-S", "-c", program)
     hogs = [await asyncio.create_subprocess_exec(*command) for _ in range(count)]

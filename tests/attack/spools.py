@@ -35,7 +35,7 @@ FAULTS = {"INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"}
 CALL_SECONDS = 4.0
 END_SECONDS = 20.0
 LOOKS = ("get", "get_logs", "get_metrics", "delete")
-FEW_DAMAGES = ("empty", "not JSON", "a pipe", "a folder")
+FEW_DAMAGES = ("not JSON", "a pipe")
 
 
 async def play(setting: Setting, tally: Tally) -> None:
@@ -72,7 +72,7 @@ async def shared(setting: Setting, tally: Tally, folder: Path) -> None:
     """Two services get the same create at once: one job, which both can read."""
     case, spool, runs = "shared", folder / "shared", folder / "shared-runs"
     async with serving(spool, folder / "log") as one, serving(spool, folder / "log") as two:
-        for number in range(30 if setting.full else 5):
+        for number in range(30 if setting.full else 3):
             tally.tried(case)
             request = script(f"shared-{number}", f"echo run >> {runs}-{number}; sleep 0.3")
             jobs = await asyncio.gather(one.send(request), two.send(request), one.send(request))
@@ -117,7 +117,7 @@ async def cleaned(setting: Setting, tally: Tally, folder: Path) -> None:
         (spool / "dangling").symlink_to("nowhere")
         (spool / ".new-dangling").symlink_to("nowhere")
         (spool / "a-file").touch()
-        for _ in range(10 if setting.full else 4):
+        for _ in range(10 if setting.full else 3):
             tally.tried(case)
             cleaners = await asyncio.gather(*(clean(spool) for _ in range(3)))
             for code, text in cleaners:

@@ -181,13 +181,3 @@ _PROGRAMS = {
 SURVIVORS = {
     name: _PRELUDE + textwrap.dedent(program) + _FINALE for name, program in _PROGRAMS.items()
 }
-
-FEW = (
-    "double fork",
-    "another name, no environment",
-    "hops from fork to fork",
-    "kills those that run it",
-    "makes a pipe of its outputs",
-    "removes the lock",
-)
-"""Those of the short form."""

@@ -7,6 +7,7 @@ its supervisor included, one second after.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from tests.connectors.serve_process import ServeProcess, start
 from tests.service.client import Client, Job
 
 from .processes import Process, adopt_orphans, descendants, end
-from .survivors import FEW, SURVIVORS
+from .survivors import SURVIVORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,15 @@ ENDINGS = {
     "all guardians stopped": stop_all,
     "service killed": kill_service,
 }
-FEW_ENDINGS = ("delete", "by itself", "all guardians killed")
+FEW_MEETINGS = (
+    ("double fork", "delete"),
+    ("another name, no environment", "by itself"),
+    ("hops from fork to fork", "time limit"),
+    ("daemon", "all guardians killed"),
+    ("ignores every signal", "all guardians stopped"),
+    ("kills those that run it", "delete"),
+    ("makes a pipe of its outputs", "by itself"),
+)
 
 
 def serve(spool: Path) -> ServeProcess:
@@ -148,9 +157,7 @@ def serve(spool: Path) -> ServeProcess:
 async def play(setting: Setting, tally: Tally) -> None:
     """Let every survivor meet every ending."""
     adopt_orphans()
-    names = list(SURVIVORS) if setting.full else FEW
-    endings = list(ENDINGS) if setting.full else FEW_ENDINGS
-    meetings = [(name, ending) for name in names for ending in endings]
+    meetings = list(itertools.product(SURVIVORS, ENDINGS)) if setting.full else FEW_MEETINGS
     share, shares = setting.share
     spool = setting.folder(f"trees-{share}") / "spool"
     service = serve(spool)

@@ -168,8 +168,8 @@ SCENARIOS = {
         ),
         Scenario(
             "own-id-lost",
-            "the vendor takes no key; 20 % of its calls fail, some after their work",
-            Faults(failing=0.2),
+            "the vendor takes no key; 10 % of its calls fail, some after their work",
+            Faults(failing=0.1),
             modules=OWN_ID,
             task_type="own_id_job",
             excuses=True,
