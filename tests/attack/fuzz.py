@@ -172,9 +172,9 @@ def judge(tally: Tally, shot: Shot, code: str, said: list[bytes]) -> None:
         text = said[0].decode(errors="replace") if said else ""
         service, _, verb = shot.method.rpartition("/")
         what = f"{code} of {verb}: {CORRELATION.sub('ID', text)[:120]}"
-        tally.fell(shot.kind, f"{what} {service} {shot.payload[:100].hex()}", alike=what)
+        tally.fell(shot.kind, f"{what} {service} {shot.payload[:600].hex()}", alike=what)
     if any(seen := [WATCH.seen(data) for data in said]):
-        tally.fell(shot.kind, f"{shot.method} shows {seen[0]}: {shot.payload[:100].hex()}")
+        tally.fell(shot.kind, f"{shot.method} shows {seen[0]}: {shot.payload[:600].hex()}")
 
 
 def judge_service(

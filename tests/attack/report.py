@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EXAMPLES = 5
-CHARACTERS = 400
+CHARACTERS = 1500
 
 
 @dataclass

@@ -43,6 +43,8 @@ class Scenario:
         polls: How many polls a job lasts at least and at most; by default 2 to 12 minutes at
             Flyte's 30 s.
         in_flight: Tasks that run at a time, at most.
+        waves: How many times as many tasks there are as run at a time, at least: what happens to creates
+            needs some at all times.
         environ: Environment variables of a replica, from the run's directory and its number.
         create: Seconds that the back end gives `CreateTask`; None leaves its default.
         excuses: Whether a create whose caller had no answer excuses one job too many: at a vendor that
@@ -62,6 +64,7 @@ class Scenario:
     task: type[Task] = Task
     polls: tuple[float, float] = (4, 24)
     in_flight: int = 1_000_000
+    waves: int = 1
     environ: Callable[[Path, int], dict[str, str]] = no_variables
     create: float | None = None
     excuses: bool = False
@@ -89,18 +92,22 @@ SCENARIOS = {
             Faults(slow_creates=1.0, slow_seconds=0.02),
             cancelling=0.5,
         ),
-        Scenario("kill", "each second another replica is killed", disturb=disturbances.kill),
+        Scenario(
+            "kill", "each second another replica is killed", disturb=disturbances.kill, waves=4
+        ),
         Scenario(
             "sigterm",
             "replicas get SIGTERM while creates are in flight",
             Faults(slow_creates=1.0, slow_seconds=0.5),
             disturb=disturbances.terminate,
+            waves=4,
         ),
         Scenario(
             "replay",
             "the executor crashes every second and replays",
             Faults(slow_creates=1.0, slow_seconds=0.2),
             disturb=disturbances.crash,
+            waves=4,
         ),
         Scenario(
             "clock",
@@ -179,6 +186,7 @@ SCENARIOS = {
             "the vendor takes no key; each second another replica is killed",
             Faults(slow_creates=1.0, slow_seconds=0.3),
             disturb=disturbances.kill,
+            waves=4,
             modules=OWN_ID,
             task_type="own_id_job",
             excuses=True,
@@ -188,6 +196,7 @@ SCENARIOS = {
             "the vendor takes no key; the executor crashes every second and replays",
             Faults(slow_creates=1.0, slow_seconds=0.2),
             disturb=disturbances.crash,
+            waves=4,
             modules=OWN_ID,
             task_type="own_id_job",
             excuses=True,

@@ -82,7 +82,8 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
             timings = dataclasses.replace(timings, create=scenario.create)
         client = await stack.enter_async_context(ServiceClient(front.addresses, timings, canary))
         launcher = Launcher(client, setting.seed, cancelling=scenario.cancelling)
-        in_flight = min(setting.in_flight, scenario.in_flight)
+        at_once = setting.tasks // scenario.waves or 1
+        in_flight = min(setting.in_flight, scenario.in_flight, at_once)
         stage = Stage(
             replicas=replicas,
             front=front,
