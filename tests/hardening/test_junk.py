@@ -26,6 +26,9 @@ UNARY = [
     f"{METADATA}/ListConnectors",
 ]
 LOGS = f"{ASYNC}/GetTaskLogs"
+HEALTH = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List"]
+WATCH = "/grpc.health.v1.Health/Watch"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 NO_MESSAGES = [b"\xff\xff\xff", b"\x0a\x7f", b"\x00", b"\x0b" * 100, b"GET / HTTP/1.1\r\n\r\n"]
 
 
@@ -44,10 +47,15 @@ async def test_it_is_an_invalid_argument_and_no_line_in_the_log(
             await client.create()
             before = service.log.read_text()
             for junk in NO_MESSAGES:
-                for method in UNARY:
+                for method in UNARY + HEALTH:
                     seen, _ = await refusal(client.channel.unary_unary(method)(junk, timeout=5))
                     assert (method, seen) == (method, "INVALID_ARGUMENT")
-                seen, _ = await refusal(read(client.channel.unary_stream(LOGS)(junk, timeout=5)))
+                for method in (LOGS, WATCH):
+                    stream = client.channel.unary_stream(method)(junk, timeout=5)
+                    seen, _ = await refusal(read(stream))
+                    assert (method, seen) == (method, "INVALID_ARGUMENT")
+                stream = client.channel.stream_stream(REFLECTION)(iter([junk]), timeout=5)
+                seen, _ = await refusal(read(stream))
                 assert seen == "INVALID_ARGUMENT"
             await client.create(run="the-next-one")
         assert service.log.read_text() == before

@@ -7,6 +7,8 @@ log_stream.py     many small log items to few large messages
 auth.py           bearer tokens
 tls.py            certificates, read again when their files change
 health.py         health by load status
+standard_services.py
+                  the RPCs of health and reflection
 exposition.py     what the service counts, as Prometheus metrics
 http_endpoint.py  /metrics, /healthz, /readyz, and pages of plugins
 drain.py          graceful shutdown

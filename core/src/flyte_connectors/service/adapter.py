@@ -52,7 +52,7 @@ def handlers(dispatcher: Dispatcher, calls: Calls) -> list[grpc.GenericRpcHandle
         request: pb.GetTaskLogsRequest | None, context: Context
     ) -> AsyncIterator[bytes]:
         if request is None:
-            await _abort(context, _UNREADABLE)
+            await refuse_unreadable(context)
         calls.stream(context)
         try:
             async for message in log_messages(dispatcher.get_logs(request)):
@@ -73,7 +73,7 @@ def handlers(dispatcher: Dispatcher, calls: Calls) -> list[grpc.GenericRpcHandle
         "GetTaskMetrics": _handler(unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
         "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
             get_task_logs,
-            request_deserializer=partial(_parse, pb.GetTaskLogsRequest),
+            request_deserializer=partial(parse, pb.GetTaskLogsRequest),
             response_serializer=None,  # log_messages serializes
         ),
     }
@@ -97,7 +97,7 @@ def _unary(
 ) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
         if request is None:
-            await _abort(context, _UNREADABLE)
+            await refuse_unreadable(context)
         if registry.wrappers:  # nobody else reads it
             call_context.metadata.set(_texts(context.invocation_metadata()))
         calls.begin(context)
@@ -119,12 +119,12 @@ def _texts(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
 def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler[Any, Any]:
     return grpc.unary_unary_rpc_method_handler(
         rpc,
-        request_deserializer=partial(_parse, request),
-        response_serializer=_serialize,
+        request_deserializer=partial(parse, request),
+        response_serializer=serialize,
     )
 
 
-def _parse(message: Any, data: bytes) -> Any:
+def parse(message: Any, data: bytes) -> Any:
     """The request in `data`; None if there is none, because grpcio would log a raised error."""
     try:
         return message.FromString(data)
@@ -132,9 +132,15 @@ def _parse(message: Any, data: bytes) -> Any:
         return None
 
 
-def _serialize(message: Any) -> bytes:
+def serialize(message: Any) -> bytes:
+    """The bytes of a message."""
     data: bytes = message.SerializeToString()
     return data
+
+
+async def refuse_unreadable(context: Context) -> NoReturn:
+    """End a call whose bytes are no message of it."""
+    await _abort(context, _UNREADABLE)
 
 
 async def _abort(context: Context, error: Exception) -> NoReturn:

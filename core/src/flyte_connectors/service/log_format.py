@@ -29,6 +29,7 @@ def configure_logging(settings: ServiceSettings) -> None:
     threading.excepthook = _log_thread_error
     sys.unraisablehook = _log_ignored_error
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)  # they quote what a library was given, secrets too
     if settings.log_level != "debug":
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request at INFO
 

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING
 
 import flyteidl2.connector.service_pb2  # noqa: F401  (the descriptors that reflection answers with)
 import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
@@ -31,6 +29,7 @@ from flyte_connectors.service.connections import Connections
 from flyte_connectors.service.drain import Calls, stop_gracefully
 from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.standard_services import standard_handlers
 from flyte_connectors.service.tls import server_credentials
 
 if TYPE_CHECKING:
@@ -106,9 +105,8 @@ class ConnectorService:
         )
         dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
         server.add_generic_rpc_handlers(handlers(dispatcher, self._calls))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
-        services = (ASYNC_SERVICE, METADATA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(services, server)
+        services = (ASYNC_SERVICE, METADATA_SERVICE)
+        server.add_generic_rpc_handlers(standard_handlers(self._health.servicer, services))
         try:
             self.port = _bind(server, settings.host, settings.port, credentials)
         except ServiceStartError:

@@ -1,0 +1,79 @@
+"""The standard services beside ours: `grpc.health.v1.Health` and server reflection.
+
+The generated code raises while it reads bytes that are not a message; grpcio then answers UNKNOWN and
+logs a traceback, for whoever reaches the port. Here such bytes are refused as everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+from grpc_health.v1.health import aio
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from flyte_connectors.service.adapter import Context, Unary, parse, refuse_unreadable, serialize
+
+
+def standard_handlers(
+    servicer: aio.HealthServicer, services: Sequence[str]
+) -> list[grpc.GenericRpcHandler]:
+    """The handlers of both, to be added to a server.
+
+    Args:
+        servicer: What the health service answers.
+        services: Names of the services that reflection describes besides these.
+    """
+    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflecting = reflection.aio.ReflectionServicer(names)
+    checks = {
+        "Check": grpc.unary_unary_rpc_method_handler(
+            _readable(servicer.Check), **_messages(health_pb2.HealthCheckRequest)
+        ),
+        "Watch": grpc.unary_stream_rpc_method_handler(
+            _readable(servicer.Watch), **_messages(health_pb2.HealthCheckRequest)
+        ),
+    }
+    listing = getattr(servicer, "List", None)  # not in every release of grpcio-health-checking
+    if listing is not None:
+        checks["List"] = grpc.unary_unary_rpc_method_handler(
+            _readable(listing), **_messages(health_pb2.HealthListRequest)
+        )
+    info = grpc.stream_stream_rpc_method_handler(
+        partial(_reflect, reflecting), **_messages(reflection_pb2.ServerReflectionRequest)
+    )
+    return [
+        grpc.method_handlers_generic_handler(health.SERVICE_NAME, checks),
+        grpc.method_handlers_generic_handler(
+            reflection.SERVICE_NAME, {"ServerReflectionInfo": info}
+        ),
+    ]
+
+
+def _messages(request: Any) -> dict[str, Callable[..., Any]]:
+    return {"request_deserializer": partial(parse, request), "response_serializer": serialize}
+
+
+def _readable(method: Unary) -> Unary:
+    async def rpc(request: Any, context: Context) -> Any:
+        if request is None:
+            await refuse_unreadable(context)
+        return await method(request, context)
+
+    return rpc
+
+
+async def _reflect(
+    servicer: Any, requests: AsyncIterator[Any], context: Context
+) -> AsyncIterator[Any]:
+    async def readable() -> AsyncIterator[Any]:
+        async for request in requests:
+            if request is None:
+                await refuse_unreadable(context)
+            yield request
+
+    async for reply in servicer.ServerReflectionInfo(readable(), context):
+        yield reply
