@@ -240,7 +240,9 @@ class TestResolving:
         (tmp_path / "secrets" / "db-password").write_text("from a file\n")
         assert resolve({"password": "db-password"}, {}) == {"password": "from a file"}
 
-    @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", ".", "..", ".hidden", "a/b"])
+    @pytest.mark.parametrize(
+        "name", ["../outside", "/etc/hostname", ".", "..", ".hidden", "a/b", "a\0b"]
+    )
     def test_no_other_file_is_read(self, name: str, tmp_path: pathlib.Path) -> None:
         """A request can't read this machine's files by naming them as secrets."""
         (tmp_path / "secrets" / "a").mkdir(parents=True)

@@ -300,7 +300,7 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
 
 
 def _from_file(name: str) -> str | None:
-    if "/" in name or name.startswith("."):
+    if "/" in name or "\0" in name or name.startswith("."):
         return None
     path = _directory() / name
     try:
