@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -88,7 +90,11 @@ def beside(name: str, part: Part, setting: Setting) -> Tally:
     command += ["--full"] if setting.full else []
     running = [
         subprocess.Popen(
-            [*command, "--share", f"{share}/{shares}"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [*command, "--share", f"{share}/{shares}"],
+            cwd=ROOT,
+            env={**os.environ, "GRPC_VERBOSITY": "ERROR"},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for share in range(shares)
     ]
@@ -100,7 +106,7 @@ def beside(name: str, part: Part, setting: Setting) -> Tally:
                 tally.tried("the test bed")
                 tally.fell("the test bed", f"ended with {process.returncode}, without a report")
             else:
-                tally.add(json_of(lines[-1]))
+                tally.add(json.loads(lines[-1]))
     except subprocess.TimeoutExpired:
         tally.tried("the test bed")
         tally.fell("the test bed", f"not done within {part.limit:g} s")
@@ -113,14 +119,6 @@ def beside(name: str, part: Part, setting: Setting) -> Tally:
     tried = sum(row.tried for row in tally.rows.values())
     setting.progress(f"{name}: {tried:,} tried, {tally.fallen:,} fell, {seconds:.0f} s")
     return tally
-
-
-def json_of(line: str) -> dict[str, object]:
-    """A tally as `to_json` printed it."""
-    import json
-
-    content: dict[str, object] = json.loads(line)
-    return content
 
 
 if __name__ == "__main__":

@@ -37,10 +37,11 @@ def standard_handlers(
             _readable(servicer.Watch), **_messages(health_pb2.HealthCheckRequest)
         ),
     }
-    listing = getattr(servicer, "List", None)  # not in every release of grpcio-health-checking
-    if listing is not None:
+    request = getattr(health_pb2, "HealthListRequest", None)
+    if request is not None:  # not in every release of grpcio-health-checking
+        listing: Unary = getattr(servicer, "List")  # noqa: B009 - for type checkers
         checks["List"] = grpc.unary_unary_rpc_method_handler(
-            _readable(listing), **_messages(health_pb2.HealthListRequest)
+            _readable(listing), **_messages(request)
         )
     info = grpc.stream_stream_rpc_method_handler(
         partial(_reflect, reflecting), **_messages(reflection_pb2.ServerReflectionRequest)
