@@ -71,7 +71,7 @@ def main() -> None:
         spool.submit(job_id, spec)
     else:
         job = spool.job(job_id)
-        os.environ[tree.GUARDIAN_VARIABLE] = job.mark
+        os.environ[tree.GUARDIAN_MARK] = job.mark
         os.fork = killer.fork
         keeper.main(job.path, os.dup(1))
     if os.getpid() == killer.victim:

@@ -30,7 +30,7 @@ MAX_INPUT_BYTES = 32 * 1024
 
 def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
     """All variables of the job whose own files are in `folder`; ours win over `env`."""
-    inherited = {name: os.environ[name] for name in os.environ if name != tree.GUARDIAN_VARIABLE}
+    inherited = {name: os.environ[name] for name in os.environ if name != tree.GUARDIAN_MARK}
     return {
         **inherited,
         **spec["env"],
@@ -38,7 +38,7 @@ def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
         "BATCH_JOB_ID": job.id,
         "BATCH_JOB_INPUTS": os.path.join(folder, "inputs.json"),
         "BATCH_JOB_OUTPUTS": os.path.join(folder, outputs.NAME),
-        tree.MEMBER_VARIABLE: job.mark,
+        tree.MEMBER_MARK: job.mark,
     }
 
 

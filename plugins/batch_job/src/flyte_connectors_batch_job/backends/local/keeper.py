@@ -32,7 +32,7 @@ def main(path: str, launcher: int) -> None:
     os.setsid()
     kernel.close_memory()
     kernel.adopt_orphans()
-    job = Job(path, os.environ[tree.GUARDIAN_VARIABLE].partition("/")[0])
+    job = Job(path, os.environ[tree.GUARDIAN_MARK].partition("/")[0])
     try:
         lock = job.claim()
     except OSError as error:

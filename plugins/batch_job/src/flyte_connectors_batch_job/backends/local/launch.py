@@ -47,7 +47,7 @@ def launch(job: Job) -> None:
         OSError: no process could be started.
     """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment[tree.GUARDIAN_VARIABLE] = job.mark
+    environment[tree.GUARDIAN_MARK] = job.mark
     answer, launcher = os.pipe()
     try:
         with open(job.file("supervisor.err"), "ab", opener=_open_own) as errors:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-MEMBER_VARIABLE = "BATCH_JOB_MARK"
+MEMBER_MARK = "BATCH_JOB_MARK"
 """Variable in the environment of each process of a job: whose it is."""
 
-GUARDIAN_VARIABLE = "BATCH_JOB_GUARDS"
+GUARDIAN_MARK = "BATCH_JOB_GUARDS"
 """The same in the environment of the job's supervisor and keeper."""
 
 SWEEP_SECONDS = 2.0
@@ -126,8 +126,8 @@ def _left(mark: str, recorded: Iterable[Iterable[Any]]) -> list[int]:
     """The job's processes that are alive; its supervisor and keeper when no other is."""
     table = processes.table()
     known = {int(pid) for pid, start in recorded if pid in table and table[pid].start == start}
-    members = known | _marked(MEMBER_VARIABLE, mark)
-    guardians = _marked(GUARDIAN_VARIABLE, mark) - {os.getpid()}
+    members = known | _marked(MEMBER_MARK, mark)
+    guardians = _marked(GUARDIAN_MARK, mark) - {os.getpid()}
     found = [*members, *processes.descendants([*members, *guardians], table)]
     alive = {pid for pid in found if pid in table and table[pid].is_alive} - {os.getpid()}
     return sorted(alive - guardians) or sorted(guardians)
