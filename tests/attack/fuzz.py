@@ -24,6 +24,7 @@ from tests.service.http import fetch
 
 from .canaries import Watch, canary
 from .fuzz_requests import TYPES, Gun, Shot
+from .fuzz_sockets import knock
 
 if TYPE_CHECKING:
     from .report import Tally
@@ -96,7 +97,8 @@ async def shoot(setting: Setting, tally: Tally, service: ServeProcess) -> None:
         def tally_count() -> int:
             return sum(row.tried for row in tally.rows.values())
 
-        await asyncio.gather(*(send(channels[n % CHANNELS]) for n in range(SENDERS)))
+        knocking = knock(service, tally, setting.draw("sockets"), count // 100)
+        await asyncio.gather(knocking, *(send(channels[n % CHANNELS]) for n in range(SENDERS)))
         poller.stdin.close()
         latencies = json.loads(await asyncio.wait_for(poller.stdout.read(), 20))
     judge_service(tally, service, memory, latencies)
