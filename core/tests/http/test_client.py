@@ -140,6 +140,19 @@ async def test_a_web_page_is_not_quoted(server: Server) -> None:
         (await client(server).get()).json()
 
 
+async def test_an_answer_of_another_shape_is_not_the_services(server: Server) -> None:
+    """It names the member that is missing."""
+    server.answer({"state": "RUNNING"})
+    reply = await client(server).get()
+    assert reply.json_object("state") == {"state": "RUNNING"}
+    with pytest.raises(NotJsonError, match="answered no 'lines'"):
+        reply.json_object("state", "lines")
+    server.replies = []
+    server.answer(["RUNNING"])
+    with pytest.raises(NotJsonError, match="not an object"):
+        (await client(server).get()).json_object()
+
+
 async def test_a_reply_is_cut_at_its_limit(server: Server) -> None:
     """Also one that is endless, and one that grows when it is decompressed."""
     bomb = gzip.compress(b"\0" * 50_000_000)

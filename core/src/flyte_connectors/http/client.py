@@ -30,6 +30,7 @@ from flyte_connectors.http.auth import checked_headers
 from flyte_connectors.http.reply import EncodingError, Reply, ReplyTooLargeError, chunks
 from flyte_connectors.http.statuses import MAYBE_DONE
 from flyte_connectors.http.transport import connections
+from flyte_connectors.secrets import mask
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as time_limit
@@ -128,6 +129,7 @@ class Client:
         self._field = field
         self._trusted = trusted
         self._has_auth = bool(auth)
+        mask(*(auth or {}).values())
         self._headers = checked_headers({**(headers or {}), **(auth or {})}, field)
         self._limits = limits or Limits()
         self._tls = tls

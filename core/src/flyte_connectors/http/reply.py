@@ -20,7 +20,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class NotJsonError(ServiceUnavailableError):
-    """A reply is not JSON: perhaps the page of a proxy, which goes away."""
+    """A reply is not the JSON that was expected: perhaps the page of a proxy, which goes away."""
 
 
 class ReplyTooLargeError(Exception):
@@ -65,17 +65,23 @@ class Reply:
             message = f"{self.where} answered {kind}, not JSON: is this the service's API?"
             raise NotJsonError(message) from error
 
-    def json_object(self) -> dict[str, Any]:
+    def json_object(self, *names: str) -> dict[str, Any]:
         """The body, decoded, where it has to be an object.
 
+        Args:
+            names: Members that it has to have.
+
         Raises:
-            NotJsonError: it is not a JSON object.
+            NotJsonError: it is not a JSON object, or a member is missing.
         """
         answer = self.json()
         if not isinstance(answer, dict):
             message = (
                 f"{self.where} answered JSON that is not an object: is this the service's API?"
             )
+            raise NotJsonError(message)
+        if missing := [name for name in names if name not in answer]:
+            message = f"{self.where} answered no {missing[0]!r}: is this the service's API?"
             raise NotJsonError(message)
         return answer
 
