@@ -72,7 +72,7 @@ class Client:
 
     async def get_job(self, job_id: str) -> dict[str, Any]:
         """Its `state`, and `message` and `outputs` or null."""
-        return (await self._http.get("jobs", job_id)).json_object()
+        return (await self._http.get("jobs", job_id)).json_object("state")
 
     async def cancel_job(self, job_id: str) -> None:
         """Cancel it, if it has not ended."""
@@ -83,20 +83,22 @@ class Client:
     async def read_log(self, job_id: str, start: int, limit: int) -> dict[str, Any]:
         """Its `lines` from number `start` on, and whether the log `is_complete` with them."""
         page = {"start": start, "limit": limit}
-        return (await self._http.get("jobs", job_id, "log", query=page)).json_object()
+        reply = await self._http.get("jobs", job_id, "log", query=page)
+        return reply.json_object("lines", "is_complete")
 {% endif %}
 {% if cookiecutter.__metrics %}
 
     async def get_usage(self, job_id: str) -> dict[str, float]:
         """Its metrics by name."""
-        return (await self._http.get("jobs", job_id, "usage")).json_object()
+        usage = (await self._http.get("jobs", job_id, "usage")).json_object()
+        return {name: value for name, value in usage.items() if isinstance(value, int | float)}
 {% endif %}
 {% if cookiecutter.__quick %}
 
     async def estimate(self, repeat: int) -> float:
         """How many seconds a job would take."""
         reply = await self._http.post("estimates", body={"repeat": repeat}, repeatable=True)
-        return float(reply.json_object()["seconds"])
+        return float(reply.json_object("seconds")["seconds"])
 {% endif %}
 {% else %}
 
