@@ -17,6 +17,8 @@ Rules for every implementation:
 *   Keep no state between calls: any replica may answer any call, after any restart.
 *   Raise `flyte_connectors.errors`: their class decides the status code. Never put a secret in a
     message, a log line or the resource meta.
+*   Secrets are masked in whatever the core sends and logs. Add what you derive from them, such as an
+    access token, with `flyte_connectors.secrets.mask`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskMetricsResponse
+from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import (
     ERRORS,
@@ -551,6 +552,17 @@ class ReturnsItsSecret(ReferenceConnector):
         encoded = base64.b64encode(kwargs["kit_secret"].encode()).decode()
         outputs = {"count": Literal(hash=encoded)}
         return dataclasses.replace(await super().get(resource_meta, **kwargs), outputs=outputs)
+
+
+@breaks("test_verbs_answer_without_secrets")
+class ShowsItsCredentials(ReferenceConnector):
+    """As a header has them, in a link; the core masks that."""
+
+    async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Any:
+        resource = await super().get(resource_meta, **kwargs)
+        credentials = base64.b64encode(f"me:{kwargs['kit_secret']}".encode()).decode()
+        link = TaskLog(name="console", uri=f"https://jobs.example/1?auth={credentials}")
+        return dataclasses.replace(resource, log_links=[link])
 
 
 @breaks("test_each_call_uses_its_own_secrets")

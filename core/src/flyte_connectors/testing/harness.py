@@ -89,11 +89,15 @@ class Driver:
             resource_meta=meta, task_category=self._category, connection=self.connection
         )
 
-    async def log_page(self, meta: bytes, token: str = "", lines: int = 0) -> tuple[list[str], str]:
-        """The texts of one page of the log, and the token of the next."""
-        request = pb.GetTaskLogsRequest(
+    def logs_request(self, meta: bytes, token: str = "", lines: int = 0) -> pb.GetTaskLogsRequest:
+        """What `log_page` sends."""
+        return pb.GetTaskLogsRequest(
             resource_meta=meta, task_category=self._category, token=token, lines=lines
         )
+
+    async def log_page(self, meta: bytes, token: str = "", lines: int = 0) -> tuple[list[str], str]:
+        """The texts of one page of the log, and the token of the next."""
+        request = self.logs_request(meta, token, lines)
         texts, following = [], ""
         async for item in self.client.get_logs(request):
             entries = (item,) if isinstance(item, LogLine) else item.body.lines

@@ -59,6 +59,33 @@ class SecretRules:
                 shown = redact(reply, {name: value}) != reply
                 assert not shown, f"the secret {name}, or an encoding of it, is in {what}"
 
+    @rule()
+    async def test_verbs_answer_without_secrets(
+        self,
+        direct: Driver,
+        task_request: pb.CreateTaskRequest,
+        refused_requests: Mapping[str, pb.CreateTaskRequest],
+        secrets: Mapping[str, str],
+        request: pytest.FixtureRequest,
+    ) -> None:
+        """The core masks what it knows; other hosts of a connector mask nothing.
+
+        So the secrets come as configs here, which are the same arguments and are not masked. Outputs are
+        masked nowhere, so the other test sees them.
+        """
+        replies = await _live(direct, _as_configs(task_request, direct), outputs=False)
+        for field, refused in refused_requests.items():
+            answer = await _said(direct.create(_as_configs(refused, direct)))
+            replies[f"the error of a bad {field}"] = answer
+        if "create" in direct.bound.verbs:
+            service = request.getfixturevalue("service")
+            ends = await _end(direct, _as_configs(task_request, direct), service, outputs=False)
+            replies.update(ends)
+        for what, reply in replies.items():
+            for name, value in secrets.items():
+                shown = redact(reply, {name: value}) != reply
+                assert not shown, f"{what} holds the secret {name}, or an encoding of it"
+
     @rule("create", service=SeesSecrets)
     async def test_each_call_uses_its_own_secrets(
         self,
@@ -99,21 +126,44 @@ class SecretRules:
                 assert value not in text, f"the connector keeps or shows the secret {name}"
 
 
-async def _live(driver: Driver, request: pb.CreateTaskRequest) -> dict[str, str]:
+def _as_configs(request: pb.CreateTaskRequest, driver: Driver) -> pb.CreateTaskRequest:
+    """A request whose secrets are configs, but for those that the connector has of its own."""
+    copy = execution_of(request)
+    named = copy.template.custom.fields["secrets"].struct_value.fields
+    for name, value in request.connection.secrets.items():
+        if name not in driver.bound.own_secrets:
+            copy.connection.configs[name] = value
+            del copy.connection.secrets[name]
+            named.pop(name, None)
+    if not named:
+        del copy.template.custom.fields["secrets"]
+    return copy
+
+
+async def _live(
+    driver: Driver, request: pb.CreateTaskRequest, *, outputs: bool = True
+) -> dict[str, str]:
     """Every reply of a job's life."""
     meta = await driver.create(request)
-    replies = {"the resource meta": _text(meta), "the reply of get": await _said(driver.get(meta))}
+    replies = {
+        "the resource meta": _text(meta),
+        "the reply of get": await _said(driver.get(meta), outputs=outputs),
+    }
     if "get_logs" in driver.bound.verbs:
-        replies["the reply of get_logs"] = await _said(driver.log_page(meta))
+        replies["the reply of get_logs"] = await _said(_log(driver, meta))
     if "get_metrics" in driver.bound.verbs:
         replies["the reply of get_metrics"] = await _said(driver.metrics(meta))
     replies["the reply of delete"] = await _said(driver.delete(meta))
-    replies["the state of a deleted job"] = await _said(driver.get(meta))
+    replies["the state of a deleted job"] = await _said(driver.get(meta), outputs=outputs)
     return replies
 
 
 async def _end(
-    driver: Driver, request: pb.CreateTaskRequest, service: ControllableService
+    driver: Driver,
+    request: pb.CreateTaskRequest,
+    service: ControllableService,
+    *,
+    outputs: bool = True,
 ) -> dict[str, str]:
     """What is said of jobs that end by themselves, and by a service that is away."""
     replies = {}
@@ -122,18 +172,27 @@ async def _end(
         end(job.id)
         with contextlib.suppress(ConnectorError):
             await driver.end(job.meta)
-        replies[f"the reply of get after {end.__name__}"] = await _said(driver.get(job.meta))
+        replies[f"the reply of get after {end.__name__}"] = await _said(
+            driver.get(job.meta), outputs=outputs
+        )
     service.go_away()
     replies["the error of a service that is away"] = await _said(driver.get(job.meta, timeout=2))
     return replies
 
 
-async def _said(call: Awaitable[object]) -> str:
+async def _log(driver: Driver, meta: bytes) -> str:
+    items = driver.client.get_logs(driver.logs_request(meta))
+    return "".join([_text(item.SerializeToString()) async for item in items])
+
+
+async def _said(call: Awaitable[object], *, outputs: bool = True) -> str:
     """The reply of a call, or its error instead."""
     try:
         reply = await call
     except ConnectorError as error:
         return error.message
+    if isinstance(reply, pb.Resource) and not outputs:
+        reply.ClearField("outputs")
     return _text(reply.SerializeToString()) if isinstance(reply, Message) else str(reply)
 
 
