@@ -54,9 +54,11 @@ def run(options: argparse.Namespace) -> int:
     """Bake the package; exit code 1 if a name is refused, with nothing written."""
     target = pathlib.Path(options.output_dir, options.name).absolute()
     if target.exists():
-        raise InvalidRequestError(f"{target} exists: name a new folder", field="NAME")
+        raise InvalidRequestError(f"{target} already exists: choose another name", field="NAME")
     if not target.parent.is_dir():
-        raise InvalidRequestError(f"there is no folder {target.parent}", field="--output-dir")
+        raise InvalidRequestError(
+            f"the folder {target.parent} does not exist", field="--output-dir"
+        )
     given = ("service", "task_type", "connector", "client", "logs", "metrics", "fake_service")
     answers = {name: getattr(options, name) for name in given}
     answers = {name: answer for name, answer in answers.items() if answer is not None}
@@ -95,7 +97,9 @@ def _bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str 
         except OSError as error:
             raise InvalidRequestError(f"can't be written: {error}", field="--output-dir") from error
         except EOFError:
-            message = "there is nobody to answer: give flags, and --no-input for the rest"
+            message = (
+                "stdin is not interactive: pass the options as flags, and --no-input for the rest"
+            )
             raise InvalidRequestError(message, field="new") from None
     return folder
 

@@ -57,6 +57,7 @@ class Progress(RunObserver):
         self._live = self._stream.isatty() and not quiet
         self._begun = time.monotonic()
         self._run = ""
+        self._has_jobs = False
         self._phase = ""
         self._status: tuple[str, ...] = ()
         self._ticking: asyncio.Task[None] | None = None
@@ -86,6 +87,10 @@ class Progress(RunObserver):
     def leaving(self) -> None:
         """The command ends without waiting for the cancellation."""
         text = f"leaving: the job is NOT cancelled. To cancel it later: {self._cancel_command()}"
+        if not self._has_jobs:
+            text = (
+                "leaving: if a job was just being started, it goes on, and is not remembered here"
+            )
         self._say(self._not_cancelled or text)
 
     def not_cancelled(self, text: str, *, is_final: bool) -> None:
@@ -105,6 +110,7 @@ class Progress(RunObserver):
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
+        self._has_jobs = True
         record = history.save_job(
             request, resource_meta, endpoint=self._endpoint, module=self._module
         )
