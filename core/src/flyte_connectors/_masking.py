@@ -37,7 +37,7 @@ _SECRET_NAME = re.compile(
     r"(?i)(?:pass(?:word|wd|phrase)?|pwd|secret|token|private|credential|signature|assertion|authorization|api.?key"
     r"|(?<!public)[\W_]?key)s?$|secret(?!.*(?:id|name|ur[il]|type)$)|private_key$"
 )
-_ASSIGNMENT = re.compile(r"""([\w.-]+)["']?\s*[:=]\s*["']?([^\s"',;&]+)""")
+_ASSIGNMENT = re.compile(r"""(?<![\w.-])([\w.-]{1,64})["']?\s{0,8}[:=]\s{0,8}["']?([^\s"',;&]+)""")
 _AUTHORIZATION = re.compile(r"(?i)(?:basic|bearer|token|apikey)\s+(\S+)$")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 
@@ -223,7 +223,7 @@ def _secret_strings(value: Any, *, secret: bool) -> Iterator[str]:
             yield value
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _secret_strings(item, secret=bool(_SECRET_NAME.search(name)))
+            yield from _secret_strings(item, secret=bool(_SECRET_NAME.search(name[:64])))
     elif isinstance(value, list):
         for item in value:
             yield from _secret_strings(item, secret=secret)
