@@ -62,8 +62,8 @@ class HttpEndpoint:
         metrics = CollectorRegistry()
         metrics.register(collector)
 
-        def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-            path = environ["PATH_INFO"]
+        def application(request: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            path = request["PATH_INFO"]
             if path == "/metrics":
                 return _answer(start, "200 OK", generate_latest(metrics), CONTENT_TYPE_LATEST)
             if path == "/healthz":
@@ -74,8 +74,8 @@ class HttpEndpoint:
                 return _answer(start, status, b"ready\n" if ready else b"not ready\n")
             for prefix, page in pages.items():
                 if path == prefix or path.startswith(f"{prefix}/"):
-                    environ["SCRIPT_NAME"], environ["PATH_INFO"] = prefix, path[len(prefix) :]
-                    return _guarded(page, environ, start)
+                    request["SCRIPT_NAME"], request["PATH_INFO"] = prefix, path[len(prefix) :]
+                    return _guarded(page, request, start)
             known = ", ".join((*OWN_PATHS, *pages))
             return _answer(start, "404 Not Found", f"not found; try {known}\n".encode())
 
@@ -130,11 +130,11 @@ def _answer(
 
 
 def _guarded(
-    page: WSGIApplication, environ: WSGIEnvironment, start: StartResponse
+    page: WSGIApplication, request: WSGIEnvironment, start: StartResponse
 ) -> Iterable[bytes]:
     """What a page answers; a fault of its own goes to the log, and only that it failed to the client."""
     try:
-        answer = page(environ, start)
+        answer = page(request, start)
         try:
             yield from answer
         finally:
@@ -142,7 +142,7 @@ def _guarded(
             if close is not None:
                 close()
     except Exception:
-        logger.exception("%s of %s failed", environ["REQUEST_METHOD"], environ["SCRIPT_NAME"])
+        logger.exception("%s of %s failed", request["REQUEST_METHOD"], request["SCRIPT_NAME"])
         text = [("Content-Type", "text/plain")]
         start(
             "500 Internal Server Error", text, sys.exc_info()

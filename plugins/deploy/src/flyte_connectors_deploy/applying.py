@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 from typing import Any
 
@@ -16,7 +15,7 @@ from flyte_connectors_deploy.engine import ImageBuildEngine
 from flyte_connectors_deploy.environment import ConnectorEnvironment
 from flyte_connectors_deploy.kubernetes_yaml import to_yaml
 from flyte_connectors_deploy.manifests import manifests
-from flyte_connectors_deploy.registered import VARIABLE
+from flyte_connectors_deploy.registered import is_looking
 from flyte_connectors_deploy.routing import routing, served
 from flyte_connectors_deploy.shared_directories import shared_directories
 from flyte_connectors_deploy.sources import Sources
@@ -91,7 +90,7 @@ def deploy(
         InvalidRequestError: an environment can't be deployed as it is.
         CommandError: a program is missing or fails, or the cluster refuses an object.
     """
-    if VARIABLE in os.environ:
+    if is_looking():
         message = "it is called while its file is imported: put it under if __name__ == '__main__'"
         raise InvalidRequestError(message, field="deploy()")
     plans = [plan(environment) for environment in environments]

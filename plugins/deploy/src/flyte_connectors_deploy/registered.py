@@ -21,9 +21,6 @@ from flyte_connectors.errors import InvalidRequestError
 
 from flyte_connectors_deploy.commands import CommandError
 
-VARIABLE = "FLYTE_CONNECTORS_DEPLOY_LOOKS"
-"""Set in the process that imports the author's modules, so that none of them deploys meanwhile."""
-
 _SECONDS = 120
 
 
@@ -77,8 +74,8 @@ def registered_by(root: pathlib.Path, modules: Sequence[str]) -> Mapping[str, Re
     """
     if not modules:
         return {}
-    command = [sys.executable, "-m", __name__, str(root), *modules]
-    variables = {**os.environ, VARIABLE: "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", __spec__.name, str(root), *modules]
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(  # noqa: S603  (this program, and names of modules)
             command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=_SECONDS,
@@ -100,6 +97,12 @@ def registered_by(root: pathlib.Path, modules: Sequence[str]) -> Mapping[str, Re
         )
         for name, answer in answers.items()
     }
+
+
+def is_looking() -> bool:
+    """Whether this process is the one that imports the author's modules, none of which may deploy then."""
+    program = getattr(sys.modules["__main__"], "__spec__", None)
+    return program is not None and program.name == __spec__.name
 
 
 def _main(root: str, *modules: str) -> None:
