@@ -28,7 +28,7 @@ from flyte_connectors import (
     run,
 )
 from flyte_connectors.client.job_loop import RunPolicy, run_job
-from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.current_run import Execution, executing
 from flyte_connectors.tasks.mixins import request_for
 from polls import Polls
 

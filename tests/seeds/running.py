@@ -11,7 +11,7 @@ from typing import Any
 
 from flyte_connectors import ConnectorRegistry
 from flyte_connectors.client.remote import RemoteService
-from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.current_run import Execution, executing
 from flyte_connectors.tasks.mixins import request_for
 from flyteidl2.connector import connector_pb2 as pb
 

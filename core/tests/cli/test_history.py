@@ -8,7 +8,7 @@ import pytest
 from fake_jobs import TASK_TYPE, create_request
 from flyte_connectors.cli import history
 from flyte_connectors.errors import InvalidRequestError, JobNotFoundError
-from flyte_connectors.tasks.execution import state_dir
+from flyte_connectors.tasks.current_run import state_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ import pytest
 from fake_jobs import TASK_TYPE, JobService
 from flyte_connectors import Phase, Resource, Secret
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.tasks.execution import Execution, current_execution, executing, state_dir
+from flyte_connectors.tasks.current_run import Execution, current_execution, executing, state_dir
 from flyteidl2.task.common_pb2 import Outputs
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from bed import service
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.current_run import Execution, executing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.service.server import ServiceSettings
-from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.current_run import Execution, executing
 from flyte_connectors_model_training import ModelTrainingConnector, ModelTrainTask
 from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier

@@ -21,7 +21,7 @@ from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, JobNotFoundError
 from flyte_connectors.io.replacing import replacing
-from flyte_connectors.tasks.execution import STATE_VARIABLE, state_dir
+from flyte_connectors.tasks.current_run import STATE_VARIABLE, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.tasks.calls import process_of_one_run
-from flyte_connectors.tasks.execution import GIVE_UP_VARIABLE, Execution, executing, seconds
+from flyte_connectors.tasks.current_run import GIVE_UP_VARIABLE, Execution, executing, seconds
 from flyte_connectors.tasks.template import TaskTemplate
 
 ENDPOINT_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT"

@@ -18,7 +18,7 @@ from flyte_connectors.cli.job_clients import client_of
 from flyte_connectors.cli.table import print_table
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.tasks.execution import state_dir
+from flyte_connectors.tasks.current_run import state_dir
 
 _UNKNOWN = "UNKNOWN"
 _COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "ABORTED": "yellow", _UNKNOWN: "yellow"}

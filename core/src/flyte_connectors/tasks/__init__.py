@@ -3,7 +3,7 @@
 interface.py     NativeInterface: names, types and defaults of inputs and outputs
 resources.py     Resources: what a task asks of its container
 template.py      TaskTemplate: a task and its protobuf form
-execution.py     which run a call belongs to
+current_run.py   which run a call belongs to
 calls.py         calling a task like a function, from sync and async code alike, on
                  background_loops.py
 mixins.py        executor mixins: a call becomes a job of the task's connector

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
-from flyte_connectors.tasks.execution import current_execution, executing
+from flyte_connectors.tasks.current_run import current_execution, executing
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.template import TaskTemplate
 from flyte_connectors.types import ConversionError, codec_for_type

@@ -15,7 +15,7 @@ from flyteidl2.task.common_pb2 import Inputs, Outputs
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.io import storage
-from flyte_connectors.tasks.execution import Execution, current_execution
+from flyte_connectors.tasks.current_run import Execution, current_execution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

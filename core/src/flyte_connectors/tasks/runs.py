@@ -14,7 +14,7 @@ from flyte_connectors.client.local import local_client
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.calls import run_sync
-from flyte_connectors.tasks.execution import Execution, executing
+from flyte_connectors.tasks.current_run import Execution, executing
 from flyte_connectors.tasks.template import TaskTemplate
 
 

@@ -23,7 +23,7 @@ from flyte_connectors._dispatch import wire
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
 from flyte_connectors.tasks.calls import run_in_thread, run_sync
-from flyte_connectors.tasks.execution import current_execution
+from flyte_connectors.tasks.current_run import current_execution
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.mixins import as_result, request_for
 from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
