@@ -124,11 +124,22 @@ def test_lines_that_a_job_wrote_to_its_log_are_shown_as_they_are(jobs: Jobs) -> 
     assert (one, garbage, set(long), two) == ("one", "garbage", {"x"}, "two")
 
 
-def test_a_damaged_outcome_fails_the_job(jobs: Jobs) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        {"state": "odd"},
+        {"state": []},
+        {"state": "succeeded", "outputs": 3},
+        {"state": "failed", "message": {}},
+    ],
+)
+def test_a_damaged_outcome_fails_the_job(jobs: Jobs, content: object) -> None:
     """After its end nobody knows better."""
     meta = jobs.start("true")
     jobs.end(meta)
-    Path(jobs.job(meta).file("outcome.json")).write_text(json.dumps({"state": "odd"}))
+    Path(jobs.job(meta).file("outcome.json")).write_text(json.dumps(content))
     resource = jobs.connector.get(meta)
     assert resource.phase == Phase.FAILED
     assert "outcome.json" in (resource.message or "")

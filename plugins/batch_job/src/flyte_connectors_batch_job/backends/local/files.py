@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 """Limit of the files that this back end itself writes: the largest holds a task's inputs."""
 
+_READ_BYTES = 1024 * 1024
 _SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
 _KINDS = {
@@ -86,8 +87,12 @@ def read(
         os.close(descriptor)
         message = "belongs to another user"
         raise DamagedFileError(message)
-    with open(descriptor, "rb") as file:
-        data = file.read(limit + 1)
+    try:
+        data = b""
+        while len(data) <= limit and (part := os.read(descriptor, _READ_BYTES)):
+            data += part
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         message = f"holds more than {limit} bytes"
         raise DamagedFileError(message)

@@ -226,9 +226,9 @@ class Job:
         return {"state": LOST, "message": LOST_MESSAGE}
 
     def _state(self) -> dict[str, Any]:
-        if self.is_guarded():
-            self._wake_guardians()
-            state = {"state": RUNNING if self.has_begun() else QUEUED}
+        guardians = self._guardians()
+        if self._is_locked() if guardians is None else _any_alive(guardians, wake=True):
+            state = {"state": RUNNING if guardians or self.has_begun() else QUEUED}
             return {**state, "message": CANCELLING} if self.is_cancelled() else state
         return self._outcome() or self._end_if_lost()
 
@@ -240,7 +240,7 @@ class Job:
             outcome = files.read_json(self.file("outcome.json"))
         except files.DamagedFileError as error:
             return {"state": FAILED, "message": f"the job's outcome.json {error}"}
-        return outcome if outcome is None or outcome.get("state") in ENDED else _UNKNOWN
+        return outcome if outcome is None or _is_outcome(outcome) else _UNKNOWN
 
     def _end_if_lost(self) -> dict[str, Any]:
         if not self.has_begun() and not self.is_cancelled():
@@ -279,13 +279,6 @@ class Job:
         except (KeyError, TypeError, ValueError):  # the job has written to it
             return None
 
-    def _wake_guardians(self) -> None:
-        """Continue supervisor and keeper, if somebody has stopped them both."""
-        for pid, start in self._guardians() or ():
-            process = processes.look(pid)
-            if process and process.start == start and process.is_stopped:
-                tree.send(pid, signal.SIGCONT)
-
     def _tell_supervisor(self) -> None:
         guardians = self._guardians()
         if guardians:
@@ -315,8 +308,14 @@ def try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _any_alive(guardians: list[tuple[int, str]]) -> bool:
-    return any(processes.is_alive(pid, start) for pid, start in guardians)
+def _any_alive(guardians: list[tuple[int, str]], *, wake: bool = False) -> bool:
+    """Whether one of them is alive; `wake` continues those that somebody has stopped."""
+    found = [(pid, processes.look(pid), start) for pid, start in guardians]
+    alive = [(pid, seen) for pid, seen, start in found if seen and seen.is_same(start)]
+    for pid, seen in alive:
+        if wake and seen.is_stopped:
+            tree.send(pid, signal.SIGCONT)
+    return bool(alive)
 
 
 def _is_number(value: object) -> bool:
@@ -325,7 +324,11 @@ def _is_number(value: object) -> bool:
     return 0 <= value < float("inf")
 
 
-_UNKNOWN = {
-    "state": FAILED,
-    "message": "the job's outcome.json names no state that a job can end in",
-}
+def _is_outcome(content: dict[str, Any]) -> bool:
+    """Whether it has the form that `end` writes."""
+    message, outputs = content.get("message"), content.get("outputs")
+    has_form = isinstance(message, (str, type(None))) and isinstance(outputs, (dict, type(None)))
+    return has_form and content.get("state") in ENDED
+
+
+_UNKNOWN = {"state": FAILED, "message": "the job's outcome.json does not hold an outcome"}

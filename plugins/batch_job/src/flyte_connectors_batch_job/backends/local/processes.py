@@ -20,8 +20,11 @@ IS_LINUX = sys.platform == "linux"
 
 # Places in /proc/<pid>/stat, counted behind the command's name.
 _STATE, _PARENT, _GROUP, _START = 0, 1, 2, 19
+_READ_BYTES = 64 * 1024
 _DEAD = "ZXx"
 _STOPPED = "T"
+
+_here: list[str] = []
 
 
 class Process:
@@ -47,6 +50,10 @@ class Process:
         """Whether it has not ended; one that has may wait as a zombie for its parent."""
         return self.state not in _DEAD
 
+    def is_same(self, start: str) -> bool:
+        """Whether it is the process that was alive with this id and start, and is alive still."""
+        return self.is_alive and self.start == start
+
     @property
     def is_stopped(self) -> bool:
         """Whether a signal has stopped it."""
@@ -55,10 +62,13 @@ class Process:
 
 def host() -> str:
     """Where process ids mean what they mean here: this boot of this machine, this container."""
-    if not IS_LINUX:
-        return os.uname().nodename
-    boot = read("/proc/sys/kernel/random/boot_id").decode().strip()
-    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+    if not _here:
+        if IS_LINUX:
+            boot = read("/proc/sys/kernel/random/boot_id").decode().strip()
+            _here.append(f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}")
+        else:
+            _here.append(os.uname().nodename)
+    return _here[0]
 
 
 def name_of(pid: int) -> list[Any]:
@@ -80,7 +90,7 @@ def look(pid: int) -> Process | None:
 def is_alive(pid: int, start: str) -> bool:
     """Whether the process that had this id and start is alive."""
     process = look(pid)
-    return process is not None and process.is_alive and process.start == start
+    return process is not None and process.is_same(start)
 
 
 def table() -> dict[int, Process]:
@@ -155,7 +165,15 @@ def _threads(pid: int) -> list[str]:
 def read(path: str) -> bytes:
     """The bytes of a file in `/proc`; empty if its process is gone or closed to us."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    data = b""
+    try:
+        while part := os.read(file, _READ_BYTES):
+            data += part
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+    return data
