@@ -22,7 +22,7 @@ def test_decisions_have_one_shape() -> None:
     """Context, decision, consequences, in at most 30 lines; files that they name exist."""
     sources = [
         f"/{path.relative_to(DOCS.parent)}"
-        for pattern in ("core/src/**/*.py", "plugins/*/src/**/*.py")
+        for pattern in ("core/src/**/*.py", "plugins/*/src/**/*.py", "tests/**/*.py")
         for path in DOCS.parent.glob(pattern)
     ]
     for path in DECISIONS:
