@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 
 from flyte_connectors._calls.retries import SHARE, Backoff
-from flyte_connectors.errors import InvalidRequestError, ServiceUnavailableError
+from flyte_connectors.errors import (
+    InvalidRequestError,
+    RateLimitedError,
+    ServiceUnavailableError,
+)
 
 
 async def test_a_lasting_fault_is_not_tried_again() -> None:
@@ -22,6 +26,18 @@ async def test_a_passing_fault_is_tried_until_the_time_is_up() -> None:
         tries += 1
     assert tries >= 2
     assert time.monotonic() - began <= SHARE * 0.5 + 0.2
+
+
+async def test_the_vendor_says_when_to_come_back() -> None:
+    """Sooner is not tried, and later than the time that is left not at all."""
+    error = RateLimitedError("slow down")
+    error.retry_after = 0.3
+    began = time.monotonic()
+    assert await Backoff(10).again(error)
+    assert time.monotonic() - began >= 0.3
+    error.retry_after = 60.0
+    assert not await Backoff(10).again(error)
+    assert time.monotonic() - began < 5
 
 
 async def test_what_is_left_is_never_nothing() -> None:

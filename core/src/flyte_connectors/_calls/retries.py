@@ -40,8 +40,9 @@ class Backoff:
         return max(self._deadline - time.monotonic(), 0.001)
 
     async def again(self, error: ConnectorError) -> bool:
-        """Whether to try again after `error`; pauses first if so."""
+        """Whether to try again after `error`; pauses first if so, as long as the vendor asks for."""
         pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
+        pause = max(pause, error.retry_after or 0.0)
         if not error.retryable or pause > self.left():
             return False
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
