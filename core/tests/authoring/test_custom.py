@@ -28,12 +28,18 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Login:
+    user: str
+
+
+@dataclass(frozen=True)
 class Config:
     endpoint: str
     command: Sequence[str] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 300
     retry: Retry = field(default_factory=Retry)
+    login: Login | None = None
     size: Size = Size.SMALL
     mode: Literal["fast", "safe"] = "safe"
     free: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +65,7 @@ CONFIGS = st.builds(
     env=st.dictionaries(TEXTS, TEXTS, max_size=3),
     timeout_seconds=st.floats(0.1, 1e6),
     retry=st.builds(Retry, st.integers(0, 2**53), st.timedeltas(dt.timedelta(0), dt.timedelta(9))),
+    login=st.none() | st.builds(Login, TEXTS),
     size=st.sampled_from(Size),
     mode=st.sampled_from(["fast", "safe"]),
     free=st.dictionaries(TEXTS, TEXTS | st.integers(0, 9) | st.booleans() | st.none(), max_size=3),
@@ -87,17 +94,18 @@ def test_what_the_core_reads_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "custom: the field 'endpoint' of Config is missing"),
+        ({}, "custom.endpoint: missing"),
         ({"endpoint": 3}, "custom.endpoint: expected str, got 3 (int)"),
-        ({"endpoint": "x", "comand": []}, "custom: Config has no field 'comand'; it has endpoint,"),
+        ({"endpoint": "x", "comand": []}, "custom.comand: unknown field; there is endpoint, "),
         ({"endpoint": "x", "command": "ls -l"}, "custom.command: expected "),
         ({"endpoint": "x", "command": ["ls", 1]}, "custom.command[1]: expected str, got 1 (int)"),
         ({"endpoint": "x", "env": {"A": 1}}, "custom.env['A']: expected str, got 1 (int)"),
         ({"endpoint": "x", "retry": {"times": 1.5}}, "custom.retry.times: expected int, got 1.5"),
         (
             {"endpoint": "x", "retry": {"time": 1}},
-            "custom.retry: Retry has no field 'time'; it has",
+            "custom.retry.time: unknown field; there is times, pause",
         ),
+        ({"endpoint": "x", "login": {}}, "custom.login.user: missing"),
         ({"endpoint": "x", "size": "huge"}, "custom.size: expected Size (one of SMALL, LARGE)"),
         ({"endpoint": "x", "mode": "slow"}, "custom.mode: expected one of 'fast', 'safe'"),
         ({"endpoint": "x", "timeout_seconds": 0}, "custom.timeout_seconds: must be greater than"),

@@ -7,6 +7,8 @@ that an older service can still read what a newer task does not use.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import typing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flyte_connectors.errors import InvalidRequestError
@@ -60,11 +62,33 @@ def read_custom(config_type: type[T], custom: Struct) -> T:
         raise InvalidRequestError(f"not a JSON object: {error}", field="custom") from None
     for name in _READ_BY_THE_CORE:
         plain.pop(name, None)
+    _check_names(config_type, plain, "custom")
     try:
         config: T = plain_form(config_type, FIELDS).load(plain)
     except ConversionError as error:
         raise _invalid(error) from None
     return config
+
+
+_hints_of = functools.lru_cache(maxsize=256)(typing.get_type_hints)
+
+
+def _check_names(config_type: type, plain: dict[str, Any], path: str) -> None:
+    """Refuse unknown and missing fields by their own names, at any depth."""
+    hints = _hints_of(config_type)
+    fields = {field.name: field for field in dataclasses.fields(config_type) if field.init}
+    for name in plain:
+        if name not in fields:
+            message = f"unknown field; there is {', '.join(fields)}"
+            raise InvalidRequestError(message, field=f"{path}.{name}")
+    for name, field in fields.items():
+        if name not in plain:
+            if _default(field) is dataclasses.MISSING:
+                raise InvalidRequestError("missing", field=f"{path}.{name}")
+            continue
+        for hint in (hints[name], *typing.get_args(hints[name])):
+            if dataclasses.is_dataclass(hint) and isinstance(plain[name], dict):
+                _check_names(typing.cast("type", hint), plain[name], f"{path}.{name}")
 
 
 def _invalid(error: Any) -> InvalidRequestError:
