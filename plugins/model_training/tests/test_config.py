@@ -12,7 +12,6 @@ from flyte_connectors_model_training.config import (
     RayTrainConfig,
     TrainingApi,
     TrainingConfig,
-    overrides,
 )
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
@@ -54,7 +53,8 @@ def test_a_configuration_comes_back_from_the_task(config: TrainingConfig) -> Non
 def test_only_what_differs_travels() -> None:
     """A plain task's `custom` is the one of the documentation."""
     assert TrainingConfig("https://host/jobs").to_custom() == {"endpoint": "https://host/jobs"}
-    assert overrides(TrainingApi(status="state")) == {"status": "state"}
+    config = TrainingConfig("https://host/jobs", api=TrainingApi(status="state"))
+    assert config.to_custom()["api"] == {"status": "state"}
 
 
 def test_a_secret_travels_by_name() -> None:

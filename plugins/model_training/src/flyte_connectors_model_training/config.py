@@ -5,25 +5,20 @@ Only what differs from the defaults travels, so that a plain task is `{"endpoint
 
 from __future__ import annotations
 
-import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
+from flyte_connectors.authoring import read_custom, write_custom
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
-from google.protobuf import json_format
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct
 
 CREDENTIAL = "training_credential"
 """The keyword argument in which the connector receives the secret."""
 
 AUTH_SCHEMES = ("bearer", "basic", "header")
-_FOR_THE_CORE = frozenset({"secrets", "configs"})
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:{}-]+)*/?", re.ASCII)
 _PHASE_NAMES = frozenset(phase.name for phase in Phase) - {Phase.UNDEFINED.name}
@@ -145,14 +140,14 @@ class TrainingConfig:
         Raises:
             InvalidRequestError: A field is wrong; the error names it.
         """
-        custom = overrides(self)
+        custom = write_custom(self)
         if self.auth:
             custom["secrets"] = {CREDENTIAL: self.auth.secret}
         return custom
 
     def kept(self) -> dict[str, Any]:
         """Answer what later calls need: neither what only a submission does, nor the endpoint."""
-        kept = overrides(self)
+        kept = write_custom(self)
         kept.pop("endpoint", None)
         kept.pop("parameters", None)
         if self.ray:
@@ -166,8 +161,12 @@ class TrainingConfig:
         Raises:
             InvalidRequestError: A field is unknown or wrong; the error names it.
         """
-        fields = {**kept, "endpoint": endpoint} if endpoint else kept
-        return read(cls, fields, "resource_meta")
+        fields = Struct()
+        try:
+            fields.update({**kept, "endpoint": endpoint} if endpoint else dict(kept))
+        except (ValueError, TypeError) as error:
+            _refuse("resource_meta", f"its configuration can't be read: {error}")
+        return read_custom(cls, fields)
 
     @classmethod
     def from_custom(cls, custom: Struct) -> TrainingConfig:
@@ -176,13 +175,7 @@ class TrainingConfig:
         Raises:
             InvalidRequestError: A field is unknown or wrong; the error names it.
         """
-        try:
-            fields = _whole(json_format.MessageToDict(custom))
-        except ValueError as error:  # a Struct can hold NaN and infinity, and JSON can't
-            _refuse("custom", f"not a JSON object: {error}")
-        for name in _FOR_THE_CORE:
-            fields.pop(name, None)
-        return read(cls, fields, "custom")
+        return read_custom(cls, custom)
 
     def __post_init__(self) -> None:
         if bool(self.endpoint) == bool(self.ray):
@@ -207,69 +200,6 @@ def _check_path(name: str, path: str) -> None:
     if not _PATH.fullmatch(path):
         rule = "must be a path such as /{job_id}/logs, of letters, digits and -._~:"
         _refuse(name, f"{rule}, got {path[:80]!r}")
-
-
-T = TypeVar("T")
-
-
-def overrides(config: Any) -> dict[str, Any]:
-    """Answer the fields of a dataclass that differ from their defaults, as JSON."""
-    changed = {}
-    for entry in dataclasses.fields(config):
-        value = getattr(config, entry.name)
-        if value != _default(entry):
-            changed[entry.name] = overrides(value) if dataclasses.is_dataclass(value) else value
-    return changed
-
-
-def _whole(value: Any) -> Any:
-    """Turn whole floats into integers: a protobuf `Struct` has but one kind of number."""
-    if isinstance(value, dict):
-        return {name: _whole(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _default(entry: dataclasses.Field[Any]) -> Any:
-    if entry.default_factory is not dataclasses.MISSING:
-        return entry.default_factory()
-    return entry.default
-
-
-_NESTED: Mapping[str, type] = {"api": TrainingApi, "ray": RayTrainConfig, "auth": Auth}
-_TABLES = frozenset({"parameters", "statuses", "runtime_env"})
-
-
-def read(cls: type[T], fields: Mapping[str, Any], path: str) -> T:
-    """Make a dataclass of what `overrides` gave.
-
-    Args:
-        cls: `TrainingConfig` or a part of it.
-        fields: What differs from the defaults.
-        path: Name of `fields`, for errors.
-
-    Raises:
-        InvalidRequestError: A field is missing, unknown or wrong; the error names it.
-    """
-    known = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]  # a dataclass
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        here = f"{path}.{name}"
-        if name not in known:
-            _refuse(here, f"unknown; known are {', '.join(known)}")
-        if name in _NESTED or name in _TABLES:
-            if not isinstance(value, dict):
-                _refuse(here, f"must be an object, got {value!r}")
-            values[name] = read(_NESTED[name], value, here) if name in _NESTED else value
-        elif isinstance(value, str):
-            values[name] = value
-        else:
-            _refuse(here, f"must be a string, got {value!r}")
-    for name, entry in known.items():
-        if name not in values and _default(entry) is dataclasses.MISSING:
-            _refuse(f"{path}.{name}", "missing")
-    return cls(**values)
 
 
 def _refuse(name: str, message: str) -> NoReturn:
