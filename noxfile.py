@@ -235,6 +235,7 @@ def chaos(session: nox.Session) -> None:
 def attack(session: nox.Session) -> None:
     """Attack a real service in every way we can think of; prints what fell. Best run as root."""
     _install(session, *PACKAGES, groups=("product",))
+    session.install("cookiecutter")
     session.run("python", "-m", "tests.attack", *(session.posargs or ["--full"]))
 
 

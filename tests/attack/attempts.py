@@ -46,6 +46,11 @@ class Attempt:
         return type(self.message).__name__.removesuffix("Request")
 
     @property
+    def is_baked(self) -> bool:
+        """Whether it needs a plugin baked from the template."""
+        return self.case.endswith("baked plugin")
+
+    @property
     def is_id(self) -> bool:
         """Whether it is to be one segment of a path."""
         return self.case.startswith("id ")

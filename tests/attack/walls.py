@@ -52,7 +52,7 @@ async def play(setting: Setting, tally: Tally) -> None:
     spies = Spies()
     async with spies.listening():
         for policy in policies():
-            attempts = list(policy.attempts)
+            attempts = [attempt for attempt in policy.attempts if baked or not attempt.is_baked]
             if not setting.full:
                 attempts = setting.draw("walls").sample(attempts, min(len(attempts), FEW))
             setting.progress(f"walls: {policy.name}, {len(attempts):,} attempts")
