@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .parts import PARTS, Part
@@ -19,6 +22,8 @@ from .report import Tally, table
 from .setting import Setting
 
 ROOT = Path(__file__).parents[2]
+SHORT_AT_ONCE = 2
+"""Parts that run beside each other in the short form, which mostly waits."""
 
 
 def arguments() -> argparse.Namespace:
@@ -54,15 +59,38 @@ def main() -> int:
         index, count = map(int, options.share.split("/"))
         setting = Setting(directory, options.full, options.seed, (index, count))
         tallies = []
-        for name in names:
-            part = PARTS[name]
-            run = here if options.inside else beside
-            tallies.append(run(name, part, setting))
+        for tally in played(names, setting, inside=options.inside):
+            tallies.append(tally)
             if options.json:
-                print(tallies[-1].to_json(), flush=True)
+                print(tally.to_json(), flush=True)
     if not options.json:
         print(table(tallies))
     return int(any(tally.fallen for tally in tallies))
+
+
+def played(names: list[str], setting: Setting, *, inside: bool) -> Iterator[Tally]:
+    """What came of each part, in order."""
+    if inside:
+        yield from (here(name, PARTS[name], setting) for name in names)
+        return
+    at_once = 1 if setting.full else SHORT_AT_ONCE
+    with ThreadPoolExecutor(at_once) as threads, ending_what_runs():
+        yield from threads.map(lambda name: beside(name, PARTS[name], setting), names)
+
+
+_running: list[subprocess.Popen[str]] = []
+
+
+@contextlib.contextmanager
+def ending_what_runs() -> Iterator[None]:
+    """End the parts that run, and begin no others, where this process is told to end."""
+    try:
+        yield
+    except BaseException:
+        PARTS.clear()
+        for process in _running:
+            process.terminate()
+        raise
 
 
 def here(name: str, part: Part, setting: Setting) -> Tally:
@@ -70,9 +98,7 @@ def here(name: str, part: Part, setting: Setting) -> Tally:
     tally = Tally(name)
     try:
         asyncio.run(part.load()(setting, tally))
-    except (
-        Exception
-    ) as error:  # the bed broke, or what it attacks did: neither may pass for success
+    except Exception as error:  # of the bed, or of what it attacks: no success in either case
         traceback.print_exc()
         tally.tried("the test bed")
         tally.fell("the test bed", f"{type(error).__name__}: {error}")
@@ -98,6 +124,7 @@ def beside(name: str, part: Part, setting: Setting) -> Tally:
         )
         for share in range(shares)
     ]
+    _running.extend(running)
     try:
         for process in running:
             output, _ = process.communicate(timeout=part.limit if setting.full else part.limit / 4)

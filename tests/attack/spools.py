@@ -41,17 +41,15 @@ FEW_DAMAGES = ("not JSON", "a pipe")
 async def play(setting: Setting, tally: Tally) -> None:
     """Try every kind of spool."""
     folder = setting.folder("spools")
-    await shared(setting, tally, folder)
-    await foreign(tally, folder)
-    await cleaned(setting, tally, folder)
-    await damaged(setting, tally, folder)
+    for part in (shared, foreign, cleaned, damaged):
+        await part(setting, tally, folder)
     try:
         own_mounts()
     except OSError as error:
         tally.skipped("full", f"needs root, or user namespaces: {error}")
         tally.skipped("read-only", f"needs root, or user namespaces: {error}")
         return
-    await full(tally, folder)
+    await full(setting, tally, folder)
     await on_read_only(tally, folder)
 
 
@@ -82,7 +80,7 @@ async def shared(setting: Setting, tally: Tally, folder: Path) -> None:
                 tally.fell(case, f"{names(phases)}, {started} runs")
 
 
-async def foreign(tally: Tally, folder: Path) -> None:
+async def foreign(setting: Setting, tally: Tally, folder: Path) -> None:
     """A service that does not have the job knows nothing of it: not that it is lost, nor cancelled."""
     case = "foreign"
     async with (
@@ -93,7 +91,7 @@ async def foreign(tally: Tally, folder: Path) -> None:
             tally.tried(case)
             job = await here.send(script(f"foreign-{verb}", "sleep 600"))
             there = Job(elsewhere, job.meta, job.category)
-            for _ in range(3):
+            for _ in range(3 if setting.full else 1):
                 code, answer = await answered(there, verb)
                 if code in FAULTS:
                     tally.fell(case, f"{verb} ended {code}: {answer}")
@@ -172,7 +170,7 @@ async def look(tally: Tally, case: str, job: Job, file: str) -> None:
             tally.fell(case, f"{file}: {verb} ended {code}: {answer}")
 
 
-async def full(tally: Tally, folder: Path) -> None:
+async def full(setting: Setting, tally: Tally, folder: Path) -> None:
     """The spool is full when a job is created, and when one ends; later there is space again."""
     spool = folder / "full"
     tmpfs(spool, "2m")
@@ -182,7 +180,7 @@ async def full(tally: Tally, folder: Path) -> None:
         ballast = fill(spool)
         await watch(tally, "full: a job ends", running, 2.5)
         case = "full: a create"
-        for number in range(5):
+        for number in range(5 if setting.full else 1):
             tally.tried(case)
             try:
                 await client.send(script(f"full-{number}", "echo 1"))

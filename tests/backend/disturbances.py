@@ -35,22 +35,26 @@ async def nothing(_: Stage) -> None:
 
 
 async def kill(stage: Stage) -> None:
-    """SIGKILL one replica after the other, a second after the last one is back.
-
-    A lone one is given five: nobody else answers meanwhile, and the back end forgives five failed reads.
-    """
-    pause = 1 if len(stage.replicas) > 1 else 5
+    """SIGKILL one replica after the other, a while after the last one is back."""
     for replica in itertools.cycle(stage.replicas):
-        await asyncio.sleep(pause)
+        await asyncio.sleep(_pause(stage))
         stage.notes["kills"] += 1
         await replica.kill()
         await replica.start()
 
 
+def _pause(stage: Stage) -> float:
+    """Seconds between two ends.
+
+    Nobody answers while a lone replica is away, and the back end forgives a task five failed reads.
+    """
+    return 1 if len(stage.replicas) > 1 else 5
+
+
 async def terminate(stage: Stage) -> None:
     """SIGTERM one replica after the other, and start it again when it has drained."""
     for replica in itertools.cycle(stage.replicas):
-        await asyncio.sleep(1)
+        await asyncio.sleep(_pause(stage))
         stage.notes["terminations"] += 1
         await replica.terminate()
         await replica.start()
