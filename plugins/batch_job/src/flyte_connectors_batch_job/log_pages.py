@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flyte_connectors.authoring import read_log_token
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
@@ -61,13 +62,11 @@ def page(job: Job, token: str, lines: int) -> Iterator[GetTaskLogsResponse]:
 
 
 def _offset(path: str, token: str) -> int:
-    if not token:
-        return 0
-    is_number = token.isascii() and token.isdigit() and len(token) < 19  # noqa: PLR2004  (int64)
-    if not is_number or not log.is_line_start(path, int(token)):
-        message = f"'{token[:40]}' is not a page of this log: start again with an empty token"
+    offset = read_log_token(token)
+    if offset and not log.is_line_start(path, offset):
+        message = f"'{token}' is not a page of this log: start again with an empty token"
         raise InvalidRequestError(message, field="token")
-    return int(token)
+    return offset
 
 
 def _body(records: list[tuple[int, bytes, bytes]]) -> GetTaskLogsResponseBody:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flyte_connectors.authoring import metrics_response
+from flyte_connectors.authoring import log_page, metrics_response, read_log_token
 from flyte_connectors.connector import (
     TERMINAL_PHASES,
     AsyncConnector,
@@ -21,11 +21,6 @@ from flyte_connectors.connector import (
 )
 from flyte_connectors.errors import ConflictError, InvalidRequestError
 from flyte_connectors.io import File
-from flyteidl2.connector.connector_pb2 import (
-    GetTaskLogsResponse,
-    GetTaskLogsResponseBody,
-    GetTaskLogsResponseHeader,
-)
 from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
@@ -35,7 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
-    from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse, TaskExecutionMetadata
+    from flyteidl2.connector.connector_pb2 import (
+        GetTaskLogsResponse,
+        GetTaskMetricsResponse,
+        TaskExecutionMetadata,
+    )
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors_model_training.client import JobState, TrainingPlatform
@@ -123,13 +122,9 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
     ) -> AsyncIterator[GetTaskLogsResponse]:
         limit = min(lines or PAGE_LINES, PAGE_LINES)
         platform = _existing(resource_meta, kwargs)
-        page = await platform.log_page(resource_meta.job_id, _offset(token), limit)
-        if page.lines:
-            entries = [_log_line(line) for line in page.lines]
-            yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=entries))
-        if page.next_offset is not None:
-            header = GetTaskLogsResponseHeader(token=str(page.next_offset))
-            yield GetTaskLogsResponse(header=header)
+        page = await platform.log_page(resource_meta.job_id, read_log_token(token), limit)
+        for message in log_page([_log_line(line) for line in page.lines], page.next_offset):
+            yield message
 
     async def get_metrics(  # noqa: D102
         self,
@@ -190,15 +185,6 @@ def _info(state: JobState) -> dict[str, float] | None:
     if epoch is not None and epochs:
         info["progress"] = min(max(epoch / epochs, 0.0), 1.0)
     return info or None
-
-
-def _offset(token: str) -> int:
-    if not token:
-        return 0
-    if not (token.isascii() and token.isdecimal() and len(token) < 19):  # noqa: PLR2004, int64
-        message = f"{token[:40]!r} is no page of this log: start again with an empty token"
-        raise InvalidRequestError(message, field="token")
-    return int(token)
 
 
 def _log_line(text: str) -> LogLine:
