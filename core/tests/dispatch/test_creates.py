@@ -23,7 +23,7 @@ from fake_jobs import (
 from flyte_connectors import Phase, Resource
 from flyte_connectors._calls.context import current
 from flyte_connectors._calls.guard import CallGuard
-from flyte_connectors._dispatch import once_per_key
+from flyte_connectors._dispatch import creates, once_per_key
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.transient_faults import TransientFaults
@@ -210,10 +210,11 @@ class TestMayNotBeRepeated:
             await own_names.one.delete(delete_request(meta), timeout=0.2)
         assert not service.calls
 
-    async def test_a_job_that_nobody_will_ask_for_is_deleted(
-        self, own_names: Replicas, service: JobService, caplog: pytest.LogCaptureFixture
+    async def test_a_job_that_nobody_asks_for_is_deleted(
+        self, own_names: Replicas, service: JobService, monkeypatch: Any, caplog: Any
     ) -> None:
         """Its caller's deadline was over: a new attempt has a job of its own."""
+        monkeypatch.setattr(creates, "_UNCLAIMED_SECONDS", 0.05)
         go_on = asyncio.Event()
         service.before["create"] = go_on.wait
         call = asyncio.ensure_future(own_names.one.create(create_request(), timeout=0.1))
@@ -228,21 +229,27 @@ class TestMayNotBeRepeated:
         assert service.calls["create"] == 1
         assert not own_names.one._creates._abandoned
 
+    @pytest.mark.parametrize("is_done", [False, True])
     async def test_who_asks_again_in_time_gets_the_job(
-        self, own_names: Replicas, service: JobService
+        self, own_names: Replicas, service: JobService, is_done: bool
     ) -> None:
-        """As the run loop does, whose own deadline was over."""
+        """As the run loop does, whose own deadline was over; before the job is there or after."""
         go_on = asyncio.Event()
         service.before["create"] = go_on.wait
         call = asyncio.ensure_future(own_names.one.create(create_request(), timeout=0.1))
         await asyncio.sleep(0.11)
         call.cancel()
         await asyncio.sleep(0)
+        if is_done:
+            go_on.set()
+            await until(lambda: service.jobs)
+            await asyncio.sleep(0.05)
         second = asyncio.ensure_future(own_names.one.create(create_request(), again=True))
         await asyncio.sleep(0.01)
         go_on.set()
         assert (await second).resource_meta
         assert not service.deleted
+        assert not own_names.one._creates._abandoned
 
     async def test_what_is_remembered_is_bounded(
         self, own_names: Replicas, service: JobService, monkeypatch: pytest.MonkeyPatch

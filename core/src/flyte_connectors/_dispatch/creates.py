@@ -10,6 +10,7 @@ if it outlasts its caller's deadline all the same, its job is deleted, because n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 LARGEST_REQUEST = 64 * 1024
 """Bytes of a request that fits a meta; the create of a larger one is waited for to its end."""
 
+_UNCLAIMED_SECONDS = 10.0  # in which a caller whose deadline has passed may ask for the job again
+
 Work: TypeAlias = "Callable[..., Coroutine[Any, Any, bytes]]"
 
 Created: TypeAlias = "Envelope | ConnectorError"
@@ -67,9 +70,7 @@ class Creates:
         self._guard = guard
         self._local = local
         self._runs = OncePerKey(guard.unfinished)
-        self._abandoned: set[str] = (
-            set()
-        )  # those that may not be repeated and outlasted their caller
+        self._abandoned: dict[str, asyncio.Event] = {}  # each set when somebody asks again
 
     async def start(
         self,
@@ -179,25 +180,32 @@ class Creates:
         """Run a create that may not be repeated, to its end.
 
         A caller whose deadline passes starts a new attempt instead of asking for this one again. So if
-        nobody waits any more when it is done, its job is not wanted.
+        nobody waits any more when it is done, or asks again soon, its job is not wanted.
         """
-        self._abandoned.discard(place)
+        asked_again = self._abandoned.pop(place, None)
+        if asked_again is not None:
+            asked_again.set()
         began = time.monotonic()
 
         async def work() -> bytes:
             try:
                 return await create(is_wanted=is_wanted)
             finally:
-                self._abandoned.discard(place)
+                self._abandoned.pop(place, None)
 
-        def is_wanted() -> bool:
-            return place not in self._abandoned or self._runs.is_waited_for(place)
+        async def is_wanted() -> bool:
+            asked = self._abandoned.get(place)
+            if asked is None or self._runs.is_waited_for(place):
+                return True
+            with contextlib.suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(asked.wait(), _UNCLAIMED_SECONDS)
+            return False
 
         try:
             meta = await self._runs.run(place, work, keep=True)
         except asyncio.CancelledError:
             if timeout is not None and time.monotonic() - began >= SHARE * timeout:
-                self._abandoned.add(place)
+                self._abandoned[place] = asyncio.Event()
             raise
         assert meta is not None  # nothing limits the wait
         return meta

@@ -36,7 +36,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     envelope: Envelope,
     timeout: float | None,
     *,
-    is_wanted: Callable[[], bool] = lambda: True,
+    is_wanted: Callable[[], Awaitable[bool]] | None = None,
 ) -> bytes:
     """Have an async connector start a job.
 
@@ -47,7 +47,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
         envelope: What to store besides the meta.
         timeout: Seconds for which passing faults are retried; None does not retry. It limits no single
             try: a job half submitted is worse than a late answer.
-        is_wanted: Whether anybody can still ask for the job once it is started.
+        is_wanted: Whether anybody will ask for the job, once it is started; None if so.
 
     Returns:
         The sealed meta.
@@ -73,7 +73,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
         await _take_back(guard, connector, arguments, meta)
         message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
         raise ContractError(redact(f"{message}: {error}")) from error
-    if not is_wanted():
+    if is_wanted is not None and not await is_wanted():
         await _take_back(guard, connector, arguments, meta)
         message = (
             f"the create of {connector.name} outlasted its caller's deadline and can't be repeated, so its "
