@@ -92,6 +92,19 @@ async def test_a_page_answers_its_path_and_those_below() -> None:
         assert "flyte_connectors_plugins" in (await get(service, "/metrics")).body
 
 
+async def test_a_hook_may_take_fewer_arguments() -> None:
+    """As pluggy lets it."""
+    module = types.ModuleType("pages")
+
+    @hookimpl
+    def http_routes() -> Mapping[str, Any]:
+        return {"/echo": echo}
+
+    module.http_routes = http_routes  # type: ignore[attr-defined]
+    async with serving(module) as service:
+        assert (await get(service, "/echo")).status == 200
+
+
 async def test_a_page_takes_other_methods() -> None:
     """With a body."""
 

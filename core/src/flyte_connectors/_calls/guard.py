@@ -16,12 +16,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flyte_connectors._calls.channel import Channel
 from flyte_connectors._calls.deadlines import Deadlines
 from flyte_connectors._calls.isolation import Lane, LoopThread
-from flyte_connectors._calls.loop_watch import LoopWatch
 from flyte_connectors._calls.texts import shortened
 from flyte_connectors.bound import BoundConnector, Call, Mode, Verb, Wrapper
 from flyte_connectors.errors import (
@@ -31,6 +30,9 @@ from flyte_connectors.errors import (
     UnsupportedVerbError,
 )
 from flyte_connectors.secrets import redact_error
+
+if TYPE_CHECKING:
+    from flyte_connectors._calls.loop_watch import LoopWatch
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -260,6 +262,8 @@ class CallGuard:
         return lane
 
     def _new_watch(self) -> LoopWatch:
+        from flyte_connectors._calls.loop_watch import LoopWatch  # local runs have none
+
         marks = (CallGuard._await, CallGuard._items, CallGuard._feed)
         return LoopWatch({function.__code__ for function in marks}, self._isolate)
 

@@ -15,7 +15,6 @@ import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from flyte_connectors._registry.extras import lacks_own_extra, missing_extra
 from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.installed import (
     InstalledPlugin,
@@ -187,6 +186,8 @@ def _load(registry: Registry, entry_point: InstalledPlugin) -> PluginReport | No
     except RegistrationError as error:
         report.status, report.reason = Status.FAILED, error.message
     except (Exception, SystemExit) as error:
+        from flyte_connectors._registry.extras import lacks_own_extra, missing_extra
+
         if lacks_own_extra(entry_point, error):
             return None
         logger.debug("plugin %s failed to load", entry_point.name, exc_info=True)

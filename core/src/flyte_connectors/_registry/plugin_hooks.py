@@ -44,6 +44,12 @@ def _verify(functions: Mapping[str, Hook], name: str) -> None:
         raise RegistrationError(f"{name}: {text}") from error
 
 
+def call_hook(hook: Hook, **arguments: Any) -> Any:
+    """What an implementation answers; it may take fewer arguments than its hook has."""
+    taken = inspect.signature(hook).parameters
+    return hook(**{name: value for name, value in arguments.items() if name in taken})
+
+
 def has_hooks(plugin: Any) -> bool:
     """Whether any function of a plugin carries `@hookimpl`."""
     return next(_marked(plugin), None) is not None

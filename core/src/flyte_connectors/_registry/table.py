@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors._registry.binding import bind
 from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.installed import Selection
-from flyte_connectors._registry.plugin_hooks import Hook, installed_hooks
+from flyte_connectors._registry.plugin_hooks import Hook, call_hook, installed_hooks
 from flyte_connectors.bound import BoundConnector, Wrapper
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
@@ -77,7 +77,7 @@ class Registry:
         """
         if self._adapters is None:
             self._adapters = tuple(installed_hooks("adapt", self.selection))
-        answers = (adapt(plugin=plugin) for adapt in self._adapters)
+        answers = (call_hook(adapt, plugin=plugin) for adapt in self._adapters)
         found: Any = next((answer for answer in answers if answer is not None), [])
         return found if isinstance(found, list) else [found]
 

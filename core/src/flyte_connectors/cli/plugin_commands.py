@@ -52,9 +52,9 @@ class Commands:
 def plugin_commands(taken: Collection[str]) -> dict[str, Command]:
     """The commands of the installed plugins that are allowed, by name."""
     from flyte_connectors._registry.installed import Selection
-    from flyte_connectors._registry.plugin_hooks import installed_hooks
+    from flyte_connectors._registry.plugin_hooks import call_hook, installed_hooks
 
     commands = Commands(taken)
     for register_commands in installed_hooks("register_commands", Selection.of()):
-        register_commands(commands=commands)
+        call_hook(register_commands, commands=commands)
     return commands.added

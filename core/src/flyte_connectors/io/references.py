@@ -17,7 +17,7 @@ import posixpath
 import tempfile
 from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
-from flyte_connectors.io import frames, storage
+from flyte_connectors.io import storage
 
 if TYPE_CHECKING:
     import os
@@ -273,6 +273,8 @@ class DataFrame:
         """
         folder = "" if remote_destination else tempfile.mkdtemp(prefix="flyte-")
         uri = remote_destination or storage.join(folder, "data.parquet")
+        from flyte_connectors.io import frames  # few tasks have tables
+
         frames.write_parquet(df, uri)
         return cls(uri=uri, format="parquet")
 
@@ -303,6 +305,8 @@ class OpenFrame(Generic[_Frame]):
         if not self._frame.uri:
             raise ValueError("the DataFrame has no uri, so there is nothing to read")
         columns = list(self._frame.columns)
+        from flyte_connectors.io import frames
+
         loaded: _Frame = frames.read(self._frame.uri, self._frame.format or "", columns, self._type)
         return loaded
 

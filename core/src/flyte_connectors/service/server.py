@@ -191,13 +191,16 @@ class ConnectorService:
 
     def _start_http(self, listening: socket.socket) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
+        from flyte_connectors._registry.plugin_hooks import call_hook
         from flyte_connectors.service.exposition import CallCollector
         from flyte_connectors.service.http_endpoint import HttpEndpoint
 
         collector = CallCollector(self.registry, self.reports, self._faults, self._guard)
         try:
             routes = [
-                route for hook in self.registry.http_routes for route in hook(service=self).items()
+                route
+                for hook in self.registry.http_routes
+                for route in call_hook(hook, service=self).items()
             ]
             self._http = HttpEndpoint(listening, self._health, collector, routes)
         except BaseException:
