@@ -99,7 +99,7 @@ def alive(token: str) -> list[int]:
 
 def guardians(job: Job) -> list[int]:
     """The process ids of the job's keeper and supervisor."""
-    return [pid for pid, _ in wait_for(job._guardians)]
+    return [pid for pid, _ in wait_for(job.guardians.names)]
 
 
 def kill(*pids: int) -> None:

@@ -8,10 +8,13 @@ In the order of a job's life:
     supervisor   the process that runs one job: time limit, cancellation, outcome
     command      what the supervisor starts, and with which rights
     tree         finds and ends all processes of a job, however they hide
-    job          one job's directory: who runs it, how it ended, which state that makes
+    job          one job's directory: whether it has begun, how it ended, which state that makes
+    guardians    whether keeper or supervisor are alive
+    records      what the supervisor writes down about its job, and restores if the job removes it
 
 Tools of these:
 
+    identity     the spool's id
     processes    the system's table of processes
     cgroup       a control group of the job's own, where the system lets us make one
     kernel       the few system calls that Python does not offer

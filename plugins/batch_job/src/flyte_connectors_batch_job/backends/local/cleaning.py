@@ -61,7 +61,7 @@ def _set_aside(job: Job) -> bool:
     aside = os.path.join(os.path.dirname(job.path), f"{STAGED}{job.id}-{os.urandom(4).hex()}")
     try:
         job.reopen()
-        with job.held() as is_unguarded:
+        with job.guardians.kept_away() as is_unguarded:
             if not is_unguarded or not job.sweep():
                 return False
             os.rename(job.path, aside)  # gone at once, not by halves

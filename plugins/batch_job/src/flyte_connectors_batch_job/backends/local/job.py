@@ -17,9 +17,7 @@
     no       yes    what outcome.json says, if running.json is gone; else supervisor and keeper were
                     killed: LOST (or ABORTED), once the job's processes have been killed, too
 
-A job is guarded while its supervisor or keeper lives. Their process ids say so where they mean
-something: on the same machine and in the same container. Elsewhere the lock does, because the kernel
-drops a lock in the very moment its last holder dies.
+A job is guarded while its supervisor or keeper lives, see `guardians`.
 """
 
 from __future__ import annotations
@@ -28,15 +26,14 @@ import contextlib
 import errno
 import fcntl
 import os
-import signal
 import stat
 import time
 
 from flyte_connectors_batch_job.backends.local import files, identity, processes, tree
+from flyte_connectors_batch_job.backends.local.guardians import BEGUN, Guardians, try_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 QUEUED = "queued"
@@ -53,8 +50,6 @@ METRICS = ("cpu_seconds", "wall_seconds", "peak_memory_bytes")
 
 _MODE = 0o700
 _CLAIM_RETRY_SECONDS = 0.005
-KEEPER = "keeper"
-SUPERVISOR = "supervisor"
 
 
 class Job:
@@ -63,10 +58,14 @@ class Job:
     Args:
         path: The job's directory. Its name is the job's id.
         spool_id: Identity of the spool; empty if that has none yet.
+
+    Attributes:
+        guardians: Its keeper and supervisor.
     """
 
     def __init__(self, path: str, spool_id: str = "") -> None:
         self.path = path
+        self.guardians = Guardians(path)
         self._spool_id = spool_id
 
     @property
@@ -137,12 +136,12 @@ class Job:
 
     def is_waiting(self) -> bool:
         """Whether the job still needs a supervisor to begin it."""
-        names = ("begun.json", "outcome.json", "cancel.json")
+        names = (BEGUN, "outcome.json", "cancel.json")
         return not any(files.exists(self.file(name)) for name in names)
 
     def has_begun(self) -> bool:
         """Whether the job has been started."""
-        return files.exists(self.file("begun.json"))
+        return files.exists(self.file(BEGUN))
 
     def is_cancelled(self) -> bool:
         """Whether the job is to be cancelled."""
@@ -150,8 +149,7 @@ class Job:
 
     def is_guarded(self) -> bool:
         """Whether the job's supervisor or keeper is alive."""
-        guardians = self._guardians()
-        return self._is_locked() if guardians is None else _any_alive(guardians)
+        return self.guardians.are_alive()
 
     def cancel(self) -> None:
         """Have the job end as ABORTED, unless it has ended. Returns when that is on the disk."""
@@ -160,8 +158,8 @@ class Job:
         try:
             files.write_json(self.file("cancel.json"), {"at": time.time()})
         finally:  # also if the disk is full: perhaps the job has filled it
-            self._tell_supervisor()
-        if self._guardians() is None and self.has_begun():
+            is_told = self.guardians.tell_of_cancellation()
+        if not is_told and self.has_begun():
             # What supervisors of version 0.1.0 look for; others pass over it.
             files.write_json_once(self.file("outcome.json"), {"state": ABORTED})
         self.state()
@@ -173,7 +171,7 @@ class Job:
             The lock's descriptor, if the job is this process's to begin: of any number of claims,
             ever, one is.
         """
-        lock = self.open_lock()
+        lock = self.guardians.open_lock()
         while self.is_waiting():
             if try_lock(lock, fcntl.LOCK_EX):
                 break
@@ -195,26 +193,6 @@ class Job:
             files.remove(running)
         files.write_json(self.file("outcome.json"), outcome)
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[bool]:
-        """Keep others from guarding the job for a moment; yields whether nobody does now."""
-        try:
-            lock = self.open_lock()
-        except OSError:  # the job has put something else in its place, or the disk is read-only
-            lock = None
-        try:
-            is_free = lock is not None and try_lock(lock, fcntl.LOCK_EX)
-            guardians = self._guardians()
-            yield is_free if guardians is None else not _any_alive(guardians)
-        finally:
-            if lock is not None:
-                os.close(lock)
-
-    def open_lock(self) -> int:
-        """A new descriptor of the lock's file, which is made if need be."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(self.file("supervisor.lock"), flags, 0o600)
-
     def has_ended(self) -> bool:
         """Whether it is written down how the job ended, by who may."""
         return self._outcome() is not None
@@ -226,9 +204,8 @@ class Job:
         return {"state": LOST, "message": LOST_MESSAGE}
 
     def _state(self) -> dict[str, Any]:
-        guardians = self._guardians()
-        if self._is_locked() if guardians is None else _any_alive(guardians, wake=True):
-            state = {"state": RUNNING if guardians or self.has_begun() else QUEUED}
+        if self.guardians.are_alive(wake=True):
+            state = {"state": RUNNING if self.has_begun() else QUEUED}
             return {**state, "message": CANCELLING} if self.is_cancelled() else state
         return self._outcome() or self._end_if_lost()
 
@@ -245,7 +222,7 @@ class Job:
     def _end_if_lost(self) -> dict[str, Any]:
         if not self.has_begun() and not self.is_cancelled():
             return {"state": QUEUED}
-        with self.held() as is_unguarded:
+        with self.guardians.kept_away() as is_unguarded:
             # Perhaps it is only now being begun; or its supervisor has just said how it ended.
             if not is_unguarded:
                 return {"state": RUNNING if self.has_begun() else QUEUED}
@@ -255,9 +232,7 @@ class Job:
             if not self.sweep():
                 return {"state": RUNNING, "message": "its last processes are being killed"}
             outcome = self.lost()
-            with contextlib.suppress(
-                OSError
-            ):  # full or read-only: then the next look says it again
+            with contextlib.suppress(OSError):  # full or read-only: the next look says it again
                 self.end(outcome)
             return outcome
 
@@ -265,57 +240,6 @@ class Job:
         """Kill what is left of a job that nobody guards. Returns whether nothing is left."""
         record = files.read_json_if_sound(self.file("running.json"))
         return tree.sweep(self.mark, record if record.get("host") == processes.host() else {})
-
-    def _guardians(self) -> list[tuple[int, str]] | None:
-        """Id and start of keeper and supervisor; None if they can't be seen from here."""
-        begun = files.read_json_if_sound(self.file("begun.json"))
-        if not begun or begun.get("host") != processes.host():
-            return None
-        try:
-            return [
-                (int(pid), str(start))
-                for pid, start in (begun[name] for name in (KEEPER, SUPERVISOR))
-            ]
-        except (KeyError, TypeError, ValueError):  # the job has written to it
-            return None
-
-    def _tell_supervisor(self) -> None:
-        guardians = self._guardians()
-        if guardians:
-            _, (pid, start) = guardians
-            if processes.is_alive(pid, start):
-                tree.send(pid, signal.SIGUSR1)
-
-    def _is_locked(self) -> bool:
-        try:
-            lock = files.open_regular(self.file("supervisor.lock"))
-        except files.DamagedFileError:
-            return False
-        if lock is None:
-            return False
-        try:
-            return not try_lock(lock, fcntl.LOCK_SH)
-        finally:
-            os.close(lock)
-
-
-def try_lock(descriptor: int, kind: int) -> bool:
-    """Take a lock of `kind`, one of `fcntl`'s, if it is free. Returns whether it was."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _any_alive(guardians: list[tuple[int, str]], *, wake: bool = False) -> bool:
-    """Whether one of them is alive; `wake` continues those that somebody has stopped."""
-    found = [(pid, processes.look(pid), start) for pid, start in guardians]
-    alive = [(pid, seen) for pid, seen, start in found if seen and seen.is_same(start)]
-    for pid, seen in alive:
-        if wake and seen.is_stopped:
-            tree.send(pid, signal.SIGCONT)
-    return bool(alive)
 
 
 def _is_number(value: object) -> bool:

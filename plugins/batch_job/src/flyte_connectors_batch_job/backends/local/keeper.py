@@ -85,6 +85,7 @@ def _watch(job: Job, pid: int, group: str) -> None:
         stops += 1
         os.kill(pid, signal.SIGCONT if stops <= MOST_STOPS else signal.SIGKILL)
     if os.waitstatus_to_exitcode(status) == 0:
+        cgroup.remove(group)
         return
     tree.end_all(group)
     with contextlib.suppress(OSError):

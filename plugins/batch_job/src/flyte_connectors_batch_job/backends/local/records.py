@@ -7,11 +7,19 @@ import os
 import time
 
 from flyte_connectors_batch_job.backends.local import files, processes, tree
-from flyte_connectors_batch_job.backends.local.job import KEEPER, SUPERVISOR, Job, try_lock
+from flyte_connectors_batch_job.backends.local.guardians import (
+    BEGUN,
+    KEEPER,
+    LOCK,
+    SUPERVISOR,
+    try_lock,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from flyte_connectors_batch_job.backends.local.job import Job
 
 _SHARE = 20  # looking for processes may take one part in so many of the supervisor's time
 
@@ -66,17 +74,17 @@ class Records:
     def restore(self) -> None:
         """Put back what the job has removed or replaced."""
         self._job.reopen()
-        if files.inode(self._job.file("begun.json")) != self._begun_inode:
+        if files.inode(self._job.file(BEGUN)) != self._begun_inode:
             self._write_begun()
         if files.inode(self._job.file("running.json")) is None:
             self._write_members()
-        if files.inode(self._job.file("supervisor.lock")) != os.fstat(self._lock).st_ino:
-            files.remove(self._job.file("supervisor.lock"))
-            self._lock = self._job.open_lock()
+        if files.inode(self._job.file(LOCK)) != os.fstat(self._lock).st_ino:
+            files.remove(self._job.file(LOCK))
+            self._lock = self._job.guardians.open_lock()
             try_lock(self._lock, fcntl.LOCK_EX)
 
     def _write_begun(self) -> None:
-        path = self._job.file("begun.json")
+        path = self._job.file(BEGUN)
         files.write_json(path, self._begun)
         self._begun_inode = files.inode(path)
 
