@@ -18,6 +18,7 @@ from tests.service.http import fetch
 
 from .canaries import FORMS, Watch, canary
 from .leaky_connector import OWN, OWN_VARIABLE
+from .spools import ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -52,6 +53,13 @@ SENT, HELD, FILED, PART = "sent", "held", "filed", "part of JSON"
 SECRETS = {name: canary(name) for name in (SENT, HELD, FILED, OWN)}
 SECRETS[PART] = PRIVATE_KEY
 SOURCES = {SENT: "vendor-key", HELD: "held-key", FILED: "filed-key", OWN: "none", PART: "json-key"}
+LOOK_AROUND = """
+exec 2>/dev/null
+for process in /proc/[0-9]*; do
+    tr '\\0' '\\n' < $process/{file} | grep -a '[c]4n/ry' | sed "s|^|$process |"
+done
+echo done
+"""
 FEW = ("as it is", "base64", "basic, user of 3")
 
 
@@ -73,6 +81,7 @@ async def play(setting: Setting, tally: Tally) -> None:
                     tally.fell(
                         leak.verb, f"{leak.source} secret, {leak.place}, {leak.form}: {shown}"
                     )
+            await look_around(client, tally)
         page = (await fetch(service.metrics, "/metrics")).body
         after(tally, "metrics page", page)
         after(tally, "log at DEBUG", service.log.read_text(errors="replace"))
@@ -92,6 +101,7 @@ def serve(folder: Path) -> ServeProcess:
         "FLYTE_SECRET_HELD_KEY": SECRETS[HELD],
         "FLYTE_SECRET_JSON_KEY": json.dumps({"type": "account", "private_key": PRIVATE_KEY}),
         OWN_VARIABLE: SECRETS[OWN],
+        "FLYTE_BATCH_JOB_SPOOL": str(folder / "spool"),
         "FLYTE_CONNECTORS_TRANSIENT_ERRORS": "raise",
     }
     arguments = ("--module", MODULE, "--log-level", "debug")
@@ -155,6 +165,19 @@ def leaks(forms: Iterable[str], sources: Iterable[str]) -> Iterator[Leak]:
         for place, source, form in itertools.product(places, sources, forms):
             if source not in without:  # requests without a connection; connectors without secrets
                 yield Leak(verb, place, source, form)
+
+
+async def look_around(client: Client, tally: Tally) -> None:
+    """A batch job reads whatever the system shows of its service's process."""
+    for file in ("environ", "cmdline"):
+        case = "a job looks around"
+        tally.tried(case)
+        custom = {"script": LOOK_AROUND.format(file=file), "timeout_seconds": 30}
+        job = await client.send(create_request("batch_job", run=f"looks-{file}", custom=custom))
+        await ended(job)
+        found = [line for line in (await job.page())[0] if not line.endswith("done")]
+        if found:
+            tally.fell(case, f"reads secrets of the service: {found[0][:100]}")
 
 
 def after(tally: Tally, case: str, text: str) -> None:
