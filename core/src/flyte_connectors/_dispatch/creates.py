@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 LARGEST_REQUEST = 64 * 1024
 """Bytes of a request that fits a meta; the create of a larger one is waited for to its end."""
 
-_UNCLAIMED_SECONDS = 10.0  # in which a caller whose deadline has passed may ask for the job again
+_UNCLAIMED_SECONDS = 1.0  # in which a caller whose deadline has passed may ask for the job again
 
 Work: TypeAlias = "Callable[..., Coroutine[Any, Any, bytes]]"
 
