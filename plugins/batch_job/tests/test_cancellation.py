@@ -39,7 +39,7 @@ def test_delete_ends_a_job_at_once(jobs: Jobs) -> None:
     assert time.monotonic() - started < 1
 
 
-def test_a_cancelled_job_may_say_goodbye(jobs: Jobs) -> None:
+def test_a_cancelled_job_can_still_print(jobs: Jobs) -> None:
     """SIGTERM comes first, and what the job prints then is in the log."""
     meta = jobs.start(f"trap 'echo bye; exit 0' TERM; {FOREVER}")
     jobs.process_id(meta, "kid")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from batch_jobs import Jobs, template
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors._registry.discovery import load_plugins
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import InvalidRequestError, InvalidResourceMetaError
+from flyte_connectors.errors import (
+    InvalidRequestError,
+    InvalidResourceMetaError,
+    ServiceUnavailableError,
+)
 from flyteidl2.connector import connector_pb2 as pb
 
 CATEGORY = pb.TaskCategory(name="batch_job", version=0)
@@ -79,6 +85,29 @@ def test_a_replayed_create_gives_the_same_job_and_a_new_attempt_another(
 
     first, replayed, next_attempt = asyncio.run(metas())
     assert first == replayed != next_attempt
+
+
+def test_a_replica_without_the_spool_says_running_and_its_delete_is_tried_again(
+    jobs: Jobs, service: Dispatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flyte would start the next attempt of a job that it takes for lost."""
+    faults = TransientFaults(lost_after=60)
+    elsewhere = Dispatcher(service.registry, CallGuard(), faults=faults)
+
+    async def ask() -> pb.Resource:
+        meta = (await service.create(request("sleep 60"))).resource_meta
+        monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL", str(tmp_path / "not-mounted"))
+        poll = pb.GetTaskRequest(resource_meta=meta, task_category=CATEGORY)
+        resource = (await elsewhere.get(poll, 0.5)).resource
+        with pytest.raises(ServiceUnavailableError, match="not mounted on this replica"):
+            await elsewhere.delete(
+                pb.DeleteTaskRequest(resource_meta=meta, task_category=CATEGORY), 0.5
+            )
+        return resource
+
+    assert asyncio.run(ask()).phase == Phase.RUNNING
+    assert not (tmp_path / "not-mounted").exists()
+    assert jobs.spool.job(next(path.name for path in Path(jobs.spool.root).glob("[!.]*"))).exists()
 
 
 @pytest.mark.parametrize("meta", [b"", b"{}", b"not json", b'{"job_id": 3}', b'{"job_id": "../x"}'])

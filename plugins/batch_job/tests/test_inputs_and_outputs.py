@@ -60,7 +60,7 @@ def test_a_job_reads_its_inputs_from_a_file(jobs: Jobs) -> None:
 
 
 def test_scalars_are_variables_too(jobs: Jobs) -> None:
-    """Strings as they are, numbers and booleans as JSON; no variable for what is no scalar."""
+    """Strings as they are, numbers and booleans as JSON; other values have no variable."""
     meta = jobs.start(
         "env | grep ^BATCH_JOB_INPUT_ | sort",
         inputs={"text": "a b", "n": 3, "x": 1.5, "on": True, "none": None, "many": [1]},

@@ -56,7 +56,7 @@ def test_inputs_reach_the_job_by_name() -> None:
     assert task(name="you") == "hello, you"
 
 
-def test_a_failed_job_raises_with_its_last_words() -> None:
+def test_a_failed_job_raises_with_its_last_line_of_stderr() -> None:
     """The author reads what the job said."""
     task = BatchJobTask(name="broken", plugin_config=BatchJobConfig(script="echo why >&2; exit 2"))
     with pytest.raises(TaskFailedError, match="exit code 2: why"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -74,6 +75,19 @@ def test_no_single_pattern_matches_both_guardians(jobs: Jobs) -> None:
     assert not any(b"keeper" in word or word in b"keeper" for word in words[1])
     assert len({os.getsid(pid) for pid in guardians(job)}) == 2
     assert len({os.getpgid(pid) for pid in guardians(job)}) == 2
+
+
+@pytest.mark.parametrize("end", ["success", "supervisor killed", "keeper killed", "both killed"])
+def test_no_control_group_is_left(jobs: Jobs, end: str) -> None:
+    """However the job ended."""
+    job = jobs.job(jobs.start("sleep 0.5" if end == "success" else "sleep 60"))
+    record = json.loads(Path(job.file("running.json")).read_text())
+    if not record["cgroup"]:
+        pytest.skip("no control group can be made here")
+    assert Path(record["cgroup"]).is_dir()
+    ENDS[end](job)
+    wait_for(lambda: job.state()["state"] in states.ENDED)
+    assert not Path(record["cgroup"]).exists()
 
 
 def test_a_supervisor_that_is_stopped_goes_on(jobs: Jobs) -> None:

@@ -71,7 +71,7 @@ class BatchJobConfig:
         if self.script is not None:
             _check_script(self.script)
         if self.command is not None and self.script is not None:
-            _refuse("script", "given beside custom.command: a job runs one or the other")
+            _refuse("script", "set beside custom.command: give one of the two")
         _check_env(self.env)
         if self.working_directory is not None:
             _check_directory(self.working_directory)
@@ -82,7 +82,7 @@ def _fields(custom: Struct) -> dict[str, Any]:
     try:
         return dict(json_format.MessageToDict(custom))
     except ValueError as error:  # a Struct can hold infinity
-        message = f"no JSON object: {error}"
+        message = f"not a JSON object: {error}"
         raise InvalidRequestError(message, field="custom") from error
 
 
@@ -97,9 +97,9 @@ def _check_command(command: Any) -> None:
     if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
         _refuse("command", "must be a list of strings")
     if not command or not command[0]:
-        _refuse("command", "empty: its first word is the program to run")
+        _refuse("command", "empty: give the program to run first")
     if any(_NUL in word for word in command):
-        _refuse("command", "holds a NUL character, which no program can receive")
+        _refuse("command", "must not contain NUL characters")
 
 
 def _check_script(script: Any) -> None:
@@ -112,20 +112,23 @@ def _check_env(env: Any) -> None:
         _refuse("env", "must be an object of strings")
     for name, value in env.items():
         if not name or "=" in name or _NUL in name:
-            _refuse("env", f"{name!r} can't be the name of an environment variable")
+            _refuse("env", f"{name!r} is not a valid name of an environment variable")
         if not isinstance(value, str) or _NUL in value:
             _refuse(f"env.{name}", "must be a string without NUL characters")
 
 
 def _check_directory(path: Any) -> None:
     if not isinstance(path, str) or not Path(path).is_absolute() or not Path(path).is_dir():
-        _refuse("working_directory", f"{path!r} is no absolute path of a directory here")
+        _refuse(
+            "working_directory",
+            f"{path!r} must be the absolute path of a directory on the service's machine",
+        )
 
 
 def _check_timeout(seconds: Any) -> None:
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not is_number or seconds <= 0:
-        _refuse("timeout_seconds", f"{seconds!r} must be a number of seconds over 0")
+        _refuse("timeout_seconds", f"{seconds!r} must be a number of seconds greater than zero")
 
 
 def _refuse(field: str, message: str) -> NoReturn:

@@ -34,5 +34,5 @@ def _plain(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
-    message = f"a {type(value).__name__} has no JSON form"
+    message = f"a {type(value).__name__} can't be written as JSON"
     raise TypeError(message)

@@ -103,7 +103,7 @@ def read_json(path: str) -> dict[str, Any] | None:
     """The object in the file, or None if there is no such file.
 
     Raises:
-        DamagedFileError: the file is not a regular one, or holds no JSON object.
+        DamagedFileError: the file is not a regular one, or does not hold a JSON object.
     """
     data = read(path)
     if data is None:
