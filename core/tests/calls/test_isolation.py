@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import importlib
+import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -40,6 +42,18 @@ async def test_a_pool_runs_as_many_calls_as_it_has_threads() -> None:
     assert len(running) == 3
     assert all(name.startswith("mine") for name in running)
     await until(lambda: pool.pending == 0)
+    pool.shut_down()
+
+
+def test_a_pool_starts_anew_in_a_forked_child() -> None:
+    """None of the parent's threads are there, and nothing waits for them."""
+    pool = ThreadPool("mine", threads=1, backlog=1)
+    assert asyncio.run(pool.run(lambda: 1)) == 1
+    child = os.fork()
+    if not child:
+        signal.alarm(10)  # ends a child that hangs
+        os._exit(asyncio.run(pool.run(lambda: 42)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
     pool.shut_down()
 
 

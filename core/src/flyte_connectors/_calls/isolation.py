@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -40,9 +41,8 @@ class ThreadPool:
     def __init__(self, name: str, *, threads: int, backlog: int) -> None:
         self.name = name
         self.capacity = threads + backlog
-        self.pending = 0
-        self._lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = threads
+        self._start()
 
     async def run(self, function: Callable[[], T]) -> T:
         """The result of `function()`, called in a thread.
@@ -50,6 +50,8 @@ class ThreadPool:
         Raises:
             RateLimitedError: the queue is full.
         """
+        if self._process != os.getpid():
+            self._start()  # a forked child has none of the threads
         if self.pending >= self.capacity:
             message = f"{self.name} has {self.pending} calls waiting: try again later"
             raise RateLimitedError(message)
@@ -58,6 +60,12 @@ class ThreadPool:
         future = self._executor.submit(function)
         future.add_done_callback(self._release)
         return await asyncio.wrap_future(future)
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self.pending = 0
+        self._lock = threading.Lock()
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self.name)
 
     def shut_down(self) -> None:
         """Stop taking calls; those that run are left to end by themselves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
 from flyte_connectors._calls.guard import CallGuard
@@ -17,3 +18,6 @@ def local_client() -> ConnectorClient:
     registry = process_registry()
     load_plugins(registry)
     return Dispatcher(registry, CallGuard(), local=True)
+
+
+os.register_at_fork(after_in_child=local_client.cache_clear)  # its threads are the parent's

@@ -29,6 +29,26 @@ TOKEN_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT_TOKEN"  # noqa: S105  (a name)
 _NOT_CONNECTED = "failed to connect to all addresses"  # gRPC's own text: nothing was sent
 
 
+def _check_process() -> None:
+    """Refuse a forked child of a process that has used gRPC: none of gRPC's threads are there.
+
+    Raises:
+        InvalidRequestError: this is such a child.
+    """
+    _processes.append(os.getpid())
+    if _processes[0] != _processes[-1]:
+        message = (
+            "gRPC does not work in a process that was forked after it was used: start it by "
+            "multiprocessing's 'spawn' or 'forkserver', or call the first task after the fork"
+        )
+        raise errors.InvalidRequestError(message)
+    del _processes[1:]
+
+
+_processes: list[int] = []
+"""The process that has made the first channel."""
+
+
 class RemoteService:
     """A client of `flyteidl2.connector`, usable with `flyte_connectors.client.job_loop.run_job`.
 
@@ -150,6 +170,7 @@ class RemoteService:
         loop = asyncio.get_running_loop()
         channel = self._channels.get(loop)
         if channel is None:
+            _check_process()
             for ended in [other for other in self._channels if other.is_closed()]:
                 del self._channels[ended]
             channel = self._channels[loop] = _Channel(self._address, self._ca)
