@@ -137,6 +137,25 @@ async def test_a_signal_drains_them_all(service: ServeProcess, jobs: JobService)
     assert "Traceback" not in service.log.read_text()
 
 
+async def test_a_second_signal_ends_them_all_at_once(
+    service: ServeProcess, jobs: JobService
+) -> None:
+    """The supervisor passes it on: nobody waits for the grace period."""
+    async with Client(service.address) as client:
+        creating = asyncio.ensure_future(client.create(custom={"hold": ["create"]}))
+        await until(lambda: jobs.calls("create"), "the create to begin")
+        before = workers_of(service)
+        service.signal(signal.SIGHUP)
+        await until(lambda: service.log.read_text().count("draining") == WORKERS, "the drain")
+        started = time.monotonic()
+        service.signal(signal.SIGHUP)
+        await asyncio.to_thread(service.wait)
+        assert time.monotonic() - started < 4
+        with pytest.raises(grpc.aio.AioRpcError):
+            await creating
+    assert not [pid for pid in before if is_running(pid)]
+
+
 async def test_their_readiness_is_one(service: ServeProcess, jobs: JobService) -> None:
     """Of gRPC by any of them, and of HTTP by the supervisor, until the end."""
     assert (await fetch(service.metrics, "/readyz")).status == 200
@@ -202,7 +221,7 @@ async def test_what_a_connector_prints_stops_nobody(service: ServeProcess) -> No
     ("source", "said"),
     [
         ("raise RuntimeError('no licence')", "no licence"),
-        ("import os; os._exit(3)", "did not start"),
+        ("import os; os._exit(3)", "failed to start"),
         ("task_type_name = 'half'", "does not implement"),
     ],
     ids=["raises", "dies", "no connector"],
@@ -210,7 +229,7 @@ async def test_what_a_connector_prints_stops_nobody(service: ServeProcess) -> No
 def test_a_worker_that_cannot_start_fails_the_start(
     jobs: JobService, tmp_path: Path, source: str, said: str
 ) -> None:
-    """With its last words, exit code 1, and no worker left behind."""
+    """With its output, exit code 1, and no worker left behind."""
     module = tmp_path / "broken_connector.py"
     module.write_text(source)
     ports = ("--port", "0", "--metrics-port", "0")
@@ -222,7 +241,7 @@ def test_a_worker_that_cannot_start_fails_the_start(
     assert process.returncode == 1
     assert "listening on" not in stdout
     assert said in stderr
-    assert "worker 0 did not start; its last words are above" in stderr
+    assert "worker 0 failed to start; see its output above" in stderr
     left = subprocess.run(["pgrep", "-f", str(module)], capture_output=True, check=False)
     assert left.stdout == b""
 

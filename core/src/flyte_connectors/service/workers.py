@@ -40,7 +40,8 @@ from flyte_connectors.service.settings import (
 
 logger = logging.getLogger(__name__)
 
-_QUICK_DEATH = 5.0  # seconds; a worker that dies sooner is started again after a pause
+_SHORT_LIFE = 5.0  # seconds; a worker that dies sooner is started again after a pause
+_PAUSES = (1.0, 30.0)  # seconds; the first, and the longest after more such deaths in a row
 _LOOK = 0.2  # seconds between two looks at the workers
 _SCRAPE_TIMEOUT = 2.0  # seconds
 _READY_LINE = re.compile(r"listening on (\S+) for (.*); metrics on (\S+)")
@@ -85,6 +86,8 @@ class _Worker:
     def __init__(self, command: list[str], number: int) -> None:
         self._command = command
         self._number = number
+        self._pause = 0.0
+        self._start_at: float | None = None  # set once it has died
         self.metrics_url = ""
         self._start()
 
@@ -99,8 +102,8 @@ class _Worker:
                 self.is_ready = True
                 threading.Thread(target=_pass_on, args=(output,), daemon=True).start()
                 return ready[2]
-            _pass_on([line])  # of a plugin that has something to say
-        message = f"worker {self._number} did not start; its last words are above"
+            _pass_on([line])  # printed by a plugin
+        message = f"worker {self._number} failed to start; see its output above"
         raise ServiceStartError(message)
 
     def revive(self) -> None:
@@ -108,9 +111,17 @@ class _Worker:
         code = self.process.poll()
         if code is None:
             return
-        logger.error("worker %d ended with code %d; starting it again", self._number, code)
-        if time.monotonic() - self._started < _QUICK_DEATH:
-            time.sleep(1)
+        if self._start_at is None:
+            lived = time.monotonic() - self._started
+            first, longest = _PAUSES
+            self._pause = min(2 * self._pause or first, longest) if lived < _SHORT_LIFE else 0.0
+            self._start_at = time.monotonic() + self._pause
+            again = (
+                f"starting it again in {self._pause:g} s" if self._pause else "starting it again"
+            )
+            logger.error("worker %d ended with code %d; %s", self._number, code, again)
+        if time.monotonic() < self._start_at:
+            return
         self._start()
         with contextlib.suppress(ServiceStartError):  # the next look finds it dead again
             self.wait_until_ready()
@@ -118,6 +129,7 @@ class _Worker:
     def _start(self) -> None:
         self.is_ready = False
         self._started = time.monotonic()
+        self._start_at = None
         self.process = subprocess.Popen(  # noqa: S603  (this program itself)
             self._command,
             stdin=subprocess.PIPE,  # closes when this process ends, however it does
@@ -166,7 +178,7 @@ class _Supervisor:
             time.sleep(_LOOK)
 
     def end(self) -> None:
-        """Have the workers drain; kill those that take longer than they may."""
+        """Have the workers drain; kill those that outlast the grace period."""
         for worker in self._workers:
             worker.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + self._grace + 5
@@ -178,9 +190,10 @@ class _Supervisor:
                 worker.process.wait()
 
     def _stop(self, *_: object) -> None:
+        is_second = not self.serving
         self.serving = False
         for worker in self._workers:
-            if not worker.is_ready:  # a plugin may take for ever to import
+            if is_second or not worker.is_ready:  # a plugin may take for ever to import
                 worker.process.terminate()
 
 
