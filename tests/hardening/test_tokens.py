@@ -174,7 +174,7 @@ async def test_an_emptied_file_lets_nobody_in(
     ("content", "said"),
     [
         (None, r"--auth-token-file: can't read \S+/tokens: No such file"),
-        (b"\n \n", r"--auth-token-file: \S+/tokens holds no token"),
+        (b"\n \n", r"--auth-token-file: \S+/tokens contains no token"),
     ],
 )
 async def test_a_service_without_tokens_does_not_start(

@@ -51,7 +51,7 @@ async def test_what_is_missing_is_told(files: dict[str, str]) -> None:
     """No token, a certificate of somebody else, plain text, or no certificates at all."""
     async with hosting(**_service(files)) as service:
         async with RemoteService(service.address, ca=files["ca"]) as client:
-            with pytest.raises(AuthenticationError, match="wants a token"):
+            with pytest.raises(AuthenticationError, match="missing or invalid bearer token"):
                 await client.list_connectors()
         async with RemoteService(service.address, ca=files["strange_ca"], token=TOKEN) as client:
             with pytest.raises(InvalidRequestError, match=service.address):

@@ -1,4 +1,4 @@
-"""Bearer tokens: only clients that send `authorization: Bearer TOKEN` get through (RFC 6750).
+"""Bearer tokens: only clients that send `authorization: Bearer TOKEN` are accepted (RFC 6750).
 
 Flyte's back end sends no token; this is for other clients and for services behind a sidecar that adds
 one. Health checks need none, because probes can't send it.
@@ -25,7 +25,7 @@ class BearerAuth(grpc.aio.ServerInterceptor):
         path: File with one token a line; read again when it changes.
 
     Raises:
-        SettingsError: the file can't be read or holds no token.
+        SettingsError: the file can't be read or contains no token.
     """
 
     def __init__(self, path: str) -> None:
@@ -34,7 +34,7 @@ class BearerAuth(grpc.aio.ServerInterceptor):
         self._tokens: list[bytes] = []
         self._refresh()
         if not self._tokens:
-            raise SettingsError(f"{path} holds no token", field="--auth-token-file")
+            raise SettingsError(f"{path} contains no token", field="--auth-token-file")
 
     async def intercept_service(
         self,
@@ -71,5 +71,5 @@ class BearerAuth(grpc.aio.ServerInterceptor):
 
 
 async def _refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    text = "this service wants a token: send the metadata `authorization: Bearer TOKEN`"
+    text = "missing or invalid bearer token: send the metadata `authorization: Bearer TOKEN`"
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, text)

@@ -77,7 +77,7 @@ def _endpoint(text: str) -> str:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ServiceSettings:
-    """How a service listens, whom it lets in, what it loads, and how it ends.
+    """How a service listens, whom it accepts, what it loads, and how it shuts down.
 
     The help texts are the documentation of the fields; `docs/configuration.md` lists them.
     """
@@ -96,20 +96,22 @@ class ServiceSettings:
     deny: tuple[str, ...] | None = _setting(
         None, "never load these plugins", many=True, metavar="NAME"
     )
-    lenient: bool = _setting(False, "start although a plugin failed to load", _flag)
+    lenient: bool = _setting(
+        False, "start although a plugin failed to load or a name in --deny matches none", _flag
+    )
     workers: int = _setting(1, "processes that share the port", _positive, metavar="N")
     event_loop: str = _setting(
         "auto",
-        "what runs the calls; auto takes uvloop where it is installed",
+        "event loop; auto uses uvloop where it is installed",
         choices=("auto", "asyncio", "uvloop"),
     )
-    tls_cert: str | None = _setting(None, "certificate chain, PEM; read again when it changes")
+    tls_cert: str | None = _setting(None, "certificate chain, PEM; reloaded when it changes")
     tls_key: str | None = _setting(None, "private key of the certificate, PEM")
     tls_client_ca: str | None = _setting(
-        None, "let only clients in whose certificate this CA signed, PEM"
+        None, "accept only clients with a certificate of this CA, PEM"
     )
     auth_token_file: str | None = _setting(
-        None, "let only clients in that send `authorization: Bearer` with a line of this file"
+        None, "accept only clients that send `authorization: Bearer` with a line of this file"
     )
     allowed_endpoints: tuple[str, ...] | None = _setting(
         None,
@@ -118,7 +120,7 @@ class ServiceSettings:
         many=True,
         metavar="TARGET",
     )
-    max_message_bytes: int = _setting(10 * 1024 * 1024, "largest request that is read", _positive)
+    max_message_bytes: int = _setting(10 * 1024 * 1024, "largest request, in bytes", _positive)
     threads: int = _setting(16, "threads per connector for plain functions", _positive)
     backlog: int = _setting(1000, "calls per connector that may wait for a thread", _positive)
     transient_errors: str = _setting(
@@ -129,10 +131,10 @@ class ServiceSettings:
     lost_after: float = _setting(
         600.0, "seconds after which such a job counts as lost", _seconds, metavar="SECONDS"
     )
-    grace: float = _setting(30.0, "seconds that an ending may take", _seconds, metavar="SECONDS")
-    log_format: str = _setting("console", "how log lines look", choices=("console", "json"))
+    grace: float = _setting(30.0, "shutdown grace period, in seconds", _seconds, metavar="SECONDS")
+    log_format: str = _setting("console", "format of log lines", choices=("console", "json"))
     log_level: str = _setting(
-        "info", "least important lines to log", choices=("debug", "info", "warning", "error")
+        "info", "lowest level of log lines", choices=("debug", "info", "warning", "error")
     )
 
     @property
@@ -171,10 +173,10 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
     except AllowListError as error:
         raise SettingsError(str(error), field=source) from None
     except (ValueError, TypeError):
-        message = f"{value!r} is no value for this setting ({metadata['help']})"
+        message = f"invalid value {value!r} ({metadata['help']})"
         raise SettingsError(message, field=source) from None
     if metadata["choices"] and parsed not in metadata["choices"]:
-        message = f"{value!r} is none of {', '.join(metadata['choices'])}"
+        message = f"invalid value {value!r}: choose from {', '.join(metadata['choices'])}"
         raise SettingsError(message, field=source)
     return parsed
 
@@ -212,7 +214,7 @@ def read_settings(
         name = key.replace("-", "_")
         if name not in FIELDS:
             known = ", ".join(field.replace("_", "-") for field in FIELDS)
-            raise SettingsError(f"unknown key; known are {known}", field=f"{path}: {key}")
+            raise SettingsError(f"unknown key; available: {known}", field=f"{path}: {key}")
         values[name] = parse_setting(name, value, f"{path}: {key}")
         sources[name] = str(path)
     _check_spelling(environment)
@@ -268,7 +270,7 @@ def _read_file(path: str) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"can't be read: {error.strerror}", field=path) from error
     except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
-        raise SettingsError(f"no TOML: {error}", field=path) from error
+        raise SettingsError(f"invalid TOML: {error}", field=path) from error
 
 
 def _check_spelling(environment: Mapping[str, str]) -> None:
@@ -279,12 +281,14 @@ def _check_spelling(environment: Mapping[str, str]) -> None:
 
             meant = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
             if meant:
-                raise SettingsError(f"unknown; is {meant[0]} meant?", field=variable)
+                raise SettingsError(f"unknown variable; did you mean {meant[0]}?", field=variable)
 
 
 def _check_tls(settings: ServiceSettings) -> None:
     if bool(settings.tls_cert) != bool(settings.tls_key):
         missing = "tls_key" if settings.tls_cert else "tls_cert"
-        raise SettingsError("certificate and key belong together", field=flag_of(missing))
+        raise SettingsError(
+            "a certificate needs its key, and a key its certificate", field=flag_of(missing)
+        )
     if settings.tls_client_ca and not settings.tls_cert:
         raise SettingsError("needs --tls-cert and --tls-key", field="--tls-client-ca")
