@@ -219,13 +219,12 @@ def _is_a(python_type: Any, value: Any) -> bool:  # noqa: PLR0911
         return type(value) is dict and all(
             _is_a(arguments[0], key) and _is_a(arguments[1], item) for key, item in value.items()
         )
+    if type(value) is not python_type:
+        return False
     if dataclasses.is_dataclass(python_type):
         hints = get_type_hints(python_type)
-        inside = all(
-            _is_a(hints[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)
-        )
-        return type(value) is python_type and inside
-    return type(value) is python_type
+        return all(_is_a(hints[name], part) for name, part in vars(value).items())
+    return True
 
 
 SCALAR_TYPES = (

@@ -182,7 +182,8 @@ class RemoteService:
 
         code = failed.code().name
         text = failed.details() or code
-        details = dict(failed.trailing_metadata() or ()).get(error_details.KEY)
+        found = dict(failed.trailing_metadata() or ()).get(error_details.KEY)
+        details = found if isinstance(found, bytes) else None
         if code == "RESOURCE_EXHAUSTED" and "larger than max" in text:  # gRPC's own message
             text = f"{text}: raise --max-message-bytes of the service, or pass large data as a File"
             return errors.InvalidRequestError(text)

@@ -36,8 +36,8 @@ def _read_only(load: Callable[[Any], Any]) -> Form:
 def _duration(plain: Any) -> dt.timedelta:
     """Seconds, `1:02:03` as Python prints a duration, or ISO 8601."""
     try:
-        if isinstance(plain, (int, float)) and not isinstance(plain, bool):
-            return dt.timedelta(seconds=plain)
+        if not isinstance(plain, str):
+            return dt.timedelta(seconds=_check_number(plain))
         if match := _CLOCK.fullmatch(plain):
             days, hours, minutes, seconds = match.groups()
             clock = dt.timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
@@ -48,6 +48,12 @@ def _duration(plain: Any) -> dt.timedelta:
     except (ArithmeticError, TypeError, ValueError):
         pass
     raise mismatch("a duration (seconds, H:MM:SS or ISO 8601)", plain)
+
+
+def _check_number(plain: Any) -> float:
+    if isinstance(plain, (int, float)) and not isinstance(plain, bool):
+        return plain
+    raise TypeError(plain)
 
 
 def _reference(python_type: Any, plain: Any) -> Any:
