@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import TASKS, Command, Running, one_line
+from tests.cli.command import SECONDS, TASKS, Command, Running, one_line
 from tests.connectors.job_service import JobService, wait_until
-from tests.connectors.serve_process import FAKE, ServeProcess, serving
+from tests.connectors.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
 
 NESTED = "tests.connectors.nested_tasks"
 
@@ -161,6 +162,37 @@ def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_it(
     assert ended.returncode == 1
     assert re.search(r"job a\d of 'hanging' was NOT cancelled: no$", ended.stderr, re.MULTILINE)
     assert jobs.job(second)["phase"] == "ABORTED"
+
+
+@pytest.mark.parametrize("flags", [(), ("--follow",)])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_log_that_is_read_no_further_ends(
+    command: Command,
+    jobs: JobService,
+    flags: tuple[str, ...],
+    unbuffered: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in `logs RUN | head -1`, also while the job goes on."""
+    running, name = started(command, jobs)
+    running.process.kill()
+    running.wait()
+    jobs.update(jobs.jobs[0], log=[f"line {number}" for number in range(10_000)])
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    process = subprocess.Popen(
+        [*COMMAND, "logs", *flags, name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stdout.readline() == "line 0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.wait(SECONDS) == 141
 
 
 def test_timestamps_are_shown_on_demand(command: Command, tmp_path: Path) -> None:

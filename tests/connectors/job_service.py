@@ -8,6 +8,7 @@ released           exists once jobs that are held may go on
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import time
@@ -53,8 +54,13 @@ class JobService:
         return job
 
     def update(self, key: str, **changes: Any) -> None:
-        """Change a job, as the service itself would while the job runs."""
-        self._write(f".{key}", {**self.job(key), **changes}).replace(self._path(key))
+        """Change a job, as the service itself would while the job runs.
+
+        Tests and connectors in other processes do so at the same time; none overwrites the other.
+        """
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._write(f".{key}", {**self.job(key), **changes}).replace(self._path(key))
 
     def forget(self, key: str) -> None:
         """Remove a job, as a service does with old ones."""
