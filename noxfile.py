@@ -204,7 +204,7 @@ def template(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def interop(session: nox.Session) -> None:
     """Compare types and literals with the official SDK, each reading the other's."""
-    _install(session, "deploy")
+    _install(session, "core", "deploy")
     session.install("flyte==2.12.*")
     session.run("pytest", "tests/interop", *session.posargs)
 
@@ -384,7 +384,7 @@ _IMAGE_TOOLS = ("buildah", "crun", "debootstrap")
 @nox.session(python=DEFAULT_PYTHON)
 def images(session: nox.Session) -> None:
     """Build images with buildah, run the service in them, measure them (needs root, and Debian)."""
-    _install(session, "batch_job", "deploy")
+    _install(session, "core", "batch_job", "deploy")
     session.install("uv")
     missing = [tool for tool in _IMAGE_TOOLS if not shutil.which(tool)]
     if missing:

@@ -30,6 +30,13 @@ from flyteidl2.task.common_pb2 import NamedLiteral, Outputs
 pytestmark = pytest.mark.filterwarnings("ignore:alru_cache detected event loop change")
 
 BUILT = "registry.example.org/me/connectors@sha256:0"
+CONNECTOR = """
+from flyte_connectors import hookimpl
+task_type_name = "mine"
+
+@hookimpl
+def do(inputs): ...
+"""
 IMAGE = Image.from_debian_base((3, 12), registry="registry.example.org/me", name="connectors")
 
 
@@ -106,7 +113,7 @@ class _NothingExists:
 
 async def test_the_back_end_builds_what_we_describe(back_end: BackEnd, tmp_path: Path) -> None:
     """Base, Python, variables, packages and the author's files; it names the image that it built."""
-    (tmp_path / "mine.py").write_text('task_type_name = "mine"\n')
+    (tmp_path / "mine.py").write_text(CONNECTOR)
     image = IMAGE.with_pip_packages("flyte-connectors[bigquery]", pre=True)
     image = image.with_env_vars({"REGION": "eu"})
     sources = find_sources(tmp_path, ["mine.py"])
@@ -139,7 +146,7 @@ async def test_the_same_files_give_the_same_tag(back_end: BackEnd, tmp_path: Pat
     targets = []
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "mine.py").write_text('task_type_name = "mine"\n')
+        (tmp_path / name / "mine.py").write_text(CONNECTOR)
         sources = find_sources(tmp_path / name, ["mine.py"])
         await ImageBuildEngine.build(IMAGE, builder="remote", sources=sources)
         targets.append(back_end.inputs.get("target_image"))
