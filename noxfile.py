@@ -12,13 +12,18 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv"
-nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
+nox.options.download_python = "never"
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+IN_CI = bool(os.environ.get("CI"))
+nox.options.error_on_missing_interpreters = IN_CI
 
 ROOT = pathlib.Path(__file__).parent
 PACKAGES = {"core": ROOT / "core"} | {
@@ -28,7 +33,20 @@ PROJECTS = {
     name: nox.project.load_toml(folder / "pyproject.toml") for name, folder in PACKAGES.items()
 }
 PYTHONS = nox.project.python_versions(PROJECTS["core"])
-DEFAULT_PYTHON = "3.11"
+
+
+def _is_installed(python: str) -> bool:
+    """Whether a version of Python is on this machine, and starts."""
+    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return True
+    program = shutil.which(f"python{python}")
+    starts = program and subprocess.run([program, "-c", ""], capture_output=True, check=False)  # noqa: S603
+    return bool(starts) and not starts.returncode
+
+
+# CI has every version, and says so where one is missing; elsewhere those that are there have to do.
+INSTALLED = PYTHONS if IN_CI else [python for python in PYTHONS if _is_installed(python)]
+DEFAULT_PYTHON = "3.11" if "3.11" in INSTALLED else INSTALLED[0]
 
 _wheels_of: dict[str, str] = {}
 
@@ -48,21 +66,25 @@ def _wheels(session: nox.Session) -> dict[str, str]:
 
 
 # What `nox` alone runs, in about 15 minutes on two cores: the core on every Python, and with the lowest
-# dependencies; plugins on the oldest and the newest, those that wait for servers on the newest only.
-# `nox -s tests` is the whole matrix.
+# dependencies; plugins on the oldest and the newest, those that wait for servers on the newest only. Where
+# a package would be left out, because its versions of Python are not installed, it runs on the newest
+# that is. `nox -s tests` is the whole matrix.
 _USUAL = {"core": PYTHONS, "bigquery": PYTHONS[-1:], "model_training": PYTHONS[-1:]}
+
+
+def _usual_pythons(package: str) -> list[str]:
+    supported = nox.project.python_versions(PROJECTS[package])
+    usual = _USUAL.get(package, (PYTHONS[0], PYTHONS[-1]))
+    installed = [python for python in supported if python in INSTALLED]
+    return [python for python in installed if python in usual] or installed[-1:]
+
+
 nox.options.sessions = [
     "lint",
     "docs",
     "typing",
-    *(
-        f"tests({package}, {python})"
-        for python in PYTHONS
-        for package, project in PROJECTS.items()
-        if python in nox.project.python_versions(project)
-        and python in _USUAL.get(package, (PYTHONS[0], PYTHONS[-1]))
-    ),
-    f"tests(core, {PYTHONS[0]}, lowest)",
+    *(f"tests({package}, {python})" for package in PACKAGES for python in _usual_pythons(package)),
+    f"tests(core, {INSTALLED[0]}, lowest)",
     "product",
 ]
 
@@ -310,7 +332,7 @@ def build(session: nox.Session, package: str) -> None:
     session.run("towncrier", "build", *notes)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=INSTALLED[0])
 def typing(session: nox.Session) -> None:
     """Check types with mypy and pyright, those that connector authors see included."""
     _chosen(session, *PACKAGES)

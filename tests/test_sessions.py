@@ -87,3 +87,15 @@ def test_what_all_share_affects_all(copy: Path) -> None:
     """Documentation is nobody's package."""
     assert affected(copy, "noxfile.py") == affected(copy, "pyproject.toml") == PACKAGES
     assert affected(copy, "docs/index.md", "benchmarks/__main__.py") == set()
+
+
+def test_one_python_runs_the_tests_of_every_package(tmp_path: Path) -> None:
+    """On a fresh machine nothing is left out because another version is missing; CI says so instead."""
+    command = [sys.executable, "-m", "nox", "-f", str(ROOT / "noxfile.py"), "-l", "--json"]
+    bare = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=bare)
+    usual = [session for session in json.loads(done.stdout) if session["name"] == "tests"]
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert {session["python"] for session in usual} == {here}
+    names = {session["session"].partition("(")[2].partition(",")[0] for session in usual}
+    assert names == PACKAGES

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2
 
@@ -36,18 +37,15 @@ def service(jobs: JobService, tmp_path: Path) -> Iterator[ServeProcess]:
 
 def workers_of(service: ServeProcess) -> set[int]:
     """The process ids of the workers."""
-    found = subprocess.run(
-        ["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=False
-    )
-    return {int(pid) for pid in found.stdout.split()}
+    return {child.pid for child in psutil.Process(service.process.pid).children()}
 
 
 def is_running(pid: int) -> bool:
     """Whether a process does anything any more; one that nobody has reaped does not."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return state.stdout.strip()[:1] not in {"", "Z"}
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def whereabouts(service: ServeProcess, **custom: Any) -> int:
@@ -242,8 +240,8 @@ def test_a_worker_that_cannot_start_fails_the_start(
     assert "listening on" not in stdout
     assert said in stderr
     assert "worker 0 failed to start; see its output above" in stderr
-    left = subprocess.run(["pgrep", "-f", str(module)], capture_output=True, check=False)
-    assert left.stdout == b""
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [command for command in commands if str(module) in command]
 
 
 async def test_a_module_may_print_before_they_are_ready(service: ServeProcess) -> None:
