@@ -15,6 +15,7 @@ A request passes through these modules:
 
 auth        credentials as headers
 client      requests and replies
+failures    requests without an answer, and limits
 targets     the final address of a request, checked as httpx parses it
 transport   connections, kept per event loop; the address that is connected to is checked
 reply       reading an answer within its limit
@@ -28,16 +29,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyte_connectors.http.auth import basic, bearer, header
-    from flyte_connectors.http.client import Client, Limits, UncertainOutcomeError
+    from flyte_connectors.http.client import Client
+    from flyte_connectors.http.failures import Limits, UncertainOutcomeError
     from flyte_connectors.http.reply import NotJsonError, Reply
     from flyte_connectors.http.statuses import error_of_status
 
 _HOMES = {
     "Client": "client",
-    "Limits": "client",
+    "Limits": "failures",
     "NotJsonError": "reply",
     "Reply": "reply",
-    "UncertainOutcomeError": "client",
+    "UncertainOutcomeError": "failures",
     "basic": "auth",
     "bearer": "auth",
     "error_of_status": "statuses",

@@ -6,14 +6,11 @@ A client is made for a call and costs next to nothing: connections belong to the
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -21,13 +18,13 @@ import httpx
 
 from flyte_connectors.endpoints import checked_endpoint, is_unrestricted, unrestricted
 from flyte_connectors.errors import (
-    ConflictError,
     InvalidRequestError,
     ServiceUnavailableError,
 )
 from flyte_connectors.http import targets
 from flyte_connectors.http.auth import checked_headers
-from flyte_connectors.http.reply import EncodingError, Reply, ReplyTooLargeError, chunks
+from flyte_connectors.http.failures import FAILURES, Limits, Progress, reason, uncertain
+from flyte_connectors.http.reply import Reply, chunks
 from flyte_connectors.http.statuses import MAYBE_DONE
 from flyte_connectors.http.transport import connections
 from flyte_connectors.secrets import mask
@@ -50,50 +47,11 @@ _UNSENT = (
     httpcore.PoolTimeout,
     httpcore.ProxyError,
 )
-_FAILURES = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    asyncio.TimeoutError,
-    ReplyTooLargeError,
-    EncodingError,
-)
-
-
 _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
     "User-Agent": "flyte-connectors",
 }
-
-
-class UncertainOutcomeError(ConflictError):
-    """A request may have come through, and sending it again may do its work twice."""
-
-    outcome_unknown = True
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a client waits for and reads at most.
-
-    A call that runs out of its caller's time is cancelled, whatever the limits say.
-
-    Args:
-        connect_seconds: Until there is a connection, the name's resolution included.
-        reply_seconds: For a whole request, from its start to the last byte of the reply.
-        silence_seconds: Between two parts of a reply; None for no limit but the whole one.
-        reply_bytes: Of a reply's body, decompressed.
-        redirects: Redirects that are followed, below the same URL only, of GET and HEAD only.
-    """
-
-    connect_seconds: float = 5.0
-    reply_seconds: float = 15.0
-    silence_seconds: float | None = None
-    reply_bytes: int = 16 * 1024**2
-    redirects: int = 0
 
 
 class Client:
@@ -287,7 +245,7 @@ class Client:
         write: Callable[[bytes], object] | None,
     ) -> Reply:
         where = f"{request.url.netloc.decode()}{targets.path_of(request.url)}"
-        progress = _Progress()
+        progress = Progress()
         seconds = self._limits.connect_seconds
         request.extensions = {
             "timeout": {
@@ -306,14 +264,14 @@ class Client:
                 passes_on = write if 200 <= response.status < 300 else None  # noqa: PLR2004
                 async for chunk in chunks(response, self._limits.reply_bytes):
                     (passes_on or content.extend)(chunk)
-        except _FAILURES as error:
-            text = f"{where} {_reason(error, self._limits)}"
+        except FAILURES as error:
+            text = f"{where} {reason(error, self._limits)}"
             if progress.is_sent and not repeatable:
-                raise _uncertain(text) from error
+                raise uncertain(text) from error
             raise ServiceUnavailableError(text, outcome_unknown=progress.is_sent) from error
         reply = Reply(response.status, httpx.Headers(response.headers), bytes(content), where)
         if reply.status in MAYBE_DONE and not repeatable:
-            raise _uncertain(reply.error().message)
+            raise uncertain(reply.error().message)
         return reply
 
     @asynccontextmanager
@@ -331,49 +289,3 @@ class Client:
                 yield response
             finally:
                 await response.aclose()
-
-
-class _Progress:
-    """How far a request has come, as httpcore tells it."""
-
-    is_sent = False
-
-    async def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of an event, such as `http11.send_request_headers.started`."""
-        if event.endswith("send_request_headers.started"):
-            request = info.get("request")
-            self.is_sent = self.is_sent or getattr(request, "method", b"") != b"CONNECT"
-
-
-def _reason(error: Exception, limits: Limits) -> str:
-    """What went wrong, as the end of a sentence that begins with the address."""
-    if isinstance(error, (ReplyTooLargeError, EncodingError)):
-        return str(error)
-    texts: dict[type[Exception] | tuple[type[Exception], ...], str] = {
-        httpcore.ConnectTimeout: f"can't be reached within {limits.connect_seconds:g} s",
-        (asyncio.TimeoutError, httpcore.TimeoutException): (
-            f"gave no answer within {limits.reply_seconds:g} s"
-        ),
-        httpcore.ProxyError: "can't be reached: the proxy of the environment refuses",
-        httpcore.ConnectError: (
-            f"can't be reached{_system_reason(error)}: is the address right, and is the service up?"
-        ),
-        httpcore.RemoteProtocolError: "broke off its answer, or does not speak HTTP",
-    }
-    if isinstance(error, httpcore.ConnectError) and "CERTIFICATE" in str(error).upper():
-        return "shows a certificate that is not trusted, or not for this name"
-    otherwise = f"failed to answer ({type(error).__name__})"
-    return next((text for kind, text in texts.items() if isinstance(error, kind)), otherwise)
-
-
-def _system_reason(error: BaseException | None) -> str:
-    """Such as ` (Connection refused)`, where the system gave a reason."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno and error.strerror:
-            return f" ({os.strerror(error.errno) if error.errno > 0 else error.strerror})"
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def _uncertain(what: str) -> UncertainOutcomeError:
-    return UncertainOutcomeError(f"{what}: perhaps it was carried out, so it is not sent again")
