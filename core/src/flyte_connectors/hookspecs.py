@@ -7,7 +7,7 @@ registered, and then called directly, so a verb costs no more than a function ca
 
     async job       create -> get, get, ... -> (delete), with get_logs and get_metrics beside
     quick answer    do
-    beside them     wrap_verb, register_commands, adapt, http_routes
+    beside them     wrap_verb, register_commands, adapt, http_routes, warm_up
 
 Rules for every implementation:
 
@@ -315,8 +315,34 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
     raise NotImplementedError  # a specification, never called
 
 
+@hookspec
+def warm_up() -> None:
+    """Load what the first call would have to wait for, such as a vendor's library.
+
+    A connector class may have it as a method with `@hookimpl`, any other plugin as a function.
+
+    Called when: a service has begun to answer SERVING, in each of its processes, in a thread; plugins
+    one after the other. Calls may come before and meanwhile. Not in a local run.
+
+    Must: be safe to repeat.
+
+    Must not: start a job, or need credentials.
+
+    Raise: anything; the service logs it and goes on, since a call meets the same fault and reports it.
+
+    Example:
+        @hookimpl
+        def warm_up():
+            import sqlite3  # what the verbs need
+    """
+    raise NotImplementedError  # a specification, never called
+
+
 VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
 """Names of a connector's hooks, in the order of a job's life."""
 
-PLUGIN_HOOKS: tuple[str, ...] = ("wrap_verb", "register_commands", "adapt", "http_routes")
+PLUGIN_HOOKS: tuple[str, ...] = (
+    *("wrap_verb", "register_commands", "adapt", "http_routes"),
+    "warm_up",
+)
 """Names of the hooks besides the verbs; a plugin may have them with or without a connector."""

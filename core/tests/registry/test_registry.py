@@ -121,7 +121,7 @@ def test_what_fails_half_way_leaves_the_registry_as_it_was() -> None:
             registry.register(connector("taken", name="Second"), override=True)
             registry.register(connector("new", name="New"))
             registry.wrap(lambda _, call: call)
-            registry.take_hooks({"http_routes": lambda service: None})
+            registry.take_hooks({"http_routes": lambda service: None, "warm_up": lambda: None})
             assert set(registry.metadata()) == {"Second", "New"}
             raise ZeroDivisionError
 
@@ -130,7 +130,7 @@ def test_what_fails_half_way_leaves_the_registry_as_it_was() -> None:
     assert registry.find("taken") is first
     assert set(registry.metadata()) == {"First"}
     assert first.verbs["get"].wrappers == registry.wrappers == wrappers == ()
-    assert registry.http_routes == ()
+    assert registry.http_routes == registry.warm_ups == ()
 
 
 def test_connectors_of_one_name_share_an_entry() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors._registry.binding import bind
 from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.installed import Selection
-from flyte_connectors._registry.plugin_hooks import Hook, call_hook, installed_hooks
+from flyte_connectors._registry.plugin_hooks import Hook, call_hook, hooks_of, installed_hooks
 from flyte_connectors.bound import BoundConnector, Wrapper
 from flyte_connectors.connector import TaskCategory
 from flyte_connectors.errors import (
@@ -37,6 +37,7 @@ class Registry:
             not found, because the missing connector is probably in one of them.
         wrappers: What goes around every verb, innermost first.
         http_routes: What gives pages to the service; see `hookspecs.http_routes`.
+        warm_ups: What a service runs once it answers; see `hookspecs.warm_up`.
         selection: Which installed plugins may be loaded where one is needed.
     """
 
@@ -46,6 +47,7 @@ class Registry:
         self.failures: list[str] = []
         self.wrappers: tuple[Wrapper, ...] = ()
         self.http_routes: tuple[Hook, ...] = ()
+        self.warm_ups: tuple[Hook, ...] = ()
         self.selection = Selection.of()
         self._adapters: tuple[Hook, ...] | None = None
 
@@ -68,6 +70,12 @@ class Registry:
         pages = hooks.get("http_routes")
         if pages is not None and pages not in self.http_routes:
             self.http_routes = (*self.http_routes, pages)
+        self._take_warm_up(hooks)
+
+    def _take_warm_up(self, hooks: Mapping[str, Hook]) -> None:
+        warm_up = hooks.get("warm_up")
+        if warm_up is not None and warm_up not in self.warm_ups:
+            self.warm_ups = (*self.warm_ups, warm_up)
 
     def adapted(self, plugin: Any) -> list[Any]:
         """What the installed plugins make of somebody else's connector; empty if they don't know it.
@@ -113,6 +121,7 @@ class Registry:
         self._apply_wrappers(bound)
         self._connectors[key] = bound
         self._metadata = None
+        self._take_warm_up(hooks_of(plugin))
         return bound
 
     def find(self, task_type: str, version: int = 0) -> BoundConnector:
@@ -129,11 +138,11 @@ class Registry:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Undo what is registered within this block, overrides and wrappers included, if it raises."""
-        before = self._connectors.copy(), self.wrappers, self.http_routes
+        before = self._connectors.copy(), self.wrappers, self.http_routes, self.warm_ups
         try:
             yield
         except BaseException:
-            self._connectors, self.wrappers, self.http_routes = before
+            self._connectors, self.wrappers, self.http_routes, self.warm_ups = before
             self._metadata = None
             for bound in self:
                 self._apply_wrappers(bound)

@@ -13,6 +13,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,9 @@ class ConnectorService:
         _warn_if_open(settings)
         self._guard.start()
         await self._health.set_ready()
+        if self.registry.warm_ups:
+            # A daemon: a service that stops does not wait for imports.
+            threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
         if settings.metrics_port is not None:
             try:
                 await asyncio.to_thread(self._start_http, http_socket)
@@ -188,6 +192,14 @@ class ConnectorService:
             f"listening on {self.address} for {types or 'no task types'}; "
             f"metrics on http://{metrics}/metrics"
         )
+
+    def _warm_up(self) -> None:
+        for warm_up in self.registry.warm_ups:
+            try:
+                warm_up()
+            except (Exception, SystemExit) as error:
+                name = getattr(warm_up, "__module__", "unknown")
+                logger.warning("warming up %s failed: %s: %s", name, type(error).__name__, error)
 
     def _start_http(self, listening: socket.socket) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
