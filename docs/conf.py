@@ -16,7 +16,7 @@ author = "The flyte-connectors authors"
 
 extensions = ["myst_parser"]
 root_doc = "docs/contents"
-include_patterns = ["docs/**", "plugins/*/*.md", "core/*.md", "CONTRIBUTING.md"]
+include_patterns = ["docs/**", "plugins/*/*.md", "core/*.md", "CONTRIBUTING.md", "SECURITY.md"]
 exclude_patterns = [".*", "**/src", "**/tests", "**/changes", "benchmarks", "template", "tests"]
 myst_heading_anchors = 4  # named as on GitHub
 suppress_warnings = ["misc.highlighting_failure"]  # what is left out of an answer is shown as `...`
