@@ -43,7 +43,7 @@ async def lock_packages(image: Image, folder: pathlib.Path, find_links: str | No
     await run_command(
         [
             *(uv, "pip", "compile", "--quiet", "--generate-hashes", "--no-header"),
-            *("--no-annotate", "--overrides", str(overrides)),
+            *("--no-annotate", "--override", str(overrides)),
             *("--only-binary", ":all:", "--python-version", python),
             *("--python-platform", f"{machine}-manylinux_2_{_GLIBC[-1]}"),
             *("--prerelease", "allow" if image.pre else "if-necessary-or-explicit", *links),
