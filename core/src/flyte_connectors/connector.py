@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union
 
 from flyte_connectors import _meta_codec
@@ -123,9 +123,6 @@ class _Connector:
     name: str = ""
     task_type_name: str
     task_type_version: int = 0
-    repeatable_create: bool | Callable[[TaskTemplate], bool]
-    """Whether `create` may be called twice for one key; unset, it may if it takes `idempotency_key`. A
-    plain method that takes the task template where it depends on the task."""
     shared_directory_variable: str = ""
     """The environment variable for the directory of its jobs, if they live on the service's own disk:
     all replicas of a service have to share it."""
@@ -156,6 +153,10 @@ class AsyncConnector(_Connector, Generic[M]):
 
     Implement `create`, `get` and `delete`; `get_logs` and `get_metrics` are optional. Each may be
     `async def` or a plain `def`. See `flyte_connectors.hookspecs` for the rules.
+
+    A subclass may set `repeatable_create`: True or False, or a plain method `(self, task_template) -> bool`
+    where it depends on the task. It says whether `create` may be called twice for one idempotency key;
+    unset, it may if it takes `idempotency_key`.
     """
 
     metadata_type: type[M]
