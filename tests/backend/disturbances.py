@@ -23,11 +23,15 @@ from .junk import send_junk
 from .rush import Rush
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .replicas import Replica
     from .stage import Stage
 
 WATCHES = 200
 JUNK = 10_000
 TERMINATIONS = 20
+LONE_SECONDS = 5.0
 
 
 async def nothing(_: Stage) -> None:
@@ -36,28 +40,32 @@ async def nothing(_: Stage) -> None:
 
 async def kill(stage: Stage) -> None:
     """SIGKILL one replica after the other, a while after the last one is back."""
-    for replica in itertools.cycle(stage.replicas):
-        await asyncio.sleep(_pause(stage))
-        stage.notes["kills"] += 1
-        await replica.kill()
-        await replica.start()
-
-
-def _pause(stage: Stage) -> float:
-    """Seconds between two ends.
-
-    Nobody answers while a lone replica is away, and the back end forgives a task five failed reads.
-    """
-    return 1 if len(stage.replicas) > 1 else 5
+    await _end_again_and_again(stage, "kills", lambda replica: replica.kill())
 
 
 async def terminate(stage: Stage) -> None:
     """SIGTERM one replica after the other, and start it again when it has drained."""
+    await _end_again_and_again(stage, "terminations", lambda replica: replica.terminate())
+
+
+async def _end_again_and_again(
+    stage: Stage, what: str, end: Callable[[Replica], Awaitable[None]]
+) -> None:
+    """End replicas in turn, each a second after the last one is back.
+
+    Nobody answers while a lone one is away, and the back end forgives a task five failed reads: so that one
+    gets the time that jobs take, and more where it takes long to start.
+    """
+    is_lone = len(stage.replicas) == 1
+    pause = LONE_SECONDS if is_lone else 1.0
     for replica in itertools.cycle(stage.replicas):
-        await asyncio.sleep(_pause(stage))
-        stage.notes["terminations"] += 1
-        await replica.terminate()
+        await asyncio.sleep(pause)
+        stage.notes[what] += 1
+        began = time.monotonic()
+        await end(replica)
         await replica.start()
+        if is_lone:
+            pause = max(LONE_SECONDS, 10 * (time.monotonic() - began))
 
 
 async def terminate_in_a_rush(stage: Stage) -> None:
