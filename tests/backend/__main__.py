@@ -71,6 +71,9 @@ async def run(options: argparse.Namespace, directory: Path) -> list[Report]:
     reports = []
     for scenario in (SCENARIOS[name] for name in names):
         for setting in settings:
+            if setting.replicas < scenario.least:
+                print(f"{scenario.name}: needs {scenario.least} replicas", file=sys.stderr)
+                continue
             report = await play(scenario, setting)
             reports.append(report)
             if options.json:

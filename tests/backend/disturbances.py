@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 WATCHES = 200
 JUNK = 10_000
 TERMINATIONS = 20
-LONE_SECONDS = 5.0
 
 
 async def nothing(_: Stage) -> None:
@@ -51,21 +50,12 @@ async def terminate(stage: Stage) -> None:
 async def _end_again_and_again(
     stage: Stage, what: str, end: Callable[[Replica], Awaitable[None]]
 ) -> None:
-    """End replicas in turn, each a second after the last one is back.
-
-    Nobody answers while a lone one is away, and the back end forgives a task five failed reads: so that one
-    gets the time that jobs take, and more where it takes long to start.
-    """
-    is_lone = len(stage.replicas) == 1
-    pause = LONE_SECONDS if is_lone else 1.0
+    """End replicas in turn, each a second after the last one is back."""
     for replica in itertools.cycle(stage.replicas):
-        await asyncio.sleep(pause)
+        await asyncio.sleep(1)
         stage.notes[what] += 1
-        began = time.monotonic()
         await end(replica)
         await replica.start()
-        if is_lone:
-            pause = max(LONE_SECONDS, 10 * (time.monotonic() - began))
 
 
 async def terminate_in_a_rush(stage: Stage) -> None:

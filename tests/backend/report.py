@@ -134,7 +134,7 @@ class Report:
             "tasks with two jobs": max(self.twice - self.doubled - self.excused, 0),
             "orphaned jobs": max(self.orphans - self.excused, 0),
             "jobs left running": self.left_running,
-            "discovery polls without the type": 0 if self._was_away else self.vanished,
+            "discovery polls without the type": self.vanished,
             "secrets leaked": sum(self.leaked.values()),
             "health checks failed": self.notes.get("health checks failed", 0),
             "calls answered CANCELLED": self.notes.get("rush CANCELLED", 0),
@@ -143,13 +143,6 @@ class Report:
             "MB grown": _growth(self.memory_mb, MEMORY_BOUND_MB),
         }
         return [f"{round(count)} {what}" for what, count in counted.items() if count]
-
-    @property
-    def _was_away(self) -> bool:
-        """Whether there were times when no replica ran."""
-        return self.replicas == 1 and bool(
-            self.notes.get("kills") or self.notes.get("terminations")
-        )
 
 
 def table(reports: Sequence[Report]) -> str:

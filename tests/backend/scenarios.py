@@ -45,6 +45,8 @@ class Scenario:
         in_flight: Tasks that run at a time, at most.
         waves: How many times as many tasks there are as run at a time, at least: what happens to creates
             needs some at all times.
+        least: Replicas without which it makes no sense: a lone one that ends is away for what would be
+            minutes at Flyte's pace, and the back end forgives a task five failed reads.
         environ: Environment variables of a replica, from the run's directory and its number.
         create: Seconds that the back end gives `CreateTask`; None leaves its default.
         excuses: Whether a create whose caller had no answer excuses one job too many: at a vendor that
@@ -65,6 +67,7 @@ class Scenario:
     polls: tuple[float, float] = (4, 24)
     in_flight: int = 1_000_000
     waves: int = 1
+    least: int = 1
     environ: Callable[[Path, int], dict[str, str]] = no_variables
     create: float | None = None
     excuses: bool = False
@@ -93,13 +96,18 @@ SCENARIOS = {
             cancelling=0.5,
         ),
         Scenario(
-            "kill", "each second another replica is killed", disturb=disturbances.kill, waves=4
+            "kill",
+            "each second another replica is killed",
+            disturb=disturbances.kill,
+            least=2,
+            waves=4,
         ),
         Scenario(
             "sigterm",
             "replicas get SIGTERM while creates are in flight",
             Faults(slow_creates=1.0, slow_seconds=0.5),
             disturb=disturbances.terminate,
+            least=2,
             waves=4,
         ),
         Scenario(
@@ -186,6 +194,7 @@ SCENARIOS = {
             "the vendor takes no key; each second another replica is killed",
             Faults(slow_creates=1.0, slow_seconds=0.3),
             disturb=disturbances.kill,
+            least=2,
             waves=4,
             modules=OWN_ID,
             task_type="own_id_job",
@@ -242,6 +251,7 @@ SCENARIOS = {
             "rush",
             "20 SIGTERMs under callers that never pause",
             disturb=disturbances.terminate_in_a_rush,
+            least=2,
             awaited=True,
             modules=NEIGHBOURS,
         ),

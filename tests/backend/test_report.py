@@ -77,11 +77,3 @@ def test_only_what_no_service_could_prevent_is_excused() -> None:
         "1 orphaned jobs",
     ]
     assert report(twice=1, doubled=1, excused=2).flaws == ["1 attempts with two jobs"]
-
-
-def test_nobody_is_blamed_for_what_a_lone_replica_can_not_answer_while_it_is_away() -> None:
-    """Two replicas have no such excuse."""
-    assert report(vanished=1).flaws == ["1 discovery polls without the type"]
-    assert report(vanished=1, notes={"kills": 1}).flaws == []
-    two = Report(replicas=2, tasks=1, seed=0, right=1, vanished=1, notes={"kills": 1})
-    assert two.flaws == ["1 discovery polls without the type"]
