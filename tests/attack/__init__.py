@@ -1,5 +1,8 @@
 """A hostile test bed: what must never happen to a service, tried on a real one.
 
+A program with tests of its own. `python -m tests.attack` runs the attacks and prints a table of those
+that succeeded.
+
     parts                                   the list of them, each a module with `play`
     fuzz <- fuzz_requests, fuzz_values, fuzz_sockets, envelopes, honest_connector, innocent_poller
     leaks <- canaries, leaky_connector
@@ -10,12 +13,13 @@
     creates <- tests.backend, the model of Flyte's back end
     freezes <- blocking_connector
     drains <- tests.backend.rush
-    __main__ -> setting, report             the command line, and the table of what fell
+    __main__ -> setting, report             the command line, and the table of results
 
-`python -m tests.attack --help` lists the parts; `nox -s attack` runs all of them, fully. `test_short` runs
-a minute's worth with the product's tests, `test_bed` holds that the bed sees what it is there to see.
+`python -m tests.attack --help` lists the parts; `nox -s attack` runs all of them in full. Its tests:
+`test_short` runs about a minute of them with the tests of the product, `test_bed` checks that the program
+notices the faults that it looks for.
 
 To add an attack: a row in a part that exists, or a module with `play(setting, tally)` and a line in `parts`.
-Count every attempt with `tally.tried`, every success of one with `tally.fell`, and say with
-`tally.skipped` what a machine can't do. Whatever an attack starts, it ends, by its process id.
+Count every attempt with `tally.tried` and every successful one with `tally.fell`; report with
+`tally.skipped` what this machine cannot do. An attack stops every process that it starts, by its id.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from flyteidl2.connector import connector_pb2 as pb
 
-from tests.connectors.requests import create_request
+from tests.fakes.requests import create_request
 
 from . import escapes
 from .envelopes import with_secret

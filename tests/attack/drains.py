@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from tests.backend.rush import Rush
-from tests.connectors.serve_process import start
+from tests.fakes.serve_process import start
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.connectors.serve_process import ServeProcess, start
+from tests.fakes.serve_process import ServeProcess, start
 from tests.service.client import Client, Job
 
 from .blocking_connector import REFORMED_VARIABLE

@@ -13,7 +13,7 @@ from flyteidl2.core.security_pb2 import Connection
 from google.protobuf.message import EncodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from tests.connectors.requests import create_request
+from tests.fakes.requests import create_request
 
 from .fuzz_values import FLOATS, NUMBERS, TEXTS, damage, envelope, fill
 

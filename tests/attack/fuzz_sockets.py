@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.connectors.serve_process import ServeProcess
+    from tests.fakes.serve_process import ServeProcess
 
     from .report import Tally
 

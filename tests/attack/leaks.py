@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from flyteidl2.core.security_pb2 import Connection
 
-from tests.connectors.requests import category, create_request
-from tests.connectors.serve_process import ServeProcess, start
+from tests.fakes.requests import category, create_request
+from tests.fakes.serve_process import ServeProcess, start
 from tests.service.client import Client, Job
 from tests.service.http import fetch
 

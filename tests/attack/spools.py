@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from flyteidl2.core.execution_pb2 import TaskExecution
 
-from tests.connectors.requests import create_request
-from tests.connectors.serve_process import start
+from tests.fakes.requests import create_request
+from tests.fakes.serve_process import start
 from tests.service.client import Client, Job
 
 from .mounts import own_mounts, read_only, tmpfs

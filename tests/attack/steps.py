@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from tests.connectors.requests import create_request
-from tests.connectors.serve_process import ServeProcess, start
+from tests.fakes.requests import create_request
+from tests.fakes.serve_process import ServeProcess, start
 from tests.service.client import Client
 
 from .processes import adopt_orphans, descendants, end

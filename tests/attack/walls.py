@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from tests.connectors.serve_process import start
+from tests.fakes.serve_process import start
 from tests.service.client import Client
 
 from . import escapes

@@ -1,5 +1,7 @@
 """A model of Flyte's back end, to drive any connector service through faults and count the losses.
 
+A program with tests of its own (`test_*.py`); it runs against our service and the official one alike.
+
     back end      executor -> launcher, cache -> monitor      as the Go executor does it
                   discovery                                   the ListConnectors poll
                   task, batch_task, service_client            requests and how they travel
@@ -8,8 +10,9 @@
                   own_id_connector                            one whose vendor takes no key
                   neighbours, jumping_clock                   trouble from inside it
     outside       vendor, vendor_client                       a job service and its client
-    the run       scenarios, disturbances, junk, rush         what goes wrong
-                  stage -> report                             one scenario, what became of it
+    the run       scenarios, disturbances, junk, rush         the faults
+                  stage -> report                             one scenario and its results
+                  official_service, front                     the official service; what stands before replicas
 
 `python -m tests.backend --help` lists the scenarios. Nothing here imports `flyte_connectors` but
 the modules that are loaded into it.

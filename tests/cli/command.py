@@ -7,9 +7,9 @@ import threading
 from collections.abc import Sequence
 from typing import IO
 
-from tests.connectors.serve_process import COMMAND, ROOT
+from tests.fakes.serve_process import COMMAND, ROOT
 
-TASKS = "tests.connectors.tasks"
+TASKS = "tests.fakes.tasks"
 SECONDS = 25
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.connectors.job_service import FOLDER_VARIABLE, JobService
-from tests.connectors.serve_process import FAKE, ServeProcess, serving
+from tests.fakes.job_service import FOLDER_VARIABLE, JobService
+from tests.fakes.serve_process import FAKE, ServeProcess, serving
 
 
 @pytest.fixture

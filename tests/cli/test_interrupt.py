@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import TASKS, Command
-from tests.connectors.job_service import JobService, wait_until
-from tests.connectors.serve_process import ServeProcess
+from tests.fakes.job_service import JobService, wait_until
+from tests.fakes.serve_process import ServeProcess
 
 SLEEPER = """
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask

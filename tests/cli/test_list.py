@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.connectors.distributions import install
+from tests.fakes.distributions import install
 
 GREETER = """
     from flyte_connectors import Phase, Resource, SyncConnector

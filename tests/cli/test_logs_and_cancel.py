@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import SECONDS, TASKS, Command, Running, one_line
-from tests.connectors.job_service import JobService, wait_until
-from tests.connectors.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
+from tests.fakes.job_service import JobService, wait_until
+from tests.fakes.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
 
-NESTED = "tests.connectors.nested_tasks"
+NESTED = "tests.fakes.nested_tasks"
 
 
 def started(command: Command, jobs: JobService, *where: str) -> tuple[Running, str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import TASKS, Command, one_line
-from tests.connectors.job_service import JobService, wait_until
-from tests.connectors.serve_process import ServeProcess
+from tests.fakes.job_service import JobService, wait_until
+from tests.fakes.serve_process import ServeProcess
 
-NESTED = "tests.connectors.nested_tasks"
+NESTED = "tests.fakes.nested_tasks"
 BATCH = """
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
 

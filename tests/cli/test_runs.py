@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import TASKS, Command
-from tests.connectors.job_service import JobService, wait_until
+from tests.fakes.job_service import JobService, wait_until
 
 
 def test_runs_are_listed_newest_first(command: Command) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import TASKS, Command, Running
-from tests.connectors.job_service import JobService, wait_until
-from tests.connectors.serve_process import FAKE, ServeProcess, serving
+from tests.fakes.job_service import JobService, wait_until
+from tests.fakes.serve_process import FAKE, ServeProcess, serving
 
 
 @pytest.fixture

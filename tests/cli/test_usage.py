@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import SECONDS, Command
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import COMMAND, ROOT
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import COMMAND, ROOT
 
 COMMANDS = ["serve", "list", "run", "runs", "logs", "cancel"]
 

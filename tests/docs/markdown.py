@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-_NOT_HERE = ("CONTRIBUTING.md", "seeds.md")  # about this repository; kept by tests/seeds
+_NOT_HERE = ("CONTRIBUTING.md", "seeds.md")  # about this repository; kept by tests/specification
 PAGES = tuple(
     path
     for pattern in ("*.md", "core/*.md", "plugins/*/*.md", "docs/*.md", "docs/decisions/*.md")

@@ -14,8 +14,8 @@ from flyte_connectors.hookspecs import VERBS
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.connectors.fake import FakeConnector, SyncFake
 from tests.docs.markdown import DOCS, sections, tables
+from tests.fakes.fake import FakeConnector, SyncFake
 from tests.service.hosting import hosting
 from tests.service.http import fetch
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import FAKE, serving
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from flyte_connectors import Phase
 
-from tests.connectors.fake import FakeConnector, FakeMeta, PlainConnector
-from tests.connectors.job_service import JobService, until
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.fake import FakeConnector, FakeMeta, PlainConnector
+from tests.fakes.job_service import JobService, until
+from tests.fakes.serve_process import FAKE, serving
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting
 

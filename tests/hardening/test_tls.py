@@ -16,8 +16,8 @@ import pytest
 from cryptography import x509
 from flyte_connectors.errors import SettingsError
 
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import COMMAND, FAKE, SECONDS_TO_START
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import COMMAND, FAKE, SECONDS_TO_START
 from tests.hardening.certificates import Authority, Pair, put
 from tests.service.hosting import hosting
 

@@ -13,8 +13,8 @@ from flyte_connectors.errors import SettingsError
 from flyteidl2.connector import connector_pb2 as pb
 from grpc_health.v1 import health_pb2
 
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import FAKE, serving
 from tests.hardening.certificates import put
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting

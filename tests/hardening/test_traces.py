@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.connectors.fake import FakeConnector, PlainConnector
-from tests.connectors.job_service import JobService
-from tests.connectors.requests import create_request
+from tests.fakes.fake import FakeConnector, PlainConnector
+from tests.fakes.job_service import JobService
+from tests.fakes.requests import create_request
 from tests.service.client import Client
 from tests.service.hosting import hosting
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from flyte_connectors import Phase
 
-from tests.connectors.job_service import JobService
-from tests.connectors.requests import create_request
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.job_service import JobService
+from tests.fakes.requests import create_request
+from tests.fakes.serve_process import FAKE, serving
 from tests.hardening.certificates import Authority
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting

@@ -17,8 +17,8 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2
 
-from tests.connectors.job_service import JobService, until
-from tests.connectors.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
+from tests.fakes.job_service import JobService, until
+from tests.fakes.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
 from tests.service.client import OWN_CONNECTION, Client
 from tests.service.http import fetch
 

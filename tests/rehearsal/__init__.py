@@ -1,6 +1,8 @@
 """A rolling restart behind a real load balancer, under load: nothing lost, nothing doubled.
 
+A program with tests of its own: `python -m tests.rehearsal`, or `nox -s rehearse`.
+
 proxies.py    nginx and HAProxy with the configuration of docs/proxies
-rolling.py    ends one replica after the other while tasks run
-findings.py   what became of tasks and calls, as a table or JSON
+rolling.py    stops one replica after the other while tasks run
+findings.py   the results of tasks and calls, as a table or JSON
 """

@@ -23,8 +23,8 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.connector import service_pb2_grpc
 from typing_extensions import Self
 
-from tests.connectors.requests import category, create_request
-from tests.connectors.serve_process import serving
+from tests.fakes.requests import category, create_request
+from tests.fakes.serve_process import serving
 from tests.service.client import OWN_CONNECTION
 from tests.service.paced import RECORD_VARIABLE, TASK_TYPE
 

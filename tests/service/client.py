@@ -12,7 +12,7 @@ from flyteidl2.connector import service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from typing_extensions import Self
 
-from tests.connectors.requests import category, create_request
+from tests.fakes.requests import category, create_request
 
 DEADLINE_SECONDS = 20.0
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]  # grpc shares connections of like channels

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors.job_service import FOLDER_VARIABLE, JobService
+from tests.fakes.job_service import FOLDER_VARIABLE, JobService
 from tests.service.client import Client
 from tests.service.hosting import hosting
 

@@ -12,7 +12,7 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 
-from tests.connectors.fake import CONNECTORS
+from tests.fakes.fake import CONNECTORS
 
 
 @contextlib.asynccontextmanager

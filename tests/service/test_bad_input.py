@@ -14,8 +14,8 @@ from flyteidl2.core.types_pb2 import BlobType, SimpleType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.connectors.job_service import JobService
-from tests.connectors.requests import create_request
+from tests.fakes.job_service import JobService
+from tests.fakes.requests import create_request
 from tests.service.client import Client, Job, refusal
 from tests.service.hosting import hosting
 

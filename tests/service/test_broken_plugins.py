@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from grpc_health.v1 import health_pb2
 
-from tests.connectors.distributions import install
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import COMMAND, FAKE, ROOT, SECONDS_TO_START, serving
+from tests.fakes.distributions import install
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import COMMAND, FAKE, ROOT, SECONDS_TO_START, serving
 from tests.service.client import Client, refusal
 from tests.service.http import fetch
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import FAKE, serving
 from tests.service.callers import stop_under_load
 from tests.service.client import Client
 

@@ -12,9 +12,9 @@ import grpc
 import pytest
 from flyte_connectors.service.server import shutdown_signals
 
-from tests.connectors.job_service import JobService, until
-from tests.connectors.requests import create_request
-from tests.connectors.serve_process import FAKE, ServeProcess, serving
+from tests.fakes.job_service import JobService, until
+from tests.fakes.requests import create_request
+from tests.fakes.serve_process import FAKE, ServeProcess, serving
 from tests.service.client import OWN_CONNECTION, Client
 
 GRACE_SECONDS = 8.0

@@ -11,8 +11,8 @@ from flyteidl2.connector import connector_pb2 as pb
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from tests.connectors.job_service import JobService
-from tests.connectors.requests import create_request
+from tests.fakes.job_service import JobService
+from tests.fakes.requests import create_request
 from tests.service.client import Client, refusal
 
 TABLE = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors.job_service import JobService, until
-from tests.connectors.serve_process import COMMAND, FAKE, serving
+from tests.fakes.job_service import JobService, until
+from tests.fakes.serve_process import COMMAND, FAKE, serving
 from tests.service.client import Client
 
 TELLER = "tests.service.event_loop_teller"

@@ -10,7 +10,7 @@ import pytest
 from flyte_connectors import Phase
 from flyteidl2.connector import connector_pb2 as pb
 
-from tests.connectors.job_service import JobService
+from tests.fakes.job_service import JobService
 from tests.service.client import Client, Job, refusal
 from tests.service.hosting import hosting
 

@@ -9,8 +9,8 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.connectors.job_service import until
-from tests.connectors.serve_process import ServeProcess, serving
+from tests.fakes.job_service import until
+from tests.fakes.serve_process import ServeProcess, serving
 from tests.service.client import Client, Job
 from tests.service.http import fetch
 

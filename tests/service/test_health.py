@@ -10,8 +10,8 @@ from flyte_connectors._registry.discovery import PluginReport, Status
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.connectors.fake import CONNECTORS
-from tests.connectors.job_service import JobService
+from tests.fakes.fake import CONNECTORS
+from tests.fakes.job_service import JobService
 from tests.service.client import Client
 from tests.service.hosting import hosting
 

@@ -17,7 +17,7 @@ from flyte_connectors.errors import RegistrationError, ServiceStartError
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 
-from tests.connectors.fake import CONNECTORS
+from tests.fakes.fake import CONNECTORS
 from tests.service.http import Answer, fetch
 
 TEXT = [("Content-Type", "text/plain")]

@@ -7,9 +7,9 @@ import statistics
 import time
 from pathlib import Path
 
-from tests.connectors.fake import BLOCK_SECONDS
-from tests.connectors.job_service import JobService, until
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.fake import BLOCK_SECONDS
+from tests.fakes.job_service import JobService, until
+from tests.fakes.serve_process import FAKE, serving
 from tests.service.client import Client, Job
 
 READS = 50

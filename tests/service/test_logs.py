@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 
-from tests.connectors.job_service import JobService, until
+from tests.fakes.job_service import JobService, until
 from tests.service.client import Client
 
 MIB = 1 << 20

@@ -12,8 +12,8 @@ from flyte_connectors.service.server import ConnectorService
 from flyteidl2.connector import connector_pb2 as pb
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.connectors.fake import CONNECTORS
-from tests.connectors.job_service import JobService, until
+from tests.fakes.fake import CONNECTORS
+from tests.fakes.job_service import JobService, until
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting
 from tests.service.http import fetch

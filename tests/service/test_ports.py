@@ -9,8 +9,8 @@ import grpc
 import pytest
 from flyte_connectors.errors import ServiceStartError
 
-from tests.connectors.job_service import JobService
-from tests.connectors.serve_process import COMMAND, SECONDS_TO_START
+from tests.fakes.job_service import JobService
+from tests.fakes.serve_process import COMMAND, SECONDS_TO_START
 from tests.service.client import Client
 from tests.service.hosting import hosting
 

@@ -9,8 +9,8 @@ import pytest
 from flyte_connectors import Phase
 from flyteidl2.connector import connector_pb2 as pb
 
-from tests.connectors.fake import CONNECTORS
-from tests.connectors.job_service import JobService
+from tests.fakes.fake import CONNECTORS
+from tests.fakes.job_service import JobService
 from tests.service.client import Client, Job, refusal
 
 

@@ -18,10 +18,10 @@ from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-from tests.connectors.fake import CONNECTORS
-from tests.connectors.job_service import JobService, until
-from tests.connectors.requests import create_request
-from tests.connectors.tasks import FakeTask
+from tests.fakes.fake import CONNECTORS
+from tests.fakes.job_service import JobService, until
+from tests.fakes.requests import create_request
+from tests.fakes.tasks import FakeTask
 from tests.service.hosting import hosting
 
 

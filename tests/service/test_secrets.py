@@ -11,9 +11,9 @@ import grpc
 import pytest
 from flyteidl2.core.security_pb2 import Connection
 
-from tests.connectors.job_service import JobService
-from tests.connectors.requests import category, create_request
-from tests.connectors.serve_process import FAKE, serving
+from tests.fakes.job_service import JobService
+from tests.fakes.requests import category, create_request
+from tests.fakes.serve_process import FAKE, serving
 from tests.service.client import Client, Job, refusal
 from tests.service.http import fetch
 

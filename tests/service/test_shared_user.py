@@ -12,8 +12,8 @@ import pytest
 from flyte_connectors import Phase
 from flyte_connectors_batch_job import BatchJobConfig
 
-from tests.connectors.requests import create_request
-from tests.connectors.serve_process import serving
+from tests.fakes.requests import create_request
+from tests.fakes.serve_process import serving
 from tests.service.client import Client
 
 CANARY = "c4n4ry-of-the-service"

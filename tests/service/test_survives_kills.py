@@ -11,9 +11,9 @@ from flyte_connectors import Phase
 from flyte_connectors_batch_job import BatchJobConfig
 from flyteidl2.connector import connector_pb2 as pb
 
-from tests.connectors.job_service import until
-from tests.connectors.requests import create_request
-from tests.connectors.serve_process import start
+from tests.fakes.job_service import until
+from tests.fakes.requests import create_request
+from tests.fakes.serve_process import start
 from tests.service.client import Client, Job
 
 KILLS = int(os.environ.get("SOAK", "5"))

@@ -6,7 +6,7 @@ adapter.py        the RPCs of `flyteidl2.connector`
 log_stream.py     many small log items to few large messages
 auth.py           bearer tokens
 tls.py            certificates, read again when their files change
-health.py         health by load status
+health.py         health by load status, of each connector and of the whole
 standard_services.py
                   the RPCs of health and reflection
 exposition.py     what the service counts, as Prometheus metrics
@@ -14,5 +14,6 @@ http_endpoint.py  /metrics, /healthz, /readyz, and pages of plugins
 drain.py          graceful shutdown
 connections.py    the sockets of the port: paused, counted, closed
 workers.py        several processes that share one port
+shared_user.py    connectors whose user must own their directories alone
 log_format.py     log lines for people and for machines
 """

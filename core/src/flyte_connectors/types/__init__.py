@@ -1,6 +1,7 @@
 """Values on the wire: Python values to Flyte literals and back, always by the declared type.
 
     codec.py             Codec, ConversionError
+    hints.py             questions about Python types
     for_type.py          Python type to codec (task side); for_class.py where classes are involved
     for_literal_type.py  Flyte type to codec (service side)
 

@@ -14,7 +14,7 @@ from flyte_connectors._registry.flyte_names import MODULES
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.client import local
 
-from tests.seeds import pages
+from tests.specification import pages
 
 
 @pytest.fixture(autouse=True)

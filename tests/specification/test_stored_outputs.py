@@ -14,8 +14,8 @@ from flyte_connectors.io import storage
 from flyte_connectors.types import codec_for_type
 from flyteidl2.task.common_pb2 import Outputs
 
-from tests.seeds.echo import Echo, EchoTask, Meta
-from tests.seeds.running import running_on
+from tests.specification.echo import Echo, EchoTask, Meta
+from tests.specification.running import running_on
 
 PLACES = pytest.mark.parametrize("place", ["local", "service"])
 OUTPUTS = {"number": int, "text": str}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.seeds.changes import CHANGES, table
-from tests.seeds.pages import BLOCKS
+from tests.specification.changes import CHANGES, table
+from tests.specification.pages import BLOCKS
 
 PAGES = sorted(folder.name for folder in BLOCKS.iterdir() if folder.is_dir())
 DOCUMENT = Path(__file__).parents[2] / "docs" / "seeds.md"

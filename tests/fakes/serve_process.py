@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "flyte_connectors")
-FAKE = "tests.connectors.fake"
+FAKE = "tests.fakes.fake"
 ENVIRONMENT = {"FLYTE_CONNECTORS_PORT": "0", "FLYTE_CONNECTORS_EVENT_LOOP": "asyncio"}
 SECONDS_TO_START = 20
 SECONDS_TO_END = 20

@@ -1,6 +1,6 @@
 """A client of a service that is used before and after a fork: by this process, then by its child.
 
-python -m tests.connectors.forked_client HOST:PORT     prints what the child got, or its error
+python -m tests.fakes.forked_client HOST:PORT     prints what the child got, or its error
 """
 
 from __future__ import annotations

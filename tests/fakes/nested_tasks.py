@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import flyte_connectors
 
-from tests.connectors.tasks import FakeTask, quick
+from tests.fakes.tasks import FakeTask, quick
 
 env = flyte_connectors.TaskEnvironment("nested")
 slow = FakeTask("slow", inputs={"n": int}, outputs={"n": int})

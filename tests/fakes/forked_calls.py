@@ -1,6 +1,6 @@
 """A task that is called before and after a fork: by this process, then by its child.
 
-python -m tests.connectors.forked_calls        prints what the child got, or its error
+python -m tests.fakes.forked_calls        prints what the child got, or its error
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 from flyte_connectors.errors import ConnectorError
 
-from tests.connectors.tasks import FakeTask
+from tests.fakes.tasks import FakeTask
 
 SECONDS = 20
 

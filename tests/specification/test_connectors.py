@@ -13,7 +13,7 @@ import pytest
 from flyte_connectors import ConnectorRegistry, File, Phase, run
 from flyte_connectors.errors import TaskFailedError
 
-from tests.seeds.running import running_on
+from tests.specification.running import running_on
 
 
 @pytest.fixture(scope="module")

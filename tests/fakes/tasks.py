@@ -13,7 +13,7 @@ from flyte_connectors import (
     TaskTemplate,
 )
 
-import tests.connectors.fake  # noqa: F401  (registers the connectors)
+import tests.fakes.fake  # noqa: F401  (registers the connectors)
 
 
 class FakeTask(AsyncConnectorExecutorMixin, TaskTemplate):

@@ -6,7 +6,7 @@ import sys
 import types
 from pathlib import Path
 
-from tests.seeds.changes import CHANGES
+from tests.specification.changes import CHANGES
 
 BLOCKS = Path(__file__).parent / "blocks"
 

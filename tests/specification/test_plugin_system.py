@@ -25,9 +25,9 @@ from flyte_connectors.errors import InvalidRequestError, TaskFailedError
 from flyteidl2.core.execution_pb2 import ContainerError, ErrorDocument
 from flyteidl2.task.common_pb2 import Outputs
 
-from tests.seeds import pages
-from tests.seeds.running import create_request, running_on, serving_here
 from tests.service.client import Client
+from tests.specification import pages
+from tests.specification.running import create_request, running_on, serving_here
 
 PAGE = "plugin_system"
 LARGE = 1_000_000

@@ -10,9 +10,9 @@ import pytest
 from flyte_connectors import ConnectorRegistry, Phase, Resource
 from flyte_connectors.errors import AuthenticationError, RegistrationError
 
-from tests.seeds import pages
-from tests.seeds.running import create_request, running_on, script, serving_here
 from tests.service.client import Client
+from tests.specification import pages
+from tests.specification.running import create_request, running_on, script, serving_here
 
 PAGE = "async_connectors"
 ALL = ("1_metadata", "2_connector", "3_register", "4_task", "6_run_locally")

@@ -22,8 +22,8 @@ from flyteidl2.core.literals_pb2 import Literal, LiteralMap, Primitive, Scalar
 from flyteidl2.core.metrics_pb2 import ExecutionMetricResult
 from flyteidl2.task.common_pb2 import Outputs
 
-from tests.seeds.running import create_request, running_on, serving_here
 from tests.service.client import Client
+from tests.specification.running import create_request, running_on, serving_here
 
 PAGE = "connector_framework"
 TASK_TYPE = ("my_custom_task_type", 1)

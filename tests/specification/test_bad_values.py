@@ -15,9 +15,9 @@ from flyte_connectors.errors import InvalidRequestError, TaskFailedError
 from flyte_connectors.types import codec_for_type
 from flyteidl2.core.literals_pb2 import Literal
 
-from tests.seeds.echo import Echo, EchoTask
-from tests.seeds.running import create_request, running_on, serving_here
 from tests.service.client import Client, refusal
+from tests.specification.echo import Echo, EchoTask
+from tests.specification.running import create_request, running_on, serving_here
 
 PLACES = pytest.mark.parametrize("place", ["local", "service"])
 HUNDRED_MEGABYTES = 100 * 1024 * 1024

@@ -15,11 +15,11 @@ import pytest
 from flyte_connectors import Phase
 from flyte_connectors.errors import AuthenticationError
 
-from tests.connectors.serve_process import serving
-from tests.seeds import pages
-from tests.seeds.batch_service import batch_service, fetch, submit
-from tests.seeds.running import create_request, running_on, script, serving_here
+from tests.fakes.serve_process import serving
 from tests.service.client import Client
+from tests.specification import pages
+from tests.specification.batch_service import batch_service, fetch, submit
+from tests.specification.running import create_request, running_on, script, serving_here
 
 PAGE = "connector_app"
 ACCOUNTS = {"key-of-alice": "alice", "key-of-bob": "bob"}

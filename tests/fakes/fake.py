@@ -32,7 +32,7 @@ from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from google.protobuf.json_format import MessageToDict
 
-from tests.connectors.job_service import JobService, until
+from tests.fakes.job_service import JobService, until
 
 PAGE_LINES = 100
 BLOCK_SECONDS = 0.2
