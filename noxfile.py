@@ -48,6 +48,11 @@ def _is_installed(python: str) -> bool:
 INSTALLED = PYTHONS if IN_CI else [python for python in PYTHONS if _is_installed(python)]
 DEFAULT_PYTHON = "3.11" if "3.11" in INSTALLED else INSTALLED[0]
 
+# The versions that sessions install, so that a release of somebody else breaks nothing here by surprise.
+# It names no hosts: every developer may have another index. `nox -s lock` brings it up to date.
+LOCK = ROOT / "constraints.txt"
+LOCKED = ["--constraints", str(LOCK)]
+
 _wheels_of: dict[str, str] = {}
 
 
@@ -108,6 +113,8 @@ def _install(
         project = PACKAGES[name] / "pyproject.toml"
         if "test" in PROJECTS[name].get("dependency-groups", {}):
             requirements += ["--group", f"{project}:test"]
+    if not lowest:
+        requirements += LOCKED
     if lowest:
         requirements += ["--resolution", "lowest-direct", "--only-binary", ":all:"]
         requirements += _stated("core", *packages)
@@ -300,16 +307,35 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def lint(session: nox.Session) -> None:
     """Check style and spelling."""
-    session.install("--group", "lint")
+    session.install("--group", "lint", *LOCKED)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
 
 
 @nox.session(python=DEFAULT_PYTHON)
+def lock(session: nox.Session) -> None:
+    """Write the newest versions of all that the sessions need to `constraints.txt`."""
+    needed = set(_stated(*PACKAGES))
+    root = nox.project.load_toml(ROOT / "pyproject.toml")
+    for project in (root, *PROJECTS.values()):
+        for group in project.get("dependency-groups", {}):
+            needed |= set(nox.project.dependency_groups(project, group))
+    requirements = pathlib.Path(session.create_tmp()) / "requirements.in"
+    foreign = sorted(one for one in needed if not one.startswith("flyte-connectors"))
+    requirements.write_text("".join(f"{one}\n" for one in foreign))
+    session.run_install(
+        *("uv", "pip", "compile", "--quiet", "--upgrade", "--universal", str(requirements)),
+        *("--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--no-emit-index-url"),
+        *("--output-file", str(LOCK)),
+        external=True,
+    )
+
+
+@nox.session(python=DEFAULT_PYTHON)
 def docs(session: nox.Session) -> None:
     """Build the documentation as a site, without any warning; prints where it is."""
-    session.install("--group", "docs")
+    session.install("--group", "docs", *LOCKED)
     site = ROOT / ".nox" / "site"
     session.run("sphinx-build", "-aEqW", "--keep-going", "-c", "docs", ".", str(site))
     session.log(f"built {site / 'index.html'}")
