@@ -78,7 +78,7 @@ def create_request(state: str, task_type: str = TASK_TYPE) -> CreateTaskRequest:
         template=template,
         inputs=Inputs(literals=[_literal(name, value) for name, value in inputs.items()]),
         output_prefix=OUTPUT_PREFIX,
-        task_execution_metadata=_execution_metadata(),
+        task_execution_metadata=_execution_metadata(run=state),
     )
 
 
@@ -154,8 +154,8 @@ def _outputs(outputs: Outputs) -> dict[str, Primitive]:
     return {each.name: each.value.scalar.primitive for each in outputs.literals}
 
 
-def _execution_metadata() -> TaskExecutionMetadata:
-    execution = WorkflowExecutionIdentifier(project="project", domain="development", name="run")
+def _execution_metadata(run: str) -> TaskExecutionMetadata:
+    execution = WorkflowExecutionIdentifier(project="project", domain="development", name=run)
     return TaskExecutionMetadata(
         task_execution_id=TaskExecutionIdentifier(
             node_execution_id=NodeExecutionIdentifier(node_id="a0", execution_id=execution),
