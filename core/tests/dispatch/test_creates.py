@@ -261,7 +261,6 @@ class TestMayNotBeRepeated:
         runs = own_names.one._creates._runs
         assert len(runs._outcomes) == 10
         assert not runs._running
-        assert not runs._kept
 
 
 class TestLate:

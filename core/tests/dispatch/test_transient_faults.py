@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import virtual_time
-from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE
+from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE, Backoff
 from flyte_connectors._dispatch.transient_faults import AbsorbCounts, TransientFaults
 from flyte_connectors.errors import (
     AuthenticationError,
@@ -60,15 +60,15 @@ async def answered(
 ) -> pb.Resource:
     """What the dispatcher's loop comes to."""
     resource = pb.Resource()
-    asking = faults.asking(job, timeout)
+    backoff = Backoff(timeout)
     while True:
         try:
-            await asked(asking.left())
+            await asked(backoff.left())
         except ConnectorError as error:
-            if await asking.covered(error, resource):
+            if await faults.covered(job, error, backoff, resource):
                 return resource
         else:
-            asking.succeeded()
+            faults.answered(job)
             return resource
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+import time
 import weakref
 
 RESOLUTION = 0.05
@@ -47,20 +49,19 @@ class Deadlines:
     """The limits of all calls, on whichever event loops they run."""
 
     def __init__(self) -> None:
-        self._tables: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Table] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._local = threading.local()  # no thread runs two event loops at once
 
     def begin(self, seconds: float) -> Limit:
         """Limit what the current task does until the limit's `end` to `seconds`."""
         task = asyncio.current_task()
         assert task is not None
         loop = task.get_loop()
-        table = self._tables.get(loop)
-        if table is None:
-            table = self._tables[loop] = _Table(loop)
-        table.watch()
-        return Limit(table, task, loop.time() + seconds)
+        table: _Table | None = getattr(self._local, "table", None)
+        if table is None or table.loop() is not loop:
+            table = self._local.table = _Table(loop)
+        if not table.is_watching:
+            table.watch()
+        return Limit(table, task, time.monotonic() + seconds)
 
 
 class _Table:
@@ -68,26 +69,21 @@ class _Table:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.limits: set[Limit] = set()
-        self._loop = weakref.ref(loop)
-        self._watching = False
+        self.loop = weakref.ref(loop)
+        self.is_watching = False
 
     def watch(self) -> None:
         """Look through the limits from time to time, for as long as there are any."""
-        if not self._watching:
-            self._watching = True
-            self._schedule()
-
-    def _schedule(self) -> None:
-        loop = self._loop()
+        loop = self.loop()
+        self.is_watching = loop is not None
         if loop is not None:
             loop.call_later(RESOLUTION, self._look)
 
     def _look(self) -> None:
-        loop = self._loop()
-        if not self.limits or loop is None:
-            self._watching = False
+        if not self.limits:
+            self.is_watching = False
             return
-        now = loop.time()
+        now = time.monotonic()
         for limit in list(self.limits):
             limit.check(now)
-        self._schedule()
+        self.watch()

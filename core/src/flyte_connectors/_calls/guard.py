@@ -12,7 +12,7 @@ import inspect
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
@@ -183,15 +183,17 @@ class CallGuard:
             self._composed[verb] = (verb.wrappers, call)
         return call
 
-    async def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+    def _run(self, verb: Verb, arguments: Mapping[str, Any]) -> Awaitable[Any]:
         if verb.mode is Mode.THREAD:
-            result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
-            return await result if inspect.iscoroutine(result) else result
+            return self._run_in_thread(verb, arguments)
         lane = self._lanes.get(verb.connector) if self._lanes else None
         own = None if lane is None else lane.loop
-        if own is not None:
-            return await own.run(self._await(verb, arguments))
-        return await self._await(verb, arguments)
+        work = self._await(verb, arguments)
+        return work if own is None else own.run(work)
+
+    async def _run_in_thread(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        result = await self._in_thread(verb, partial(verb.function, **verb.select(arguments)))
+        return await result if inspect.iscoroutine(result) else result
 
     async def _await(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
         """Marks the connector's part of the stack; `LoopWatch` finds `verb` in this frame."""

@@ -16,6 +16,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from google.protobuf.message import DecodeError
 
 from flyte_connectors._calls.context import CallContext, current
+from flyte_connectors._calls.retries import Backoff
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.arguments import with_secrets
 from flyte_connectors._dispatch.creates import Creates
@@ -99,20 +100,20 @@ class Dispatcher:
             return pb.GetTaskResponse(resource=_finished(envelope, category.name))
         response = pb.GetTaskResponse()
         current.set(CallContext("get", category.name, envelope.key))
-        if self._faults is None:
+        faults = self._faults
+        if faults is None:
             await self._ask(connector, envelope, request, response.resource, timeout)
             return response
-        asking = self._faults.asking(request.resource_meta, timeout)
+        job, backoff = request.resource_meta, Backoff(timeout)
         while True:
             try:
-                left = asking.left()
-                await self._ask(connector, envelope, request, response.resource, left)
+                await self._ask(connector, envelope, request, response.resource, backoff.left())
             except ConnectorError as error:
                 response.Clear()
-                if await asking.covered(error, response.resource):
+                if await faults.covered(job, error, backoff, response.resource):
                     return response
             else:
-                asking.succeeded()
+                faults.answered(job)
                 return response
 
     async def delete(

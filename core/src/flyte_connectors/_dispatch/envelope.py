@@ -27,8 +27,7 @@ import msgpack
 from flyte_connectors.errors import InvalidResourceMetaError
 
 _MAGIC = b"\x00fc2"
-_CHECKSUM = struct.Struct("!I")
-_START = len(_MAGIC) + _CHECKSUM.size
+_START = len(_MAGIC) + 4  # after the checksum
 _KEY = re.compile(r"[a-z0-9-]{0,63}")
 
 _FIRST_MAGIC = b"\x00fc1"  # fixed places, the checksum at the end: read, but not written any more
@@ -70,7 +69,7 @@ def seal(envelope: Envelope, task_type: str) -> bytes:
         if value:
             fields[name] = value
     body: bytes = msgpack.packb(fields)
-    return b"".join((_MAGIC, _CHECKSUM.pack(_checksum(body, task_type)), body))
+    return _MAGIC + zlib.crc32(body, _seed(task_type)).to_bytes(4, "big") + body
 
 
 def unseal(data: bytes, task_type: str) -> Envelope:
@@ -83,16 +82,17 @@ def unseal(data: bytes, task_type: str) -> Envelope:
         message = f"empty: task type '{task_type}' needs what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
     magic = data[:4]
-    if magic not in (_MAGIC, _FIRST_MAGIC):
+    if magic == _MAGIC:
+        body, checksum, read = data[_START:], data[4:_START], msgpack.unpackb
+    elif magic == _FIRST_MAGIC:
+        body, checksum, read = data[:-4], data[-4:], _read_first
+    else:
         return Envelope(data)
-    is_first = magic == _FIRST_MAGIC
-    end = len(data) - _CHECKSUM.size
-    body, place = (data[:end], end) if is_first else (data[_START:], len(_MAGIC))
-    if len(data) < _START or _CHECKSUM.unpack_from(data, place)[0] != _checksum(body, task_type):
+    if checksum != zlib.crc32(body, _seed(task_type)).to_bytes(4, "big"):
         message = f"damaged, or not of task type '{task_type}': pass what its create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
     try:  # the checksum is no secret: anybody can make one
-        return _checked(_read_first(body) if is_first else msgpack.unpackb(body))
+        return _checked(read(body))
     except (ValueError, TypeError, RecursionError, MemoryError, struct.error) as error:
         message = f"of another layout: {str(error) or type(error).__name__}"
         raise InvalidResourceMetaError(message[:200], field="resource_meta") from None
@@ -103,22 +103,20 @@ def _checked(fields: Any) -> Envelope:
     if type(fields) is not dict:
         raise TypeError("not a map")
     get = fields.get
-    secrets, key = get("secrets", _NO_SECRETS), get("key", "")
-    envelope = Envelope(
-        get("meta", b""), get("outputs"), secrets, key, get("finished", b""), get("request", b"")
-    )
-    meta, outputs, _, _, finished, request = envelope
+    meta, outputs, secrets = get("meta", b""), get("outputs"), get("secrets", _NO_SECRETS)
+    key, finished, request = get("key", ""), get("finished", b""), get("request", b"")
     if not (type(meta) is type(finished) is type(request) is bytes):
         raise TypeError("meta, finished and request are bytes")
     if outputs is not None and type(outputs) is not bytes:
         raise TypeError("outputs are bytes")
-    if type(secrets) is not dict:
-        raise TypeError("secrets are a map")
-    for pair in secrets.items():
-        "".join(pair).encode()  # texts, and such as UTF-8 has
+    if secrets is not _NO_SECRETS:
+        if type(secrets) is not dict:
+            raise TypeError("secrets are a map")
+        for pair in secrets.items():
+            "".join(pair).encode()  # texts, and such as UTF-8 has
     if key != "" and not _KEY.fullmatch(key):
         raise ValueError("key is not an idempotency key")
-    return envelope
+    return Envelope(meta, outputs, secrets, key, finished, request)
 
 
 def _read_first(body: bytes) -> dict[str, Any]:
@@ -139,10 +137,7 @@ def _read_first(body: bytes) -> dict[str, Any]:
     }
 
 
-def _checksum(body: bytes, task_type: str) -> int:
-    return zlib.crc32(body, _seed(task_type))
-
-
 @functools.lru_cache(maxsize=256)
 def _seed(task_type: str) -> int:
+    """Where the checksums of a task type start from."""
     return zlib.crc32(task_type.encode())

@@ -7,8 +7,7 @@ import collections
 import logging
 import sys
 from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from flyte_connectors._calls.deadlines import Deadlines
 from flyte_connectors.errors import ConnectorError
@@ -33,9 +32,7 @@ class OncePerKey:
     def __init__(self, unfinished: set[asyncio.Task[Any]]) -> None:
         self._unfinished = unfinished
         self._deadlines = Deadlines()
-        self._running: dict[str, asyncio.Task[bytes]] = {}
-        self._waiting: dict[str, int] = {}
-        self._kept: set[str] = set()
+        self._running: dict[str, _Run] = {}
         self._outcomes: collections.OrderedDict[str, Outcome] = collections.OrderedDict()
 
     def outcome(self, key: str) -> Outcome | None:
@@ -48,7 +45,8 @@ class OncePerKey:
 
     def is_waited_for(self, key: str) -> bool:
         """Whether somebody waits for the work of `key`."""
-        return key in self._waiting
+        run = self._running.get(key)
+        return run is not None and bool(run.waiting)
 
     async def run(
         self, key: str, work: Work, *, keep: bool, seconds: float | None = None
@@ -71,74 +69,101 @@ class OncePerKey:
         outcome = self._outcomes.get(key)
         if outcome is not None:
             return _unwrapped(outcome)
-        task = self._running.get(key) or self._begin(key, work)
-        if keep:
-            self._kept.add(key)
-        if task.done():
-            return task.result()
+        run = self._running.get(key) or self._begin(key, work, keep=keep)
+        run.keep |= keep
+        if run.outcome is not None:
+            return run.result()
         limit = None if seconds is None else self._deadlines.begin(seconds)
-        self._waiting[key] = self._waiting.get(key, 0) + 1
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        run.waiting.add(waiter)
         try:
-            return await asyncio.shield(task)
+            await waiter
+            return run.result()
         except asyncio.CancelledError:
-            if not task.done():
+            if run.outcome is None:
                 logger.info("the caller of the create of %s has left; it goes on", key)
-                task.add_done_callback(partial(_log_end, key))
+                run.was_left = True
             if limit is None or not limit.expired:
                 raise
-            self._kept.add(key)
-            if task.done():
-                self._ended(key, task)
+            run.keep = True
+            self._keep(key, run.outcome)
             return None
         finally:
-            others = self._waiting.pop(key) - 1
-            if others:
-                self._waiting[key] = others
+            run.waiting.discard(waiter)
             if limit is not None:
                 limit.end()
 
-    def _begin(self, key: str, work: Work) -> asyncio.Task[bytes]:
+    def _begin(self, key: str, work: Work, *, keep: bool) -> _Run:
         """Start the work in a task of its own, which no caller's leaving ends."""
+        run = self._running[key] = _Run(keep=keep)
+        to_end = self._to_end(key, run, work)
         loop = asyncio.get_running_loop()
         if sys.version_info >= (3, 12):  # what ends without waiting needs no turn of the loop
-            task = asyncio.Task(work(), loop=loop, eager_start=True)
+            task = asyncio.Task(to_end, loop=loop, eager_start=True)
         else:
-            task = loop.create_task(work())
-        if not task.done():
+            task = loop.create_task(to_end)
+        if run.outcome is None:
             self._unfinished.add(task)
-            task.add_done_callback(self._unfinished.discard)
-        self._running[key] = task
-        task.add_done_callback(partial(self._ended, key))
-        return task
+        return run
 
-    def _ended(self, key: str, task: asyncio.Task[bytes]) -> None:
-        self._running.pop(key, None)
-        if key not in self._kept:
-            return
-        self._kept.discard(key)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self._remember(key, task.result())
-        elif isinstance(error, ConnectorError) and not error.retryable:
-            error.__cause__ = error.__context__ = None  # their frames hold the whole request
-            self._remember(key, error.with_traceback(None))
+    async def _to_end(self, key: str, run: _Run, work: Work) -> None:
+        """Do the work and tell those that wait; callbacks of the task would cost each create more."""
+        try:
+            run.outcome = await work()
+        except Exception as error:
+            run.outcome = error
+            if run.was_left:
+                logger.warning("the create of %s failed after its caller had left: %s", key, error)
+        except BaseException as error:
+            run.outcome = error
+            raise
+        finally:
+            self._running.pop(key, None)
+            self._unfinished.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
+            if run.keep:
+                self._keep(key, run.outcome)
+            for waiter in run.waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
 
-    def _remember(self, key: str, outcome: Outcome) -> None:
+    def _keep(self, key: str, outcome: bytes | BaseException | None) -> None:
+        """Remember an outcome, if it lasts."""
+        if isinstance(outcome, ConnectorError) and not outcome.retryable:
+            outcome.__cause__ = outcome.__context__ = None  # their frames hold the whole request
+            outcome = outcome.with_traceback(None)
+        elif not isinstance(outcome, bytes):
+            return
         self._outcomes[key] = outcome
         if len(self._outcomes) > REMEMBERED:
             self._outcomes.popitem(last=False)
+
+
+class _Run:
+    """Work that runs.
+
+    Attributes:
+        keep: Whether its outcome is to be remembered.
+        was_left: Whether somebody who waited for it has left.
+        waiting: Done when it has ended, one for each who waits.
+        outcome: What it returned or raised; None until then.
+    """
+
+    __slots__ = ("keep", "outcome", "waiting", "was_left")
+
+    def __init__(self, *, keep: bool) -> None:
+        self.keep = keep
+        self.was_left = False
+        self.waiting: set[asyncio.Future[None]] = set()
+        self.outcome: bytes | BaseException | None = None
+
+    def result(self) -> bytes:
+        assert self.outcome is not None
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
 
 
 def _unwrapped(outcome: Outcome) -> bytes:
     if isinstance(outcome, ConnectorError):
         raise outcome.with_traceback(None)
     return outcome
-
-
-def _log_end(key: str, task: asyncio.Task[bytes]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.warning(
-            "the create of %s failed after its caller had left: %s", key, task.exception()
-        )

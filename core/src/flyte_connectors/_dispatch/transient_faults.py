@@ -51,22 +51,38 @@ class TransientFaults:
         self._since: collections.OrderedDict[bytes, float] = collections.OrderedDict()
         self.counts = AbsorbCounts()
 
-    def asking(self, job: bytes, timeout: float | None) -> Asking:
-        """The tries of one GetTask.
-
-        Args:
-            job: The job's `resource_meta`.
-            timeout: Seconds that the caller waits.
-        """
-        return Asking(self, job, timeout)
-
     def answered(self, job: bytes) -> None:
         """A job has been asked about."""
         if self._since:
             self._since.pop(job, None)
 
-    def cover(self, job: bytes, error: ConnectorError, resource: pb.Resource) -> None:
-        """Fill `resource` with what is known of a job that can't be asked about."""
+    async def covered(
+        self, job: bytes, error: ConnectorError, backoff: Backoff, resource: pb.Resource
+    ) -> bool:
+        """Whether `resource` was filled with what is known of a job that can't be asked about.
+
+        Args:
+            job: The job's `resource_meta`.
+            error: Why it can't.
+            backoff: The pauses between the tries of this call.
+            resource: What to fill.
+
+        Returns:
+            False, after a pause, if there is time for another try.
+
+        Raises:
+            InvalidRequestError, UnsupportedVerbError: `error` itself, if it is a fault of the request or
+                the connector, which no time heals.
+        """
+        if isinstance(error, (InvalidRequestError, UnsupportedVerbError)):
+            raise error
+        if await backoff.again(error):
+            self.counts.retried += 1
+            return False
+        self._cover(job, error, resource)
+        return True
+
+    def _cover(self, job: bytes, error: ConnectorError, resource: pb.Resource) -> None:
         if isinstance(error, JobNotFoundError):
             self._lose(job, error.message, resource)
             return
@@ -89,31 +105,3 @@ class TransientFaults:
         self.counts.lost += 1
         resource.phase = TaskExecution.RETRYABLE_FAILED
         resource.message = text
-
-
-class Asking(Backoff):
-    """The tries of one GetTask, within its caller's time; see `TransientFaults.asking`."""
-
-    def __init__(self, faults: TransientFaults, job: bytes, timeout: float | None) -> None:
-        super().__init__(timeout)
-        self._faults = faults
-        self._job = job
-
-    def succeeded(self) -> None:
-        """The connector has answered."""
-        self._faults.answered(self._job)
-
-    async def covered(self, error: ConnectorError, resource: pb.Resource) -> bool:
-        """Whether `resource` was filled in place of an answer; if not, there is time for another try.
-
-        Raises:
-            InvalidRequestError, UnsupportedVerbError: `error` itself, if it is a fault of the request or
-                the connector, which no time heals.
-        """
-        if isinstance(error, (InvalidRequestError, UnsupportedVerbError)):
-            raise error
-        if await self.again(error):
-            self._faults.counts.retried += 1
-            return False
-        self._faults.cover(self._job, error, resource)
-        return True

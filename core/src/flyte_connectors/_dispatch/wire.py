@@ -129,16 +129,11 @@ def write_resource(
     message.phase = phase
     if resource.message:
         message.message = shortened(redact(resource.message), LONGEST_MESSAGE)
-    if resource.log_links:
-        message.log_links.extend(resource.log_links)
-    if resource.custom_info:
-        _write_info(resource.custom_info, task, message)
-    if message.custom_info.ByteSize() > _LARGEST_INFO:
-        size = message.custom_info.ByteSize()
-        logger.warning("custom_info of %d bytes is left out: %s", size, task)
-        message.custom_info.Clear()
-        message.custom_info["left_out"] = f"{size} bytes are more than {_LARGEST_INFO}"
-    redact_message(message)  # the outputs, which follow, are the user's data and stay as they are
+    if resource.log_links or resource.custom_info:
+        message.log_links.extend(resource.log_links or ())
+        if resource.custom_info:
+            _write_info(resource.custom_info, task, message)
+        redact_message(message)  # the outputs, which follow, are the user's data and stay as they are
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
             write_outputs(resource.outputs, outputs, message.outputs)
@@ -186,6 +181,11 @@ def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
     except (AttributeError, TypeError, ValueError):  # protobuf's, for different misfits
         text = f"the connector of task type '{task}' reported custom_info that is no JSON object"
         raise InternalError(text) from None
+    size = message.custom_info.ByteSize()
+    if size > _LARGEST_INFO:
+        logger.warning("custom_info of %d bytes is left out: %s", size, task)
+        message.custom_info.Clear()
+        message.custom_info["left_out"] = f"{size} bytes are more than {_LARGEST_INFO}"
 
 
 def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:

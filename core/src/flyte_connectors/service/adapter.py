@@ -6,7 +6,7 @@ flyteidl2; everything that happens between them is in `flyte_connectors._dispatc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -35,10 +35,11 @@ FLYTE_1_METADATA_SERVICE = "flyteidl.service.AgentMetadataService"
 _UNREADABLE = InvalidRequestError("the bytes are no message of this call")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
 
 
-def handlers(dispatcher: Dispatcher, calls: Calls) -> list[grpc.GenericRpcHandler]:
+def handlers(dispatcher: Dispatcher, calls: Calls) -> grpc.GenericRpcHandler:
     """The handlers of both services, to be added to a server."""
     unary = partial(_unary, dispatcher.registry, calls)
 
@@ -60,14 +61,9 @@ def handlers(dispatcher: Dispatcher, calls: Calls) -> list[grpc.GenericRpcHandle
         except Exception as error:
             await _abort(context, error)
 
-    first, repeated = unary(dispatcher.create), unary(partial(dispatcher.create, again=True))
-
-    async def create_task(request: Any, context: Context) -> Any:
-        is_repeated = any(key == REPEATED for key, _ in context.invocation_metadata() or ())
-        return await (repeated if is_repeated else first)(request, context)
-
+    create_again = unary(partial(dispatcher.create, again=True))
     service = {
-        "CreateTask": _handler(create_task, pb.CreateTaskRequest),
+        "CreateTask": _handler(unary(dispatcher.create), pb.CreateTaskRequest),
         "GetTask": _handler(unary(dispatcher.get), pb.GetTaskRequest),
         "DeleteTask": _handler(unary(dispatcher.delete), pb.DeleteTaskRequest),
         "GetTaskMetrics": _handler(unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
@@ -84,12 +80,37 @@ def handlers(dispatcher: Dispatcher, calls: Calls) -> list[grpc.GenericRpcHandle
     # The messages of Flyte 1 have the same fields under the same numbers, so its back end is served by
     # the same handlers. Without its `is_sync`, it asks for quick answers by CreateTask and GetTask, too.
     agents = {"ListAgents": metadata["ListConnectors"], "GetAgent": metadata["GetConnector"]}
-    return [
-        grpc.method_handlers_generic_handler(ASYNC_SERVICE, service),
-        grpc.method_handlers_generic_handler(METADATA_SERVICE, metadata),
-        grpc.method_handlers_generic_handler(FLYTE_1_ASYNC_SERVICE, service),
-        grpc.method_handlers_generic_handler(FLYTE_1_METADATA_SERVICE, agents),
-    ]
+    services = {
+        ASYNC_SERVICE: service,
+        METADATA_SERVICE: metadata,
+        FLYTE_1_ASYNC_SERVICE: service,
+        FLYTE_1_METADATA_SERVICE: agents,
+    }
+    return _Handlers(services, _handler(create_again, pb.CreateTaskRequest))
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """The handlers of several services, and one for creates whose client says that it repeats them.
+
+    That is told from the metadata that gRPC has read already; a handler would read them once more.
+    """
+
+    def __init__(self, services: Mapping[str, Mapping[str, Handler]], create_again: Handler) -> None:
+        self._create = services[ASYNC_SERVICE]["CreateTask"]
+        self._create_again = create_again
+        self._handlers = {
+            f"/{service}/{method}": handler
+            for service, methods in services.items()
+            for method, handler in methods.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        handler = self._handlers.get(handler_call_details.method)
+        if handler is self._create:
+            metadata = handler_call_details.invocation_metadata or ()
+            if any(key == REPEATED for key, _ in metadata):
+                return self._create_again
+        return handler
 
 
 def _unary(
@@ -116,7 +137,7 @@ def _texts(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
     return {key: value for key, value in pairs or () if isinstance(value, str)}
 
 
-def _handler(rpc: Unary, request: Any) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(rpc: Unary, request: Any) -> Handler:
     return grpc.unary_unary_rpc_method_handler(
         rpc,
         request_deserializer=partial(parse, request),

@@ -105,9 +105,9 @@ class ConnectorService:
             interceptors=interceptors, options=_options(settings, shared=self._shared_port)
         )
         dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
-        server.add_generic_rpc_handlers(handlers(dispatcher, self._calls))
         services = (ASYNC_SERVICE, METADATA_SERVICE)
-        server.add_generic_rpc_handlers(standard_handlers(self._health.servicer, services))
+        standard = standard_handlers(self._health.servicer, services)
+        server.add_generic_rpc_handlers((handlers(dispatcher, self._calls), *standard))
         try:
             self.port = _bind(server, settings.host, settings.port, credentials)
         except ServiceStartError:
