@@ -244,3 +244,28 @@ async def test_a_watch_ends() -> None:
     watched.watch.start()
     watched.watch.stop()
     await until(lambda: "loop-watch" not in [thread.name for thread in threading.enumerate()])
+
+
+@pytest.mark.parametrize(("runnable", "blamed"), [(True, 0), (False, 1)])
+async def test_a_thread_that_gets_no_processor_is_not_taken_for_blocked(
+    monkeypatch: pytest.MonkeyPatch, *, runnable: bool, blamed: int
+) -> None:
+    """The system adds up a wait only when it ends: one that goes on is a thread that wants to run and does not."""
+    from flyte_connectors._calls import loop_watch
+
+    monkeypatch.setattr(
+        loop_watch.LoopWatch, "_times", lambda _: loop_watch._Times(1.0, 1.0, runnable)
+    )
+    found: list[float] = []
+
+    def entry() -> None:
+        time.sleep(0.4)
+
+    watch = loop_watch.LoopWatch([entry.__code__], lambda *seen: found.append(seen[2]))
+    watch.start()
+    try:
+        entry()
+        await asyncio.sleep(0.1)
+    finally:
+        watch.stop()
+    assert len(found) == blamed

@@ -12,13 +12,21 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 logger = logging.getLogger(__name__)
 
 _IMPORT_SYSTEM = "<frozen importlib"  # file names of importlib's own frames
 _SAMPLES = 2  # in a row that a threshold is made of
 _LATE = 1.5  # times its length; a sample that took longer says nothing
+
+
+class _Times(NamedTuple):
+    """Seconds that a thread has run, and has waited for a processor; whether it wants to run now."""
+
+    ran: float
+    waited: float
+    is_runnable: bool
 
 
 class LoopWatch:
@@ -95,17 +103,27 @@ class LoopWatch:
     def _sample(self, alive: threading.Event) -> bool:
         """Wait for the loop for a while; whether it had the time and a processor to answer in."""
         length = self._threshold / _SAMPLES
-        started, delay = time.monotonic(), self._delay()
+        started, before = time.monotonic(), self._times()
         alive.wait(length)
         took = time.monotonic() - started
-        return took < _LATE * length and self._delay() - delay < took / 2
+        return took < _LATE * length and not self._is_starved(took, before, self._times())
 
-    def _delay(self) -> float:
-        """Seconds that the loop's thread has waited for a processor so far, as far as the system tells."""
+    def _is_starved(self, took: float, before: _Times | None, after: _Times | None) -> bool:
+        """Whether the loop's thread waited for a processor, as far as the system tells."""
+        if before is None or after is None:
+            return False
+        # A wait is added up when it ends; one that goes on shows in a thread that wants to run and does not.
+        waits = after.is_runnable and after.ran - before.ran < took / 2
+        return waits or after.waited - before.waited >= took / 2
+
+    def _times(self) -> _Times | None:
+        """How long the loop's thread has run and waited so far; None where the system does not tell."""
         try:
-            return int(self._schedule.read_bytes().split()[1]) / 1e9
+            ran, waited = self._schedule.read_bytes().split()[:2]
+            state = self._schedule.with_name("stat").read_bytes().rpartition(b")")[2].split()[0]
+            return _Times(int(ran) / 1e9, int(waited) / 1e9, state == b"R")
         except (OSError, ValueError, IndexError):
-            return 0.0
+            return None
 
     def _call_soon(self, callback: Callable[[], object]) -> bool:
         with contextlib.suppress(RuntimeError):  # the loop has been closed
