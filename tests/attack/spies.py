@@ -120,6 +120,8 @@ class Spies:
 
     def _job(self, method: str, visit: Visit) -> dict[str, Any]:
         text = "" if visit.is_below_base(quoted=True) else BODY
+        if visit.target.endswith("/usage"):
+            return {"cpu_seconds": 1.5}
         job: dict[str, Any] = {"job_id": self.job_id or "job-1", "status": "running"}
         job |= {"message": text, "lines": [text], "next_offset": 1, "complete": False}
         job |= {"epochs": [{"loss": 1.0}], "state": "RUNNING", "outputs": None, "logs": text}
