@@ -38,6 +38,8 @@ SENDERS = 48
 CHANNELS = 4
 MEMORY_BOUND_MB = 60.0
 LATENCY_BOUND_MS = 500.0
+POLLS_FOR_A_PERCENTILE = 1_000
+"""Below, the 99th percentile is a few polls, and tells of the machine: the short form only counts failures."""
 SERIES_BOUND = 2_000
 CORRELATION = re.compile(r"\b[0-9a-f]{8,}\b")
 DIGITS = re.compile(r"-?\d+")
@@ -200,7 +202,10 @@ def judge_service(
     tally.notes["resident MB"] = [round(mb) for mb in memory]
     if len(memory) > 2 and memory[-1] - memory[1] > MEMORY_BOUND_MB:
         tally.fell("the service itself", f"grew from {memory[1]:.0f} to {memory[-1]:.0f} MB")
-    if latencies["failed"] or latencies["p99_ms"] > LATENCY_BOUND_MS:
+    is_slow = (
+        latencies["p99_ms"] > LATENCY_BOUND_MS and latencies["polls"] >= POLLS_FOR_A_PERCENTILE
+    )
+    if latencies["failed"] or is_slow:
         tally.fell("the service itself", f"felt by others: {latencies}")
 
 
