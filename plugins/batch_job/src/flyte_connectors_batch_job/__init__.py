@@ -5,12 +5,14 @@ In the order of reading:
     config       BatchJobConfig, the fields of a job, and how they travel in `custom`
     connector    BatchJobConnector, what the service calls
     task         BatchJobTask, what a workflow author writes
+    request      the job that a task template asks for
     inputs       the task's inputs as JSON
-    log_pages    the job's log as pages of Flyte's log messages
+    quantities   numbers as Kubernetes writes them, such as 500m and 2Gi
+    log_pages    a page of the job's log as Flyte's log messages
     metrics      the job's resource usage as Flyte's metric results
     settings     what the operator sets
     clean        removes old jobs: `python -m flyte_connectors_batch_job.clean`
-    backends     where the jobs run; `backends.local` runs them on this machine
+    backends     where the jobs run: the interface, and a folder for each back end
 
 Everything is loaded on first use: a job's supervisor lives in this package too, and shall not load
 gRPC for it.

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence  # read at run time, from the fields' annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from flyte_connectors.authoring import read_custom, write_custom
 from flyte_connectors.errors import InvalidRequestError
-from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from flyte_connectors_batch_job import quantities
 
-    from google.protobuf.struct_pb2 import Struct
+MOST_PRIORITY = 1000
+LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # less than any interpreter needs to start
 
-_FOR_THE_CORE = frozenset({"secrets", "configs"})
 _NUL = "\0"
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchJobConfig:
-    """What a batch job runs. Without `command` and `script` it answers `output-from-<job id>`.
+    """What a batch job runs, and what it needs. Without `command` and `script` it answers
+    `output-from-<job id>`.
+
+    A back end refuses the fields that it can't honour, by name, before anything starts.
 
     Args:
         command: Program and arguments, run without a shell.
@@ -29,26 +33,60 @@ class BatchJobConfig:
         working_directory: An absolute directory on the machine that runs the job; by default a new
             one of the job's own.
         timeout_seconds: Time limit. The job then gets SIGTERM and, after a grace time, SIGKILL.
-    """
+        backend: Name of the back end to run on, one that the operator allows; by default the
+            operator's first.
+        cpu: Cores, such as `2` or `"500m"`.
+        memory: Bytes, or a quantity such as `"2Gi"`; a job that uses more fails.
+        gpu: Number of GPUs.
+        image: Container image to run in.
+        queue: Queue to wait in; Slurm calls it a partition.
+        account: Account that pays for the job.
+        qos: Quality of service.
+        priority: Jobs of higher priority are started first; from -1000 to 1000.
+        nodes: Number of machines.
+        tasks: Number of processes that the engine starts.
+        array: Number of jobs that run the same, each with an index of its own.
+        retry_exit_codes: Exit codes after which Flyte may try again; others fail the task for good.
+        modules: Environment modules to load first.
+    """  # noqa: D205  (the summary takes two lines)
 
     command: Sequence[str] | None = None
     script: str | None = None
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     working_directory: str | None = None
     timeout_seconds: float = 300
+    backend: str | None = None
+    cpu: float | str | None = None
+    memory: int | str | None = None
+    gpu: int | None = None
+    image: str | None = None
+    queue: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    priority: int = 0
+    nodes: int | None = None
+    tasks: int | None = None
+    array: int | None = None
+    retry_exit_codes: Sequence[int] = ()
+    modules: Sequence[str] = ()
+
+    @property
+    def cpu_count(self) -> float | None:
+        """`cpu` as a number of cores."""
+        return None if self.cpu is None else quantities.cores(self.cpu)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory` as a number of bytes."""
+        return None if self.memory is None else quantities.whole(self.memory)
 
     def to_custom(self) -> dict[str, Any]:
-        """The fields that are set, by name; never empty, because Flyte refuses that."""
-        custom: dict[str, Any] = {"timeout_seconds": self.timeout_seconds}
-        if self.command is not None:
-            custom["command"] = _argv(self.command)
-        if self.script is not None:
-            custom["script"] = self.script
-        if self.env:
-            custom["env"] = dict(self.env)
-        if self.working_directory is not None:
-            custom["working_directory"] = self.working_directory
-        return custom
+        """The fields that are set, by name; never empty, because Flyte refuses that.
+
+        Raises:
+            InvalidRequestError: a value is not of its field's type; the error names the field.
+        """
+        return {"timeout_seconds": self.timeout_seconds, **write_custom(self)}
 
     @classmethod
     def from_custom(cls, custom: Struct) -> BatchJobConfig:
@@ -57,78 +95,85 @@ class BatchJobConfig:
         Raises:
             InvalidRequestError: a field is unknown or wrong; the error names it.
         """
-        fields = _fields(custom)
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in sorted(fields.keys() - _FOR_THE_CORE - set(known)):
-            _refuse(name, f"unknown; the fields of a batch job are {', '.join(known)}")
-        config = cls(**{name: fields[name] for name in known if fields.get(name) is not None})
-        config._check()
+        given = Struct()
+        for name, value in custom.fields.items():
+            if not value.HasField("null_value"):  # a field that is null is not set
+                given.fields[name].CopyFrom(value)
+        if "command" in given.fields and given.fields["command"].HasField("string_value"):
+            _refuse(
+                "command", "a string: give a list of program and arguments, or use custom.script"
+            )
+        if "env" in given.fields:
+            for name, value in given.fields["env"].struct_value.fields.items():
+                if not value.HasField("string_value"):  # said here, so that no value is shown
+                    _refuse(f"env.{name}", "must be a string without NUL characters")
+        config = read_custom(cls, given)
+        config.check()
         return config
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise InvalidRequestError, which names the field, if a value makes no sense."""
         if self.command is not None:
             _check_command(self.command)
-        if self.script is not None:
-            _check_script(self.script)
+        if self.script is not None and not self.script.strip():
+            _refuse("script", "must be the text of a script")
         if self.command is not None and self.script is not None:
             _refuse("script", "set beside custom.command: give one of the two")
         _check_env(self.env)
         if self.working_directory is not None:
             _check_directory(self.working_directory)
-        _check_timeout(self.timeout_seconds)
+        if self.timeout_seconds <= 0:
+            _refuse(
+                "timeout_seconds",
+                f"{self.timeout_seconds!r} must be a number of seconds greater than zero",
+            )
+        self._check_resources()
+        if not -MOST_PRIORITY <= self.priority <= MOST_PRIORITY:
+            _refuse("priority", f"{self.priority} must be from -{MOST_PRIORITY} to {MOST_PRIORITY}")
+        for code in self.retry_exit_codes:
+            if not 1 <= code <= 255:  # noqa: PLR2004  (wait(2): an exit code has eight bits)
+                _refuse("retry_exit_codes", f"{code} must be an exit code from 1 to 255")
+
+    def _check_resources(self) -> None:
+        for name in ("gpu", "nodes", "tasks", "array"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                _refuse(name, f"{value} must be at least 1")
+        try:
+            cpu = self.cpu_count
+        except ValueError:
+            _refuse("cpu", f"{self.cpu!r} must be a number of cores, such as 2 or '500m'")
+        if cpu is not None and cpu <= 0:
+            _refuse("cpu", f"{self.cpu!r} must be greater than zero")
+        try:
+            memory = self.memory_bytes
+        except ValueError:
+            _refuse("memory", f"{self.memory!r} must be a number of bytes, such as '500Mi'")
+        if memory is not None and memory < LEAST_MEMORY_BYTES:
+            _refuse("memory", f"{self.memory!r} must be at least 16Mi")
 
 
-def _fields(custom: Struct) -> dict[str, Any]:
-    try:
-        return dict(json_format.MessageToDict(custom))
-    except ValueError as error:  # a Struct can hold infinity
-        message = f"not a JSON object: {error}"
-        raise InvalidRequestError(message, field="custom") from error
-
-
-def _argv(command: Sequence[str]) -> list[str] | str:
-    """A list; a string stays one, to be refused as what it is and not taken for its letters."""
-    return command if isinstance(command, str) else list(command)
-
-
-def _check_command(command: Any) -> None:
-    if isinstance(command, str):
-        _refuse("command", "a string: give a list of program and arguments, or use custom.script")
-    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
-        _refuse("command", "must be a list of strings")
+def _check_command(command: Sequence[str]) -> None:
     if not command or not command[0]:
         _refuse("command", "empty: give the program to run first")
     if any(_NUL in word for word in command):
         _refuse("command", "must not contain NUL characters")
 
 
-def _check_script(script: Any) -> None:
-    if not isinstance(script, str) or not script.strip():
-        _refuse("script", "must be the text of a script")
-
-
-def _check_env(env: Any) -> None:
-    if not isinstance(env, dict):
-        _refuse("env", "must be an object of strings")
+def _check_env(env: Mapping[str, str]) -> None:
     for name, value in env.items():
         if not name or "=" in name or _NUL in name:
             _refuse("env", f"{name!r} is not a valid name of an environment variable")
-        if not isinstance(value, str) or _NUL in value:
+        if _NUL in value:
             _refuse(f"env.{name}", "must be a string without NUL characters")
 
 
-def _check_directory(path: Any) -> None:
-    if not isinstance(path, str) or not Path(path).is_absolute() or not Path(path).is_dir():
+def _check_directory(path: str) -> None:
+    if not Path(path).is_absolute() or not Path(path).is_dir():
         _refuse(
             "working_directory",
             f"{path!r} must be the absolute path of a directory on the service's machine",
         )
-
-
-def _check_timeout(seconds: Any) -> None:
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not is_number or seconds <= 0:
-        _refuse("timeout_seconds", f"{seconds!r} must be a number of seconds greater than zero")
 
 
 def _refuse(field: str, message: str) -> NoReturn:

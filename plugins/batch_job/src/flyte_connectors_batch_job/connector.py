@@ -1,4 +1,4 @@
-"""The connector: each verb in a few lines over the spool.
+"""The connector: each verb in a few lines over the job's back end.
 
 All verbs are plain functions: they touch files, so the core runs them in its threads.
 """
@@ -7,35 +7,18 @@ All verbs are plain functions: they touch files, so the core runs them in its th
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
-from flyte_connectors.errors import (
-    ConflictError,
-    InvalidResourceMetaError,
-    JobNotFoundError,
-    PermissionDeniedError,
-    ServiceUnavailableError,
-)
-from flyteidl2.core.types_pb2 import SimpleType
+from flyte_connectors.connector import AsyncConnector, Resource, ResourceMeta
+from flyte_connectors.errors import InvalidRequestError, InvalidResourceMetaError
+from flyteidl2.core.execution_pb2 import TaskLog
 
-from flyte_connectors_batch_job import log_pages, metrics
-from flyte_connectors_batch_job.backends.local import job as states
-from flyte_connectors_batch_job.backends.local.files import DamagedFileError
-from flyte_connectors_batch_job.backends.local.launch import LaunchError
-from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Spool
-from flyte_connectors_batch_job.config import BatchJobConfig
-from flyte_connectors_batch_job.inputs import to_json
-from flyte_connectors_batch_job.settings import (
-    RETIRED_VARIABLE,
-    SPOOL_VARIABLE,
-    retired_spools,
-    spool_directory,
-)
+from flyte_connectors_batch_job import backends, log_pages, metrics
+from flyte_connectors_batch_job.request import check_abilities, job_request
+from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, allowed_backends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,19 +30,8 @@ if TYPE_CHECKING:
     )
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from flyte_connectors_batch_job.backends.local.job import Job
+    from flyte_connectors_batch_job.backends.interface import BatchBackend
 
-DEFAULT_SCRIPT = 'echo "output-from-$BATCH_JOB_ID"\n'
-GRACE_SECONDS = 5.0
-
-_PHASES = {
-    states.QUEUED: Phase.QUEUED,
-    states.RUNNING: Phase.RUNNING,
-    states.SUCCEEDED: Phase.SUCCEEDED,
-    states.FAILED: Phase.FAILED,
-    states.ABORTED: Phase.ABORTED,
-    states.LOST: Phase.RETRYABLE_FAILED,
-}
 _JOB_ID = re.compile(r"[a-z0-9-]{1,63}")
 
 
@@ -68,18 +40,23 @@ class BatchJobMetadata(ResourceMeta):
     """What identifies a batch job.
 
     Args:
-        job_id: Its id, the name of its directory in the spool.
-        spool_id: Identity of the spool that it is in; empty in metas of version 0.1.0.
+        job_id: Its id, the same on every back end.
+        spool_id: Handle of a job on the local back end: identity of the spool that it is in; empty in
+            metas of version 0.1.0.
+        backend: Name of its back end.
+        handle: What other back ends find it by.
     """
 
     job_id: str
     spool_id: str = ""
+    backend: str = backends.LOCAL
+    handle: str = ""
 
 
 class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
-    """Runs task type `batch_job`: commands and scripts on the machine of the service.
+    """Runs task type `batch_job`: commands and scripts, on a back end of the operator's choice.
 
-    Its state is in the spool alone. The idempotency key is the job's id.
+    Its state is in the back ends alone. The idempotency key is the job's id.
     """
 
     name = "Batch Job Connector"
@@ -99,30 +76,33 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> BatchJobMetadata:
-        """Start the job of this key; return once it has begun."""
-        spec = _spec(task_template, inputs)
+        """Submit the job of this key; return once it has begun or waits."""
+        request = job_request(task_template, inputs)
+        backend = _chosen(request.config.backend)
+        check_abilities(request, backend)
         job_id = idempotency_key or f"job-{uuid.uuid4().hex}"  # a foreign service may send no key
-        with _spool() as spool:
-            try:
-                spool.submit(job_id, spec)
-            except JobConflictError as error:
-                raise ConflictError(str(error)) from error
-            return BatchJobMetadata(job_id, spool.id)
+        handle = backend.submit(job_id, request)
+        if backend.name == backends.LOCAL:  # in the field that releases before this one read
+            return BatchJobMetadata(job_id, handle)
+        return BatchJobMetadata(job_id, backend=backend.name, handle=handle)
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
         """The job's state."""
-        with _existing_job(resource_meta) as job:
-            state = job.state()
+        backend, job_id, handle = _of(resource_meta)
+        state = backend.state(job_id, handle)
+        pages = backend.links(job_id, handle)
+        links = [TaskLog(name=page.name, uri=page.uri) for page in pages]
         return Resource(
-            phase=_PHASES[state["state"]],
-            message=state.get("message"),
-            outputs=state.get("outputs"),
+            phase=state.phase,
+            message=state.message,
+            outputs=state.outputs,
+            log_links=links or None,
         )
 
     def delete(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> None:
-        """Cancel the job; return once that is recorded. Its supervisor ends it within the grace time."""
-        with _existing_job(resource_meta) as job:
-            job.cancel()
+        """Cancel the job; return once that is recorded. It ends within the grace time."""
+        backend, job_id, handle = _of(resource_meta)
+        backend.cancel(job_id, handle)
 
     def get_logs(
         self,
@@ -132,8 +112,8 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         **kwargs: Any,
     ) -> Iterator[GetTaskLogsResponse]:
         """One page of the job's log."""
-        with _existing_job(resource_meta) as job:
-            yield from log_pages.page(job, token, lines)
+        backend, job_id, handle = _of(resource_meta)
+        yield from log_pages.messages(backend.log(job_id, handle, token, lines))
 
     def get_metrics(
         self,
@@ -142,66 +122,30 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         **kwargs: Any,
     ) -> GetTaskMetricsResponse:
         """CPU seconds, wall seconds and peak memory so far."""
-        with _existing_job(resource_meta) as job:
-            return metrics.of_job(job, queries)
+        backend, job_id, handle = _of(resource_meta)
+        return metrics.response(job_id, backend.usage(job_id, handle), queries)
 
 
-def _spec(task_template: TaskTemplate, inputs: Mapping[str, Any] | None) -> dict[str, Any]:
-    config = BatchJobConfig.from_custom(task_template.custom)
-    is_default = config.command is None and config.script is None
-    outputs = task_template.interface.outputs.variables
-    is_line = len(outputs) == 1 and outputs[0].value.type.simple == SimpleType.STRING
-    return {
-        "command": config.command,
-        "script": DEFAULT_SCRIPT if is_default else config.script,
-        "env": config.env,
-        "working_directory": config.working_directory,
-        "timeout_seconds": config.timeout_seconds,
-        "grace_seconds": GRACE_SECONDS,
-        "inputs": to_json(inputs),
-        "outputs": [output.key for output in outputs],
-        "line_output": outputs[0].key if is_line else None,
-    }
+def _chosen(wanted: str | None) -> BatchBackend:
+    """The back end that a task runs on."""
+    allowed = allowed_backends()
+    if wanted is None:
+        return backends.load(allowed[0])
+    if wanted not in allowed:
+        message = f"'{wanted}' is not available; available: {', '.join(allowed)}"
+        raise InvalidRequestError(message, field="custom.backend")
+    return backends.load(wanted)
 
 
-@contextlib.contextmanager
-def _spool() -> Iterator[Spool]:
-    """The spool, and its faults as the errors that Flyte understands."""
-    directory = spool_directory()
-    try:
-        yield Spool(directory)
-    except PermissionError as error:
-        message = f"no access to the spool {directory} ({SPOOL_VARIABLE}): {error.strerror}"
-        raise PermissionDeniedError(message) from error
-    except (OSError, LaunchError, DamagedFileError) as error:
-        reason = getattr(error, "strerror", None) or error
-        message = f"the spool {directory} ({SPOOL_VARIABLE}) can't be used now: {reason}"
-        raise ServiceUnavailableError(message) from error
-
-
-@contextlib.contextmanager
-def _existing_job(meta: BatchJobMetadata) -> Iterator[Job]:
+def _of(meta: BatchJobMetadata) -> tuple[BatchBackend, str, str]:
+    """The back end of a job, its id, and its handle."""
     if not _JOB_ID.fullmatch(meta.job_id):
         message = "its job_id is not the id of a batch job"
         raise InvalidResourceMetaError(message, field="resource_meta")
-    if meta.spool_id in retired_spools():
-        message = f"batch job '{meta.job_id}' was in spool {meta.spool_id}, which is retired"
-        raise JobNotFoundError(message)
-    with _spool() as spool:
-        if meta.spool_id not in ("", spool.id):
-            raise ServiceUnavailableError(_not_here(meta, spool))
-        job = spool.job(meta.job_id)
-        if not job.exists():
-            if not job.sweep():
-                message = f"batch job '{meta.job_id}' was removed; its processes are being killed"
-                raise ServiceUnavailableError(message)
-            message = f"batch job '{meta.job_id}' is not, or no longer, in the spool {spool.root}"
-            raise JobNotFoundError(message)
-        yield job
-
-
-def _not_here(meta: BatchJobMetadata, spool: Spool) -> str:
-    return (
-        f"batch job '{meta.job_id}' is in spool {meta.spool_id}, which is not mounted on this replica "
-        f"at {spool.root} ({SPOOL_VARIABLE}); if it is gone for good, list it in {RETIRED_VARIABLE}"
-    )
+    if meta.backend not in backends.NAMES:
+        message = (
+            f"its back end '{meta.backend}' is unknown; available: {', '.join(backends.NAMES)}"
+        )
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    handle = meta.spool_id if meta.backend == backends.LOCAL else meta.handle
+    return backends.load(meta.backend), meta.job_id, handle

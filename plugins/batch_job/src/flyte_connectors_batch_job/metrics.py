@@ -9,19 +9,18 @@ from flyte_connectors.authoring import metrics_response
 from flyte_connectors_batch_job.backends.local.job import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse
 
-    from flyte_connectors_batch_job.backends.local.job import Job
 
-
-def of_job(job: Job, queries: Sequence[str]) -> GetTaskMetricsResponse:
+def response(
+    job_id: str, usage: Mapping[str, float], queries: Sequence[str]
+) -> GetTaskMetricsResponse:
     """The latest reading of the metrics asked for, or of all.
 
     Raises:
         InvalidRequestError: `queries` names an unknown metric.
     """
-    usage = job.usage()
     readings = {name: [(usage["at"], usage[name])] if usage else None for name in METRICS}
-    return metrics_response(readings, queries, labels={"job": job.id})
+    return metrics_response(readings, queries, labels={"job": job_id})

@@ -1,4 +1,4 @@
-"""What the operator sets: where the spool is, and which spools are gone for good."""
+"""What the operator sets: the back ends, where the spool is, and which spools are gone for good."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ from pathlib import Path
 
 from flyte_connectors.errors import ServiceUnavailableError
 
+from flyte_connectors_batch_job import backends
+
+BACKEND_VARIABLE = "FLYTE_BATCH_JOB_BACKEND"
 SPOOL_VARIABLE = "FLYTE_BATCH_JOB_SPOOL"
 RETIRED_VARIABLE = "FLYTE_BATCH_JOB_RETIRED_SPOOLS"
+
+
+def allowed_backends() -> list[str]:
+    """Names of the back ends that tasks may use; the first runs those that choose none.
+
+    Raises:
+        ServiceUnavailableError: the variable names an unknown one.
+    """
+    listed = os.environ.get(BACKEND_VARIABLE, "").replace(",", " ").split() or [backends.LOCAL]
+    for name in listed:
+        if name not in backends.NAMES:
+            message = f"{BACKEND_VARIABLE} names the unknown back end '{name}'"
+            raise ServiceUnavailableError(f"{message}; available: {', '.join(backends.NAMES)}")
+    return listed
 
 
 def spool_directory() -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import AsyncConnectorExecutorMixin, NativeInterface, TaskTemplate
+from flyteidl2.core.tasks_pb2 import Container
 
 from flyte_connectors_batch_job.config import BatchJobConfig
+from flyte_connectors_batch_job.request import with_container
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,5 +56,13 @@ class BatchJobTask(AsyncConnectorExecutorMixin, TaskTemplate):
         self.plugin_config = plugin_config or BatchJobConfig()
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
-        """The job's fields, as the connector reads them from `custom`."""
-        return self.plugin_config.to_custom()
+        """The job's fields, as the connector reads them from `custom`.
+
+        What is set on the task itself is among them: a task without a container has no other place.
+        """
+        container = Container()
+        if self.resources is not None:
+            container.resources.CopyFrom(self.resources.to_proto())
+        for name, value in self.env_vars.items():
+            container.env.add(key=name, value=value)
+        return with_container(self.plugin_config, container).to_custom()

@@ -41,7 +41,7 @@ RUNNING = "running"
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 ABORTED = "aborted"
-LOST = "lost"
+LOST = "lost"  # also if the job asks to be tried again
 ENDED = (SUCCEEDED, FAILED, ABORTED, LOST)
 
 LOST_MESSAGE = "the job's supervisor vanished, for example by a reboot or kill -9"

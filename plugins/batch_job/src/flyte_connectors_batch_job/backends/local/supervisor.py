@@ -185,7 +185,9 @@ class _Watch:
         if code:
             end = f"ended with exit code {code}" if code > 0 else f"was killed by {_signal(-code)}"
             last = _text(self._streams[STDERR].last)
-            return _failed(f"the job {end}" + (f": {last}" if last else ""))
+            message = f"the job {end}" + (f": {last}" if last else "")
+            may_retry = code in self._spec.get("retry_exit_codes", ())
+            return {"state": states.LOST, "message": message} if may_retry else _failed(message)
         try:
             results = outputs.collect(
                 folder,

@@ -1,0 +1,133 @@
+"""What each back end offers, and the job that it is asked to run.
+
+A back end runs jobs by id: whoever submits an id twice gets one job. It keeps its state outside of
+this process, so that any replica can ask about a job with the id and the handle that `submit` gave.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from flyte_connectors_batch_job.backends.local.log import STDERR, STDOUT
+from flyte_connectors_batch_job.backends.local.log import SUPERVISOR as SYSTEM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from flyte_connectors.connector import Phase
+
+    from flyte_connectors_batch_job.config import BatchJobConfig
+
+__all__ = [
+    "GRACE_SECONDS",
+    "STDERR",
+    "STDOUT",
+    "SYSTEM",
+    "BatchBackend",
+    "JobRequest",
+    "JobState",
+    "Link",
+    "LogRecord",
+]
+
+GRACE_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class JobRequest:
+    """A job to run.
+
+    Args:
+        config: What to run and what it needs, the task's own settings included.
+        inputs: The inputs as JSON values, by name; references as `inputs.to_json` writes them.
+        outputs: Names of the declared outputs.
+        line_output: Name of the output that falls back to the last line of stdout, if one does.
+        files: Where declared files are stored; None if the job has neither files nor folders.
+        interruptible: Whether it may run on machines that can vanish.
+    """
+
+    config: BatchJobConfig
+    inputs: Mapping[str, Any]
+    outputs: Sequence[str]
+    line_output: str | None = None
+    files: Mapping[str, Any] | None = None
+    interruptible: bool = False
+
+
+class JobState(NamedTuple):
+    """How a job is now; `outputs` by name once it has succeeded."""
+
+    phase: Phase
+    message: str | None = None
+    outputs: Mapping[str, Any] | None = None
+
+
+LogRecord = tuple[int, bytes, bytes]
+"""A line of a job's log: microseconds since 1970, 0 if unknown; `STDOUT`, `STDERR` or `SYSTEM`; its text."""
+
+
+class Link(NamedTuple):
+    """A page about a job."""
+
+    name: str
+    uri: str
+
+
+class BatchBackend(Protocol):
+    """A place where jobs run. All methods may block.
+
+    All but `submit` raise JobNotFoundError for a job that is gone for good, and
+    ServiceUnavailableError if that can't be told now.
+    """
+
+    name: ClassVar[str]
+    """By which tasks and operators choose it."""
+
+    abilities: ClassVar[frozenset[str]]
+    """What it honours: fields of BatchJobConfig, `files` and `interruptible`."""
+
+    def submit(self, job_id: str, request: JobRequest) -> str:
+        """Have the job of this id run, unless it was submitted before.
+
+        Returns:
+            A handle: what, beside the id, finds the job again.
+
+        Raises:
+            ConflictError: the job of this id does something else.
+            InvalidRequestError: this place can never run it; the error names the field.
+            ServiceUnavailableError: it can't be submitted now.
+        """
+        ...
+
+    def state(self, job_id: str, handle: str) -> JobState:
+        """How the job is."""
+        ...
+
+    def cancel(self, job_id: str, handle: str) -> None:
+        """Have the job end within `GRACE_SECONDS`. Returns once that is sure to happen."""
+        ...
+
+    def log(
+        self, job_id: str, handle: str, token: str, lines: int
+    ) -> Iterator[Sequence[LogRecord] | str]:
+        """One page of the log: batches of lines, then the next page's token if there may be one.
+
+        Args:
+            job_id: The job.
+            handle: Its handle.
+            token: Empty for the first page, else the token that the page before ended with.
+            lines: Most lines wanted; 0 for the back end's own choice.
+
+        Raises:
+            InvalidRequestError: `token` is not one that this log gave out.
+        """
+        ...
+
+    def usage(self, job_id: str, handle: str) -> Mapping[str, float]:
+        """`at`, in seconds since 1970, and the readings by name; empty before the first."""
+        ...
+
+    def links(self, job_id: str, handle: str) -> Sequence[Link]:
+        """Pages about the job."""
+        ...

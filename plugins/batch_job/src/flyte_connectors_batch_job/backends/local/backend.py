@@ -1,0 +1,168 @@
+"""The local back end as the connector sees it: each method in a few lines over the spool."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flyte_connectors.authoring import read_log_token
+from flyte_connectors.connector import Phase
+from flyte_connectors.errors import (
+    ConflictError,
+    InvalidRequestError,
+    JobNotFoundError,
+    PermissionDeniedError,
+    ServiceUnavailableError,
+)
+
+from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
+from flyte_connectors_batch_job.backends.local import job as states
+from flyte_connectors_batch_job.backends.local import log
+from flyte_connectors_batch_job.backends.local.files import DamagedFileError
+from flyte_connectors_batch_job.backends.local.launch import LaunchError
+from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Spool
+from flyte_connectors_batch_job.settings import (
+    RETIRED_VARIABLE,
+    SPOOL_VARIABLE,
+    retired_spools,
+    spool_directory,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from flyte_connectors_batch_job.backends.interface import JobRequest, Link, LogRecord
+    from flyte_connectors_batch_job.backends.local.job import Job
+
+PAGE_LINES = 10_000
+MESSAGE_LINES = 1_000
+
+_PHASES = {
+    states.QUEUED: Phase.QUEUED,
+    states.RUNNING: Phase.RUNNING,
+    states.SUCCEEDED: Phase.SUCCEEDED,
+    states.FAILED: Phase.FAILED,
+    states.ABORTED: Phase.ABORTED,
+    states.LOST: Phase.RETRYABLE_FAILED,
+}
+
+
+class LocalBackend:
+    """Jobs as processes on this machine; their handle is the id of their spool."""
+
+    name: ClassVar[str] = "local"
+    abilities: ClassVar[frozenset[str]] = frozenset(
+        {"env", "working_directory", "retry_exit_codes"}
+    )
+
+    def submit(self, job_id: str, request: JobRequest) -> str:
+        """Start the job; return once it has begun."""
+        spec = _spec(request)
+        with _spool() as spool:
+            try:
+                spool.submit(job_id, spec)
+            except JobConflictError as error:
+                raise ConflictError(str(error)) from error
+            return spool.id
+
+    def state(self, job_id: str, handle: str) -> JobState:
+        """How the job is, by its files."""
+        with _existing_job(job_id, handle) as job:
+            state = job.state()
+        return JobState(_PHASES[state["state"]], state.get("message"), state.get("outputs"))
+
+    def cancel(self, job_id: str, handle: str) -> None:
+        """Have the job's supervisor end it."""
+        with _existing_job(job_id, handle) as job:
+            job.cancel()
+
+    def log(
+        self, job_id: str, handle: str, token: str, lines: int
+    ) -> Iterator[Sequence[LogRecord] | str]:
+        """One page of the log.
+
+        A page token is the byte offset of the page's first line in the log file, which only grows:
+        tokens never expire. A page ends with a token for as long as there are, or may yet come, more
+        lines.
+        """
+        with _existing_job(job_id, handle) as job:
+            path = job.file("log")
+            offset = read_log_token(token)
+            if offset and not log.is_line_start(path, offset):
+                message = f"'{token}' is not a page of this log: start again with an empty token"
+                raise InvalidRequestError(message, field="token")
+            may_grow = job.may_log()  # asked before reading: then no line can be missed
+            wanted = min(lines, PAGE_LINES) if lines > 0 else PAGE_LINES
+            while wanted:
+                records, offset = log.read(path, offset, min(wanted, MESSAGE_LINES))
+                if not records:
+                    break
+                wanted -= len(records)
+                yield records
+            if may_grow or log.read(path, offset, 1)[0]:
+                yield str(offset)
+
+    def usage(self, job_id: str, handle: str) -> Mapping[str, float]:
+        """The latest reading of the job's supervisor."""
+        with _existing_job(job_id, handle) as job:
+            return job.usage()
+
+    def links(self, job_id: str, handle: str) -> Sequence[Link]:  # noqa: ARG002
+        """None: there are no pages on this machine."""
+        return ()
+
+
+def _spec(request: JobRequest) -> dict[str, Any]:
+    config = request.config
+    return {
+        "command": None if config.command is None else list(config.command),
+        "script": config.script,
+        "env": dict(config.env),
+        "working_directory": config.working_directory,
+        "timeout_seconds": config.timeout_seconds,
+        "grace_seconds": GRACE_SECONDS,
+        "inputs": request.inputs,
+        "outputs": list(request.outputs),
+        "line_output": request.line_output,
+        "retry_exit_codes": list(config.retry_exit_codes),
+    }
+
+
+@contextlib.contextmanager
+def _spool() -> Iterator[Spool]:
+    """The spool, and its faults as the errors that Flyte understands."""
+    directory = spool_directory()
+    try:
+        yield Spool(directory)
+    except PermissionError as error:
+        message = f"no access to the spool {directory} ({SPOOL_VARIABLE}): {error.strerror}"
+        raise PermissionDeniedError(message) from error
+    except (OSError, LaunchError, DamagedFileError) as error:
+        reason = getattr(error, "strerror", None) or error
+        message = f"the spool {directory} ({SPOOL_VARIABLE}) can't be used now: {reason}"
+        raise ServiceUnavailableError(message) from error
+
+
+@contextlib.contextmanager
+def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
+    if spool_id in retired_spools():
+        message = f"batch job '{job_id}' was in spool {spool_id}, which is retired"
+        raise JobNotFoundError(message)
+    with _spool() as spool:
+        if spool_id not in ("", spool.id):
+            raise ServiceUnavailableError(_not_here(job_id, spool_id, spool))
+        job = spool.job(job_id)
+        if not job.exists():
+            if not job.sweep():
+                message = f"batch job '{job_id}' was removed; its processes are being killed"
+                raise ServiceUnavailableError(message)
+            message = f"batch job '{job_id}' is not, or no longer, in the spool {spool.root}"
+            raise JobNotFoundError(message)
+        yield job
+
+
+def _not_here(job_id: str, spool_id: str, spool: Spool) -> str:
+    return (
+        f"batch job '{job_id}' is in spool {spool_id}, which is not mounted on this replica "
+        f"at {spool.root} ({SPOOL_VARIABLE}); if it is gone for good, list it in {RETIRED_VARIABLE}"
+    )

@@ -1,0 +1,107 @@
+"""The job that a task template asks for: its `custom`, and what Flyte's own fields add to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from flyte_connectors.errors import InvalidRequestError
+from flyteidl2.core.tasks_pb2 import Container, Resources
+from flyteidl2.core.types_pb2 import SimpleType
+
+from flyte_connectors_batch_job import quantities
+from flyte_connectors_batch_job.backends.interface import JobRequest
+from flyte_connectors_batch_job.config import BatchJobConfig
+from flyte_connectors_batch_job.inputs import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+    from flyte_connectors_batch_job.backends.interface import BatchBackend
+
+DEFAULT_SCRIPT = 'echo "output-from-$BATCH_JOB_ID"\n'
+
+_ALWAYS = frozenset({"command", "script", "timeout_seconds", "backend"})
+_FIELDS = {
+    Resources.ResourceName.CPU: "cpu",
+    Resources.ResourceName.MEMORY: "memory",
+    Resources.ResourceName.GPU: "gpu",
+}
+
+
+def job_request(task_template: TaskTemplate, inputs: Mapping[str, Any] | None) -> JobRequest:
+    """The job of a task.
+
+    Raises:
+        InvalidRequestError: a field is wrong, or set twice; the error names it.
+    """
+    config = BatchJobConfig.from_custom(task_template.custom)
+    accelerator = task_template.extended_resources.gpu_accelerator.device
+    if accelerator:
+        message = f"batch jobs can't ask for a '{accelerator}': use custom.gpu"
+        _refuse("resources.gpu_accelerator", message)
+    if task_template.HasField("container"):
+        config = with_container(config, task_template.container)
+        config.check()
+    if config.command is None and config.script is None:
+        config = dataclasses.replace(config, script=DEFAULT_SCRIPT)
+    outputs = task_template.interface.outputs.variables
+    is_line = len(outputs) == 1 and outputs[0].value.type.simple == SimpleType.STRING
+    return JobRequest(
+        config=config,
+        inputs=to_json(inputs),
+        outputs=[output.key for output in outputs],
+        line_output=outputs[0].key if is_line else None,
+        interruptible=task_template.metadata.interruptible,
+    )
+
+
+def check_abilities(request: JobRequest, backend: BatchBackend) -> None:
+    """Refuse what a back end can't honour.
+
+    Raises:
+        InvalidRequestError: the job needs it; the error names the field and the back end.
+    """
+    config = request.config
+    for field in dataclasses.fields(config):
+        is_set = getattr(config, field.name) not in (field.default, None, (), {}, [])
+        if is_set and field.name not in _ALWAYS | backend.abilities:
+            _refuse(f"custom.{field.name}", f"the back end '{backend.name}' does not support it")
+    if request.interruptible and "interruptible" not in backend.abilities:
+        message = f"the back end '{backend.name}' has no interruptible machines: set it to False"
+        _refuse("template.metadata.interruptible", message)
+
+
+def with_container(config: BatchJobConfig, container: Container) -> BatchJobConfig:
+    """The configuration, with what a task asks for its container.
+
+    Raises:
+        InvalidRequestError: both say it, or batch jobs have no such resource; the error names it.
+    """
+    found: dict[str, Any] = {}
+    # Of request and limit the limit counts: a job that may use so much has to get it.
+    for entry in (*container.resources.requests, *container.resources.limits):
+        name = Resources.ResourceName.Name(entry.name).lower()
+        field = _FIELDS.get(entry.name)
+        if field is None:
+            _refuse(f"resources.{name}", "batch jobs can't ask for it")
+        try:
+            found[field] = quantities.whole(entry.value) if field == "gpu" else entry.value
+        except ValueError as error:
+            _refuse(f"resources.{name}", str(error))
+    if container.image:
+        found["image"] = container.image
+    for field, value in found.items():
+        if getattr(config, field) not in (None, value):
+            _refuse(f"custom.{field}", f"set beside the task's own {field}: give one of the two")
+    env = {entry.key: entry.value for entry in container.env}
+    for name, value in env.items():
+        if config.env.get(name, value) != value:
+            _refuse(f"custom.env.{name}", "set beside the task's own env_vars: give one of the two")
+    return dataclasses.replace(config, **found, env={**env, **config.env})
+
+
+def _refuse(field: str, message: str) -> NoReturn:
+    raise InvalidRequestError(message, field=field)
