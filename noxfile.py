@@ -210,7 +210,9 @@ def tests(session: nox.Session, package: str, dependencies: str) -> None:
     _install(session, package, lowest=dependencies == "lowest")
     if dependencies == "lowest":  # old libraries use what newer ones have deprecated
         chosen = ["-W", "default::DeprecationWarning", *chosen]
-    session.run("pytest", str(PACKAGES[package] / "tests"), *chosen)
+    # The core's tests share no server, port or clock, so they run beside each other.
+    workers = ["--numprocesses", "auto"] if package == "core" else []
+    session.run("pytest", str(PACKAGES[package] / "tests"), *workers, *chosen)
 
 
 @nox.session(python=DEFAULT_PYTHON)
