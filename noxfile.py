@@ -74,7 +74,8 @@ def _wheels(session: nox.Session) -> dict[str, str]:
 # dependencies; plugins on the oldest and the newest, those that wait for servers on the newest only. Where
 # a package would be left out, because its versions of Python are not installed, it runs on the newest
 # that is. `nox -s tests` is the whole matrix.
-_USUAL = {"core": PYTHONS, "bigquery": PYTHONS[-1:], "model_training": PYTHONS[-1:]}
+_WAITING = ("bigquery", "model_training", "training_service")
+_USUAL = {"core": PYTHONS, **dict.fromkeys(_WAITING, PYTHONS[-1:])}
 
 
 def _usual_pythons(package: str) -> list[str]:
@@ -100,13 +101,14 @@ def _install(
     groups: tuple[str, ...] = ("test",),
     lowest: bool = False,
 ) -> None:
-    """Install the wheels of `packages`, and of the core, with groups of this repository.
+    """Install the wheels of `packages`, and of those they need, with groups of this repository.
 
     Where there are any groups, the packages' own `test` groups come along. With `lowest`, all that
     they state themselves is the lowest version that they allow, and that has a wheel for this Python.
     """
     wheels = _wheels(session)
-    requirements = [wheels["core"], *(wheels[name] for name in packages if name != "core")]
+    needed = {"core", *packages}.union(*(_needs(name, tests=bool(groups)) for name in packages))
+    requirements = [wheels[name] for name in sorted(needed)]
     for group in groups:
         requirements += ["--group", f"{ROOT / 'pyproject.toml'}:{group}"]
     for name in packages if groups else ():
@@ -180,15 +182,19 @@ def affected(paths: Iterable[pathlib.PurePath]) -> set[str]:
 
 
 def _dependents(package: str) -> set[str]:
-    """The packages that need one, or need one that does."""
-    wanted = PROJECTS[package]["project"]["name"]
-    direct = {
-        name
-        for name, project in PROJECTS.items()
-        for requirement in project["project"]["dependencies"]
-        if re.fullmatch(rf"{wanted}(?![\w.-]).*", requirement)
-    }
-    return direct.union(*map(_dependents, direct))
+    """The packages that need one, or whose tests do."""
+    return {name for name in PACKAGES if package in _needs(name, tests=True)}
+
+
+def _needs(package: str, *, tests: bool) -> set[str]:
+    """The packages of this repository that one needs, or its tests do, and what those need in turn."""
+    project = PROJECTS[package]
+    stated = [*project["project"]["dependencies"]]
+    if tests and "test" in project.get("dependency-groups", {}):
+        stated += nox.project.dependency_groups(project, "test")
+    names = {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in stated}
+    direct = {name for name in PACKAGES if PROJECTS[name]["project"]["name"] in names} - {package}
+    return direct.union(*(_needs(name, tests=False) for name in direct))
 
 
 @nox.session
@@ -272,11 +278,13 @@ def attack(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def browser(session: nox.Session) -> None:
-    """Look at the training dashboard in a real browser (Debian's chromium)."""
-    _install(session, "model_training", groups=())
-    project = PACKAGES["model_training"] / "pyproject.toml"
-    session.install("--group", f"{ROOT / 'pyproject.toml'}:test", "--group", f"{project}:browser")
-    session.run("pytest", str(PACKAGES["model_training"] / "tests"), "-k", "browser")
+    """Look at the training dashboard in a real browser (`apt-get install chromium`)."""
+    if not shutil.which("chromium"):
+        session.error("there is no chromium: apt-get install chromium")
+    _install(session, "training_service")
+    project = PACKAGES["training_service"] / "pyproject.toml"
+    session.install("--group", f"{project}:browser", *LOCKED)
+    session.run("pytest", str(PACKAGES["training_service"] / "tests" / "test_dashboard.py"))
 
 
 @nox.session(python=DEFAULT_PYTHON)
@@ -301,7 +309,7 @@ def live(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Show real jobs: served, followed, not lost when the service is killed; and a model trained."""
     training = f"{PACKAGES['model_training']}[service]"
-    packages = (str(PACKAGES[name]) for name in ("core", "batch_job"))
+    packages = (str(PACKAGES[name]) for name in ("core", "batch_job", "training_service"))
     session.install(*packages, training, silent=True)
     session.run("python", "docs/demo/demo.py", *session.posargs)
 

@@ -25,7 +25,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def add_plugin(root: Path, name: str, python: str, needs: str) -> None:
+def add_plugin(root: Path, name: str, python: str, needs: str, tests_need: str = "") -> None:
     """Put a package into `plugins/`."""
     folder = root / "plugins" / name
     folder.mkdir()
@@ -33,6 +33,7 @@ def add_plugin(root: Path, name: str, python: str, needs: str) -> None:
         f'[project]\nname = "flyte-connectors-{name}"\n'
         f'classifiers = ["Programming Language :: Python :: {python}"]\n'
         f'dependencies = ["{needs}"]\n'
+        f"[dependency-groups]\ntest = {[tests_need] if tests_need else []}\n"
     )
 
 
@@ -81,6 +82,15 @@ def test_a_plugin_is_affected_by_itself_and_by_what_it_needs(copy: Path) -> None
     assert affected(copy, "plugins/base/src/base.py") == {"base", "on_top"}
     assert affected(copy, "plugins/on_top/pyproject.toml", "README.md") == {"on_top"}
     assert affected(copy, "core/tests/test_guard.py") == {"core"}
+
+
+def test_a_plugin_is_affected_by_what_its_tests_need(copy: Path) -> None:
+    """What needs that plugin is not: nobody runs its tests for them."""
+    add_plugin(copy, "server", "3.12", needs="flyte-connectors[http]")
+    tests_need = "flyte-connectors-server[testing]"
+    add_plugin(copy, "client", "3.12", needs="flyte-connectors", tests_need=tests_need)
+    add_plugin(copy, "on-top", "3.12", needs="flyte-connectors-client")
+    assert affected(copy, "plugins/server/src/server.py") == {"server", "client"}
 
 
 def test_what_all_share_affects_all(copy: Path) -> None:

@@ -86,7 +86,7 @@ def serve(port: int) -> tuple[subprocess.Popen[str], str]:
 @contextlib.contextmanager
 def training_service(folder: str) -> Iterator[str]:
     """A running training service; its URL."""
-    module = "flyte_connectors_model_training.service"
+    module = "flyte_connectors_training_service"
     service = start(sys.executable, "-m", module, "serve", "--data-dir", folder, "--port", "0")
     try:
         assert service.stdout is not None

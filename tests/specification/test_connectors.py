@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +10,7 @@ import httpx
 import pytest
 from flyte_connectors import ConnectorRegistry, File, Phase, run
 from flyte_connectors.errors import TaskFailedError
+from flyte_connectors_training_service.testing import ServiceProcess
 
 from tests.specification.running import running_on
 
@@ -19,16 +18,8 @@ from tests.specification.running import running_on
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The reference training service in a process of its own."""
-    folder = tmp_path_factory.mktemp("training")
-    command = [sys.executable, "-m", "flyte_connectors_model_training.service", "serve"]
-    with subprocess.Popen(
-        [*command, "--port", "0", "--workers", "1", "--data-dir", str(folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
+    with ServiceProcess(tmp_path_factory.mktemp("training"), "--workers", "1") as service:
+        yield service.endpoint
 
 
 @pytest.fixture(scope="module")

@@ -51,8 +51,8 @@ def train_model(service: str, epochs: int = 30) -> File:
 
 @contextlib.contextmanager
 def training_service() -> Iterator[str]:
-    """Run the reference service; answers its endpoint."""
-    command = [sys.executable, "-m", "flyte_connectors_model_training.service", "serve"]
+    """Run the reference service, and return its endpoint."""
+    command = [sys.executable, "-m", "flyte_connectors_training_service", "serve"]
     options = ["--data-dir", str(DATA), "--port", "0"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout

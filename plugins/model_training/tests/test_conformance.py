@@ -22,7 +22,7 @@ from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from conftest import ServiceProcess
+    from flyte_connectors_training_service.testing import ServiceProcess
 
 HANG_SECONDS = 30.0
 ROWS = "x,label\n" + "".join(f"{number},{number % 2}\n" for number in range(40))

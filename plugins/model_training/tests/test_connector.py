@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from conftest import ServiceProcess
     from flyte_connectors import Resource
+    from flyte_connectors_training_service.testing import ServiceProcess
 
 
 async def create(

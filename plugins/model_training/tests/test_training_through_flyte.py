@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import ServiceProcess
+    from flyte_connectors_training_service.testing import ServiceProcess
 
 EPOCHS = 12
 

@@ -13,8 +13,6 @@ A request passes through these modules, top to bottom:
 - `connector` the verbs
 - `client` what a training platform can do: start, state, cancel, logs, metrics
 - `training_service`, `ray_jobs` the two platforms, over `flyte_connectors.http`
-
-The room `service` is a training service of its own; nothing here imports it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from sklearn.model_selection import train_test_split
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import ServiceProcess
+    from flyte_connectors_training_service.testing import ServiceProcess
 
 RAY = Path(sys.executable).with_name("ray")
 PORT, DASHBOARD_PORT = 26379, 28265

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from flyte_connectors_model_training.service.job_files import (
+from flyte_connectors_training_service.job_files import (
     JobFiles,
     LogOffsetError,
     Outcome,

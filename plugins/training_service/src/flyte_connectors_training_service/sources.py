@@ -21,7 +21,7 @@ from flyte_connectors.errors import ConnectorError
 from flyte_connectors.http import Client, Limits, basic
 from pyarrow.fs import S3FileSystem
 
-from flyte_connectors_model_training.service.training_spec import without_credentials
+from flyte_connectors_training_service.training_spec import without_credentials
 
 if TYPE_CHECKING:
     from flyte_connectors.http import Reply

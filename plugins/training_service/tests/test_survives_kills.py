@@ -14,7 +14,7 @@ import skops.io
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import ServiceProcess
+    from flyte_connectors_training_service.testing import ServiceProcess
 
 EPOCHS = 30
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # each start loads scikit-learn anew

@@ -79,11 +79,11 @@ def _serve(options: argparse.Namespace) -> int:
     # Workers import this module's package, too: what only the server needs is imported here.
     import uvicorn
 
-    from flyte_connectors_model_training.service.app import training_app
-    from flyte_connectors_model_training.service.hosts import OwnHosts
-    from flyte_connectors_model_training.service.job_store import JobStore
-    from flyte_connectors_model_training.service.sources import Sources, default_roots
-    from flyte_connectors_model_training.service.supervisor import Supervisor
+    from flyte_connectors_training_service.app import training_app
+    from flyte_connectors_training_service.hosts import OwnHosts
+    from flyte_connectors_training_service.job_store import JobStore
+    from flyte_connectors_training_service.sources import Sources, default_roots
+    from flyte_connectors_training_service.supervisor import Supervisor
 
     roots = tuple(root.resolve() for root in options.data_root or default_roots())
     sources = Sources(roots, serves_loopback_only=options.host in _LOOPBACK)
@@ -102,7 +102,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _train(_: argparse.Namespace) -> int:
     """Train once, as the environment variables TRAINING_* say."""
-    from flyte_connectors_model_training.service.train_once import train_once
+    from flyte_connectors_training_service.train_once import train_once
 
     return train_once(os.environ)
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from flyte_connectors_model_training.service.training_spec import TrainingSpec
+from flyte_connectors_training_service.training_spec import TrainingSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

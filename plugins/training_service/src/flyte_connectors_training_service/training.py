@@ -25,15 +25,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from flyte_connectors_model_training.service.dataset import Dataset
-from flyte_connectors_model_training.service.sources import DatasetError
+from flyte_connectors_training_service.dataset import Dataset
+from flyte_connectors_training_service.sources import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from flyte_connectors_model_training.service.training_spec import TrainingSpec
+    from flyte_connectors_training_service.training_spec import TrainingSpec
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,19 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flyte_connectors_model_training.service.job_files import JobFiles
+from flyte_connectors_training_service.job_files import JobFiles
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
-    from flyte_connectors_model_training.service.job_store import Job, JobStore
-    from flyte_connectors_model_training.service.sources import Sources
-    from flyte_connectors_model_training.service.training_spec import TrainingSpec
+    from flyte_connectors_training_service.job_store import Job, JobStore
+    from flyte_connectors_training_service.sources import Sources
+    from flyte_connectors_training_service.training_spec import TrainingSpec
 
 MAX_DEATHS = 3
-_WORKER_MODULE = "flyte_connectors_model_training.service.worker"
+_WORKER_MODULE = "flyte_connectors_training_service.worker"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -148,6 +148,6 @@ class Supervisor:
 
 def _work(directory: Path, spec: TrainingSpec, sources: Sources, service_alive: Connection) -> None:
     """Run in the worker's process, which has the module already; the service never loads it."""
-    from flyte_connectors_model_training.service import worker
+    from flyte_connectors_training_service import worker
 
     worker.run(directory, spec, sources, service_alive)

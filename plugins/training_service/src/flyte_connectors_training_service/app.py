@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from flyte_connectors_model_training.service.job_files import MAX_LINES, LogOffsetError
-from flyte_connectors_model_training.service.job_store import JobConflictError, UnknownJobError
-from flyte_connectors_model_training.service.training_spec import (
+from flyte_connectors_training_service.job_files import MAX_LINES, LogOffsetError
+from flyte_connectors_training_service.job_store import JobConflictError, UnknownJobError
+from flyte_connectors_training_service.training_spec import (
     TrainingSpec,
     TrainingSpecError,
 )
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from flyte_connectors_model_training.service.job_store import Job, JobStore
-    from flyte_connectors_model_training.service.supervisor import Supervisor
+    from flyte_connectors_training_service.job_store import Job, JobStore
+    from flyte_connectors_training_service.supervisor import Supervisor
 
 MAX_BODY_BYTES = 64 * 1024
 _MAX_LISTED = 1000
@@ -252,7 +252,7 @@ def _limit(request: Request, most: int) -> int:
 
 
 def _resource(name: str) -> bytes:
-    return resources.files("flyte_connectors_model_training.service").joinpath(name).read_bytes()
+    return resources.files("flyte_connectors_training_service").joinpath(name).read_bytes()
 
 
 def _http_error(_: Request, error: Exception) -> Response:

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from flyte_connectors_model_training.service import sources
-from flyte_connectors_model_training.service.sources import DatasetError, Sources
+from flyte_connectors_training_service import sources
+from flyte_connectors_training_service.sources import DatasetError, Sources
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CSV = b"x,y,label\n1,2,a\n3,4.5,b\n5,6,a\n"
+
+
+@pytest.fixture(autouse=True)
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator allows this machine's own web servers."""
+    monkeypatch.setenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS", "127.0.0.1")
 
 
 class _Files(BaseHTTPRequestHandler):

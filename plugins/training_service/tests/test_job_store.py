@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from flyte_connectors_model_training.service.job_store import (
+from flyte_connectors_training_service.job_store import (
     JobConflictError,
     JobStore,
     UnknownJobError,
 )
-from flyte_connectors_model_training.service.training_spec import TrainingSpec
+from flyte_connectors_training_service.training_spec import TrainingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flyte_connectors_model_training.service import training
-from flyte_connectors_model_training.service.dataset import Dataset, DatasetError
-from flyte_connectors_model_training.service.training_spec import TrainingSpec
+from flyte_connectors_training_service import training
+from flyte_connectors_training_service.dataset import Dataset, DatasetError
+from flyte_connectors_training_service.training_spec import TrainingSpec
 from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split

@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 from flyte_connectors import endpoints
 
-from flyte_connectors_model_training.service import sources, worker
-from flyte_connectors_model_training.service.job_files import JobFiles
-from flyte_connectors_model_training.service.training_spec import (
+from flyte_connectors_training_service import sources, worker
+from flyte_connectors_training_service.job_files import JobFiles
+from flyte_connectors_training_service.training_spec import (
     TrainingSpec,
     TrainingSpecError,
 )

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import skops.io
 
-from flyte_connectors_model_training.service import dataset, training
-from flyte_connectors_model_training.service.job_files import JobFiles, Outcome
-from flyte_connectors_model_training.service.sources import DatasetError
+from flyte_connectors_training_service import dataset, training
+from flyte_connectors_training_service.job_files import JobFiles, Outcome
+from flyte_connectors_training_service.sources import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from sklearn.pipeline import Pipeline
 
-    from flyte_connectors_model_training.service.sources import Sources
-    from flyte_connectors_model_training.service.training_spec import TrainingSpec
+    from flyte_connectors_training_service.sources import Sources
+    from flyte_connectors_training_service.training_spec import TrainingSpec
 
 _log = logging.getLogger("training")
 

@@ -1,8 +1,8 @@
-"""Reference training service: trains scikit-learn classifiers behind an HTTP API.
+"""The reference training service: trains scikit-learn classifiers behind an HTTP API.
 
-It is what the connector of this package talks to when there is no training service yet, and it
-is a complete one: jobs survive a killed service, resume from their last epoch, and end with the
-model that an undisturbed run gives.
+Jobs survive a killed service, resume after their last epoch, and end with the model that an
+undisturbed run gives. Its interface is the command `flyte-model-training` and the HTTP API; to import
+there is `testing` only.
 
 A job passes through these modules, top to bottom:
 
@@ -18,5 +18,9 @@ A job passes through these modules, top to bottom:
 - `job_files` what a job keeps on disk
 - `training_spec` what a client asks for
 
-It comes with the extra `service`. Of `flyte_connectors` it uses the HTTP client alone.
+`train_once` is the command `flyte-model-training train`: one job without the service.
 """
+
+from __future__ import annotations
+
+__all__ = ()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from flyte_connectors_model_training.service.training_spec import (
+from flyte_connectors_training_service.training_spec import (
     TrainingSpec,
     TrainingSpecError,
     without_credentials,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pytest
-from flyte_connectors_model_training.service import dataset
-from flyte_connectors_model_training.service.sources import DatasetError
+from flyte_connectors_training_service import dataset
+from flyte_connectors_training_service.sources import DatasetError
 from pyarrow import parquet
 
 if TYPE_CHECKING:

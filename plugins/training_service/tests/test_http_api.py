@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-    from conftest import ServiceProcess
+    from flyte_connectors_training_service.testing import ServiceProcess
 
 
 def is_valid(service: ServiceProcess, schema: str, value: object) -> bool:
@@ -74,7 +74,7 @@ def test_replies_are_what_the_openapi_document_says(
 
 def test_every_route_is_documented(service: ServiceProcess) -> None:
     """The document has each path and method that the application has, and no other."""
-    from flyte_connectors_model_training.service.app import training_app
+    from flyte_connectors_training_service.app import training_app
 
     routes: Any = training_app(None, None, None).routes  # type: ignore[arg-type]
     served = {(route.path, method.lower()) for route in routes for method in route.methods}
@@ -249,7 +249,7 @@ def test_files_of_the_system_are_no_data_sets(service: ServiceProcess) -> None:
 
 def test_a_second_service_on_the_same_data_is_refused(service: ServiceProcess) -> None:
     """Two supervisors would train every job twice."""
-    command = [sys.executable, "-m", "flyte_connectors_model_training.service", "serve"]
+    command = [sys.executable, "-m", "flyte_connectors_training_service", "serve"]
     second = subprocess.run(
         [*command, "--data-dir", str(service.data_dir), "--port", "0"],
         capture_output=True,

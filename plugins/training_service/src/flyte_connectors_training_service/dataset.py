@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from flyte_connectors_model_training.service.sources import DatasetError
+from flyte_connectors_training_service.sources import DatasetError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,13 @@
+"""The service as a real process, and data sets to train on."""
+
+from __future__ import annotations
+
+from flyte_connectors_training_service.testing import (
+    ServiceProcess,
+    digits,
+    large,
+    new_service,
+    service,
+)
+
+__all__ = ["ServiceProcess", "digits", "large", "new_service", "service"]
