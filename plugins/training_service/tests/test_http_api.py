@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,6 @@ from sklearn.datasets import load_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import httpx
     from flyte_connectors_training_service.testing import ServiceProcess
@@ -82,6 +82,13 @@ def test_every_route_is_documented(service: ServiceProcess) -> None:
     verbs = {"get", "post", "delete"}
     described = {(path, verb) for path, item in paths.items() for verb in verbs & set(item)}
     assert described == {(path, method) for path, method in served if method != "head"}
+
+
+def test_the_service_itself_loads_no_libraries_for_data(service: ServiceProcess) -> None:
+    """Workers do, once for all of them: the service starts faster, and takes less memory."""
+    loaded = Path(f"/proc/{service.pid}/maps").read_text()
+    assert "libpython" in loaded or "python3" in loaded
+    assert [name for name in ("numpy", "pyarrow", "scipy", "sklearn") if name in loaded] == []
 
 
 def test_the_log_is_complete_and_ends(service: ServiceProcess, trained: dict[str, Any]) -> None:

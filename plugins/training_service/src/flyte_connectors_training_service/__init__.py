@@ -12,7 +12,8 @@ A job passes through these modules, top to bottom:
 - `job_store` the jobs and their status, in SQLite
 - `supervisor` one worker process per running job
 - `worker` one job in its own process: fetch, resume, train, record
-- `sources` a data set by URI, as bytes
+- `sources` where data sets may come from
+- `fetching` a data set by URI, as bytes
 - `dataset` a data set as features and labels
 - `training` the epochs, scikit-learn only
 - `job_files` what a job keeps on disk

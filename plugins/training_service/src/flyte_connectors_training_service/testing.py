@@ -71,6 +71,11 @@ class ServiceProcess:
         self.endpoint = line.split()[-1]
         self.client = httpx.Client(base_url=self.endpoint.removesuffix("/jobs"), timeout=30)
 
+    @property
+    def pid(self) -> int:
+        """The id of the service's process."""
+        return self._process.pid
+
     def kill(self, *, with_workers: bool = True) -> None:
         """Send SIGKILL to all of its processes, or to the service alone."""
         send = os.killpg if with_workers else os.kill

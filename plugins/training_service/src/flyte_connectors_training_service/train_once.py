@@ -18,8 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 from flyte_connectors import endpoints
 
-from flyte_connectors_training_service import sources, worker
+from flyte_connectors_training_service import fetching, worker
 from flyte_connectors_training_service.job_files import JobFiles
+from flyte_connectors_training_service.sources import DatasetError, Sources
 from flyte_connectors_training_service.training_spec import (
     TrainingSpec,
     TrainingSpecError,
@@ -38,12 +39,12 @@ def train_once(environment: Mapping[str, str]) -> int:
         with tempfile.TemporaryDirectory() as directory:
             files = JobFiles(Path(directory))
             with endpoints.unrestricted():  # the job is its user's own
-                worker.train(files, spec, sources.Sources(roots=None))
+                worker.train(files, spec, Sources(roots=None))
             _store(files.model, results_uri)
     except KeyError as error:
         print(f"flyte-model-training: {error.args[0]} is not set", file=sys.stderr)  # noqa: T201
         return 2
-    except (sources.DatasetError, TrainingSpecError, OSError, ValueError) as error:
+    except (DatasetError, TrainingSpecError, OSError, ValueError) as error:
         print(f"flyte-model-training: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -65,7 +66,7 @@ def _store(model: Path, uri: str) -> None:
     if parts.scheme == "s3":
         with (
             model.open("rb") as source,
-            sources.s3_store().open_output_stream(sources.s3_key(uri)) as target,
+            fetching.s3_store().open_output_stream(fetching.s3_key(uri)) as target,
         ):
             shutil.copyfileobj(source, target)
         return

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import skops.io
 
-from flyte_connectors_training_service import dataset, training
+from flyte_connectors_training_service import dataset, fetching, training
 from flyte_connectors_training_service.job_files import JobFiles, Outcome
 from flyte_connectors_training_service.sources import DatasetError
 
@@ -130,7 +130,7 @@ def _split(files: JobFiles, spec: TrainingSpec, sources: Sources) -> training.Sp
     if not files.dataset.exists():
         _log.info("fetching %s", spec.shown()["dataset_uri"])
         with files.replacing(files.dataset) as file:
-            sources.fetch(spec.dataset_uri, file)
+            fetching.fetch(spec.dataset_uri, file, sources)
     rows = dataset.read(files.dataset, spec.label)
     data = training.split(rows, spec)
     _log.info(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from flyte_connectors_training_service import sources
+from flyte_connectors_training_service import fetching
 from flyte_connectors_training_service.sources import DatasetError, Sources
 from moto.server import ThreadedMotoServer
 
@@ -77,7 +77,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def fetched(uri: str, *roots: Path, **options: bool) -> bytes:
     """Fetch into memory."""
     file = BytesIO()
-    Sources(roots or None, **options).fetch(uri, file)
+    fetching.fetch(uri, file, Sources(roots or None, **options))
     return file.getvalue()
 
 
@@ -129,7 +129,7 @@ def test_a_missing_s3_object_says_so(s3: str) -> None:
 
 def test_a_data_set_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, web: str) -> None:
     """More bytes than the limit are not stored."""
-    monkeypatch.setattr(sources, "MAX_DATASET_BYTES", 10)
+    monkeypatch.setattr(fetching, "MAX_DATASET_BYTES", 10)
     with pytest.raises(DatasetError, match="larger than 10 bytes"):
         fetched(f"{web}/data.csv")
 
@@ -167,12 +167,12 @@ def test_a_file_that_is_too_large_is_not_begun(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its size is known before."""
-    monkeypatch.setattr(sources, "MAX_DATASET_BYTES", 10)
+    monkeypatch.setattr(fetching, "MAX_DATASET_BYTES", 10)
     path = tmp_path / "data.csv"
     path.write_bytes(CSV)
     file = BytesIO()
     with pytest.raises(DatasetError, match="larger than 10 bytes"):
-        Sources(None).fetch(path.as_uri(), file)
+        fetching.fetch(path.as_uri(), file, Sources(None))
     assert file.getvalue() == b""
 
 
