@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import shutil
 import sys
 import tempfile
@@ -75,6 +76,10 @@ def _store(model: Path, uri: str) -> None:
         raise ValueError(message)
     path = Path(unquote(parts.path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    shutil.copyfile(model, partial)
-    partial.replace(path)
+    # A job that was started twice writes here twice: each has a file of its own, and the last one wins.
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        shutil.copyfile(model, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
