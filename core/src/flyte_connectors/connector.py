@@ -125,7 +125,7 @@ class _Connector:
     task_type_version: int = 0
     shared_directory_variable: str = ""
     """The environment variable for the directory of its jobs, if they live on the service's own disk:
-    all replicas of a service have to share it."""
+    all replicas of a service have to share it. Where they do, `<variable>_SHARED=true` is set beside it."""
     jobs_run_as_service_user: bool = False
     """Whether its jobs are processes of the service's own user: they can read what that user can."""
 

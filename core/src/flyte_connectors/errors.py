@@ -48,8 +48,8 @@ class ConnectorError(Exception):
         retryable: Whether the same call may succeed later without a change.
         outcome_unknown: Whether the external system may have done what it was asked for all the same.
         message: One line for people: what is wrong, where, and what to do.
-        retry_after: Seconds that the external system asks to wait before the next try; None if it
-            does not say.
+        retry_after: Seconds before which no try helps, as where the external system says so; None if
+            that is not known. A call that ends sooner is answered at once.
 
     Args:
         message: The text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from batch_jobs import Jobs, template
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._dispatch.envelope import unseal
 from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors._registry.discovery import load_plugins
 from flyte_connectors._registry.table import Registry
@@ -20,6 +22,8 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 from flyteidl2.connector import connector_pb2 as pb
+
+from flyte_connectors_batch_job.backends.local.spool import Spool
 
 CATEGORY = pb.TaskCategory(name="batch_job", version=0)
 
@@ -47,7 +51,7 @@ async def end(service: Dispatcher, meta: bytes) -> pb.Resource:
     poll = pb.GetTaskRequest(resource_meta=meta, task_category=CATEGORY)
     for _ in range(1000):
         resource = (await service.get(poll)).resource
-        if resource.phase not in (Phase.QUEUED, Phase.RUNNING):
+        if resource.phase not in (Phase.INITIALIZING, Phase.QUEUED, Phase.RUNNING):
             return resource
         await asyncio.sleep(0.01)
     pytest.fail("the job did not end")
@@ -87,6 +91,38 @@ def test_a_replayed_create_gives_the_same_job_and_a_new_attempt_another(
     assert first == replayed != next_attempt
 
 
+@pytest.mark.parametrize(("shared", "is_answered_early"), [("", False), ("true", True)])
+def test_a_slow_create_is_left_to_any_replica_only_where_all_have_the_spool(
+    service: Dispatcher, monkeypatch: pytest.MonkeyPatch, *, shared: str, is_answered_early: bool
+) -> None:
+    """Another one would start the job a second time in a spool of its own."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL_SHARED", shared)
+    submit = Spool.submit
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(0.5)
+        return submit(*arguments)
+
+    monkeypatch.setattr(Spool, "submit", slowly)
+
+    async def create() -> bytes:
+        meta: bytes = (await service.create(request("true"), 0.25)).resource_meta
+        await end(service, meta)
+        return meta
+
+    meta = asyncio.run(create())
+    assert bool(unseal(meta, "batch_job").request) is is_answered_early
+
+
+def test_whether_the_spool_is_shared_is_said_plainly(
+    service: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody guesses what an operator means."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL_SHARED", "perhaps")
+    with pytest.raises(ServiceUnavailableError, match="'perhaps': set it to true or false"):
+        asyncio.run(service.create(request("true")))
+
+
 def test_a_replica_without_the_spool_says_running_and_its_delete_is_tried_again(
     jobs: Jobs, service: Dispatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,11 +134,12 @@ def test_a_replica_without_the_spool_says_running_and_its_delete_is_tried_again(
         meta = (await service.create(request("sleep 60"))).resource_meta
         monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL", str(tmp_path / "not-mounted"))
         poll = pb.GetTaskRequest(resource_meta=meta, task_category=CATEGORY)
-        resource = (await elsewhere.get(poll, 0.5)).resource
+        resource = (await elsewhere.get(poll, 10)).resource
         with pytest.raises(ServiceUnavailableError, match="not mounted on this replica"):
             await elsewhere.delete(
-                pb.DeleteTaskRequest(resource_meta=meta, task_category=CATEGORY), 0.5
+                pb.DeleteTaskRequest(resource_meta=meta, task_category=CATEGORY), 10
             )
+        assert faults.counts.retried == 0  # no try within a call finds a spool mounted
         return resource
 
     assert asyncio.run(ask()).phase == Phase.RUNNING

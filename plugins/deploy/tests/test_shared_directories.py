@@ -64,6 +64,7 @@ def test_a_shared_volume_is_mounted_and_named(environment: Any) -> None:
         "name": "LOCAL_JOBS_DIRECTORY",
         "value": "/var/lib/flyte-connectors/local_job",
     } in container["env"]
+    assert {"name": "LOCAL_JOBS_DIRECTORY_SHARED", "value": "true"} in container["env"]
 
 
 def test_a_directory_of_the_authors_own_stays(environment: Any) -> None:
@@ -72,7 +73,7 @@ def test_a_directory_of_the_authors_own_stays(environment: Any) -> None:
     planned = plan(environment(shared_volume="jobs", env_vars=own))
     (deployment,) = (item for item in planned.objects if item["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert [v for v in container["env"] if v["name"] == "LOCAL_JOBS_DIRECTORY"] == [
+    assert [v for v in container["env"] if v["name"].startswith("LOCAL_JOBS_DIRECTORY")] == [
         {"name": "LOCAL_JOBS_DIRECTORY", "value": "/var/lib/flyte-connectors/mine"}
     ]
 

@@ -17,8 +17,9 @@ from flyte_connectors.errors import InvalidRequestError, InvalidResourceMetaErro
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
+from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.request import check_abilities, job_request
-from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, allowed_backends
+from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, allowed_backends, is_spool_shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,6 +66,11 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     metadata_type = BatchJobMetadata
     shared_directory_variable = SPOOL_VARIABLE
     jobs_run_as_service_user = True
+
+    def repeatable_create(self, task_template: TaskTemplate) -> bool:
+        """Whether any replica that repeats a create would find the job that may have been started."""
+        backend = _chosen(BatchJobConfig.from_custom(task_template.custom).backend)
+        return backend.name != backends.LOCAL or is_spool_shared()
 
     def create(
         self,

@@ -12,6 +12,10 @@ from flyte_connectors_batch_job import backends
 BACKEND_VARIABLE = "FLYTE_BATCH_JOB_BACKEND"
 SPOOL_VARIABLE = "FLYTE_BATCH_JOB_SPOOL"
 RETIRED_VARIABLE = "FLYTE_BATCH_JOB_RETIRED_SPOOLS"
+SHARED_VARIABLE = f"{SPOOL_VARIABLE}_SHARED"  # named by the rule that `deploy` goes by
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
 def allowed_backends() -> list[str]:
@@ -46,6 +50,19 @@ def spool_directory() -> str:
         message = f"the spool '{path}' is not an absolute path: set {SPOOL_VARIABLE} to one"
         raise ServiceUnavailableError(message)
     return str(path)
+
+
+def is_spool_shared() -> bool:
+    """Whether `$FLYTE_BATCH_JOB_SPOOL_SHARED` says that all replicas have the same spool.
+
+    Raises:
+        ServiceUnavailableError: it says neither yes nor no.
+    """
+    text = os.environ.get(SHARED_VARIABLE, "").strip().lower()
+    if text not in _TRUE | _FALSE:
+        message = f"{SHARED_VARIABLE} is '{text}': set it to true or false"
+        raise ServiceUnavailableError(message)
+    return text in _TRUE
 
 
 def retired_spools() -> frozenset[str]:

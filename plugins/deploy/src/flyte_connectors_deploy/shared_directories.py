@@ -16,7 +16,7 @@ MOUNT = "/var/lib/flyte-connectors"
 def shared_directories(
     environment: ConnectorEnvironment, connectors: Iterable[Served]
 ) -> dict[str, str]:
-    """The directory on the shared volume for each variable that names one.
+    """The variables that name directories on the shared volume, and those that say that all share them.
 
     Args:
         environment: What is deployed.
@@ -27,11 +27,13 @@ def shared_directories(
     """
     local = [connector for connector in connectors if connector.directory_variable]
     if environment.shared_volume is not None:
-        return {
+        directories = {
             connector.directory_variable: f"{MOUNT}/{connector.task_type}"
             for connector in local
             if connector.directory_variable not in environment.env_vars
         }
+        shared = {f"{variable}_SHARED": "true" for variable in directories}
+        return {**directories, **shared}
     replicas = environment.replicas
     most = replicas if isinstance(replicas, int) else replicas[1]
     if local and most > 1:

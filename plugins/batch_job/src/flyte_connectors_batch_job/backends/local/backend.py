@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PAGE_LINES = 10_000
 MESSAGE_LINES = 1_000
+MOUNTED_SECONDS = 30.0
+"""In which a spool may come to be mounted here: longer than a call, which so is answered at once."""
 
 _PHASES = {
     states.QUEUED: Phase.QUEUED,
@@ -140,7 +142,8 @@ def _spool() -> Iterator[Spool]:
     except (OSError, LaunchError, DamagedFileError) as error:
         reason = getattr(error, "strerror", None) or error
         message = f"the spool {directory} ({SPOOL_VARIABLE}) can't be used now: {reason}"
-        raise ServiceUnavailableError(message) from error
+        may_begin = isinstance(error, LaunchError) and error.may_begin
+        raise ServiceUnavailableError(message, outcome_unknown=may_begin) from error
 
 
 @contextlib.contextmanager
@@ -150,7 +153,7 @@ def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
         raise JobNotFoundError(message)
     with _spool() as spool:
         if spool_id not in ("", spool.id):
-            raise ServiceUnavailableError(_not_here(job_id, spool_id, spool))
+            raise _not_here(job_id, spool_id, spool)
         job = spool.job(job_id)
         if not job.exists():
             if not job.sweep():
@@ -161,8 +164,10 @@ def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
         yield job
 
 
-def _not_here(job_id: str, spool_id: str, spool: Spool) -> str:
-    return (
+def _not_here(job_id: str, spool_id: str, spool: Spool) -> ServiceUnavailableError:
+    error = ServiceUnavailableError(
         f"batch job '{job_id}' is in spool {spool_id}, which is not mounted on this replica "
         f"at {spool.root} ({SPOOL_VARIABLE}); if it is gone for good, list it in {RETIRED_VARIABLE}"
     )
+    error.retry_after = MOUNTED_SECONDS
+    return error

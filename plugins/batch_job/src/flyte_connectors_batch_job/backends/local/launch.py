@@ -33,7 +33,15 @@ _MESSAGE_BYTES = 4096
 
 
 class LaunchError(Exception):
-    """The supervisor did not start; the job is not running."""
+    """The supervisor did not start, or did not say so.
+
+    Attributes:
+        may_begin: Whether the job may begin all the same; else nothing of it runs.
+    """
+
+    def __init__(self, message: str, *, may_begin: bool) -> None:
+        super().__init__(message)
+        self.may_begin = may_begin
 
 
 def launch(job: Job) -> None:
@@ -69,18 +77,22 @@ def launch(job: Job) -> None:
     with process:
         text = _read(answer)
     if text != READY:
-        message = text.decode(errors="replace") or "it ended at once"
-        raise LaunchError(message)
+        if text is None:
+            message = f"no answer within {START_SECONDS:g} s"
+        else:
+            message = text.decode(errors="replace") or "it ended at once"
+        raise LaunchError(message, may_begin=not text)
 
 
 def _open_own(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
 
 
-def _read(answer: int) -> bytes:
+def _read(answer: int) -> bytes | None:
+    """What the supervisor says; empty if it has ended, None if it has not said anything in time."""
     with open(answer, "rb", buffering=0) as file:
         poll = select.poll()
         poll.register(answer, select.POLLIN)
         if not poll.poll(START_SECONDS * 1000):
-            return f"no answer within {START_SECONDS:g} s".encode()
+            return None
         return file.read(_MESSAGE_BYTES)
