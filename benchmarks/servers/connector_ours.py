@@ -31,7 +31,9 @@ class TrivialConnector(AsyncConnector[Job]):
     name = "Trivial Connector"
     task_type_name = "benchmark"
     metadata_type = Job
-    repeatable_create = True  # each create of a load is the same, and none may be answered from memory
+    repeatable_create = (
+        True  # each create of a load is the same, and none may be answered from memory
+    )
 
     async def create(self, inputs: Mapping[str, Any], **_: Any) -> Job:  # type: ignore[override]
         """Check the three inputs; put the state into the meta."""

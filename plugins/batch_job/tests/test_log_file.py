@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,3 +104,59 @@ def test_a_line_in_the_writing_is_not_read(path: Path) -> None:
 def test_a_log_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     """A job that has not begun has no log file."""
     assert log.read(str(tmp_path / "none"), 0, 10) == ([], 0)
+
+
+def pages(path: Path) -> list[bytes]:
+    """The texts of a log, read to its end in as many calls as that takes, each from a valid place."""
+    offset, texts = 0, []
+    while True:
+        assert log.is_line_start(str(path), offset)
+        records, offset = log.read(str(path), offset, 2)
+        if not records:
+            return texts
+        texts += [text for _, _, text in records]
+
+
+def test_a_hole_of_any_size_is_passed_over_at_once(tmp_path: Path) -> None:
+    """A job can make its log as large as it likes without writing anything."""
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        file.write(b"1763642537123456 o before\n")
+        file.truncate(1 << 42)
+        file.seek(1 << 42)
+        file.write(b"1763642537123457 o behind\n")
+        file.truncate(1 << 43)
+    began = time.process_time()
+    assert pages(path) == [b"before", b"behind"]
+    assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("zeros", [1, 100, 3000, 4096, 20_000])
+def test_zeros_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zeros: int) -> None:
+    """As a crash leaves them, in the middle or at the end."""
+    monkeypatch.setattr(log, "SKIP_BYTES", 4096)
+    path = tmp_path / "log"
+    line = b"1763642537123456 o text\n"
+    path.write_bytes(bytes(zeros) + line + bytes(zeros) + line + bytes(zeros))
+    assert [text for text in pages(path) if text] == [b"text", b"text"]
+
+
+def test_a_line_without_an_end_is_read_in_bounded_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a job makes it, each call ends; the log goes on behind it."""
+    monkeypatch.setattr(log, "SKIP_BYTES", 1_000_000)
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 3_000_000 + b"\n1763642537123456 o behind\n")
+    *cut, last = pages(path)
+    assert last == b"behind"
+    assert 1 < len(cut) < 5
+    assert set(cut) == {b"x" * log.MAX_LINE_BYTES}
+
+
+@pytest.mark.parametrize("offset", [1, 5, 199_999, 200_001, 300_000])
+def test_another_place_is_not_a_page(tmp_path: Path, offset: int) -> None:
+    """Neither inside a line that is read in one piece, nor beyond the end."""
+    path = tmp_path / "log"
+    path.write_bytes(b"short line\n" * 18_182 + b"end\n")
+    assert not log.is_line_start(str(path), offset)

@@ -133,7 +133,9 @@ def write_resource(
         message.log_links.extend(resource.log_links or ())
         if resource.custom_info:
             _write_info(resource.custom_info, task, message)
-        redact_message(message)  # the outputs, which follow, are the user's data and stay as they are
+        redact_message(
+            message
+        )  # the outputs, which follow, are the user's data and stay as they are
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
             write_outputs(resource.outputs, outputs, message.outputs)

@@ -95,7 +95,9 @@ class _Handlers(grpc.GenericRpcHandler):
     That is told from the metadata that gRPC has read already; a handler would read them once more.
     """
 
-    def __init__(self, services: Mapping[str, Mapping[str, Handler]], create_again: Handler) -> None:
+    def __init__(
+        self, services: Mapping[str, Mapping[str, Handler]], create_again: Handler
+    ) -> None:
         self._create = services[ASYNC_SERVICE]["CreateTask"]
         self._create_again = create_again
         self._handlers = {

@@ -95,7 +95,8 @@ class LocalBackend:
                 raise InvalidRequestError(message, field="token")
             may_grow = job.may_log()  # asked before reading: then no line can be missed
             wanted = min(lines, PAGE_LINES) if lines > 0 else PAGE_LINES
-            while wanted:
+            stop = offset + log.SKIP_BYTES
+            while wanted and offset < stop:
                 records, offset = log.read(path, offset, min(wanted, MESSAGE_LINES))
                 if not records:
                     break

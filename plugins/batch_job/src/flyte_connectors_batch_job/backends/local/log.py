@@ -9,11 +9,13 @@ The file only ever grows by whole lines, so the byte offset behind any line stay
 go on reading. Lines longer than `MAX_LINE_BYTES` become several.
 
 A job can write to the file itself, or put something else in its place. What is not a line of this
-form is shown as it is, without a time; what is not a regular file is an empty log.
+form is shown as it is, without a time; what is not a regular file is an empty log. Of a line that is
+longer than any of ours the beginning is shown; zeros, as a crash or a hole leaves them, are passed over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -30,9 +32,12 @@ SOURCES = (STDOUT, STDERR, SUPERVISOR)
 
 MAX_LINE_BYTES = 16 * 1024
 READ_BYTES = 128 * 1024
+SKIP_BYTES = 64 * 1024 * 1024
+_SCAN_BYTES = 1024 * 1024
 _STAMP_DIGITS = 16
 _TEXT_AT = _STAMP_DIGITS + 3
 _NEWLINE = b"\n"
+_ZERO = b"\0"
 _CONTINUATION = 0x80  # top bits of a byte inside a UTF-8 character, RFC 3629
 
 
@@ -110,43 +115,90 @@ def read(path: str, offset: int, lines: int) -> tuple[list[tuple[int, bytes, byt
         The lines as (microseconds since 1970, source, text), none at the present end of the log,
         and the offset behind them.
     """
-    data = _pread(path, READ_BYTES, offset)
-    *complete, _ = data.split(_NEWLINE)  # the last is in the writing
-    if not complete and len(data) == READ_BYTES:  # no line of ours is that long
-        return [_parse(data[:MAX_LINE_BYTES])], _next_line(path, offset + READ_BYTES)
+    with _opened(path) as file:
+        if file is None:
+            return [], offset
+        data = os.pread(file, READ_BYTES, offset)
+        if data.startswith(_ZERO):
+            offset = _behind_zeros(file, offset)
+            data = os.pread(file, READ_BYTES, offset)
+            if data.startswith(_ZERO):  # the next call passes over more of them
+                return [_parse(b"")], offset
+        *complete, _ = data.split(_NEWLINE)  # the last is in the writing
+        if not complete and len(data) == READ_BYTES:  # no line of ours is that long
+            return [_parse(data)], _next_line(file, offset + READ_BYTES)
     complete = complete[:lines]
     return [_parse(line) for line in complete], offset + sum(map(len, complete)) + len(complete)
 
 
 def is_line_start(path: str, offset: int) -> bool:
-    """Whether a line of the log starts, or will start, at this byte offset."""
-    return offset == 0 or _pread(path, 1, offset - 1) == _NEWLINE
+    """Whether a line starts, or will start, at this byte offset, or the rest of one that was cut."""
+    start = max(offset - READ_BYTES, 0)
+    with _opened(path) as file:
+        before = b"" if file is None else os.pread(file, offset - start, start)
+    if len(before) < offset - start:
+        return False
+    return before[-1:] in (b"", _NEWLINE, _ZERO) or (start > 0 and _NEWLINE not in before)
 
 
-def _next_line(path: str, offset: int) -> int:
-    """The offset behind the next newline, or of the end of the file."""
-    while data := _pread(path, READ_BYTES, offset):
+def _next_line(file: int, offset: int) -> int:
+    """The offset behind the next newline or hole, or of the end; at most `SKIP_BYTES` further."""
+    limit = offset + SKIP_BYTES
+    while offset < limit:
+        behind_hole = _data_from(file, offset)
+        if behind_hole > offset:
+            return behind_hole
+        data = os.pread(file, min(_SCAN_BYTES, limit - offset), offset)
         place = data.find(_NEWLINE)
         if place >= 0:
             return offset + place + 1
+        if not data:
+            break
         offset += len(data)
     return offset
 
 
-def _pread(path: str, size: int, offset: int) -> bytes:
+def _behind_zeros(file: int, offset: int) -> int:
+    """The offset of the next byte that is not zero, or of the end; at most `SKIP_BYTES` of zeros further."""
+    limit = offset + SKIP_BYTES
+    while offset < limit:
+        behind_hole = _data_from(file, offset)
+        if behind_hole > offset:
+            offset, limit = behind_hole, behind_hole + SKIP_BYTES
+        data = os.pread(file, min(_SCAN_BYTES, limit - offset), offset)
+        rest = data.lstrip(_ZERO)
+        offset += len(data) - len(rest)
+        if rest or not data:
+            break
+    return offset
+
+
+def _data_from(file: int, offset: int) -> int:
+    """The offset of the next byte that is stored: a hole of any size costs nothing to pass over."""
+    if not hasattr(os, "SEEK_DATA"):
+        return offset
+    try:
+        return os.lseek(file, offset, os.SEEK_DATA)
+    except OSError:  # there is nothing but a hole, or not even that
+        return max(offset, os.fstat(file).st_size)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int | None]:
+    """The log's descriptor; None if there is no regular file."""
     try:
         file = files.open_regular(path)
     except files.DamagedFileError:
-        return b""
-    if file is None:
-        return b""
+        file = None
     try:
-        return os.pread(file, size, offset)
+        yield file
     finally:
-        os.close(file)
+        if file is not None:
+            os.close(file)
 
 
 def _parse(line: bytes) -> tuple[int, bytes, bytes]:
+    line = line.lstrip(_ZERO)
     stamp, source = line[:_STAMP_DIGITS], line[_STAMP_DIGITS + 1 : _STAMP_DIGITS + 2]
     if len(stamp) == _STAMP_DIGITS and stamp.isdigit() and source in SOURCES:
         return int(stamp), source, line[_TEXT_AT:]
