@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from flyte_connectors.connector import Phase
 from hostile_trees import alive, guardians, kill
 
 from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.backends.local.cleaning import clean
 from flyte_connectors_batch_job.backends.local.spool import Spool
 from flyte_connectors_batch_job.clean import main
 
@@ -75,6 +77,22 @@ def test_cleaning_twice_at_once_removes_each_job_once(jobs: Jobs) -> None:
     assert [(errors, code) for _, errors, code in answers] == [("", 0)] * 4
     assert sum(int(said.split()[1]) for said, _, _ in answers) == len(folders)
     assert [path.name for path in Path(jobs.spool.root).iterdir()] == [".spool.json"]
+
+
+def test_remains_that_many_remove_at_once_are_gone_for_each(spool: Spool) -> None:
+    """Whatever vanishes under a cleaner, at whatever depth, is as good as removed by it."""
+    remains = Path(spool.root) / ".new-abc"
+    for number in range(60):
+        folder = remains / str(number % 6) / str(number)
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    for number in range(0, 60, 6):
+        (remains / "0" / str(number)).chmod(0)
+    age(remains)
+    with ThreadPoolExecutor(8) as cleaners:
+        answers = list(cleaners.map(lambda _: clean(spool, older_than=86400), range(8)))
+    assert answers == [([], [])] * 8
+    assert not remains.exists()
 
 
 def test_what_is_not_a_job_stays(jobs: Jobs, spool: Spool, tmp_path: Path) -> None:

@@ -72,19 +72,30 @@ def _set_aside(job: Job) -> bool:
 
 
 def _remove(path: str) -> None:
-    """Remove a directory and all in it, also what its owner has closed to itself."""
-    for _ in range(2):
+    """Remove a directory and all in it, also what its owner has closed to itself.
+
+    What is gone before this gets to it was removed by another, who does the same at the same time.
+    """
+    may_open = True
+    while True:
         try:
             shutil.rmtree(path)
-        except FileNotFoundError:
+        except FileNotFoundError:  # older Pythons stop there
             if not os.path.lexists(path):
-                return  # another was faster
+                return
         except PermissionError:
-            for folder, folders, _ in os.walk(path):
-                for name in folders:
-                    inner = os.path.join(folder, name)
-                    if not os.path.islink(inner):
-                        os.chmod(inner, 0o700)
+            if not may_open:
+                raise
+            may_open = False
+            _open_folders(path)
         else:
             return
-    shutil.rmtree(path)
+
+
+def _open_folders(path: str) -> None:
+    """Open all folders below a directory again for their owner."""
+    for folder, names, _ in os.walk(path):
+        for inner in (os.path.join(folder, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                if not os.path.islink(inner):
+                    os.chmod(inner, 0o700)
