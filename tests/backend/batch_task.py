@@ -63,7 +63,10 @@ class BatchTask(Task):
 
 def shared_spool(directory: Path, _: int) -> dict[str, str]:
     """The environment of a replica that shares its spool with all others."""
-    return {"FLYTE_BATCH_JOB_SPOOL": f"{directory}/spool"}
+    return {
+        "FLYTE_BATCH_JOB_SPOOL": f"{directory}/spool",
+        "FLYTE_BATCH_JOB_SPOOL_SHARED": "true",
+    }
 
 
 def own_spool(directory: Path, replica: int) -> dict[str, str]:

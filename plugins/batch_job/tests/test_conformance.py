@@ -36,6 +36,12 @@ done
 """A job that does what files beside the spool tell it to."""
 
 
+@pytest.fixture(autouse=True)
+def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every service of these tests has the same spool, so a create may be repeated."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL_SHARED", "true")
+
+
 VALUES: dict[Any, Any] = {
     int: 2**53 + 1,
     float: 0.1,
