@@ -22,9 +22,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `b
 
 from bed import emulator, google_cloud, iris, proxy
 from bed.calls import CONFIG, Calls
-from flyte_connectors_bigquery import connections
-from flyte_connectors_bigquery.credentials import ALLOWED_PROJECTS_VARIABLE, EMULATOR_VARIABLE
-from flyte_connectors_bigquery.tables import STORAGE_EMULATOR_VARIABLE
+from flyte_connectors_bigquery.access import connections
+from flyte_connectors_bigquery.access.credentials import (
+    ALLOWED_PROJECTS_VARIABLE,
+    EMULATOR_VARIABLE,
+)
+from flyte_connectors_bigquery.results.tables import STORAGE_EMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from flyte_connectors.errors import (
     PermissionDeniedError,
 )
 from flyte_connectors_bigquery import BigQueryConfig, BigQueryTask
-from flyte_connectors_bigquery.parameter_types import ParameterTypeError
+from flyte_connectors_bigquery.values.types import ParameterTypeError
 
 if TYPE_CHECKING:
     from bed.proxy import Front

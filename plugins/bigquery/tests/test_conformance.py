@@ -15,8 +15,8 @@ from flyte_connectors_bigquery import (
     BigQueryDryRunConnector,
     BigQueryDryRunTask,
     BigQueryTask,
-    connections,
 )
+from flyte_connectors_bigquery.access import connections
 from flyte_connectors_bigquery.client import BigQuery, TimeLimit
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 

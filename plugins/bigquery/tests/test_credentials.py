@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
-from flyte_connectors_bigquery import BigQueryTask, connections
-from flyte_connectors_bigquery.credentials import (
+from flyte_connectors_bigquery import BigQueryTask
+from flyte_connectors_bigquery.access import connections
+from flyte_connectors_bigquery.access.credentials import (
     ALLOWED_PROJECTS_VARIABLE,
     EMULATOR_VARIABLE,
     Identity,

@@ -30,9 +30,10 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
-from flyte_connectors_bigquery import BigQueryTask, connections
+from flyte_connectors_bigquery import BigQueryTask
+from flyte_connectors_bigquery.access import connections
+from flyte_connectors_bigquery.access.credentials import Identity
 from flyte_connectors_bigquery.client import BigQuery, TimeLimit
-from flyte_connectors_bigquery.credentials import Identity
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 

@@ -11,8 +11,9 @@ from bed.calls import CONFIG, Calls, Job
 from bed.proxy import UNAVAILABLE, Fault, answer, lost_reply, reset
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConflictError
-from flyte_connectors_bigquery import BigQueryTask, request
+from flyte_connectors_bigquery import BigQueryTask
 from flyte_connectors_bigquery.connector import BigQueryMetadata
+from flyte_connectors_bigquery.jobs import request
 
 if TYPE_CHECKING:
     from bed.proxy import Front

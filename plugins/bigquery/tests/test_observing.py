@@ -9,7 +9,7 @@ import pytest
 from bed.calls import Calls
 from bed.proxy import Fault, rewrite
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors_bigquery.job_log import read_token
+from flyte_connectors_bigquery.jobs.log import read_token
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.types import codec_for_literal_type, codec_for_type
-from flyte_connectors_bigquery.parameter_types import (
+from flyte_connectors_bigquery.values.parameters import query_parameter
+from flyte_connectors_bigquery.values.types import (
     SCALARS,
     ParameterTypeError,
     from_literal_type,
     from_python,
     from_sql,
 )
-from flyte_connectors_bigquery.parameters import query_parameter
 from flyteidl2.core.literals_pb2 import Literal
 from google.cloud import bigquery
 from hypothesis import given

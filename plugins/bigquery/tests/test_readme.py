@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from bed import google_cloud
 from flyte_connectors import TaskTemplate
-from flyte_connectors_bigquery import BigQueryConfig, reasons
+from flyte_connectors_bigquery import BigQueryConfig
+from flyte_connectors_bigquery.access.credentials import ALLOWED_PROJECTS_VARIABLE
 from flyte_connectors_bigquery.client import ASKING, SUBMITTING
 from flyte_connectors_bigquery.connector import METRICS
-from flyte_connectors_bigquery.credentials import ALLOWED_PROJECTS_VARIABLE
+from flyte_connectors_bigquery.jobs import reasons
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

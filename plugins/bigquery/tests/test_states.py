@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
-from flyte_connectors_bigquery.states import message_of, phase_of
+from flyte_connectors_bigquery.jobs.states import message_of, phase_of
 from hypothesis import given
 from hypothesis import strategies as st
 

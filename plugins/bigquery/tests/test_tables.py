@@ -15,7 +15,8 @@ from bed import iris
 from bed.calls import Calls
 from flyte_connectors import DataFrame
 from flyte_connectors.errors import FrameError
-from flyte_connectors_bigquery import read_batches, tables
+from flyte_connectors_bigquery import read_batches
+from flyte_connectors_bigquery.results import tables
 
 if TYPE_CHECKING:
     from bed.proxy import Front

@@ -5,9 +5,9 @@
     BigQueryConnector, ...DryRun...     what a connector service hosts
     read_batches                        a result too large for memory, batch by batch
 
-Inside, in the order of a request: `connector` (or `dry_run`), `request` with `parameters`,
-`connections` with `credentials`, `client`, `states`, `outputs`. Importing this package imports
-nothing of Google's.
+Read `client` (the calls to BigQuery), `config` (what a task sets), `connector` (the verbs), `task`
+(what workflow authors declare), in this order; beside them are the rooms `jobs`, `values`, `results`
+and `access`. Importing this package imports nothing of Google's.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.config import BigQueryConfig, RangePartitioning, TimePartitioning
     from flyte_connectors_bigquery.connector import BigQueryConnector
     from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
-    from flyte_connectors_bigquery.tables import read_batches
-    from flyte_connectors_bigquery.tasks import BigQueryDryRunTask, BigQueryTask
+    from flyte_connectors_bigquery.results.tables import read_batches
+    from flyte_connectors_bigquery.task import BigQueryDryRunTask, BigQueryTask
 
 __all__ = [
     "BigQueryConfig",
@@ -37,11 +37,11 @@ _MODULES = {
     "BigQueryConfig": "config",
     "BigQueryConnector": "connector",
     "BigQueryDryRunConnector": "dry_run",
-    "BigQueryDryRunTask": "tasks",
-    "BigQueryTask": "tasks",
+    "BigQueryDryRunTask": "task",
+    "BigQueryTask": "task",
     "RangePartitioning": "config",
     "TimePartitioning": "config",
-    "read_batches": "tables",
+    "read_batches": "results.tables",
 }
 
 

@@ -17,14 +17,14 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry
 from google.cloud import bigquery
 
-from flyte_connectors_bigquery import fields
-from flyte_connectors_bigquery.request import DIGEST_LABEL
-from flyte_connectors_bigquery.vendor_errors import is_transient, translated
+from flyte_connectors_bigquery.access.vendor_errors import is_transient, translated
+from flyte_connectors_bigquery.jobs import fields
+from flyte_connectors_bigquery.jobs.request import DIGEST_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flyte_connectors_bigquery.request import Query
+    from flyte_connectors_bigquery.jobs.request import Query
 
 RECENT_JOBS = 1000
 

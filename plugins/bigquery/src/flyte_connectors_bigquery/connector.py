@@ -17,8 +17,9 @@ from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 
-from flyte_connectors_bigquery import fields, job_log, outputs, request
-from flyte_connectors_bigquery.states import message_of, phase_of
+from flyte_connectors_bigquery.jobs import fields, log, request
+from flyte_connectors_bigquery.jobs.states import message_of, phase_of
+from flyte_connectors_bigquery.results import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -141,17 +142,17 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         google_application_credentials: str | None = None,
         **_: Any,
     ) -> Iterator[GetTaskLogsResponse]:
-        """What the job has gone through since `token`, and the token to go on from; see `job_log`.
+        """What the job has gone through since `token`, and the token to go on from; see `log`.
 
         Raises:
             InvalidRequestError: `token` is not one of this log.
             ConnectorError: anything else; see `vendor_errors`.
         """
-        given = job_log.read_token(token)
+        given = log.read_token(token)
         bigquery = _open(resource_meta, google_application_credentials)
         job = _job(bigquery, resource_meta, fields.LOG)
         statements = bigquery.children(job) if job.num_child_jobs else []
-        messages, next_token = job_log.page(job, statements, given, lines)
+        messages, next_token = log.page(job, statements, given, lines)
         responses = [GetTaskLogsResponse(body={"lines": messages})]
         if next_token:
             responses.append(GetTaskLogsResponse(header={"token": next_token}))
@@ -180,8 +181,8 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
 
 def connect(project: str, service_account: str | None, impersonate: str | None) -> BigQuery:
     """BigQuery as these credentials see it; imports the vendor's client when first called."""
-    from flyte_connectors_bigquery import connections
-    from flyte_connectors_bigquery.credentials import Identity
+    from flyte_connectors_bigquery.access import connections
+    from flyte_connectors_bigquery.access.credentials import Identity
 
     return connections.connect(Identity(project, service_account, impersonate))
 

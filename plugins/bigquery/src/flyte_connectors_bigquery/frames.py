@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def _arrow(uri: str, columns: Sequence[str]) -> Any:
-    from flyte_connectors_bigquery import tables
+    from flyte_connectors_bigquery.results import tables
 
     return tables.read_arrow(uri, columns)
 
 
 def _pandas(uri: str, columns: Sequence[str]) -> Any:
-    from flyte_connectors_bigquery import tables
+    from flyte_connectors_bigquery.results import tables
 
     return tables.read_pandas(uri, columns)
 
 
 def _polars(uri: str, columns: Sequence[str]) -> Any:
-    from flyte_connectors_bigquery import tables
+    from flyte_connectors_bigquery.results import tables
 
     return tables.read_polars(uri, columns)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
-from flyte_connectors_bigquery.states import message_of, phase_of
+from flyte_connectors_bigquery.jobs.states import message_of, phase_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import Phase
 
-from flyte_connectors_bigquery import reasons
+from flyte_connectors_bigquery.jobs import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

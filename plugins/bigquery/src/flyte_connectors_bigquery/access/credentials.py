@@ -23,7 +23,7 @@ from google.auth import exceptions, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2 import service_account
 
-from flyte_connectors_bigquery.vendor_errors import translated
+from flyte_connectors_bigquery.access.vendor_errors import translated
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

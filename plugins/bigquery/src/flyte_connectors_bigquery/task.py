@@ -13,7 +13,7 @@ from flyte_connectors import (
 )
 from flyteidl2.core.tasks_pb2 import Sql
 
-from flyte_connectors_bigquery.parameter_types import from_python, from_sql
+from flyte_connectors_bigquery.values.types import from_python, from_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

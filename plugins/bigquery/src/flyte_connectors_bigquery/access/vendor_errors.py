@@ -22,7 +22,7 @@ from flyte_connectors.errors import (
 from google.api_core import exceptions
 from google.auth import exceptions as auth
 
-from flyte_connectors_bigquery import reasons
+from flyte_connectors_bigquery.jobs import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

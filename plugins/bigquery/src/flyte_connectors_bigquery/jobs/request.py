@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
 
-from flyte_connectors_bigquery.parameter_types import ParameterTypeError, from_literal_type
-from flyte_connectors_bigquery.parameters import query_parameter
+from flyte_connectors_bigquery.values.parameters import query_parameter
+from flyte_connectors_bigquery.values.types import ParameterTypeError, from_literal_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from google.protobuf.struct_pb2 import Value
 
-    from flyte_connectors_bigquery.parameter_types import ParameterType
+    from flyte_connectors_bigquery.values.types import ParameterType
 
 DIGEST_LABEL = "flyte-request"
 """Label of a job that tells a replay of the same request from another request under its id."""

@@ -11,17 +11,14 @@ An output called `rows_affected` is, for INSERT, UPDATE, DELETE and MERGE, their
 
 from __future__ import annotations
 
-import base64
-import datetime
-import decimal
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.io import DataFrame
 
+from flyte_connectors_bigquery.values.columns import converted
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from flyteidl2.core.types_pb2 import LiteralType
@@ -112,55 +109,4 @@ def _row(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[str, Any]:
     if missing:
         message = f"outputs.{missing[0]}: no such column; the result has {', '.join(row)}"
         raise OutputError(message)
-    return {name: _converted(row[name.lower()], kind) for name, kind in kinds.items()}
-
-
-def _converted(value: Any, kind: str) -> Any:
-    """A value of the vendor's client as the declared kind wants it; what does not fit stays."""
-    if value is None:
-        return None
-    if kind.startswith("[]") and isinstance(value, list):
-        return [_converted(element, kind[2:]) for element in value]
-    convert = _CONVERSIONS.get(kind)
-    return convert(value) if convert is not None else value
-
-
-def _integer(value: Any) -> Any:
-    return int(value) if isinstance(value, decimal.Decimal) and value == int(value) else value
-
-
-def _float(value: Any) -> Any:
-    return float(value) if isinstance(value, decimal.Decimal) else value
-
-
-def _datetime(value: Any) -> Any:
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        return datetime.datetime.combine(value, datetime.time())
-    return value
-
-
-def _string(value: Any) -> Any:
-    plain = _plain(value)
-    return json.dumps(plain) if isinstance(plain, (dict, list)) else plain
-
-
-def _plain(value: Any) -> Any:
-    """`value` in terms of JSON; numbers with a decimal point as text, which keeps their digits."""
-    if isinstance(value, Mapping):
-        return {key: _plain(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    if isinstance(value, decimal.Decimal):
-        return f"{value:f}"
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
-    "INTEGER": _integer,
-    "FLOAT": _float,
-    "DATETIME": _datetime,
-    "STRING": _string,
-    "STRUCT": _plain,
-}
+    return {name: converted(row[name.lower()], kind) for name, kind in kinds.items()}

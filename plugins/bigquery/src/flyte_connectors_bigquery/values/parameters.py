@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from flyte_connectors_bigquery.parameter_types import ParameterType
+    from flyte_connectors_bigquery.values.types import ParameterType
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 BIGNUMERIC_DIGITS = 77

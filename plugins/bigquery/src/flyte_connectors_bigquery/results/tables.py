@@ -22,8 +22,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE, SCOPES
-from flyte_connectors_bigquery.vendor_errors import translated
+from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE, SCOPES
+from flyte_connectors_bigquery.access.vendor_errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -18,11 +18,11 @@ import requests.adapters
 from google.api_core.client_info import ClientInfo
 from google.cloud import bigquery
 
+from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.client import BigQuery
-from flyte_connectors_bigquery.credentials import EMULATOR_VARIABLE
 
 if TYPE_CHECKING:
-    from flyte_connectors_bigquery.credentials import Identity
+    from flyte_connectors_bigquery.access.credentials import Identity
 
 DISTRIBUTION = "flyte-connectors-bigquery"
 _MAX_CLIENTS = 64

@@ -1,0 +1,1 @@
+"""The way to BigQuery: whose `credentials`, over which `connections`, and what its errors mean."""
