@@ -20,7 +20,7 @@ from google.cloud import bigquery
 
 sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `bed`
 
-from bed import emulator, google_cloud, iris, proxy
+from bed import emulator, google_cloud, iris, keys, proxy
 from bed.calls import CONFIG, Calls
 from flyte_connectors_bigquery.access import connections
 from flyte_connectors_bigquery.access.credentials import (
@@ -59,6 +59,12 @@ def front(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
         monkeypatch.setenv(STORAGE_EMULATOR_VARIABLE, server.storage_host)
         yield front
         connections.close_all()
+
+
+@pytest.fixture
+def key(front: Front) -> str:
+    """A service account's JSON, whose tokens come from the proxy."""
+    return keys.service_account_key(front)
 
 
 @pytest.fixture

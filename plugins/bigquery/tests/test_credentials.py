@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import google.auth
 import pytest
 from bed.calls import CONFIG, Calls
+from bed.keys import issue
 from bed.proxy import Fault, Reply, answer
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
 from flyte_connectors_bigquery import BigQueryTask
@@ -20,15 +19,21 @@ from flyte_connectors_bigquery.access import connections
 from flyte_connectors_bigquery.access.credentials import (
     ALLOWED_PROJECTS_VARIABLE,
     EMULATOR_VARIABLE,
+    TOKEN_FILES_VARIABLE,
     Identity,
+    from_json,
 )
 from google.auth import iam, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bed.proxy import Front
 
 SECRET = "google_application_credentials"
+ACCOUNT = "etl@p2.iam.gserviceaccount.com"
 TASK = BigQueryTask(
     name="secret",
     query_template="SELECT 1 AS n",
@@ -38,41 +43,9 @@ TASK = BigQueryTask(
 )
 
 
-@pytest.fixture(scope="module")
-def private_key() -> str:
-    """A private key as Google Cloud issues them."""
-    return (
-        rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        .decode()
-    )
-
-
-@pytest.fixture
-def key(private_key: str, front: Front) -> str:
-    """A service account's JSON, whose tokens come from the proxy."""
-    return json.dumps(
-        {
-            "type": "service_account",
-            "client_email": "runner@p1.iam.gserviceaccount.com",
-            "private_key": private_key,
-            "token_uri": f"{front.url}/token",
-        }
-    )
-
-
-def _issue(front: Front, token: str = "issued-token") -> None:
-    body = json.dumps({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
-    front.faults.append(Fault(lambda _h, _f: Reply(200, body.encode()), path="/token"))
-
-
 async def test_the_tasks_own_key_is_used(emulated: Calls, front: Front, key: str) -> None:
     """A service account's JSON arrives as a secret and is exchanged for a token, once."""
-    _issue(front)
+    issue(front)
     for _ in range(2):
         assert await emulated.run(TASK, secrets={SECRET: key}) == {"n": 1}
     assert front.count("POST", "/token") == 1
@@ -93,7 +66,7 @@ async def test_refused_credentials_are_an_authentication_error(
     emulated: Calls, front: Front, key: str
 ) -> None:
     """A 401 of BigQuery's is told apart from a missing permission."""
-    _issue(front)
+    issue(front)
     front.faults.append(Fault(answer(401, "authError", "Invalid Credentials"), path="/jobs"))
     with pytest.raises(AuthenticationError, match="Invalid Credentials"):
         await emulated.create(TASK, secrets={SECRET: key})
@@ -112,7 +85,7 @@ async def test_refused_credentials_are_an_authentication_error(
 async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
     emulated: Calls, front: Front, secret: str
 ) -> None:
-    """Only service account keys: other forms name files, hosts and even commands to run."""
+    """A document that is incomplete or of no known type; its content is not quoted."""
     with pytest.raises(AuthenticationError, match="has to be the JSON that Google Cloud issued"):
         await emulated.create(TASK, secrets={SECRET: secret})
     assert not front.calls
@@ -137,7 +110,7 @@ async def test_a_key_appears_nowhere(
     emulated: Calls, front: Front, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in the meta, the state, the log, or what stands for the identity in the cache."""
-    _issue(front)
+    issue(front)
     with caplog.at_level(logging.DEBUG):
         job = await emulated.create(TASK, secrets={SECRET: key})
         resource = await job.end()
@@ -150,14 +123,90 @@ async def test_a_key_appears_nowhere(
 
 async def test_identities_do_not_share_clients(emulated: Calls, front: Front, key: str) -> None:
     """Two tasks with different keys ask with different tokens, interleaved as they may be."""
-    _issue(front)
+    issue(front)
     other = json.dumps({**json.loads(key), "client_email": "other@p1.iam.gserviceaccount.com"})
     for secret in (key, other, key, other):
         await emulated.run(TASK, secrets={SECRET: secret})
     assert front.count("POST", "/token") == 2
 
 
-ACCOUNT = "etl@p2.iam.gserviceaccount.com"
+def test_a_users_credentials_are_used(front: Front) -> None:
+    """`authorized_user`, as `gcloud auth application-default login` writes it."""
+    issue(front)
+    user = {"type": "authorized_user", "client_id": "c", "client_secret": "s"}
+    info = {**user, "refresh_token": "r", "token_uri": f"{front.url}/token"}
+    credentials = from_json(json.dumps(info))
+    credentials.refresh(Request())
+    assert credentials.token == "issued-token"
+
+
+def test_an_account_that_impersonates_is_used(front: Front, key: str) -> None:
+    """`impersonated_service_account`: the target of its URL, through its delegates."""
+    accounts = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
+    info = {
+        "type": "impersonated_service_account",
+        "service_account_impersonation_url": f"{accounts}/{ACCOUNT}:generateAccessToken",
+        "delegates": ["projects/-/serviceAccounts/via@p1.iam.gserviceaccount.com"],
+        "source_credentials": json.loads(key),
+    }
+    assert front
+    credentials: Any = from_json(json.dumps(info))
+    assert credentials.service_account_email == ACCOUNT
+    assert credentials._delegates == info["delegates"]
+
+
+class TestWorkloadIdentity:
+    """`external_account`: a token in a file is exchanged at Google's token service."""
+
+    @pytest.fixture
+    def info(self, front: Front, tmp_path: Path) -> dict[str, Any]:
+        """Whose token service is the proxy."""
+        (tmp_path / "token").write_text("of-the-workload")
+        return {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": f"{front.url}/token",
+            "credential_source": {"file": str(tmp_path / "token")},
+        }
+
+    def test_a_file_that_the_operator_lists_is_read(
+        self, front: Front, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And no other place."""
+        body = {"access_token": "exchanged", "expires_in": 3600, "token_type": "Bearer"}
+        issued = json.dumps({**body, "issued_token_type": "x"}).encode()
+        front.faults.append(Fault(lambda _h, _f: Reply(200, issued), path="/token"))
+        monkeypatch.setenv(TOKEN_FILES_VARIABLE, f"/other,{info['credential_source']['file']}")
+        credentials = from_json(json.dumps(info))
+        credentials.refresh(Request())
+        assert credentials.token == "exchanged"
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {},
+            {"credential_source": {"url": "https://sts.googleapis.com/"}},
+            {"credential_source": {"executable": {"command": "id"}}},
+            {"credential_source": {"environment_id": "aws1"}},
+            {"token_url": "https://evil.example/token"},
+            {"universe_domain": "evil.example"},
+            {"service_account_impersonation_url": "https://evil.example/"},
+        ],
+    )
+    def test_whatever_else_is_refused(
+        self,
+        front: Front,
+        info: dict[str, Any],
+        change: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Files that are not listed, addresses, commands, and services that are not Google's."""
+        if change:
+            monkeypatch.setenv(TOKEN_FILES_VARIABLE, info["credential_source"]["file"])
+        with pytest.raises(AuthenticationError, match=f"listed in {TOKEN_FILES_VARIABLE}"):
+            from_json(json.dumps({**info, **change}))
+        assert not front.calls
 
 
 class TestImpersonation:
@@ -191,7 +240,7 @@ class TestImpersonation:
             reply: Reply = forward()
             return reply
 
-        _issue(front)
+        issue(front)
         front.faults.append(Fault(generate, path=":generateAccessToken"))
         front.faults.append(Fault(look, path="/bigquery/"))
         task = emulated.query(
@@ -210,7 +259,7 @@ class TestImpersonation:
     ) -> None:
         """Google's refusal is the author's or operator's to mend, in IAM."""
         refused = answer(403, "forbidden", "Permission 'iam.serviceAccounts.getAccessToken' denied")
-        _issue(front)
+        issue(front)
         front.faults.append(Fault(refused, path=":generateAccessToken"))
         task = emulated.query("SELECT 1", impersonate_service_account=ACCOUNT)
         with pytest.raises(

@@ -107,7 +107,7 @@ def test_a_replay_is_known_whatever_the_order_of_its_inputs() -> None:
         inputs={"a": int, "b": int},
     )
     digests = {
-        request.read(task.to_proto(), inputs, None).digest
+        request.read_query(task.to_proto(), inputs, None).digest
         for inputs in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1})
     }
     assert len(digests) == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
 
 import flyte_connectors_bigquery as package
 import pytest
+from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
 
 HEAVY = ("google.cloud", "google.auth", "google.api_core", "requests", "pyarrow", "pandas")
 
@@ -33,3 +35,27 @@ def test_entry_points_import_nothing_of_googles(entry_point: object) -> None:
 def test_public_names_are_there(name: str) -> None:
     """Every exported name is found where the package says it is."""
     assert getattr(package, name).__name__ == name
+
+
+def test_a_service_that_is_warm_has_imported_what_calls_need() -> None:
+    """After `warm_up` a query imports nothing more of Google's."""
+    program = (
+        "import sys\n"
+        "from flyte_connectors._registry.discovery import load_plugins\n"
+        "from flyte_connectors._registry.table import Registry\n"
+        "registry = Registry()\n"
+        "load_plugins(registry, allow=['flyte-connectors-bigquery'])\n"
+        "for warm_up in registry.warm_ups: warm_up()\n"
+        "before = set(sys.modules)\n"
+        "from flyte_connectors_bigquery.connector import connect\n"
+        "connect('p1', None, None)\n"
+        "print(*sorted(name for name in set(sys.modules) - before if name.startswith('google')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, EMULATOR_VARIABLE: "http://127.0.0.1:1"},
+    )
+    assert done.stdout.strip() == ""

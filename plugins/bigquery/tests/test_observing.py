@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 STAGES = [
     {"name": "S00: Input", "id": "0", "startMs": 1000, "endMs": 1400, "status": "COMPLETE",
-     "recordsRead": "150", "recordsWritten": "3"},
+     "recordsRead": "150", "recordsWritten": "3", "parallelInputs": "3", "completedParallelInputs": "3"},
     {"name": "S01: Output", "id": "1", "startMs": 1500, "endMs": 3500, "status": "COMPLETE",
-     "recordsRead": "3", "recordsWritten": "3"},
+     "recordsRead": "3", "recordsWritten": "3", "parallelInputs": "1", "completedParallelInputs": "0"},
 ]  # fmt: skip
 SAMPLES = [
     {"elapsedMs": "1000", "totalSlotMs": "800", "pendingUnits": "2", "completedUnits": "1",
@@ -79,6 +79,19 @@ async def test_the_log_grows_without_repeating_itself(emulated: Calls, progress:
         "ended SUCCEEDED",
     ]
     assert end == ""
+
+
+async def test_a_running_query_is_as_far_as_its_stages(
+    emulated: Calls, front: Front, progress: _Progress
+) -> None:
+    """The share of their inputs that is read; nothing while BigQuery has no plan yet."""
+    job = await emulated.create(emulated.query("SELECT 1"))
+    assert "progress" not in (await job.get()).custom_info
+    progress.stages = 2
+    assert (await job.get()).custom_info["progress"] == 0.75
+    assert front.count("GET", "queryPlan%28parallelInputs%2CcompletedParallelInputs%29")
+    progress.done = True
+    assert "progress" not in (await job.get()).custom_info
 
 
 async def test_pages_of_any_size_make_up_the_whole_log(

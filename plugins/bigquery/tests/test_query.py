@@ -15,8 +15,11 @@ from bed.proxy import Fault, Front, rewrite
 from flyte_connectors import DataFrame
 from flyte_connectors.connector import Phase
 from flyte_connectors_bigquery import BigQueryTask
+from flyte_connectors_bigquery.results import tables
 
 MOMENT = datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
+
+LEAP_DAY = MOMENT.replace(tzinfo=None, minute=0, second=0, microsecond=0)
 
 
 @dataclasses.dataclass
@@ -86,10 +89,32 @@ VALUES: dict[str, tuple[Any, str | None, Any, Any]] = {
         [{"day": datetime.date(2024, 2, 29), "price": decimal.Decimal(1), "tags": []}],
     ),
     "a_null": (datetime.date | None, None, None, None),
+    "a_range": (
+        tuple[datetime.date, datetime.date],
+        None,
+        (datetime.date(2024, 2, 29), datetime.date(2024, 3, 1)),
+        {"start": datetime.date(2024, 2, 29), "end": datetime.date(2024, 3, 1)},
+    ),
+    "a_written_range": (
+        str,
+        "RANGE<DATE>",
+        "[2024-02-29, UNBOUNDED)",
+        {"start": datetime.date(2024, 2, 29), "end": None},
+    ),
+    "ranges": (
+        list[str],
+        "ARRAY<RANGE<DATETIME>>",
+        ["[2024-02-29T01:00:00, 2024-03-01T00:00:00)"],
+        [{"start": LEAP_DAY, "end": LEAP_DAY + datetime.timedelta(hours=23)}],
+    ),
+    "a_place": (str, "GEOGRAPHY", "POINT(1 2)", "POINT(1 2)"),
+    "places": (list[str], "ARRAY<GEOGRAPHY>", ["POINT(1 2)"], ["POINT(1 2)"]),
 }
 
 
-async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(calls: Calls) -> None:
+async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each input is a named parameter of the BigQuery type that its Python type stands for."""
     task = BigQueryTask(
         name="every_type",
@@ -105,6 +130,8 @@ async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(calls: C
         "results"
     ]
     assert results.uri.startswith(f"bq://{calls.config.ProjectID}:")
+    # The emulator's Storage API sends RANGE and ARRAY<GEOGRAPHY> in forms of its own.
+    monkeypatch.setattr(tables, "_storage_client", lambda _credentials: None)
     (row,) = (await results.open(pyarrow.Table).all()).to_pylist()
     row["a_json"] = row["a_json"].replace(" ", "")
     assert row == {name: expected for name, (_, _, _, expected) in VALUES.items()}

@@ -10,7 +10,10 @@ import pytest
 from bed import google_cloud
 from flyte_connectors import TaskTemplate
 from flyte_connectors_bigquery import BigQueryConfig
-from flyte_connectors_bigquery.access.credentials import ALLOWED_PROJECTS_VARIABLE
+from flyte_connectors_bigquery.access.credentials import (
+    ALLOWED_PROJECTS_VARIABLE,
+    TOKEN_FILES_VARIABLE,
+)
 from flyte_connectors_bigquery.client import ASKING, SUBMITTING
 from flyte_connectors_bigquery.connector import METRICS
 from flyte_connectors_bigquery.jobs import reasons
@@ -38,6 +41,7 @@ def test_names_and_numbers_are_those_of_the_code() -> None:
     for name in (*METRICS, *reasons.RETRYABLE):
         assert f"`{name}`" in README
     assert ALLOWED_PROJECTS_VARIABLE in README
+    assert TOKEN_FILES_VARIABLE in README
     for name in (
         google_cloud.PROJECT_VARIABLE,
         google_cloud.DATASET_VARIABLE,

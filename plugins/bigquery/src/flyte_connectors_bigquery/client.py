@@ -23,8 +23,15 @@ from flyte_connectors_bigquery.jobs.request import DIGEST_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
-    from flyte_connectors_bigquery.jobs.request import Query
+    from google.cloud.bigquery.job import UnknownJob
+
+    from flyte_connectors_bigquery.jobs.request import JobRequest, Query
+
+    AnyJob: TypeAlias = (
+        bigquery.QueryJob | bigquery.LoadJob | bigquery.ExtractJob | bigquery.CopyJob | UnknownJob
+    )
 
 RECENT_JOBS = 1000
 
@@ -81,35 +88,33 @@ class BigQuery:
         self._submitting = submitting
         self._asking = asking
 
-    def has_started(self, query: Query, job_id: str) -> bool:
+    def has_started(self, request: JobRequest, job_id: str) -> bool:
         """Whether there is a job `job_id` already, whatever it does."""
-        with translated(f"BigQuery job {job_id} in project {query.project}"):
-            return self._look_up(query, job_id) is not None
+        with translated(f"BigQuery job {job_id} in project {request.project}"):
+            return self._look_up(request, job_id) is not None
 
-    def start(self, query: Query, job_id: str) -> bigquery.QueryJob:
-        """Run `query` as the job `job_id`, or return that job if it has been started already.
+    def start(self, request: JobRequest, job_id: str) -> AnyJob:
+        """Run the job `job_id`, or return it if it has been started already.
 
         Raises:
-            ConflictError: `job_id` belongs to another query.
-            InvalidRequestError: BigQuery does not accept the query.
+            ConflictError: `job_id` belongs to another job.
+            InvalidRequestError: BigQuery does not accept the job.
             ConnectorError: anything else; see `vendor_errors`.
         """
-        configuration = {
-            **query.configuration,
-            "labels": {**query.configuration["labels"], DIGEST_LABEL: query.digest},
-        }
-        with translated(f"BigQuery project {query.project}", submitting=True):
+        body = request.body
+        body["labels"] = {**body["labels"], DIGEST_LABEL: request.digest}
+        with translated(f"BigQuery project {request.project}", submitting=True):
             try:
-                job = self._insert(query, configuration, job_id)
+                job = self._insert(request, body, job_id)
             except exceptions.Conflict:
                 # Either this very job, started by a call whose answer was lost or by another
                 # replica, or a table that the statement was to create.
-                found = self._find(query, job_id)
+                found = self._find(request, job_id)
                 if found is None:
                     raise
                 job = found
-        if job.labels.get(DIGEST_LABEL) != query.digest:
-            message = f"job id {job_id} in project {query.project} belongs to another query"
+        if job.labels.get(DIGEST_LABEL) != request.digest:
+            message = f"job id {job_id} in project {request.project} belongs to another request"
             raise ConflictError(message)
         return job
 
@@ -121,11 +126,12 @@ class BigQuery:
             ConnectorError: anything else; see `vendor_errors`.
         """
         with translated(f"BigQuery project {query.project}", submitting=True):
-            return self._insert(query, {**query.configuration, "dryRun": True}, None)
+            job = self._insert(query, {**query.body, "dryRun": True}, None)
+            return cast("bigquery.QueryJob", job)
 
     def job(
         self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
-    ) -> bigquery.QueryJob:
+    ) -> AnyJob:
         """The job as it is now, as far as `mask` shows it; see `fields`.
 
         Raises:
@@ -168,39 +174,37 @@ class BigQuery:
             return sorted(children, key=lambda child: (child.created, child.job_id))
 
     def _insert(
-        self, query: Query, configuration: dict[str, Any], job_id: str | None
-    ) -> bigquery.QueryJob:
-        return self._client.query(
-            query.sql,
-            job_config=_job_config(configuration),
-            job_id=job_id,
-            project=query.project,
-            location=query.location,
-            job_retry=None,
-            **self._submitting.options,
-        )
+        self, request: JobRequest, configuration: dict[str, Any], job_id: str | None
+    ) -> AnyJob:
+        reference = {"projectId": request.project, "jobId": job_id, "location": request.location}
+        resource = {
+            "jobReference": {key: value for key, value in reference.items() if value is not None},
+            "configuration": configuration,
+        }
+        path = f"/projects/{quote(request.project, safe=':')}/jobs"
+        answer = self._call(self._submitting, method="POST", path=path, data=resource)
+        return self._client.job_from_resource(answer)
 
     def _get(
         self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
-    ) -> bigquery.QueryJob:
-        # `Client.get_job` can't be told what to leave out.
-        api_request: Any = self._client._connection.api_request  # noqa: SLF001
-        request = functools.partial(
-            api_request,
+    ) -> AnyJob:
+        resource = self._call(
+            self._asking,
             method="GET",
             path=f"/projects/{quote(project, safe=':')}/jobs/{quote(job_id, safe='')}",
             query_params={"fields": mask} | ({"location": location} if location else {}),
-            timeout=self._asking.attempt,
         )
-        resource = self._asking.retry(request)()
-        configuration = resource.get("configuration", {})
-        if configuration.get("jobType") != "QUERY":
-            kind = configuration.get("jobType", "job of an unknown type")
-            message = f"BigQuery job {project}:{location}.{job_id} is a {kind}, not a query"
-            raise ConflictError(message)
-        return bigquery.QueryJob.from_api_repr(resource, self._client)
+        return self._client.job_from_resource(resource)
 
-    def _find(self, query: Query, job_id: str) -> bigquery.QueryJob | None:
+    def _call(self, limit: TimeLimit, **request: Any) -> dict[str, Any]:
+        """One call of the REST API: the vendor's methods can't be told what to leave out."""
+        api_request: Any = self._client._connection.api_request  # noqa: SLF001
+        answer: dict[str, Any] = limit.retry(
+            functools.partial(api_request, timeout=limit.attempt, **request)
+        )()
+        return answer
+
+    def _find(self, request: JobRequest, job_id: str) -> AnyJob | None:
         """The job that an insert ran into, or None if it was no job.
 
         It may take a moment until BigQuery shows a job that it already refuses to start again
@@ -208,25 +212,20 @@ class BigQuery:
         """
         for pause in (0.0, 0.2, 0.5, 1.0, 1.0):
             time.sleep(pause)
-            job = self._look_up(query, job_id)
+            job = self._look_up(request, job_id)
             if job is not None:
                 return job
         return None
 
-    def _look_up(self, query: Query, job_id: str) -> bigquery.QueryJob | None:
+    def _look_up(self, request: JobRequest, job_id: str) -> AnyJob | None:
         try:
-            return self._get(query.project, query.location, job_id)
+            return self._get(request.project, request.location, job_id)
         except exceptions.NotFound:
-            return None if query.location else self._recent(query.project, job_id)
+            return None if request.location else self._recent(request.project, job_id)
 
-    def _recent(self, project: str, job_id: str) -> bigquery.QueryJob | None:
+    def _recent(self, project: str, job_id: str) -> AnyJob | None:
         """The job `job_id` in any region: without one BigQuery looks in the US and the EU only."""
         recent = self._client.list_jobs(
             project=project, max_results=RECENT_JOBS, **self._asking.options
         )
         return next((job for job in recent if job.job_id == job_id), None)
-
-
-def _job_config(configuration: dict[str, Any]) -> bigquery.QueryJobConfig:
-    """The vendor's object for a REST `JobConfiguration`."""
-    return cast("bigquery.QueryJobConfig", bigquery.QueryJobConfig.from_api_repr(configuration))

@@ -3,7 +3,7 @@
 The keys of `custom` are those of the official task, so that either connector reads either task:
 `ProjectID`, `Location` and `Domain`, and beside them the members of the REST resources
 `JobConfigurationQuery` (https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobconfigurationquery)
-and `JobConfiguration` (`labels`, `jobTimeoutMs`). `maxBytes`, `impersonateServiceAccount` and
+and `JobConfiguration`, see `jobs.settings`. `maxBytes`, `impersonateServiceAccount`, `readerSecret` and
 `pricePerTebibyte` are this package's own.
 """
 
@@ -75,12 +75,18 @@ class BigQueryConfig:
         max_bytes: The connector refuses the query, before it runs, if a dry run says it would read
             more bytes.
         job_timeout: BigQuery stops the job after this time.
+        reservation: The reservation that the job uses,
+            `projects/p/locations/l/reservations/r`; `none` for on-demand slots.
+        max_slots: Most slots that the job uses at a time.
         default_dataset: Dataset of unqualified tables, `project.dataset` or `dataset`.
         labels: Labels of the job for cost reports; the run's names are added to them.
         use_query_cache: Whether a cached result will do; None for BigQuery's default, yes.
         parameter_types: BigQuery types of inputs by name, as in SQL, where the Python type does not
             say enough: `{"when": "DATETIME", "ids": "ARRAY<BIGNUMERIC>"}`.
-        impersonate_service_account: Address of the service account to act as.
+        parameter_mode: `POSITIONAL` if the statement has a `?` for each input, in the order of the
+            task's `inputs`, instead of their names.
+        impersonate_service_account: Address of the service account to act as. Several, separated by
+            commas, are a chain: each acts as the next.
         price_per_tebibyte: What reading 2**40 bytes costs, for the estimate of a dry run; in
             whatever currency you like to read it in.
     """
@@ -98,10 +104,13 @@ class BigQueryConfig:
     maximum_bytes_billed: int | None = None
     max_bytes: int | None = None
     job_timeout: datetime.timedelta | None = None
+    reservation: str | None = None
+    max_slots: int | None = None
     default_dataset: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     use_query_cache: bool | None = None
     parameter_types: Mapping[str, str] = field(default_factory=dict)
+    parameter_mode: Literal["NAMED", "POSITIONAL"] | None = None
     impersonate_service_account: str | None = None
     price_per_tebibyte: float | None = None
 
@@ -143,7 +152,10 @@ class BigQueryConfig:
             "jobTimeoutMs": self.job_timeout and _milliseconds(self.job_timeout),
             "defaultDataset": self.default_dataset
             and _dataset(self.default_dataset, self.ProjectID),
+            "reservation": self.reservation,
+            "maxSlots": _int64(self.max_slots),
             "labels": dict(self.labels),
+            "parameterMode": self.parameter_mode,
             "impersonateServiceAccount": self.impersonate_service_account,
             "pricePerTebibyte": self.price_per_tebibyte,
         }
@@ -152,7 +164,7 @@ class BigQueryConfig:
 def _table(name: str, project: str) -> Custom:
     parts = name.rsplit(".", 2)
     if len(parts) == 1 or not all(parts):
-        message = f"destination {name!r} is no table: write 'project.dataset.table'"
+        message = f"destination {name!r} is not a table: write 'project.dataset.table'"
         raise ValueError(message)
     *head, dataset, table = parts
     return {"projectId": head[0] if head else project, "datasetId": dataset, "tableId": table}
@@ -161,7 +173,7 @@ def _table(name: str, project: str) -> Custom:
 def _dataset(name: str, project: str) -> Custom:
     parts = name.rsplit(".", 1)
     if not all(parts):
-        message = f"default_dataset {name!r} is no dataset: write 'project.dataset'"
+        message = f"default_dataset {name!r} is not a dataset: write 'project.dataset'"
         raise ValueError(message)
     *head, dataset = parts
     return {"projectId": head[0] if head else project, "datasetId": dataset}

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
+from flyte_connectors import hookimpl
 from flyte_connectors.authoring import metrics_response
 from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
-from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.errors import ConflictError, InvalidRequestError
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 
-from flyte_connectors_bigquery.jobs import fields, log, request
+from flyte_connectors_bigquery.jobs import fields, log, progress, request
 from flyte_connectors_bigquery.jobs.states import message_of, phase_of
 from flyte_connectors_bigquery.results import outputs
 
@@ -44,6 +45,7 @@ class BigQueryMetadata(ResourceMeta):
         outputs: Kind of each declared output, see `outputs`; None in the metas of the official
             connector, whose only output is `results`.
         impersonate: Address of the service account that it was started as.
+        reader_secret: Name of the secret that it was started with.
     """
 
     job_id: str
@@ -51,6 +53,7 @@ class BigQueryMetadata(ResourceMeta):
     location: str | None = None
     outputs: dict[str, str] | None = None
     impersonate: str | None = None
+    reader_secret: str | None = None
 
 
 class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
@@ -59,6 +62,11 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
     name = "BigQuery Connector"
     task_type_name = "bigquery_query_job_task"
     metadata_type = BigQueryMetadata
+
+    @hookimpl
+    def warm_up(self) -> None:
+        """Import the vendor's client, which takes as long as dozens of calls."""
+        from flyte_connectors_bigquery.access import connections  # noqa: F401
 
     def create(  # noqa: PLR0913  (the contract's arguments)
         self,
@@ -78,19 +86,20 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
                 more than `max_bytes`.
             ConnectorError: anything else; see `vendor_errors`.
         """
-        query = request.read(task_template, inputs, task_execution_metadata)
+        query = request.read_query(task_template, inputs, task_execution_metadata)
         kinds = outputs.declared(task_template)
         bigquery = connect(query.project, google_application_credentials, query.impersonate)
         job_id = idempotency_key or f"flyte-{uuid.uuid4().hex}"  # the official service sends none
         if query.max_bytes is not None and not bigquery.has_started(query, job_id):
             _check_size(bigquery, query, query.max_bytes)
-        job = bigquery.start(query, job_id)
+        job = cast("QueryJob", bigquery.start(query, job_id))
         return BigQueryMetadata(
             job_id=job_id,
             project=query.project,
             location=job.location,
             outputs=kinds,
             impersonate=query.impersonate,
+            reader_secret=query.reader_secret,
         )
 
     def get(
@@ -110,11 +119,16 @@ class BigQueryConnector(AsyncConnector[BigQueryMetadata]):
         phase = phase_of(job)
         links = [_console(resource_meta, job.location)]
         resource = Resource(phase=phase, message=message_of(job), log_links=links)
-        if job.state == "DONE":
-            resource.custom_info = _facts(job)
+        resource.custom_info = _facts(job) if job.state == "DONE" else progress.of_job(job)
         if phase == Phase.SUCCEEDED:
             try:
-                resource.outputs = outputs.of_job(bigquery, job, _kinds(resource_meta, job))
+                resource.outputs = outputs.of_job(
+                    bigquery,
+                    job,
+                    _kinds(resource_meta, job),
+                    secret=resource_meta.reader_secret,
+                    impersonate=resource_meta.impersonate,
+                )
             except outputs.OutputError as error:
                 resource.phase, resource.message = Phase.FAILED, str(error)
         return resource
@@ -192,7 +206,11 @@ def _open(meta: BigQueryMetadata, service_account: str | None) -> BigQuery:
 
 
 def _job(bigquery: BigQuery, meta: BigQueryMetadata, mask: str = fields.STATE) -> QueryJob:
-    return bigquery.job(meta.project, meta.location, meta.job_id, mask)
+    job = bigquery.job(meta.project, meta.location, meta.job_id, mask)
+    if job.job_type != "query":
+        message = f"BigQuery job {meta.project}:{meta.location}.{meta.job_id} is not a query"
+        raise ConflictError(message)
+    return cast("QueryJob", job)
 
 
 def _check_size(bigquery: BigQuery, query: request.Query, max_bytes: int) -> None:

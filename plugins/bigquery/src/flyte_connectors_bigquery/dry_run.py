@@ -48,7 +48,7 @@ class BigQueryDryRunConnector(SyncConnector):
                 wanted and no rate is configured.
             ConnectorError: anything else; see `vendor_errors`.
         """
-        query = request.read(task_template, inputs, task_execution_metadata)
+        query = request.read_query(task_template, inputs, task_execution_metadata, dry_run=True)
         wanted = [entry.key for entry in task_template.interface.outputs.variables]
         if "estimated_price" in wanted and query.price_per_tebibyte is None:
             message = "unset: an estimated price needs BigQueryConfig.price_per_tebibyte"

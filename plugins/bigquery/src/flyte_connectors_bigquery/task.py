@@ -77,6 +77,7 @@ class _SqlTask(TaskTemplate):
             custom["secrets"] = {
                 "google_application_credentials": self.google_application_credentials
             }
+            custom["readerSecret"] = self.google_application_credentials
         return custom
 
     def sql(self, sctx: SerializationContext) -> Sql:  # noqa: ARG002
@@ -109,6 +110,7 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
 
     Raises:
         ParameterTypeError: BigQuery has no type for an input.
+        ValueError: `plugin_config.QueryJobConfig` asks for a dry run.
     """
 
     _TASK_TYPE = "bigquery_query_job_task"
@@ -125,6 +127,9 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
         outputs: Mapping[str, type] | None = None,
         **kwargs: Any,
     ) -> None:
+        if plugin_config.QueryJobConfig is not None and plugin_config.QueryJobConfig.dry_run:
+            message = f"task {name}: QueryJobConfig.dry_run runs nothing: use BigQueryDryRunTask"
+            raise ValueError(message)
         table = {} if output_dataframe_type is None else {"results": output_dataframe_type}
         super().__init__(
             name,

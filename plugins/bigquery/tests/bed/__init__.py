@@ -5,6 +5,7 @@
 *   `jobs`      shows jobs as running until a test ends them
 *   `partial`   cuts down answers as Google's APIs do
 *   `iris`      the public data set, as rows and as a table
+*   `keys`      credentials whose tokens come from the proxy
 *   `google_cloud`  Google's own service, where credentials are present
 *   `core`      a processor core for one process
 *   `calls`     the connectors behind the core's call path

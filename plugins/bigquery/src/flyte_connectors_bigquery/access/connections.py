@@ -74,7 +74,7 @@ def _keep(key: tuple[str, ...], client: bigquery.Client) -> bigquery.Client:
 
 def _fingerprint(identity: Identity) -> tuple[str, ...]:
     """Tells identities apart without holding their credentials."""
-    secret = identity.service_account
+    secret = identity.secret
     mark = "" if secret is None else hashlib.blake2b(secret.encode(), key=_SALT).hexdigest()
     server = os.environ.get(EMULATOR_VARIABLE, "")
     return (identity.project, mark, identity.impersonate or "", server)

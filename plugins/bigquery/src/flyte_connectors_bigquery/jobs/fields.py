@@ -1,8 +1,8 @@
 """Which parts of a job each verb asks BigQuery for.
 
 The plan of a large query makes its job a document of hundreds of kilobytes, and parsing that holds
-up every other connector of the process; so `get`, the verb that is called all the time, leaves it
-out, and the log takes the plan without its steps.
+up every other connector of the process; so `get`, the verb that is called all the time, takes two
+numbers of each stage, and the log takes the plan without its steps.
 
 Masks are partial-response expressions of Google's APIs, which put them into the system parameter
 `fields`: https://cloud.google.com/apis/docs/system-parameters.
@@ -14,14 +14,19 @@ _QUERY = (
     "statementType,totalBytesProcessed,totalBytesBilled,totalSlotMs,cacheHit,numDmlAffectedRows,"
     "ddlOperationPerformed,ddlTargetTable"
 )
+_PROGRESS = "queryPlan(parallelInputs,completedParallelInputs)"
 _PLAN = "queryPlan(name,endMs,recordsRead,recordsWritten),timeline"
 
 # The statement belongs to it because the vendor's client quotes it when a result can't be had.
-_JOB = "jobReference,user_email,status,configuration(jobType,labels,query(query,destinationTable))"
+_JOB = (
+    "jobReference,user_email,status,configuration(jobType,labels,query(query,destinationTable),"
+    "load(destinationTable),extract(destinationUris),copy(destinationTable))"
+)
+_OTHERS = "load,extract(destinationUriFileCounts,inputBytes),copy"
 _TIMES = "creationTime,startTime,endTime"
 
-STATE = f"{_JOB},statistics(numChildJobs,query({_QUERY}))"
+STATE = f"{_JOB},statistics(numChildJobs,completionRatio,{_OTHERS},query({_QUERY},{_PROGRESS}))"
 """Its state, what it cost, and where its result is."""
 
-LOG = f"{_JOB},statistics(numChildJobs,{_TIMES},query({_QUERY},{_PLAN}))"
+LOG = f"{_JOB},statistics(numChildJobs,{_TIMES},{_OTHERS},query({_QUERY},{_PLAN}))"
 """All that, and what it has gone through."""

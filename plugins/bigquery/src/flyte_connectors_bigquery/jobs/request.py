@@ -1,6 +1,6 @@
 """What a task template asks of BigQuery, checked before anything is sent.
 
-`read` turns the template, official or ours, and the input values into a `Query`: the SQL,
+`read_query` turns the template, official or ours, and the input values into a `Query`: the SQL,
 untouched, and a REST `JobConfiguration`. Everything that can be wrong without asking BigQuery is
 found here.
 """
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
 
+from flyte_connectors_bigquery.jobs.settings import job_configuration, number, text
 from flyte_connectors_bigquery.values.parameters import query_parameter
-from flyte_connectors_bigquery.values.types import ParameterTypeError, from_literal_type
+from flyte_connectors_bigquery.values.types import ParameterTypeError, checked, from_literal_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,86 +26,124 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from google.protobuf.struct_pb2 import Value
 
-    from flyte_connectors_bigquery.values.types import ParameterType
+    from flyte_connectors_bigquery.jobs.settings import Kind
 
 DIGEST_LABEL = "flyte-request"
 """Label of a job that tells a replay of the same request from another request under its id."""
 
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+")
-_LABEL_KEY = re.compile(r"[^\W\d_][\w-]{0,62}")
-_LABEL_VALUE = re.compile(r"[\w-]{0,63}")
-# Members of `custom` that are not members of JobConfigurationQuery. `query` is one, but the
-# statement comes from the template's `sql`.
-_NOT_OF_QUERY = frozenset(
-    {"ProjectID", "Location", "Domain", "secrets", "configs", "labels", "jobTimeoutMs", "query"}
-    | {"queryParameters", "maxBytes", "impersonateServiceAccount", "pricePerTebibyte"}
-)
 
 
 @dataclass(frozen=True)
-class Query:
+class JobRequest:
+    """One job to run.
+
+    Attributes:
+        kind: `query`, `load`, `extract` or `copy`.
+        project: The project that runs it.
+        location: Region; None if BigQuery is to find out.
+        configuration: REST `JobConfiguration`.
+        impersonate: Address of the service account to act as, or several, the last one in the end.
+        reader_secret: Name of the secret that whoever reads the result may use.
+    """
+
+    kind: Kind
+    project: str
+    location: str | None
+    configuration: Mapping[str, Any]
+    impersonate: str | None
+    reader_secret: str | None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The REST `JobConfiguration` as it is sent."""
+        return dict(self.configuration)
+
+    @property
+    def digest(self) -> str:
+        """Tells this job from any other; the same for a replay, on every replica."""
+        return _digest(self.configuration[self.kind])
+
+
+@dataclass(frozen=True)
+class Query(JobRequest):
     """One query to run or to estimate.
 
     Attributes:
-        sql: The statement or script.
-        project: The project that runs it.
-        location: Region; None if BigQuery is to find out.
-        configuration: REST `JobConfiguration` without the statement.
+        sql: The statement or script; the configuration is without it.
         max_bytes: Most bytes that it may read by the estimate of a dry run; None for any.
-        impersonate: Address of the service account to act as.
         price_per_tebibyte: Rate for the estimated price.
     """
 
     sql: str
-    project: str
-    location: str | None
-    configuration: Mapping[str, Any]
     max_bytes: int | None
-    impersonate: str | None
     price_per_tebibyte: float | None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The REST `JobConfiguration` as it is sent."""
+        query = {"useLegacySql": False, **self.configuration["query"], "query": self.sql}
+        return {**self.configuration, "query": query}
 
     @property
     def digest(self) -> str:
         """Tells this query from any other; the same for a replay, on every replica."""
-        content = json.dumps([self.sql, self.configuration["query"]], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:32]
+        return _digest([self.sql, self.configuration["query"]])
 
 
-def read(
+def read_query(
     task_template: TaskTemplate,
     inputs: Mapping[str, Any] | None,
     task_execution_metadata: TaskExecutionMetadata | None,
+    *,
+    dry_run: bool = False,
 ) -> Query:
     """The query that a task asks for.
+
+    Args:
+        task_template: The task.
+        inputs: Its input values.
+        task_execution_metadata: Names of the run, for labels.
+        dry_run: Whether it is for an estimate.
 
     Raises:
         InvalidRequestError: a field is missing or wrong.
     """
-    custom = {key: _native(value) for key, value in task_template.custom.fields.items()}
+    custom = custom_of(task_template)
     if not task_template.sql.statement.strip():
         message = "empty: the task has no query; set query_template"
         raise InvalidRequestError(message, field="sql.statement")
-    job: dict[str, Any] = {
-        "query": {key: value for key, value in custom.items() if key not in _NOT_OF_QUERY},
-        "labels": {
-            **_labels(custom.get("labels") or {}),
-            **_names_of_run(task_template, task_execution_metadata),
-        },
-    }
-    if custom.get("jobTimeoutMs"):
-        job["jobTimeoutMs"] = str(custom["jobTimeoutMs"])
-    parameters = _parameters(task_template, custom.get("queryParameters") or [], inputs or {})
+    job = job_configuration("query", custom, dry_run=dry_run)
+    job["labels"] |= _names_of_run(task_template, task_execution_metadata)
+    if not isinstance(job["query"].pop("query", ""), str):
+        message = "expected text: put settings of the query beside it"
+        raise InvalidRequestError(message, field="custom.query")
+    parameters = _parameters(task_template, job["query"], inputs or {})
+    job["query"].pop("queryParameters", None)
     if parameters:
         job["query"]["queryParameters"] = parameters
     return Query(
+        **_common("query", custom, job),
         sql=task_template.sql.statement,
-        project=_project(custom),
-        location=custom.get("Location"),
-        configuration=job,
-        max_bytes=_number(custom, "maxBytes", int),
-        impersonate=custom.get("impersonateServiceAccount"),
-        price_per_tebibyte=_number(custom, "pricePerTebibyte", float),
+        max_bytes=number(custom, "maxBytes", int),
+        price_per_tebibyte=number(custom, "pricePerTebibyte", float),
     )
+
+
+def custom_of(task_template: TaskTemplate) -> dict[str, Any]:
+    """The task's `custom` as Python has it."""
+    return {key: _native(value) for key, value in task_template.custom.fields.items()}
+
+
+def _common(kind: Kind, custom: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "project": _project(custom),
+        "location": text(custom, "Location"),
+        "configuration": job,
+        "impersonate": text(custom, "impersonateServiceAccount"),
+        "reader_secret": text(custom, "readerSecret"),
+    }
 
 
 def _project(custom: Mapping[str, Any]) -> str:
@@ -115,66 +154,44 @@ def _project(custom: Mapping[str, Any]) -> str:
     return project
 
 
-def _number(custom: Mapping[str, Any], key: str, kind: type[Any]) -> Any:
-    if custom.get(key) is None:
-        return None
-    try:
-        number = kind(custom[key])
-    except (TypeError, ValueError):
-        number = -1
-    if number < 0:
-        message = f"expected a number from 0, got {custom[key]!r}"
-        raise InvalidRequestError(message, field=f"custom.{key}")
-    return number
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _parameters(
-    task_template: TaskTemplate, declared: list[dict[str, Any]], inputs: Mapping[str, Any]
+    task_template: TaskTemplate, query: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The query parameters: those with values of their own, and one for each input."""
-    types: dict[str, ParameterType] = {
-        parameter["name"]: parameter["parameterType"]
-        for parameter in declared
-        if parameter.get("name")
-    }
+    declared = _declared(query.get("queryParameters", []))
+    types = {parameter["name"]: parameter for parameter in declared if parameter.get("name")}
     fixed = [
         parameter
         for parameter in declared
         if "parameterValue" in parameter and parameter.get("name") not in inputs
     ]
-    literal_types = {
-        entry.key: entry.value.type for entry in task_template.interface.inputs.variables
-    }
-    given = []
+    variables = {entry.key: entry.value.type for entry in task_template.interface.inputs.variables}
+    positional = query.get("parameterMode") == "POSITIONAL"
     # Sorted: inputs arrive in any order, and a replay has to be recognised.
-    for name in sorted(inputs):
+    names = [name for name in variables if name in inputs] if positional else sorted(inputs)
+    given = []
+    for name in names:
         try:
-            parameter_type = types.get(name) or from_literal_type(literal_types[name])
+            declares = types.get(name, {}).get("parameterType")
+            known = checked(declares) if declares else from_literal_type(variables[name])
         except ParameterTypeError as error:
             raise InvalidRequestError(str(error), field=f"inputs.{name}") from None
-        given.append(query_parameter(name, parameter_type, inputs[name]))
+        given.append(query_parameter(name, known, inputs[name]))
+    if positional:
+        for parameter in given:
+            del parameter["name"]
     return fixed + given
 
 
-def _labels(labels: Mapping[str, Any]) -> dict[str, str]:
-    """The author's labels, if BigQuery can take them.
-
-    https://cloud.google.com/bigquery/docs/labels-intro#requirements
-    """
-    for key, value in labels.items():
-        if key != key.lower() or not _LABEL_KEY.fullmatch(key):
-            message = (
-                "a label's key has up to 63 lower-case letters, digits, - or _, a letter first"
-            )
-            raise InvalidRequestError(message, field=f"custom.labels.{key}")
-        if (
-            not isinstance(value, str)
-            or value != value.lower()
-            or not _LABEL_VALUE.fullmatch(value)
-        ):
-            message = f"{value!r}: a label's value has up to 63 lower-case letters, digits, - or _"
-            raise InvalidRequestError(message, field=f"custom.labels.{key}")
-    return dict(labels)
+def _declared(parameters: Any) -> list[dict[str, Any]]:
+    if not isinstance(parameters, list) or not all(isinstance(one, dict) for one in parameters):
+        message = "expected a list of REST QueryParameter objects"
+        raise InvalidRequestError(message, field="custom.queryParameters")
+    return parameters
 
 
 def _names_of_run(
@@ -199,6 +216,6 @@ def _native(value: Value) -> Any:
     if kind == "list_value":
         return [_native(element) for element in value.list_value.values]
     if kind == "number_value":
-        number = value.number_value
-        return int(number) if number.is_integer() else number
+        number_value = value.number_value
+        return int(number_value) if number_value.is_integer() else number_value
     return None if kind is None or kind == "null_value" else getattr(value, kind)

@@ -12,35 +12,28 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobstatus
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.connector import Phase
+from flyte_connectors import authoring
+from flyte_connectors.connector import TERMINAL_PHASES, Phase
 
 from flyte_connectors_bigquery.jobs import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from google.cloud.bigquery import QueryJob
-
-logger = logging.getLogger(__name__)
-
-_UNFINISHED: Mapping[str | None, Phase] = {"PENDING": Phase.QUEUED, "RUNNING": Phase.RUNNING}
+    from flyte_connectors_bigquery.client import AnyJob
 
 
-def phase_of(job: QueryJob) -> Phase:
+def phase_of(job: AnyJob) -> Phase:
     """The phase of `job` as BigQuery last reported it."""
     if job.state != "DONE":
-        if job.state not in _UNFINISHED:
-            logger.warning(
-                "job %s is in the unknown state %r, taken as RUNNING", job.job_id, job.state
-            )
-        return _UNFINISHED.get(job.state, Phase.RUNNING)
+        phase = authoring.phase_of(str(job.state), job=str(job.job_id))
+        return phase if phase not in TERMINAL_PHASES else Phase.RUNNING
     return Phase.SUCCEEDED if not job.error_result else _phase_of_failure(job.error_result)
 
 
-def message_of(job: QueryJob) -> str | None:
+def message_of(job: AnyJob) -> str | None:
     """One line about `job`: why it failed, or what BigQuery remarks; None if there is nothing."""
     if job.state == "DONE" and job.error_result:
         return _line(job.error_result)

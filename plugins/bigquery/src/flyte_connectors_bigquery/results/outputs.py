@@ -2,7 +2,7 @@
 
 `create` notes in the meta what the task declares, since nothing else tells `get` later:
 
-    DATAFRAME         the table that holds the result, as `bq://project:dataset.table`
+    DATAFRAME         the table that holds the result, see `uris`
     INTEGER, ...      the column of that name in the only row (names of `flyteidl2.core.SimpleType`)
     []FLOAT, ...      the same, for a repeated column
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.io import DataFrame
 
+from flyte_connectors_bigquery.results.uris import TableUri
 from flyte_connectors_bigquery.values.columns import converted
 
 if TYPE_CHECKING:
@@ -43,8 +44,22 @@ def declared(task_template: TaskTemplate) -> dict[str, str]:
     return {entry.key: _kind(entry.value.type) for entry in variables}
 
 
-def of_job(bigquery: BigQuery, job: QueryJob, kinds: Mapping[str, str]) -> dict[str, Any]:
+def of_job(
+    bigquery: BigQuery,
+    job: QueryJob,
+    kinds: Mapping[str, str],
+    *,
+    secret: str | None = None,
+    impersonate: str | None = None,
+) -> dict[str, Any]:
     """The outputs of the finished `job`, by name.
+
+    Args:
+        bigquery: Where it ran.
+        job: The job.
+        kinds: Kind of each declared output.
+        secret: Name of the secret that it ran with.
+        impersonate: Service account that it ran as.
 
     Raises:
         OutputError: the job has no such outputs.
@@ -58,7 +73,11 @@ def of_job(bigquery: BigQuery, job: QueryJob, kinds: Mapping[str, str]) -> dict[
     }
     for name in kinds:
         if kinds[name] == DATAFRAME:
-            values[name] = DataFrame(uri=_uri(_table(bigquery, job, name)))
+            table = _table(bigquery, job, name)
+            uri = TableUri(
+                *(table.project, table.dataset_id, table.table_id, secret, impersonate, job.project)
+            )
+            values[name] = DataFrame(uri=str(uri))
     if columns:
         values.update(_row(bigquery.first_rows(job, 2), columns))
     return values
@@ -89,10 +108,6 @@ def _table(bigquery: BigQuery, job: QueryJob, name: str) -> TableReference:
             return table
     message = f"outputs.{name}: {job.statement_type} has no result table: declare no DataFrame"
     raise OutputError(message)
-
-
-def _uri(table: TableReference) -> str:
-    return f"bq://{table.project}:{table.dataset_id}.{table.table_id}"
 
 
 def _row(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[str, Any]:

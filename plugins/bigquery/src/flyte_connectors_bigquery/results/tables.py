@@ -1,4 +1,4 @@
-"""Reading `bq://project:dataset.table` as frames of pandas, polars or pyarrow.
+"""Reading `bq://project:dataset.table` as frames of pandas, polars or pyarrow; see `uris`.
 
 Batches come over the Storage API (Arrow on the wire) where its library is installed and the
 credentials may use it, else over REST; in both cases one after the other, in the order of the
@@ -8,31 +8,28 @@ little beside it.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
-import re
 import sys
 import time
 from typing import TYPE_CHECKING
 
-import google.auth
 from flyte_connectors.errors import FrameError
 from google.api_core import exceptions
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE, SCOPES
+from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.access.vendor_errors import translated
+from flyte_connectors_bigquery.results.readers import Reader
+from flyte_connectors_bigquery.results.uris import TableUri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas
     import polars
     import pyarrow
     from google.auth.credentials import Credentials
-    from google.cloud.bigquery.table import RowIterator
     from google.cloud.bigquery_storage import BigQueryReadClient
     from google.cloud.bigquery_storage_v1.types import ReadSession
 
@@ -42,35 +39,36 @@ STORAGE_EMULATOR_VARIABLE = "BIGQUERY_STORAGE_EMULATOR_HOST"
 STORAGE_SECONDS = 20.0
 """How long the Storage API may take to answer before REST takes over."""
 
-_URI = re.compile(r"bq://(?P<project>.+):(?P<dataset>[^.:]+)\.(?P<table>[^.:]+)")
 _PROGRESS_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
 
-def read_batches(uri: str, columns: Sequence[str] = ()) -> Iterator[pyarrow.RecordBatch]:
+def read_batches(
+    uri: str, columns: Sequence[str] = (), credentials: Credentials | None = None
+) -> Iterator[pyarrow.RecordBatch]:
     """Yield the rows of a table in batches, of which one is in memory at a time.
 
     Args:
-        uri: `bq://project:dataset.table`.
+        uri: `bq://project:dataset.table`, as a task gave it.
         columns: Names of the columns wanted; none means all.
+        credentials: Of google-auth; None for what the URI says, see `readers`.
 
     Raises:
-        FrameError: `uri` is no such URI, or the table lacks a column.
+        FrameError: `uri` is not such a URI, or the table lacks a column.
         FileNotFoundError: there is no such table, or not any more.
         ConnectorError: BigQuery does not give the rows.
     """
-    match = _URI.fullmatch(uri)
-    if match is None:
-        message = f"{uri!r} is no table: write bq://project:dataset.table"
-        raise FrameError(message)
-    project, dataset, table = match.group("project", "dataset", "table")
-    credentials, own_project = _credentials()
-    with bigquery.Client(project=own_project or project, credentials=credentials) as client:
-        reference = bigquery.DatasetReference(project, dataset).table(table)
+    from flyte_connectors_bigquery.results.columns import intervals_as_text  # it needs pyarrow
+
+    table = TableUri.parse(uri)
+    reader = Reader.of(table, credentials)
+    with bigquery.Client(project=reader.project, credentials=reader.credentials) as client:
+        reference = bigquery.DatasetReference(table.project, table.dataset).table(table.table)
         try:
-            with translated(uri):
-                yield from _progress(uri, *_batches(client, credentials, reference, columns))
+            with reader.explained(), translated(uri):
+                batches, total = _batches(client, reader.credentials, reference, columns)
+                yield from map(intervals_as_text, _progress(uri, batches, total))
         except _GoneError:
             message = (
                 f"there is no table {uri}: BigQuery keeps results without a destination for about "
@@ -115,14 +113,6 @@ class _GoneError(Exception):
     """The table does not exist."""
 
 
-def _credentials() -> tuple[Credentials, str | None]:
-    if os.environ.get(EMULATOR_VARIABLE):
-        return AnonymousCredentials(), None
-    with translated("reading BigQuery tables"):
-        credentials, project = google.auth.default(scopes=SCOPES)
-        return credentials, project
-
-
 def _batches(
     client: bigquery.Client,
     credentials: Credentials,
@@ -137,7 +127,7 @@ def _batches(
     selected = _selected(table, columns)
 
     session = _session(credentials, client.project, table, selected)
-    batches = session or _over_rest(functools.partial(client.list_rows, table, selected))
+    batches = session or _over_rest(client, table, selected)
     return batches, table.num_rows or 0
 
 
@@ -219,16 +209,26 @@ def _storage_client(credentials: Credentials) -> BigQueryReadClient | None:
     return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
 
-def _over_rest(list_rows: Callable[[], RowIterator]) -> Iterator[pyarrow.RecordBatch]:
+def _over_rest(
+    client: bigquery.Client,
+    table: bigquery.Table,
+    selected: Sequence[bigquery.SchemaField] | None,
+) -> Iterator[pyarrow.RecordBatch]:
     import pyarrow
 
+    from flyte_connectors_bigquery.results import columns
+
+    fields = selected or table.schema
+    readable = columns.readable(fields)
+    asked = readable or selected
     empty = True
-    for batch in list_rows().to_arrow_iterable():
+    for batch in client.list_rows(table, asked).to_arrow_iterable():
         empty = False
-        yield batch
+        yield columns.restored(batch, fields) if readable else batch
     if empty:  # This one tells the columns.
-        schema = list_rows().to_arrow(create_bqstorage_client=False).schema
-        yield pyarrow.RecordBatch.from_pylist([], schema)
+        schema = client.list_rows(table, asked).to_arrow(create_bqstorage_client=False).schema
+        batch = pyarrow.RecordBatch.from_pylist([], schema)
+        yield columns.restored(batch, fields) if readable else batch
 
 
 def _progress(

@@ -9,6 +9,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flyte_connectors_bigquery.values.intervals import (
+    as_timedelta,
+    interval_text,
+    is_relativedelta,
+)
+
 
 def converted(value: Any, kind: str) -> Any:
     """A value of the vendor's client as an output of this kind wants it; what does not fit stays.
@@ -54,6 +60,8 @@ def _plain(value: Any) -> Any:
         return f"{value:f}"
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
+    if is_relativedelta(value):
+        return interval_text(value)
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
@@ -61,6 +69,7 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "INTEGER": _integer,
     "FLOAT": _float,
     "DATETIME": _datetime,
+    "DURATION": as_timedelta,
     "STRING": _string,
     "STRUCT": _plain,
 }

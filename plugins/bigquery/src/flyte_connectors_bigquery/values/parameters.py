@@ -14,17 +14,23 @@ import datetime
 import decimal
 import json
 import math
+import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
 
+from flyte_connectors_bigquery.values.intervals import interval_text
+
 if TYPE_CHECKING:
     from flyte_connectors_bigquery.values.types import ParameterType
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 BIGNUMERIC_DIGITS = 77
+
+_RANGE = re.compile(r"\[\s*([^,]*?)\s*,\s*([^,]*?)\s*\)")
+_UNBOUNDED = {"UNBOUNDED", "NULL"}
 
 
 class ParameterValueError(ValueError):
@@ -55,6 +61,8 @@ def _encode(parameter_type: ParameterType, value: Any) -> dict[str, Any]:
         return {"arrayValues": _array(parameter_type["arrayType"], value)}
     if value is None:
         return {"value": None}
+    if kind == "RANGE":
+        return {"rangeValue": _range(parameter_type["rangeElementType"], value)}
     if kind == "STRUCT":
         return {"structValues": _struct(parameter_type["structTypes"], value)}
     try:
@@ -71,6 +79,27 @@ def _array(element_type: ParameterType, value: Any) -> list[dict[str, Any]]:
         message = f"expected ARRAY, got {reprlib.repr(value)} ({type(value).__name__})"
         raise ParameterValueError(message)
     return [_within(f"[{i}]", element_type, element) for i, element in enumerate(value)]
+
+
+def _range(element_type: ParameterType, value: Any) -> dict[str, Any]:
+    """`[start, end)`, in which None is unbounded: two values, a mapping, or the text of a literal."""
+    given = value
+    if isinstance(value, str) and (match := _RANGE.fullmatch(value)):
+        value = [None if part.upper() in _UNBOUNDED else part for part in match.groups()]
+    elif isinstance(value, Mapping) and value.keys() == {"start", "end"}:
+        value = [value["start"], value["end"]]
+    if not isinstance(value, (list, tuple)) or len(value) != 2:  # noqa: PLR2004
+        message = (
+            f"expected RANGE, two values or text such as '[2024-01-01, UNBOUNDED)', got "
+            f"{reprlib.repr(given)} ({type(given).__name__})"
+        )
+        raise ParameterValueError(message)
+    bounds = zip(("start", "end"), value, strict=True)
+    return {
+        name: _within(f".{name}", element_type, bound)
+        for name, bound in bounds
+        if bound is not None
+    }
 
 
 def _struct(fields: Sequence[ParameterType], value: Any) -> dict[str, Any]:
@@ -169,6 +198,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
 
 
+def _geography(value: Any) -> str:
+    """WKT or GeoJSON as text, or GeoJSON as an object."""
+    return _json(value) if isinstance(value, Mapping) else _string(value)
+
+
 def _moment(value: Any) -> datetime.datetime:
     if isinstance(value, str):
         value = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
@@ -197,4 +231,6 @@ _SCALARS: Mapping[str, Callable[[Any], str]] = {
     "TIME": _time,
     "TIMESTAMP": _timestamp,
     "JSON": _json,
+    "GEOGRAPHY": _geography,
+    "INTERVAL": interval_text,
 }

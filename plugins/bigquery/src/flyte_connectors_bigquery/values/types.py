@@ -6,6 +6,7 @@ All three ways end in a REST `QueryParameterType` as a plain dict, which travels
     from_python(list[datetime.date])        what `BigQueryTask(inputs=...)` declares
     from_sql("ARRAY<BIGNUMERIC>")           what `BigQueryConfig.parameter_types` overrides
     from_literal_type(literal_type)         all that a task of the official SDK tells
+    checked(parameter_type)                 what comes in a request
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter#queryparametertype
 """
@@ -26,13 +27,26 @@ if TYPE_CHECKING:
     from flyteidl2.core.types_pb2 import LiteralType
 
 ParameterType = dict[str, Any]
-"""A REST `QueryParameterType`: `type`, and `arrayType` or `structTypes` where it has parts."""
+"""A REST `QueryParameterType`: `type`, and `arrayType`, `structTypes` or `rangeElementType`."""
 
 SCALARS = (
     *("BOOL", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "STRING", "BYTES"),
-    *("DATE", "DATETIME", "TIME", "TIMESTAMP", "JSON"),
+    *("DATE", "DATETIME", "TIME", "TIMESTAMP", "JSON", "GEOGRAPHY", "INTERVAL"),
 )
 """The types without parts that a parameter may have."""
+
+RANGE_ELEMENTS = ("DATE", "DATETIME", "TIMESTAMP")
+"""The types that a RANGE can be of."""
+
+_ALIASES = {
+    **dict.fromkeys(("INT", "SMALLINT", "INTEGER", "BIGINT", "TINYINT", "BYTEINT"), "INT64"),
+    "BOOLEAN": "BOOL",
+    "FLOAT": "FLOAT64",
+    "DECIMAL": "NUMERIC",
+    "BIGDECIMAL": "BIGNUMERIC",
+    "RECORD": "STRUCT",
+}
+"""https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_properties"""
 
 _BY_PYTHON_TYPE = {
     bool: "BOOL",
@@ -44,6 +58,7 @@ _BY_PYTHON_TYPE = {
     datetime.date: "DATE",
     datetime.datetime: "TIMESTAMP",
     datetime.time: "TIME",
+    datetime.timedelta: "INTERVAL",
     dict: "JSON",
 }
 
@@ -55,6 +70,7 @@ _BY_SIMPLE_TYPE = {
     "BINARY": "BYTES",
     # The official connector sends every datetime as DATETIME; its queries are written for that.
     "DATETIME": "DATETIME",
+    "DURATION": "INTERVAL",
     "STRUCT": "JSON",
 }
 
@@ -76,6 +92,10 @@ def from_python(python_type: Any) -> ParameterType:
     if origin is list:
         (element,) = typing.get_args(python_type) or (Any,)
         return _array(from_python(element))
+    if origin is tuple:
+        parts = [_without_optional(part) for part in typing.get_args(python_type)]
+        if len(parts) == 2 and parts[0] is parts[1] and parts[0] in _BY_PYTHON_TYPE:  # noqa: PLR2004
+            return _range(from_python(parts[0]))
     if isinstance(origin, type) and _is_record(origin):
         hints = typing.get_type_hints(origin)
         fields = dataclasses.fields(origin)
@@ -83,7 +103,8 @@ def from_python(python_type: Any) -> ParameterType:
     name = getattr(python_type, "__name__", str(python_type))
     message = (
         f"{name} has no counterpart among BigQuery's parameter types: use bool, int, float, "
-        "Decimal, str, bytes, date, datetime, time, dict (JSON), a dataclass, or a list of these"
+        "Decimal, str, bytes, date, datetime, time, timedelta, dict (JSON), a dataclass, a tuple of two "
+        "dates or datetimes (RANGE), or a list of these"
     )
     raise ParameterTypeError(message)
 
@@ -129,6 +150,35 @@ def from_literal_type(literal_type: LiteralType) -> ParameterType:
     raise ParameterTypeError(message)
 
 
+def checked(parameter_type: Any) -> ParameterType:
+    """A REST `QueryParameterType` of a request, its names as in `SCALARS`.
+
+    Raises:
+        ParameterTypeError: it is none, at any depth.
+    """
+    if not isinstance(parameter_type, dict):
+        message = f"expected a REST QueryParameterType, got {parameter_type!r}"
+        raise ParameterTypeError(message)
+    name = _canonical(str(parameter_type.get("type")))
+    if name == "ARRAY":
+        return _array(checked(parameter_type.get("arrayType")))
+    if name == "RANGE":
+        return _range(checked(parameter_type.get("rangeElementType")))
+    if name == "STRUCT":
+        fields = parameter_type.get("structTypes")
+        if not isinstance(fields, list) or not all(isinstance(field, dict) for field in fields):
+            message = f"expected a list of fields in structTypes, got {fields!r}"
+            raise ParameterTypeError(message)
+        return _struct({str(field.get("name")): checked(field.get("type")) for field in fields})
+    if name not in SCALARS:
+        raise _unreadable(name)
+    return {**parameter_type, "type": name}
+
+
+def _canonical(name: str) -> str:
+    return _ALIASES.get(name.upper(), name.upper())
+
+
 def _is_record(python_type: type) -> bool:
     return dataclasses.is_dataclass(python_type) and not issubclass(
         python_type, (File, Dir, DataFrame)
@@ -145,16 +195,16 @@ def _without_optional(python_type: Any) -> Any:
 
 def _parse(tokens: list[str], text: str) -> ParameterType:
     """Read one type off the front of `tokens`."""
-    name = tokens.pop(0).upper() if tokens else ""
+    name = _canonical(tokens.pop(0)) if tokens else ""
     if name in SCALARS:
         return {"type": name}
-    if name not in {"ARRAY", "STRUCT"}:
+    if name not in {"ARRAY", "RANGE", "STRUCT"}:
         raise _unreadable(text)
     _expect(tokens, "<", text)
-    if name == "ARRAY":
+    if name != "STRUCT":
         element = _parse(tokens, text)
         _expect(tokens, ">", text)
-        return _array(element)
+        return _array(element) if name == "ARRAY" else _range(element)
     fields: dict[str, ParameterType] = {}
     while True:
         if not tokens:
@@ -175,7 +225,8 @@ def _expect(tokens: list[str], token: str, text: str) -> None:
 
 def _unreadable(text: str) -> ParameterTypeError:
     message = (
-        f"{text!r} is no parameter type: use {', '.join(SCALARS)}, ARRAY<...> or STRUCT<x ...>"
+        f"{text!r} is not a parameter type: use {', '.join(SCALARS)}, RANGE<...>, ARRAY<...> or "
+        "STRUCT<x ...>"
     )
     return ParameterTypeError(message)
 
@@ -185,6 +236,13 @@ def _array(element: ParameterType) -> ParameterType:
         message = "BigQuery has no arrays of arrays: put the inner one into a dataclass (STRUCT)"
         raise ParameterTypeError(message)
     return {"type": "ARRAY", "arrayType": element}
+
+
+def _range(element: ParameterType) -> ParameterType:
+    if element["type"] not in RANGE_ELEMENTS:
+        message = f"a RANGE of {element['type']} does not exist: use {', '.join(RANGE_ELEMENTS)}"
+        raise ParameterTypeError(message)
+    return {"type": "RANGE", "rangeElementType": element}
 
 
 def _struct(fields: dict[str, ParameterType]) -> ParameterType:
