@@ -15,7 +15,7 @@ ROWS = dict(re.findall(r"^\| `(test_\w+)` \| (\w+) \|", TEXT, re.MULTILINE))
 
 
 def test_every_standard_test_has_a_row() -> None:
-    """Whoever fails a test finds its reason and how to mend it."""
+    """Whoever fails a test finds its reason and how to fix it."""
     assert set(ROWS) == set(standard_tests(ConnectorConformance))
 
 
@@ -30,7 +30,7 @@ def test_rows_tell_how_often_a_test_runs() -> None:
 
 
 def test_all_that_can_be_given_is_listed() -> None:
-    """Or nobody gives it, and its tests are skipped for ever."""
+    """Otherwise its tests are always skipped."""
     abilities = {
         name
         for name, kind in vars(service).items()
@@ -39,7 +39,5 @@ def test_all_that_can_be_given_is_listed() -> None:
     fixtures = {test.rule_fixture for test in standard_tests(ConnectorConformance).values()} - {
         None
     }
-    listed = set(
-        re.findall(r"`(\w+)`", TEXT.partition("What you can give besides")[2].partition("##")[0])
-    )
+    listed = set(re.findall(r"`(\w+)`", TEXT.partition("Optional fixtures")[2].partition("##")[0]))
     assert abilities | fixtures <= listed
