@@ -21,7 +21,7 @@ from flyte_connectors.errors import JobNotFoundError
 T = TypeVar("T")
 
 FOLDER_VARIABLE = "FAKE_JOBS"
-PATIENCE_SECONDS = 15.0
+WAIT_SECONDS = 15.0
 
 
 class JobService:
@@ -104,9 +104,9 @@ class JobService:
 
 async def until(condition: Callable[[], T], what: str) -> T:
     """The first true answer of `condition`, asked again and again for a bounded time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:g} s for {what}"
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:g} s for {what}"
         await asyncio.sleep(0.005)
     return answer
 

@@ -44,7 +44,7 @@ async def test_json_lines_name_their_job_and_hold_no_secret(
     assert (line["task_type"], line["verb"]) == (task_type, "create")
     assert line["job"] == jobs.calls("create")[0]
     assert "ValueError: bad key ***" in line["exception"]
-    correlation = re.findall(r"as ([0-9a-f]{12})", text)
+    correlation = re.findall(r"see ([0-9a-f]{12})", text)
     assert code == "INTERNAL"
     assert correlation[0] in line["message"]
     for form in (CANARY, json.dumps(CANARY)[1:-1]):

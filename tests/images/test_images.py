@@ -244,7 +244,7 @@ def test_another_file_gives_another_image(
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--plugin", "no_such"), "plugins: 'no_such' is no extra of flyte-connectors: there is "),
+        (("--plugin", "no_such"), "plugins: unknown plugin 'no_such'; available: "),
         (("--include", "nowhere"), "include: 'nowhere' does not exist"),
         (("--registry", "127.0.0.1:1", "--push"), r"pushing 127\.0\.0\.1:1/flyte-connectors:\w+ failed"),
         (("--builder", "kaniko"), "builder 'kaniko' is unknown"),

@@ -94,7 +94,7 @@ async def test_a_plaintext_client_learns_that_the_port_speaks_tls(tmp_path: Path
     """And how to write its address."""
     async with hosting_tls(tmp_path, OURS.sign()) as address:
         message = await fault(address)
-        assert f"the port speaks TLS: write https://{address}" in message
+        assert f"the port uses TLS: write https://{address}" in message
         assert "FLYTE_CONNECTORS_ENDPOINT_CA" in message
 
 
@@ -103,7 +103,7 @@ async def test_a_tls_client_learns_that_the_port_speaks_none(ca: str) -> None:
     async with hosting() as service:
         for kwargs in ({}, {"ca": ca}):
             message = await fault(f"https://{service.address}", **kwargs)
-            assert f"the port does not speak TLS: write {service.address} without" in message
+            assert f"the port does not use TLS: write {service.address} without" in message
         message = await fault(service.address, ca=ca)
         assert "unset FLYTE_CONNECTORS_ENDPOINT_CA" in message
 
@@ -135,7 +135,7 @@ async def test_a_port_of_http_is_told() -> None:
     """Such as that of the metrics."""
     async with hosting() as service:
         message = await fault(f"127.0.0.1:{service.metrics_port}")
-        assert "the port does not speak gRPC: is it the metrics port?" in message
+        assert "the port does not serve gRPC: is it the metrics port?" in message
     server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -145,7 +145,7 @@ async def test_a_port_of_http_is_told() -> None:
         server.shutdown()
         thread.join()
         server.server_close()
-    assert "the port does not speak gRPC: is it the metrics port?" in message
+    assert "the port does not serve gRPC: is it the metrics port?" in message
 
 
 async def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:

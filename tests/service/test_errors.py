@@ -75,7 +75,7 @@ async def test_an_unforeseen_error_tells_nothing_but_where_to_look(
         assert code == "INTERNAL"
         assert "db-7" not in text
         assert f"{verb} of Fake Connector" in text
-        match = re.search(r"has it as ([0-9a-f]{12})$", text)
+        match = re.search(r"see ([0-9a-f]{12}) in the service", text)
         assert match, text
         record = next(record for record in caplog.records if match[1] in record.getMessage())
         assert record.exc_info

@@ -1,7 +1,7 @@
-"""Addresses that lead to this machine, or to what a cloud tells only its own machines.
+"""Internal addresses: this machine, its network, and the metadata services of clouds.
 
-A service that connects to whatever a request names would otherwise lend its place in the network to
-everybody who may run tasks: loopback, link-local and metadata services trust whoever can reach them.
+Services at these addresses trust every client that can reach them. A connector service that connected to any
+address in a request would give that access to every user who may run tasks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NETWORKS = [
 ]
 
 OWN = "this machine"
-"""The kind of addresses that others know this machine by."""
+"""The kind of this machine's own public addresses."""
 
 _LOW_32_BITS = [  # IPv6 networks in which the last 32 bits are an IPv4 address
     ipaddress.IPv6Network(network)
@@ -40,16 +40,16 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def internal_kind(address: str) -> str | None:
-    """What makes an address internal, such as `loopback`; None for one that is not.
+    """Why an address is internal, such as `loopback`; None if it is not.
 
-    IPv6 forms that carry an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) are what
-    they carry.
+    An IPv6 address that embeds an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is
+    classified by the embedded one.
 
     Args:
         address: An IPv4 or IPv6 address, with or without a zone.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: it is not an IP address.
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     for candidate in (parsed, *_carried(parsed)):

@@ -18,11 +18,11 @@ _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::[^\[\]]*)?")
 
 
 class AllowListError(ValueError):
-    """An entry of the list is not understood; the text shows it and says what would be right."""
+    """An entry of the list is invalid; the message shows it and how to write it."""
 
 
 class Place(NamedTuple):
-    """An entry of the list, or what a request names; None means any."""
+    """An entry of the list, or the target of a request; None means any."""
 
     scheme: str | None
     host: str
@@ -49,7 +49,7 @@ def parse_allow_list(text: str) -> tuple[Place, ...]:
     """The entries of a list as `FLYTE_CONNECTORS_ALLOWED_ENDPOINTS` has it.
 
     Raises:
-        AllowListError: an entry is not understood.
+        AllowListError: an entry is invalid.
     """
     return tuple(parse_entry(entry.strip()) for entry in text.split(",") if entry.strip())
 
@@ -58,7 +58,7 @@ def parse_entry(text: str) -> Place:
     """One entry of the list.
 
     Raises:
-        AllowListError: it is not understood.
+        AllowListError: it is invalid.
     """
     if fault := next(_faults(text), None):
         message = f"{text[:200]!r} is not an endpoint: {fault}"
@@ -111,7 +111,7 @@ def canonical(host: str) -> str:
     name = host.lower().strip("[]")
     if ":" in name:
         if "%" in name:
-            message = "zones are of one machine"
+            message = "leave out the zone: it has a meaning on one machine only"
             raise ValueError(message)
         from ipaddress import IPv6Address  # only for addresses
 
@@ -169,7 +169,7 @@ def _faults_of_authority(authority: str) -> Iterator[str]:
 def _faults_of_host(host: str) -> Iterator[str]:
     name = host.removeprefix("*.").removesuffix(".")
     if "*" in name:
-        yield "a wildcard stands for all that is before a domain: write *.example.org"
+        yield "a wildcard replaces everything before a domain: write *.example.org"
     if not HOST_NAME.fullmatch(name):
         yield "it has no host name: write host, host:port, *.domain or https://host/path"
     if name.rpartition(".")[2].isdigit() or name.startswith("0x"):

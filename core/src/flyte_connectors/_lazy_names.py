@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used; its stub says where each one lives.
+"""Lazily imported names of a package; its stub says which module defines each.
 
 A package with many names stays cheap to import, and the list stands once: type checkers read
 `__init__.pyi`, and so does this module. A line of the stub is `from package.module import Name as Name`.

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 MASK = "***"
 SHORTEST = 4
-"""Characters below which a secret can't be told from ordinary words, and is left alone."""
+"""Secrets with fewer characters are not masked: they can't be distinguished from ordinary words."""
 
 _Form: TypeAlias = 'Literal["plain", "plus", "base64", "exact"]'
 
@@ -181,7 +181,7 @@ def _base64_cores(data: bytes) -> Iterator[str]:
 
 
 def _lines(secret: str) -> Iterator[str]:
-    """The lines and words of a secret that would tell much of it: those of a PEM block, but not of JSON."""
+    """The lines and words of a secret that would reveal much of it: those of a PEM block, but not of JSON."""
     if secret[0] in "{[":
         return
     lines = [line.strip() for line in secret.splitlines()]

@@ -64,7 +64,7 @@ def decode(cls: type[T], data: bytes) -> T:
     """Read `data` into `cls`, ignoring fields it does not have.
 
     Raises:
-        ValueError: the bytes are no JSON object of this class.
+        ValueError: the bytes are not a JSON object of this class.
     """
     try:
         fields = _parse(data.decode())
@@ -140,7 +140,7 @@ def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
         try:
             return cls(**known)
         except TypeError as error:
-            message = f"no {cls.__name__}: {error}"
+            message = f"not a {cls.__name__}: {error}"
             raise ValueError(message) from error
 
     return _Plan(to_json, from_dict)
@@ -161,7 +161,7 @@ def _mashumaro_plan(cls: type) -> _Plan:
         try:
             return decoder.decode(fields)
         except (InvalidFieldValue, MissingField) as error:
-            message = f"no {cls.__name__}: {error}"
+            message = f"not a {cls.__name__}: {error}"
             raise ValueError(message) from None
 
     return _Plan(JSONEncoder(cls).encode, from_dict)

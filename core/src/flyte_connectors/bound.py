@@ -18,7 +18,7 @@ Call = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """A verb as a wrapper sees it: arguments in, result out."""
 
 Wrapper = Callable[["Verb", Call], Call]
-"""What goes around verbs; see `hookspecs.wrap_verb`."""
+"""A wrapper of verbs; see `hookspecs.wrap_verb`."""
 
 
 class Mode(enum.Enum):
@@ -40,7 +40,7 @@ class Verb:
         accepts: Names of the arguments that it takes; None if it has `**kwargs` and takes all.
         connector: The connector it belongs to.
         calls: Its call metrics.
-        wrappers: What goes around each call, innermost first; see `hookspecs.wrap_verb`.
+        wrappers: Wrappers of each call, innermost first; see `hookspecs.wrap_verb`.
     """
 
     name: str

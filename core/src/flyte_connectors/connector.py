@@ -7,7 +7,7 @@
 
 What the verbs receive and must do is written in `flyte_connectors.hookspecs`. An implementation
 declares the arguments that it uses, and secrets, by name. That is why the verbs here end in
-`*_: Any, **kwargs: Any`: type checkers let an override put arguments of its own in that place.
+`*_: Any, **kwargs: Any`: type checkers let an override declare other arguments in that place.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ResourceMeta:
         releases can serve each other's jobs during a rolling upgrade or a rollback.
 
         Raises:
-            ValueError: `data` is no JSON object, or lacks a field that has no default.
+            ValueError: `data` is not a JSON object, or lacks a field without a default.
         """
         return _meta_codec.decode(cls, data)
 
@@ -98,8 +98,8 @@ class Resource:
         log_links: Links that Flyte's console shows beside the task.
         outputs: Output values by name, typed by the task's interface; or a
             `flyteidl2.core.LiteralMap`. None leaves the outputs to `<output_prefix>/outputs.pb`.
-        custom_info: JSON-like details for whoever inspects the execution. `progress`, if it is there, is
-            how much of the job is done, from 0 to 1.
+        custom_info: JSON-like details for people who inspect the execution. `progress`, if present, is the
+            fraction of the job that is done, from 0 to 1.
     """
 
     phase: int

@@ -1,8 +1,8 @@
 """Which addresses a request may name.
 
-A task names its endpoint, and whoever may run tasks would otherwise decide where the service's own
-credentials go, and reach what only the service can reach. `FLYTE_CONNECTORS_ALLOWED_ENDPOINTS` lists
-what the operator allows, separated by commas:
+A task names its endpoint. Without limits, every user who may run tasks could send the service's credentials
+anywhere and reach what only the service can reach. `FLYTE_CONNECTORS_ALLOWED_ENDPOINTS` lists what the
+operator allows, separated by commas:
 
     train.example.org               this host, any scheme and port
     train.example.org:8443          this host and port
@@ -14,13 +14,13 @@ what the operator allows, separated by commas:
 
 A path needs a scheme; without a port, the scheme's own is meant. Hosts are compared without regard to case,
 a dot at the end and the way an IPv6 address is shortened. Names outside of ASCII are written as `xn--...`.
-There are no other wildcards, no networks, no user names and no `%` or `..` in paths; an entry that is
-not understood is an error when the service starts.
+Other wildcards, networks, user names, and `%` or `..` in paths are not supported; an invalid entry is an
+error when the service starts.
 
 An empty list allows nothing. Without a list, any address may be named except loopback, link-local and
 metadata addresses and the service's own, and none that credentials would be sent to. Names are
 resolved when `flyte_connectors.http` connects: a listed name that leads to an internal address needs
-that address in the list, too. In a local run user and operator are one, and everything is allowed.
+that address in the list, too. In a local run, in which the user is the operator, everything is allowed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _unrestricted: contextvars.ContextVar[bool] = contextvars.ContextVar("unrestrict
 
 @contextlib.contextmanager
 def unrestricted() -> Iterator[None]:
-    """Within this block any endpoint is allowed: user and operator are one."""
+    """Within this block any endpoint is allowed: for local runs, in which the user is the operator."""
     token = _unrestricted.set(True)
     try:
         yield
@@ -63,7 +63,7 @@ def unrestricted() -> Iterator[None]:
 
 
 def is_unrestricted() -> bool:
-    """Whether user and operator are one, as in a local run."""
+    """Whether this is a local run, in which the user is the operator."""
     return _unrestricted.get()
 
 
@@ -73,8 +73,8 @@ def checked_endpoint(url: str, field: str, *, with_credentials: bool) -> str:
     Args:
         url: What the request names.
         field: Where it names it, for the error.
-        with_credentials: Whether credentials that the service holds would be sent there. Those that
-            came with the request are its user's own.
+        with_credentials: Whether credentials that the service holds would be sent there. Credentials that
+            came with the request do not count.
 
     Raises:
         InvalidRequestError: it is not a plain HTTP URL: it has credentials, a query, a fragment, or a
@@ -138,7 +138,9 @@ def _listed(field: str) -> tuple[Place, ...] | None:
     try:
         return parse_allow_list(text)
     except AllowListError as error:
-        raise PermissionDeniedError(f"{field}: nothing is allowed: {VARIABLE}: {error}") from None
+        raise PermissionDeniedError(
+            f"{field}: no endpoint is allowed, because {VARIABLE} is invalid: {error}"
+        ) from None
 
 
 def _place_of(url: str, field: str) -> Place:
@@ -164,7 +166,7 @@ def _place_of(url: str, field: str) -> Place:
 
 
 def _is_internal(host: str) -> bool:
-    """Whether a canonical host leads to this machine or its network, as far as its name tells."""
+    """Whether a canonical host is this machine or its network, judged by the name alone."""
     own = socket.gethostname().lower()
     if host in {*_INTERNAL_NAMES, *_METADATA_NAMES, own, own.partition(".")[0]}:
         return True

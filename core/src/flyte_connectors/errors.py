@@ -1,9 +1,9 @@
 """Every error that a connector raises or a person sees.
 
-The class decides the gRPC status code and whether trying again is worth it, so nobody downstream
-reads message texts. Connectors raise these; whatever else they raise becomes `InternalError`.
+The class decides the gRPC status code and whether a retry may help, so clients need not parse messages.
+Connectors raise these; whatever else they raise becomes `InternalError`.
 
-Whether a failed `create` may have started a job is a fact of its own, `outcome_unknown`: a vendor that
+Whether a failed `create` may have started a job is a separate attribute, `outcome_unknown`: a vendor that
 refuses (400, 401, 403, 409, 429) has started none, a connection that breaks off may have. Raise
 `ServiceUnavailableError(text, outcome_unknown=False)` for what certainly never reached the vendor, such
 as a refused connection; only then is a create that may not be repeated tried again.
@@ -19,9 +19,9 @@ as a refused connection; only then is a create that may not be repeated tried ag
     ├── JobNotFoundError           NOT_FOUND            the external system does not know the job
     ├── ConflictError              ALREADY_EXISTS       the job's name is taken by something else
     ├── RateLimitedError           RESOURCE_EXHAUSTED   slow down, then retry
-    ├── ServiceUnavailableError    UNAVAILABLE          the external system is away, retry
+    ├── ServiceUnavailableError    UNAVAILABLE          the external system is down, retry
     ├── DeadlineExceededError      DEADLINE_EXCEEDED    no answer within the caller's time
-    ├── InternalError              INTERNAL             anything unforeseen; text fixed, cause only logged
+    ├── InternalError              INTERNAL             anything unexpected; fixed text, cause only logged
     │   └── ContractError                               the connector broke its contract; no retry helps
     ├── CreateOutcomeUnknownError  FAILED_PRECONDITION  a create that may not be repeated may have worked
     ├── RegistrationError          (at start-up)        a connector can't be registered
@@ -46,7 +46,7 @@ class ConnectorError(Exception):
         code: Name of the gRPC status code that this error becomes on the wire
             (https://grpc.io/docs/guides/status-codes/).
         retryable: Whether the same call may succeed later without a change.
-        outcome_unknown: Whether the external system may have done what it was asked for all the same.
+        outcome_unknown: Whether the failed call may have taken effect in the external system.
         message: One line for people: what is wrong, where, and what to do.
         retry_after: Seconds before which no try helps, as where the external system says so; None if
             that is not known. A call that ends sooner is answered at once.
@@ -119,7 +119,7 @@ class PermissionDeniedError(ConnectorError):
 class JobNotFoundError(ConnectorError):
     """The external system does not know the job.
 
-    From `delete` it counts as success; from `get` it tells that the job is lost.
+    From `delete` it counts as success; from `get` it means that the job is lost.
     """
 
     code = "NOT_FOUND"
@@ -142,7 +142,7 @@ class RateLimitedError(ConnectorError):
 
 
 class ServiceUnavailableError(ConnectorError):
-    """The external system can't be reached or answers with a passing fault.
+    """The external system can't be reached, or answers with a transient error.
 
     Args:
         message: What is wrong.
@@ -161,7 +161,7 @@ class DeadlineExceededError(ConnectorError):
 
 
 class InternalError(ConnectorError):
-    """Something unforeseen in a connector; its text never carries the cause.
+    """An unexpected exception in a connector; the message never contains the cause.
 
     Args:
         message: Fixed text with a correlation id, under which the log has the traceback.
@@ -169,16 +169,16 @@ class InternalError(ConnectorError):
 
 
 class ContractError(InternalError):
-    """A connector answered what its contract does not allow; the same call would end the same way.
+    """A connector broke its contract; a retry would not help.
 
-    What it had started has been taken back.
+    The job that it started was deleted.
     """
 
     outcome_unknown = False
 
 
 class CreateOutcomeUnknownError(ConnectorError):
-    """A create that may not be repeated has failed, and may have started a job all the same."""
+    """A create that may not be repeated has failed, and may have started a job."""
 
     code = "FAILED_PRECONDITION"
 
@@ -194,7 +194,7 @@ class DuplicateTaskTypeError(RegistrationError):
 
 
 class TaskFailedError(ConnectorError):
-    """A task's job ended without success; raised to whoever ran the task.
+    """A task's job ended without success; raised where the task was run.
 
     Args:
         message: What the connector said about the end.
@@ -207,17 +207,17 @@ class TaskFailedError(ConnectorError):
 
 
 class SettingsError(InvalidRequestError):
-    """A setting has a value that it can't have, or does not exist."""
+    """A setting has an invalid value or does not exist."""
 
 
 class ServiceStartError(ConnectorError):
-    """The service can't start: the text says what is in the way."""
+    """The service can't start; the message says why."""
 
     code = "FAILED_PRECONDITION"
 
 
 class OfficialSdkInstalledError(ConnectorError):
-    """The official SDK is installed, and its name is not taken from it."""
+    """The official SDK is installed, so `import flyte` is not replaced."""
 
 
 class ConversionError(ValueError):

@@ -64,19 +64,18 @@ async def create(
 ) -> ResourceMeta:
     """Start the external job and return what identifies it.
 
-    Called when: a task of the connector's type starts. A connector that takes `idempotency_key` is
-    called again with the same key whenever the caller did not learn the outcome (lost reply, passing
-    fault, crashed caller), on any replica. One that does not is called once for each attempt of a task,
+    Called when: a task of the connector's type starts. A connector that takes `idempotency_key` is called
+    again with the same key, on any replica, whenever the caller does not know the outcome (lost reply,
+    transient error, crashed caller). One that does not is called once for each attempt of a task,
     and its caller waits for the reply. The attribute `repeatable_create` overrides that.
 
     Must: give the same job for the same `idempotency_key` (`[a-z0-9-]`, at most 63 characters;
-    usable as a job name), if it takes it. It is never abandoned half way: the caller's deadline does
-    not cancel it.
+    usable as a job name), if it takes it. The caller's deadline does not cancel it.
 
-    Must not: put secrets in the meta (Flyte stores and logs it), or start anything when the request
-    is bad.
+    Must not: put secrets in the meta (Flyte stores and logs it), or start anything when the request is
+    invalid.
 
-    Raise: `InvalidRequestError` for a bad field, `AuthenticationError`, `PermissionDeniedError`,
+    Raise: `InvalidRequestError` for an invalid field, `AuthenticationError`, `PermissionDeniedError`,
     `RateLimitedError` and `ServiceUnavailableError` for what the external system says.
 
     Example:
@@ -100,7 +99,7 @@ async def get(resource_meta: ResourceMeta, output_prefix: str) -> Resource:
 
     Must not: raise for a state it does not know (answer RUNNING) or answer UNDEFINED.
 
-    Raise: `ServiceUnavailableError` or `RateLimitedError` for passing faults, `JobNotFoundError`
+    Raise: `ServiceUnavailableError` or `RateLimitedError` for transient errors, `JobNotFoundError`
     when the job is lost.
 
     Example:
@@ -122,7 +121,7 @@ async def delete(resource_meta: ResourceMeta) -> None:
 
     Must not: return before the external system has accepted the cancellation.
 
-    Raise: `ServiceUnavailableError` for passing faults; the caller then tries again.
+    Raise: `ServiceUnavailableError` for transient errors; the caller then retries.
 
     Example:
         async def delete(self, resource_meta, **kwargs):
@@ -137,7 +136,7 @@ def get_logs(
 ) -> AsyncIterator[GetTaskLogsResponse]:
     """Yield one page of log lines, and a token for the next page if there is one.
 
-    Called when: somebody looks at the logs, while the job runs or later.
+    Called when: a user reads the logs, while the job runs or later.
 
     Must: yield `GetTaskLogsResponse` bodies (or bare `LogLine`s), then a header with the token of
     the next page while more may come. Tokens stay valid as the log grows. `token` is empty for the
@@ -168,7 +167,7 @@ async def get_metrics(
 ) -> GetTaskMetricsResponse:
     """Return metrics of the job, such as CPU seconds or bytes billed.
 
-    Called when: somebody looks at the job's metrics.
+    Called when: a user reads the job's metrics.
 
     Must: answer for running and finished jobs; an empty `queries` asks for all metrics. Each result's
     `data` has the form of a Prometheus range query's result, which
@@ -213,7 +212,7 @@ async def do(
 
 @hookspec
 def wrap_verb(verb: Verb, call: Call) -> Call:
-    """Go around every call of every connector: tracing, auditing, limits.
+    """Wrap every call of every connector, for tracing, auditing or limits.
 
     A plugin with this function (and no task type) is a wrapper. It is composed with each verb once; log
     streams are not wrapped.
@@ -259,14 +258,14 @@ def register_commands(commands: Commands) -> None:
     Example:
         @hookimpl
         def register_commands(commands):
-            commands.add("greet", help="greet somebody", module="acme_connectors.cli.greet")
+            commands.add("greet", help="print a greeting", module="acme_connectors.cli.greet")
     """
     raise NotImplementedError  # a specification, never called
 
 
 @hookspec
 def adapt(plugin: Any) -> Any:
-    """Turn somebody else's connectors into connectors of ours.
+    """Adapt connectors of another framework.
 
     Called when: something is registered, or loaded as a plugin, that does not follow this contract.
     `plugin` is a connector object, or a module that was imported.
@@ -275,7 +274,7 @@ def adapt(plugin: Any) -> Any:
     plugin does not know. Be defined or named in the module that the entry point names, and keep that
     module light.
 
-    Must not: import the other framework for the question alone.
+    Must not: import the other framework just to find out.
 
     Raise: `RegistrationError` for a connector that can't be adapted.
 
@@ -292,7 +291,7 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
     """Add pages to the service's HTTP port, beside `/metrics` and the probes.
 
     A page is a WSGI application (PEP 3333), so any framework will do. It is called in a thread. The HTTP port
-    has neither TLS nor tokens: whoever can reach it can read the pages.
+    has neither TLS nor tokens: everyone who can reach it can read the pages.
 
     Called when: the service starts to listen; not with several workers, whose HTTP port is their
     supervisor's.
@@ -317,7 +316,7 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
 
 @hookspec
 def warm_up() -> None:
-    """Load what the first call would have to wait for, such as a vendor's library.
+    """Load what would delay the first call, such as a vendor's library.
 
     A connector class may have it as a method with `@hookimpl`, any other plugin as a function.
 
@@ -328,7 +327,7 @@ def warm_up() -> None:
 
     Must not: start a job, or need credentials.
 
-    Raise: anything; the service logs it and goes on, since a call meets the same fault and reports it.
+    Raise: anything; the service logs it and continues, since a call fails with the same error and reports it.
 
     Example:
         @hookimpl

@@ -1,4 +1,4 @@
-"""Secrets on their way to a connector: where they come from, and keeping them out of everything else.
+"""Secrets: finding their values, passing them to connectors, and masking them everywhere else.
 
 A task names the secrets it needs in `custom["secrets"]` (keyword argument to secret name). The back
 end resolves them into `Connection.secrets`; what it does not send, the service looks up itself in
@@ -57,7 +57,7 @@ class Secret:
 
 
 class ConnectorSecretsMixin:
-    """A connector with secrets of its own, shared by all tasks that use it.
+    """A connector with its own secrets, shared by all tasks that use it.
 
     Its verbs get each value as a keyword argument named by its key, unless the task brings its own.
 
@@ -96,10 +96,10 @@ def resolve(
     Args:
         names: Secret name for each keyword argument (`custom["secrets"]`).
         sent: Values that came with the call (`Connection.secrets`).
-        local: Whether user and operator are one, so that any environment variable may be named.
+        local: Whether this is a local run, in which secrets may name any environment variable.
 
     Raises:
-        AuthenticationError: a secret is neither sent nor known here.
+        AuthenticationError: a secret was not sent and is not mounted here.
     """
     values = {argument: SecretValue(value) for argument, value in sent.items()}
     for argument, name in names.items():
@@ -134,7 +134,7 @@ def secret_names(custom: Struct) -> dict[str, str]:
 class protected:  # noqa: N801  (a context manager; a generator would cost each call a microsecond)
     """Within this block, and in the tasks and threads it starts, `redact` masks `secrets`.
 
-    An exception that leaves the block takes them along: whoever reports it must not show them either.
+    An exception that leaves the block carries them, so that they are masked where it is reported.
 
     Args:
         secrets: Values by name.
@@ -254,7 +254,7 @@ def holds_secret(data: bytes) -> bool:
 
 
 def current_masker() -> Masker | None:
-    """What masks the secrets of this call; None if there are none."""
+    """The masker of this call's secrets; None if it has none."""
     call = _active.get()
     values = _outside_calls.values
     if call is not None:
@@ -263,7 +263,7 @@ def current_masker() -> Masker | None:
 
 
 def masker_of_all_calls() -> Masker | None:
-    """What masks the secrets of all calls that run; None if there are none."""
+    """The masker of the secrets of all running calls; None if there are none."""
     with _lock:
         values = _NONE.union(*[call.values for call in _in_use])
     return masker(values) if values else None
@@ -294,7 +294,7 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
         place = (
             f"{variable} or {name}" if local else f"{variable} or the file {_directory() / name}"
         )
-        message = f"secret '{name}' was not sent and is not known here: set {place}"
+        message = f"secret '{name}' was not sent and is not mounted here: set {place}"
         raise AuthenticationError(message)
     return SecretValue(value)
 

@@ -96,14 +96,14 @@ def test_what_the_core_reads_is_left_out() -> None:
     [
         ({}, "custom.endpoint: missing"),
         ({"endpoint": 3}, "custom.endpoint: expected str, got 3 (int)"),
-        ({"endpoint": "x", "comand": []}, "custom.comand: unknown field; there is endpoint, "),
+        ({"endpoint": "x", "comand": []}, "custom.comand: unknown field; available: endpoint, "),
         ({"endpoint": "x", "command": "ls -l"}, "custom.command: expected "),
         ({"endpoint": "x", "command": ["ls", 1]}, "custom.command[1]: expected str, got 1 (int)"),
         ({"endpoint": "x", "env": {"A": 1}}, "custom.env['A']: expected str, got 1 (int)"),
         ({"endpoint": "x", "retry": {"times": 1.5}}, "custom.retry.times: expected int, got 1.5"),
         (
             {"endpoint": "x", "retry": {"time": 1}},
-            "custom.retry.time: unknown field; there is times, pause",
+            "custom.retry.time: unknown field; available: times, pause",
         ),
         ({"endpoint": "x", "login": {}}, "custom.login.user: missing"),
         ({"endpoint": "x", "size": "huge"}, "custom.size: expected Size (one of SMALL, LARGE)"),

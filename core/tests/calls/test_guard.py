@@ -72,9 +72,7 @@ class TestDeadline:
                 cleaned_up.set()
 
         verb = bind(get=get).verb("get")
-        with pytest.raises(
-            DeadlineExceededError, match=r"Mine gave no answer to get within 0\.05 s"
-        ):
+        with pytest.raises(DeadlineExceededError, match=r"Mine did not answer get within 0\.05 s"):
             await guard.call(verb, {}, timeout=0.05)
         assert cleaned_up.is_set()
         assert verb.calls.by_code == {"DEADLINE_EXCEEDED": 1}
@@ -164,7 +162,7 @@ class TestErrors:
         text = caught.value.message
         pattern = (
             r"get of Mine \(task type 'mine' version 0\) failed unexpectedly; "
-            r"the service's log has it as ([0-9a-f]{12})"
+            r"see ([0-9a-f]{12}) in the service's log"
         )
         match = re.fullmatch(pattern, text)
         assert match, text

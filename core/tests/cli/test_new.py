@@ -130,7 +130,7 @@ def test_cookiecutter_is_an_extra(
     """Without it, a line says how to get it."""
     monkeypatch.setitem(sys.modules, "cookiecutter.main", None)
     assert main(["new", "acme", "--no-input"]) == 1
-    wanted = "flyte-connectors: new: needs cookiecutter: pip install 'flyte-connectors[new]'\n"
+    wanted = "flyte-connectors: new: cookiecutter is not installed: pip install 'flyte-connectors[new]'\n"
     assert capfd.readouterr().err == wanted
     assert list(tmp_path.iterdir()) == []
 

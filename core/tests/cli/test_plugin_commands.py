@@ -13,7 +13,7 @@ from flyte_connectors import hookimpl
 
 @hookimpl
 def register_commands(commands):
-    commands.add("greet", help="greet somebody", module="fixture_greeter.command")
+    commands.add("greet", help="print a greeting", module="fixture_greeter.command")
 """
 COMMAND = """
 import fixture_heavy_library
@@ -49,7 +49,7 @@ def test_a_command_is_listed_without_importing_what_it_needs(
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    assert "greet     greet somebody" in capsys.readouterr().out
+    assert "greet     print a greeting" in capsys.readouterr().out
     loaded = {name for name in sys.modules if name.startswith("fixture_")}
     assert loaded == {"fixture_greeter", "fixture_greeter.plugin"}
 
@@ -119,7 +119,7 @@ def test_an_object_with_the_hook_is_a_plugin_too(site: Site) -> None:
     source = "class Plugin:\n" + "\n".join(f"    {line}" for line in PLUGIN.splitlines())
     source = source.replace("(commands)", "(self, commands)")
     site.install(f"{source}\nplugin = Plugin()\n", ":plugin", name="fixture_object")
-    assert known_commands()["greet"].help == "greet somebody"
+    assert known_commands()["greet"].help == "print a greeting"
 
 
 def test_a_command_of_a_plugin_that_is_missing_names_the_extra(

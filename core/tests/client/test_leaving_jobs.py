@@ -233,7 +233,8 @@ class TestCreates:
         """One call of a create that may not be repeated, and a text that says what to do."""
         service.faults["create"] = [AWAY]
         with pytest.raises(
-            CreateOutcomeUnknownError, match="look for it before you run the task again"
+            CreateOutcomeUnknownError,
+            match="check the external system before you run the task again",
         ):
             await run_job(own_names, create_request(), RunPolicy())
         assert service.calls["create"] == 1
@@ -258,7 +259,7 @@ class TestCreates:
                 self._client = next(clients)
                 return await super().create(request, *args, **kw)
 
-        with pytest.raises(CreateOutcomeUnknownError, match="not known here"):
+        with pytest.raises(CreateOutcomeUnknownError, match="it is not known"):
             await run_job(Balanced(own_names, reply=[AWAY]), create_request(), RunPolicy())
         assert len(service.jobs) == 1
 

@@ -156,7 +156,7 @@ class TestMayNotBeRepeated:
         service.faults["create"] = [error]
         for _ in range(2):
             with pytest.raises(
-                CreateOutcomeUnknownError, match="look for it before you run"
+                CreateOutcomeUnknownError, match="check the external system before"
             ) as caught:
                 await own_names.one.create(create_request(), timeout=10)
             assert not caught.value.retryable
@@ -191,7 +191,7 @@ class TestMayNotBeRepeated:
         """The caller says that it does not know the outcome; this replica does not, either."""
         service.before["reply"] = lambda: asyncio.sleep(0)
         await own_names.one.create(create_request())
-        with pytest.raises(CreateOutcomeUnknownError, match="not known here"):
+        with pytest.raises(CreateOutcomeUnknownError, match="it is not known"):
             await own_names.other.create(create_request(), again=True)
         assert await own_names.one.create(create_request(), again=True)
         assert len(service.jobs) == 1
@@ -223,8 +223,8 @@ class TestMayNotBeRepeated:
         go_on.set()
         await until(lambda: service.deleted)
         assert service.deleted == list(service.jobs)
-        await until(lambda: "outlasted its caller's deadline" in caplog.text)
-        with pytest.raises(ConnectorError, match="allow CreateTask more time"):
+        await until(lambda: "took longer than its caller's deadline" in caplog.text)
+        with pytest.raises(ConnectorError, match="give CreateTask a longer deadline"):
             await own_names.one.create(create_request())
         assert service.calls["create"] == 1
         assert not own_names.one._creates._abandoned

@@ -199,7 +199,9 @@ class TestBadRequests:
 
     async def test_an_unknown_secret(self, dispatcher: Dispatcher, service: JobService) -> None:
         """It is missed before anything is started."""
-        with pytest.raises(AuthenticationError, match="secret 'db' was not sent and is not known"):
+        with pytest.raises(
+            AuthenticationError, match="secret 'db' was not sent and is not mounted"
+        ):
             await dispatcher.create(
                 create_request(template(custom={"secrets": {"password": "db"}}))
             )

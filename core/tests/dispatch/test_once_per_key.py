@@ -49,7 +49,7 @@ async def test_what_was_started_finishes(
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert "the caller of the create of k1 has left" in caplog.text
+    assert "the caller of the create of k1 has disconnected" in caplog.text
     draining = asyncio.ensure_future(guard.drain(10))
     await asyncio.sleep(0)
     assert not draining.done()

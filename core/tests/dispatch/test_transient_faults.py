@@ -183,7 +183,7 @@ def test_a_lost_job_says_for_how_long_and_why() -> None:
         return (await answered(faults, Asked((0.0, REFUSED)))).message
 
     text = virtual_time.run(ask())
-    assert text == f"the job could not be asked about for 700 s: {REFUSED.message}"
+    assert text == f"the job's state could not be read for 700 s: {REFUSED.message}"
 
 
 def test_the_silence_of_one_job_is_not_that_of_another() -> None:

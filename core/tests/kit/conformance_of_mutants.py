@@ -6,7 +6,7 @@ from flyte_connectors.testing import harness
 from kit_suite import Suite
 from mutants import MUTANTS
 
-harness.PATIENCE_SECONDS = 2.0  # what mutants don't do in this time they never do
+harness.WAIT_SECONDS = 2.0  # what mutants don't do in this time they never do
 
 for _test, _mutant in MUTANTS.items():
     globals()[f"Test_{_test}"] = type(f"Test_{_test}", (Suite,), {"connector_class": _mutant})

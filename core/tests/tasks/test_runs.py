@@ -80,5 +80,5 @@ def test_a_script_for_the_official_sdk_needs_no_change() -> None:
 
 def test_the_root_of_the_code_exists() -> None:
     """Modules are to be imported from it."""
-    with pytest.raises(InvalidRequestError, match="root_dir: '/nowhere' is no folder"):
+    with pytest.raises(InvalidRequestError, match="root_dir: '/nowhere' is not a folder"):
         init_from_config(root_dir="/nowhere")

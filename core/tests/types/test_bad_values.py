@@ -62,7 +62,7 @@ REFUSED = [
     (float, 10**400, "does not fit into a 64-bit float"),
     (bool, 1, "expected bool, got 1 (int)"),
     (str, b"x", "expected str, got b'x' (bytes)"),
-    (str, "\ud800", "is no valid Unicode text"),
+    (str, "\ud800", "is not valid Unicode text"),
     (bytes, "x", "expected bytes, got 'x' (str)"),
     (dt.date, dt.datetime(2020, 1, 1), "expected date, got"),
     (dt.datetime, dt.date(2020, 1, 1), "expected datetime, got"),

@@ -54,7 +54,7 @@ def test_the_cores_own_fields_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"comand": ["x"]}, "custom.comand: unknown field; there is command, "),
+        ({"comand": ["x"]}, "custom.comand: unknown field; available: command, "),
         ({"command": "ls -l"}, "custom.command: a string: give a list of program and arguments"),
         ({"command": []}, "custom.command: empty"),
         ({"command": [""]}, "custom.command: empty"),

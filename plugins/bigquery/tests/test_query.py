@@ -308,7 +308,7 @@ async def test_warnings_of_a_job_do_not_fail_it(emulated: Calls, front: Front) -
     front.faults.append(Fault(rewrite(warn), method="GET", path="/jobs/"))
     resource = await (await emulated.create(emulated.query("SELECT 1"))).end()
     assert resource.phase == Phase.SUCCEEDED
-    assert resource.message == "BigQuery remarks: Row 7 was skipped (invalid)"
+    assert resource.message == "warnings of BigQuery: Row 7 was skipped (invalid)"
 
 
 async def test_the_console_shows_the_job(calls: Calls) -> None:

@@ -73,7 +73,7 @@ def test_remarks_do_not_fail_a_running_job() -> None:
     remarks = [{"reason": "invalid", "message": "Bad row"}]
     assert phase_of(_job("RUNNING", None, remarks)) == Phase.RUNNING
     assert phase_of(_job("DONE", None, remarks)) == Phase.SUCCEEDED
-    assert message_of(_job("DONE", None, remarks)) == "BigQuery remarks: Bad row (invalid)"
+    assert message_of(_job("DONE", None, remarks)) == "warnings of BigQuery: Bad row (invalid)"
 
 
 def _job(state: str | None, error: Any = None, errors: Any = ()) -> Any:

@@ -122,7 +122,9 @@ def test_the_cluster_is_asked_before_it_is_told(
 def test_nothing_is_applied_if_the_cluster_refuses_an_object(kubectl: Path) -> None:
     """Its reason is the error, in one line."""
     (kubectl / "refuse").write_text("warning: x\nError from server (Forbidden): services is\n no\n")
-    with pytest.raises(CommandError, match=r"asking the cluster failed: Error from server \(For"):
+    with pytest.raises(
+        CommandError, match=r"validating in the cluster failed: Error from server \(For"
+    ):
         deploy(_finished())
     assert (kubectl / "calls").read_text().splitlines() == ["apply --filename - --dry-run=server"]
 
@@ -150,7 +152,7 @@ def test_an_image_without_a_registry_is_not_deployed() -> None:
         ("local", "buildah is not installed"),
         (
             "remote",
-            "builder 'remote' builds in Flyte's back end, which the official SDK asks: pip install",
+            "builder 'remote' builds in Flyte's back end through the official SDK: pip install",
         ),
     ],
 )

@@ -128,7 +128,7 @@ async def test_a_service_that_is_down_is_unavailable() -> None:
 async def test_a_server_that_speaks_no_http_is_unavailable(scripted: ScriptedServer) -> None:
     """The text says so."""
     scripted.replies = [b"220 mail.example.org ESMTP\r\n"]
-    with pytest.raises(ServiceUnavailableError, match="does not speak HTTP"):
+    with pytest.raises(ServiceUnavailableError, match="is not an HTTP server"):
         await create(scripted.endpoint)
 
 
@@ -314,7 +314,7 @@ async def test_results_that_are_no_file_fail_the_job(
     scripted.answer({"status": "finished", "results": results})
     resource = await get(scripted)
     assert resource.phase == Phase.FAILED
-    assert "its results are no file" in resource.message
+    assert "its results are not a file" in resource.message
 
 
 @pytest.mark.parametrize("body", [[], "text", None, {}, {"status": 3}])

@@ -96,7 +96,7 @@ async def test_a_store_that_does_not_answer_ends_no_job(scripted: ScriptedServer
         "a", "", {"ray": {"address": address}}, "nowhere://bucket/a/model.skops"
     )
     scripted.answer({"status": "SUCCEEDED"})
-    with pytest.raises(ServiceUnavailableError, match="its model can't be looked for"):
+    with pytest.raises(ServiceUnavailableError, match="its model can't be checked"):
         await ModelTrainingConnector().get(meta)
 
 

@@ -150,7 +150,7 @@ def test_files_are_below_the_data_roots(tmp_path: Path) -> None:
         f"{allowed.as_uri()}/%2e%2e/other/data.csv",
         "file:///etc/shadow",
     ):
-        with pytest.raises(DatasetError, match="below no --data-root"):
+        with pytest.raises(DatasetError, match="not below a --data-root"):
             fetched(uri, allowed)
 
 

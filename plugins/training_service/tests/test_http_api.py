@@ -251,7 +251,7 @@ def test_files_of_the_system_are_no_data_sets(service: ServiceProcess) -> None:
     for uri in ("file:///etc/passwd", "file:///dev/zero", "file:///proc/self/environ"):
         job = service.ended(service.submit(dataset_uri=uri, epochs=1, label="root")["job_id"])
         assert job["status"] == "failed"
-        assert "below no --data-root of the service" in job["message"]
+        assert "not below a --data-root of the service" in job["message"]
 
 
 def test_a_second_service_on_the_same_data_is_refused(service: ServiceProcess) -> None:

@@ -1,1 +1,1 @@
-"""How a verb of a connector runs: guarded, in time, where it cannot block others. Internal."""
+"""Runs the verbs of connectors: deadlines, isolation, retries, mapping of exceptions to errors. Internal."""

@@ -1,4 +1,4 @@
-"""Items handed from one event loop to another, many at a time."""
+"""A queue between two event loops that hands over items in batches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Channel:
         self._room: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     async def put(self, item: Any) -> None:
-        """Hand over one item; called on the writer's loop."""
+        """Add one item; called on the writer's loop."""
         self._items.append(item)
         if not self._is_told:
             self._is_told = True
@@ -40,7 +40,7 @@ class Channel:
                 await room.wait()
 
     def close(self) -> None:
-        """Say that no more items come; called on the reader's loop."""
+        """Accept no more items; called on the reader's loop."""
         self._is_closed = True
         self._ready.set()
 

@@ -1,4 +1,4 @@
-"""Which call the code that runs now belongs to, for log lines and traces."""
+"""The call that the current code belongs to, for log lines and traces."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Time limits for very many short calls.
 
 A timer per call costs more than most calls take. Here a call with a limit is an entry in a table, and
-one timer looks through the table every now and then; a call may outlive its limit by that much.
+one timer checks the table periodically; a call may exceed its limit by that period.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 import weakref
 
 RESOLUTION = 0.05
-"""Seconds by which a call may outlive its limit."""
+"""Seconds by which a call may exceed its limit."""
 
 
 class Limit:

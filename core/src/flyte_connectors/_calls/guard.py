@@ -1,8 +1,8 @@
-"""The one guard around every call of a connector, whoever the caller is.
+"""The guard: every call of a connector, local or remote, goes through it.
 
-It runs the verb where it belongs (event loop, thread pool, loop of its own), within the caller's
-time, counts it, and turns whatever goes wrong into an error of `flyte_connectors.errors` whose text
-holds no secret.
+It runs the verb on the shared event loop, in the connector's thread pool or on an isolated loop, enforces the
+caller's deadline, counts the call, and maps every exception to an error of `flyte_connectors.errors` without
+secrets in its text.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class CallGuard:
     Args:
         threads: Threads per connector for its plain functions.
         backlog: Calls per connector that may wait for a thread, or for its own loop.
-        isolate: Whether a connector whose coroutines block is moved to a loop of its own.
-        term: Seconds without blocking after which it comes back.
+        isolate: Whether a connector whose coroutines block is moved to an isolated event loop.
+        term: Seconds without blocking after which it returns to the shared loop.
 
     Attributes:
-        unfinished: Tasks that must not be abandoned half way: `drain` waits for them.
+        unfinished: Tasks that must run to completion: `drain` waits for them.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CallGuard:
     async def call(
         self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
     ) -> Any:
-        """What `verb` returns for those of `arguments` that it takes.
+        """Call `verb` with those of `arguments` that it takes; return its result.
 
         Args:
             verb: The verb.
@@ -85,7 +85,7 @@ class CallGuard:
             timeout: Seconds that the caller waits.
 
         Raises:
-            ConnectorError: whatever went wrong.
+            ConnectorError: the verb raised it, or any other exception mapped to it.
         """
         calls = verb.calls
         calls.in_flight += 1
@@ -102,7 +102,7 @@ class CallGuard:
                 raise
             code = DeadlineExceededError.code
             name = verb.connector.name
-            message = f"{name} gave no answer to {verb.name} within {timeout:.3g} s"
+            message = f"{name} did not answer {verb.name} within {timeout:.3g} s"
             raise DeadlineExceededError(message) from None
         except (Exception, SystemExit) as error:
             mapped = _mapped(error, verb)
@@ -117,10 +117,10 @@ class CallGuard:
             calls.observe(code, time.perf_counter() - started)
 
     async def stream(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
-        """The items that `verb` yields, or the one that it returns.
+        """The items that `verb` yields, or its single result.
 
         Raises:
-            ConnectorError: whatever went wrong.
+            ConnectorError: the verb raised it, or any other exception mapped to it.
         """
         calls = verb.calls
         calls.in_flight += 1
@@ -149,16 +149,16 @@ class CallGuard:
 
     @property
     def isolated(self) -> list[BoundConnector]:
-        """The connectors that run on a loop of their own now."""
+        """The connectors that are isolated on another event loop now."""
         return [connector for connector, lane in list(self._lanes.items()) if lane.loop is not None]
 
     @property
     def busy_threads(self) -> int:
-        """Calls of plain functions that run or wait."""
+        """Calls of plain functions that run or are queued."""
         return sum(lane.pool.pending for lane in self._lanes.values())
 
     async def drain(self, grace: float | None) -> int:
-        """Wait for what is `unfinished`, then let go of the threads.
+        """Wait for the `unfinished` tasks, then release the threads.
 
         Args:
             grace: Seconds to wait at most.
@@ -222,7 +222,7 @@ class CallGuard:
     async def _fetch(
         self, verb: Verb, items: AsyncIterator[Any], own: LoopThread
     ) -> AsyncIterator[Any]:
-        """`items` of a connector that runs on a loop of its own."""
+        """`items` of an isolated connector."""
         channel = Channel(_CHUNK)
         feeding = asyncio.ensure_future(own.run(self._feed(verb, items, channel)))
         feeding.add_done_callback(lambda _: channel.close())
@@ -239,7 +239,7 @@ class CallGuard:
         items: AsyncIterator[Any],
         channel: Channel,
     ) -> None:
-        """Marks a generator's part of the stack on a loop of its own."""
+        """Marks a generator's part of the stack on an isolated loop."""
         try:
             async for item in items:
                 await channel.put(item)
@@ -273,8 +273,8 @@ class CallGuard:
         verb = cast("Verb", frame["verb"])
         if self._lane(verb.connector).isolate():
             logger.warning(
-                "%s blocked the event loop for over %d ms in its async %s; its calls now run on a loop of "
-                "their own. Make the blocking call in a plain `def`. Stack:\n%s",
+                "%s blocked the event loop for over %d ms in its async %s; its calls now run on a separate "
+                "loop. Move the blocking call into a plain `def`. Stack:\n%s",
                 verb.connector.name,
                 seconds * 1000,
                 verb.name,
@@ -300,7 +300,7 @@ def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
 
 
 def unforeseen(error: BaseException, where: str) -> InternalError:
-    """Log `error` with its traceback under a correlation id, and return what the caller may see."""
+    """Log `error` with its traceback and a correlation id; return the error for the caller, which has the id only."""
     correlation = os.urandom(6).hex()
-    logger.error("unforeseen error %s in %s", correlation, where, exc_info=error)
-    return InternalError(f"{where} failed unexpectedly; the service's log has it as {correlation}")
+    logger.error("unexpected error %s in %s", correlation, where, exc_info=error)
+    return InternalError(f"{where} failed unexpectedly; see {correlation} in the service's log")

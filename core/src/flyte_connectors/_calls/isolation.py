@@ -1,8 +1,8 @@
-"""Keep one connector's blocking from being felt by the others.
+"""Isolation: a connector that blocks does not delay the others.
 
 Plain functions run in a thread pool of their connector. Coroutines share the service's event loop,
-until one of them is caught blocking it: then its connector's coroutines run on a loop of their own, in a
-thread of their own, until they have blocked no loop for some time.
+until one of them blocks it: then its connector's coroutines run on a separate loop in a separate thread,
+until they have not blocked it for some time.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ThreadPool:
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self.name)
 
     def shut_down(self) -> None:
-        """Stop taking calls; those that run are left to end by themselves."""
+        """Accept no more calls; running ones complete."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _release(self, _: object) -> None:
@@ -83,7 +83,7 @@ class Lane:
         name: The connector's name.
         threads: How many plain functions run at once.
         backlog: How many more calls may wait.
-        watch: Makes the watch of a loop of its own.
+        watch: Makes the watch of the separate loop.
         term: Seconds on it without blocking, after which the connector goes back to the shared loop. Twice
             as many each time it has to leave that again.
 
@@ -104,18 +104,18 @@ class Lane:
 
     @property
     def loop(self) -> LoopThread | None:
-        """The loop of its own, while the connector is isolated."""
+        """The separate loop, while the connector is isolated."""
         if self._until and time.monotonic() >= self._until:
             self._until = 0.0
             logger.info(
-                "%s has blocked no event loop for %g s; its calls run on the shared one again",
+                "%s has not blocked its event loop for %g s; its calls run on the shared loop again",
                 self._name,
                 self._term,
             )
         return self._own if self._until else None
 
     def isolate(self) -> bool:
-        """Give the connector a loop of its own, or let it stay there for longer; whether it is new there."""
+        """Isolate the connector, or extend its isolation; return whether it was not isolated before."""
         is_new = self.loop is None
         if self._own is None:
             self._own = LoopThread(f"{self._name} loop", capacity=self.pool.capacity)
@@ -135,7 +135,7 @@ class Lane:
 
 
 class LoopThread:
-    """An event loop in a thread of its own, for a connector that blocks.
+    """An event loop in a separate thread, for a connector that blocks.
 
     Args:
         name: Name of the thread.
@@ -165,7 +165,7 @@ class LoopThread:
         left = threading.Event()
 
         async def unless_left() -> T:
-            if left.is_set():  # blocking for nobody would only delay the next
+            if left.is_set():  # the caller has left: blocking would only delay the next
                 coroutine.close()
                 raise asyncio.CancelledError
             return await coroutine

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class RedactingFilter(logging.Filter):
     """Masks the secrets of all calls that run, in every record of a handler.
 
-    Libraries log from threads of their own, and the garbage collector within any call.
+    Libraries log from other threads, and finalizers log during unrelated calls.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -32,7 +32,7 @@ class RedactingFilter(logging.Filter):
 
 
 def _shown(value: Any, found: Masker) -> Any:
-    """`value`, or what a log may show of it instead."""
+    """`value`, or a masked replacement for it."""
     try:
         return redacted_value(value, found, _shown_object)
     except RecursionError:  # a circle

@@ -1,4 +1,4 @@
-"""Notice code that blocks an event loop, and whose it is."""
+"""Detects code that blocks an event loop, and which call it belongs to."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class _Times(NamedTuple):
 
 
 class LoopWatch:
-    """Notices code that blocks an event loop, and whose it is.
+    """Detects code that blocks an event loop, and which call it belongs to.
 
     A thread samples the loop's stack. If the loop is inside a call of the guard, it is asked to run a
     callback; if that has not run after some samples in a row, the same call has blocked the loop all the while.
-    Samples that came late are discarded, as are those in which the loop's thread waited for a processor: then the
-    process was stopped or throttled, or the machine is busy, and no call is to blame.
+    Samples that came late are discarded, as are those in which the loop's thread waited for a processor: then
+    the process was stopped or throttled, or the machine is busy, and the call is not the cause.
     Costs nothing on the path of a call.
 
     Args:
@@ -101,7 +101,7 @@ class LoopWatch:
             pass
 
     def _sample(self, alive: threading.Event) -> bool:
-        """Wait for the loop for a while; whether it had the time and a processor to answer in."""
+        """Wait for the loop for a while; return whether it had the time and a processor to respond."""
         length = self._threshold / _SAMPLES
         started, before = time.monotonic(), self._times()
         alive.wait(length)

@@ -1,4 +1,4 @@
-"""When to try again, and when to ask again."""
+"""Retries and backoff, and the pauses between polls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 Waiting = Callable[[ConnectorError, float], None]
 
 SHARE = 0.8
-"""Part of the caller's time that may be used; the rest is for the answer's way back."""
+"""Fraction of the caller's time that may be used; the rest is for sending the reply."""
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that Flyte's back end gives a call by default."""
@@ -51,19 +51,19 @@ class Backoff:
 
 
 class Retrying:
-    """Repeats calls that fail for passing reasons, until they have done so for some time.
+    """Retries calls that fail with transient errors, up to a time limit.
 
-    Only time counts in which this process was awake and asking: after a laptop's sleep, a suspended
-    virtual machine or a stopped process, it goes on where it was. An unforeseen error is often a passing
-    one, too (a connector that lets its HTTP client's errors through), so it is tried a few times.
+    Only time in which this process was running counts: time in which a laptop slept, a virtual machine was
+    suspended or the process was stopped does not. An unexpected error is often transient, too (a connector
+    that lets its HTTP client's errors through), so it is retried a few times.
 
     Args:
         seconds: For how long, from the first failure on.
-        waiting: Told of each error that is waited for, and for how many seconds.
-        also: Classes of errors that pass here, beside those that are retryable anywhere.
+        waiting: Called with each error before a retry, and the seconds until it.
+        also: Classes of errors that are retried here besides the retryable ones.
 
     Attributes:
-        outcome_unknown: Whether a call has failed that may have done its work all the same.
+        outcome_unknown: Whether a failed call may have taken effect.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Retrying:
         """The result of `call()`.
 
         Raises:
-            ConnectorError: the last one, when the time is over or a repetition would not help.
+            ConnectorError: the last one, when the time is up or a retry would not help.
         """
         tries = 0
         try:

@@ -1,4 +1,4 @@
-"""How long a text may be that leaves in an error or a resource."""
+"""Limits for the length of texts in errors and resources."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The shared path of a request, from message to connector and back; knows no transport. Internal."""
+"""The path of a request, from message to connector and back, independent of the transport. Internal."""

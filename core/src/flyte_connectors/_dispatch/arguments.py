@@ -1,4 +1,4 @@
-"""The secrets and configs of a call: added to the connector's arguments, and protected while it runs."""
+"""The secrets and configs of a call: added to the verb's arguments; the secrets are masked while it runs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def with_secrets(
         connector: Whose call it is.
         arguments: What its verb gets.
         names: Secret name for each keyword argument, from the task.
-        connection: What the back end sent along; None if nothing.
-        local: Whether user and operator are one.
+        connection: The connection in the request; None if there is none.
+        local: Whether this is a local run, in which the user is the operator.
 
     Raises:
         InvalidRequestError: a secret or config has the name of an argument, both have one name, or the
             secrets are too many or too large.
-        AuthenticationError: a secret is neither sent nor known here.
+        AuthenticationError: a secret was not sent and is not mounted here.
     """
     own = connector.own_secrets
     secrets: dict[str, SecretValue] = {}
@@ -70,7 +70,7 @@ def with_secrets(
 
 
 def _read(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
-    """The secrets and the configs that the back end sends along, by keyword argument."""
+    """The secrets and the configs in the request, by keyword argument."""
     secrets = dict(connection.secrets)
     size = sum(map(len, secrets.values()))
     if len(secrets) > _MOST_SECRETS or size > _LARGEST_SECRETS:

@@ -1,10 +1,10 @@
-"""How a create is run: once for its key where it may not be repeated, and in time for its caller.
+"""Runs creates: within the caller's deadline, and once per idempotency key where a create may not be repeated.
 
 Flyte's back end gives CreateTask ten seconds and then starts a new attempt, whose job would be a second
-one. So a create that may be repeated and is not done in time goes on, and its caller gets a meta that
-holds the request instead of the job. Any replica can turn that into the job's own meta, by waiting for
-the create or by repeating it under the same idempotency key. One that may not be repeated is waited for;
-if it outlasts its caller's deadline all the same, its job is deleted, because nobody will ask for it.
+one. So a create that may be repeated continues after the deadline, and its caller gets a meta that holds the
+request instead of the job. Any replica can exchange that for the job's meta, by waiting for the create or by
+repeating it under the same idempotency key. A create that may not be repeated is waited for; if it takes
+longer than its caller's deadline, its job is deleted, because no later call can refer to it.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class Creates:
     """The creates of this process.
 
     Args:
-        guard: What the verbs run under.
-        local: Whether user and operator are one, as in a local run.
+        guard: Runs the verbs.
+        local: Whether this is a local run, in which the user is the operator.
     """
 
     def __init__(self, guard: CallGuard, *, local: bool) -> None:
         self._guard = guard
         self._local = local
         self._runs = OncePerKey(guard.unfinished)
-        self._abandoned: dict[str, asyncio.Event] = {}  # each set when somebody asks again
+        self._abandoned: dict[str, asyncio.Event] = {}  # each set when the request is repeated
 
     async def start(
         self,
@@ -86,7 +86,7 @@ class Creates:
             connector: Serves the request.
             request: The request.
             timeout: Seconds that the caller waits; None to the end.
-            again: Whether the caller has asked before, and not learnt the outcome.
+            again: Whether the caller repeats a request whose outcome it does not know.
 
         Raises:
             ConnectorError: the request is invalid (nothing was started), or the connector raised it.
@@ -122,21 +122,21 @@ class Creates:
         connection: Connection | None,
         timeout: float | None,
     ) -> Created | None:
-        """What became of a create that outlasted its caller; it is repeated if this replica can't know.
+        """The outcome of a create that took longer than its caller's deadline; it is repeated if this replica does not know the outcome.
 
         Args:
             connector: Serves the job.
             envelope: Of a meta that holds a request.
-            connection: What the back end sent along; None if nothing.
+            connection: The connection in the request; None if there is none.
             timeout: Seconds that the caller waits; None takes Flyte's default.
 
         Returns:
-            The job; the error if there is none and never will be; None if the create still runs.
+            The job; the error if the create failed for good; None if it still runs.
 
         Raises:
-            InvalidResourceMetaError: the meta is none of this connector's.
-            NotCreatedYetError: it failed for now, or may not be repeated.
-            AuthenticationError: a secret is neither sent nor known here.
+            InvalidResourceMetaError: the meta is not one of this connector.
+            NotCreatedYetError: it failed with a transient error, or may not be repeated.
+            AuthenticationError: a secret was not sent and is not mounted here.
         """
         known = self.known(connector, envelope)
         if known is not None:
@@ -166,10 +166,10 @@ class Creates:
         return None if meta is None else unseal(meta, connector.category.name)
 
     def known(self, connector: BoundConnector, envelope: Envelope) -> Created | None:
-        """What this replica knows of a create that outlasted its caller.
+        """The outcome of a create that took longer than its caller's deadline, as far as this replica knows it.
 
         Raises:
-            InvalidResourceMetaError: the meta is none of this connector's.
+            InvalidResourceMetaError: the meta is not one of this connector.
         """
         outcome = self._runs.outcome(_place(connector, envelope.key))
         if isinstance(outcome, bytes):
@@ -177,10 +177,10 @@ class Creates:
         return outcome
 
     async def _run_once(self, place: str, create: Work, timeout: float | None) -> bytes:
-        """Run a create that may not be repeated, to its end.
+        """Run a create that may not be repeated, to completion.
 
-        A caller whose deadline passes starts a new attempt instead of asking for this one again. So if
-        nobody waits any more when it is done, or asks again soon, its job is not wanted.
+        A caller whose deadline passes starts a new attempt instead of repeating this request. So if no caller
+        waits when the create completes, and none repeats the request soon, its job is deleted.
         """
         asked_again = self._abandoned.pop(place, None)
         if asked_again is not None:
@@ -218,7 +218,7 @@ async def _within(context: CallContext, create: Work) -> bytes:
 
 
 def _place(connector: BoundConnector, key: str) -> str:
-    """What a create runs once under; another task type's key is another's."""
+    """The key of a create, which includes the task type: keys of different task types are unrelated."""
     return f"{key} of {connector.category.name}:{connector.category.version}"
 
 
@@ -262,10 +262,10 @@ def _kept(request: pb.CreateTaskRequest) -> bytes:
 
 
 def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest:
-    """The request in a meta; anybody could have made it.
+    """The request in a meta, which may be forged.
 
     Raises:
-        InvalidResourceMetaError: there is none for this connector.
+        InvalidResourceMetaError: it does not hold one for this connector.
     """
     try:
         request = pb.CreateTaskRequest.FromString(envelope.request)
@@ -273,17 +273,19 @@ def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest
         request = pb.CreateTaskRequest()
     template, category = request.template, connector.category
     if (template.type, template.task_type_version) != (category.name, category.version):
-        message = f"it holds no request of task type {category}: pass what its create returned"
+        message = f"it does not hold a request of task type {category}: pass the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
     if not envelope.key:
-        message = "it holds a request without an idempotency key: pass what its create returned"
+        message = (
+            "it holds a request without an idempotency key: pass the meta that create returned"
+        )
         raise InvalidResourceMetaError(message, field="resource_meta")
     return request
 
 
 def _lost(connector: BoundConnector) -> CreateOutcomeUnknownError:
     message = (
-        f"whether the job was started is not known here, and {connector.name} can't repeat a create: "
-        "look for the job before you run the task again"
+        f"it is not known whether the job was started, and {connector.name} can't repeat a create: "
+        "check the external system before you run the task again"
     )
     return CreateOutcomeUnknownError(message)

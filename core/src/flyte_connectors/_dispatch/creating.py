@@ -1,4 +1,4 @@
-"""Start a job and seal what identifies it; take the job back if that can't be stored."""
+"""Start a job and build its resource meta; delete the job if the meta can't be stored."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     *,
     is_wanted: Callable[[], Awaitable[bool]] | None = None,
 ) -> bytes:
-    """Have an async connector start a job.
+    """Start a job with an async connector.
 
     Args:
-        guard: What its verbs run under.
+        guard: Runs its verbs.
         connector: The connector.
         arguments: The arguments of `create`.
         envelope: What to store besides the meta.
-        timeout: Seconds for which passing faults are retried; None does not retry. It limits no single
-            try: a job half submitted is worse than a late answer.
-        is_wanted: Whether anybody will ask for the job, once it is started; None if so.
+        timeout: Seconds for which transient errors are retried; None does not retry. A single try is not
+            limited: an interrupted submission is worse than a late reply.
+        is_wanted: Says, once the job is started, whether its caller still waits; None if it always does.
 
     Returns:
         The sealed meta.
@@ -76,8 +76,8 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     if is_wanted is not None and not await is_wanted():
         await _take_back(guard, connector, arguments, meta)
         message = (
-            f"the create of {connector.name} outlasted its caller's deadline and can't be repeated, so its "
-            "job was deleted: allow CreateTask more time"
+            f"the create of {connector.name} took longer than its caller's deadline and can't be repeated, "
+            "so its job was deleted: give CreateTask a longer deadline"
         )
         raise ConnectorError(message, outcome_unknown=False)
     return seal(envelope._replace(meta=data), connector.category.name)
@@ -90,10 +90,10 @@ async def do_at_once(
     envelope: Envelope,
     timeout: float | None,
 ) -> bytes:
-    """Have a sync connector do its work; the result waits in the meta for the first GetTask.
+    """Run `do` of a sync connector; its result is stored in the meta until the first GetTask.
 
     Args:
-        guard: What its verb runs under.
+        guard: Runs its verb.
         connector: The connector.
         arguments: The arguments of `do`.
         envelope: What to store besides the result.
@@ -125,14 +125,14 @@ async def delete_job(
     *,
     persist: bool,
 ) -> None:
-    """Have a job cancelled; one that is gone counts as cancelled.
+    """Cancel a job; one that no longer exists counts as cancelled.
 
     Args:
-        guard: What its verb runs under.
+        guard: Runs its verb.
         connector: The connector.
         arguments: The arguments of `delete`.
         timeout: Seconds that the caller waits.
-        persist: Whether to try again after passing faults within that time.
+        persist: Whether to retry transient errors within that time.
 
     Raises:
         ConnectorError: the connector raised it.
@@ -141,18 +141,18 @@ async def delete_job(
     try:
         await (_persistently(delete, timeout) if persist else delete())
     except JobNotFoundError:
-        logger.info("%s: the job to delete is gone already", connector.name)
+        logger.info("%s: the job to delete does not exist any more", connector.name)
 
 
 async def _persistently(
     call: Callable[[], Awaitable[Any]], timeout: float | None, *, is_repeatable: bool = True
 ) -> Any:
-    """The result of `call`, tried again after passing faults.
+    """The result of `call`, retried after transient errors.
 
     Args:
         call: The call.
-        timeout: Seconds for which it is tried again; None does not.
-        is_repeatable: Whether it may be made again after it may have done its work.
+        timeout: Seconds for which it is retried; None does not retry.
+        is_repeatable: Whether it may be repeated after it may have taken effect.
     """
     backoff = Backoff(timeout)
     while True:
@@ -167,7 +167,7 @@ async def _persistently(
 def _outcome_unknown(connector: BoundConnector, error: ConnectorError) -> ConnectorError:
     message = (
         f"{error.message}; a job may have been started, and {connector.name} can't repeat a create: "
-        "look for it before you run the task again"
+        "check the external system before you run the task again"
     )
     return CreateOutcomeUnknownError(message)
 
@@ -175,12 +175,12 @@ def _outcome_unknown(connector: BoundConnector, error: ConnectorError) -> Connec
 async def _take_back(
     guard: CallGuard, connector: BoundConnector, arguments: Mapping[str, Any], meta: Any
 ) -> None:
-    """Delete a job that nobody could ever ask for again."""
+    """Delete a job that no later call can refer to."""
     try:
         of_delete = {**arguments, "resource_meta": meta}
         await delete_job(guard, connector, of_delete, None, persist=False)
     except Exception:
-        logger.exception("%s could not take back %r", connector.name, meta)
+        logger.exception("%s could not delete %r", connector.name, meta)
 
 
 def _encode(connector: BoundConnector, meta: Any) -> bytes:

@@ -1,7 +1,7 @@
-"""The shared call path: a request in, a reply out, with no transport in sight.
+"""The shared call path: a request in, a reply out, independent of the transport.
 
-The gRPC adapter and the local executor both end here, which is why what works locally works
-remotely. Each method reads top to bottom: find the connector, read the request, call the verb under
+The gRPC adapter and the local client both call it, so local and remote runs behave alike. Each method reads
+top to bottom: find the connector, read the request, call the verb under
 the guard, write the reply.
 """
 
@@ -47,10 +47,10 @@ class Dispatcher:
 
     Args:
         registry: The connectors.
-        guard: What their verbs run under.
-        faults: Answers for `get` while a job can't be asked about; None raises the error.
-        local: Whether user and operator are one, as in a local run: any environment variable may then
-            be named as a secret, and any endpoint be called.
+        guard: Runs their verbs.
+        faults: Replies of `get` while a job's state can't be read; None raises the error.
+        local: Whether this is a local run, in which the user is the operator: secrets may name any
+            environment variable, and every endpoint is allowed.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Dispatcher:
     async def create(
         self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
     ) -> pb.CreateTaskResponse:
-        """Start a job, to the end even if the caller leaves.
+        """Start a job; the create completes even if the caller disconnects.
 
         Args:
             request: What to start.
             timeout: Seconds that the caller waits.
-            again: Whether the caller has asked before, and not learnt the outcome.
+            again: Whether the caller repeats a request whose outcome it does not know.
 
         Raises:
             ConnectorError: the request is invalid (nothing was started), or the connector raised it.
@@ -137,7 +137,7 @@ class Dispatcher:
             if isinstance(created, ConnectorError):
                 return pb.DeleteTaskResponse()
             if created is None:
-                raise ServiceUnavailableError("the job is still being created: ask again")
+                raise ServiceUnavailableError("the job is still being created: try again")
             envelope, timeout = created, _left(timeout, began)
         arguments = {"resource_meta": _decode(connector, envelope.meta)}
         secrets = with_secrets(
@@ -176,7 +176,7 @@ class Dispatcher:
         return response
 
     async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
-        """Yield what the connector does: `GetTaskLogsResponse` and `LogLine` messages.
+        """Yield the `GetTaskLogsResponse` and `LogLine` messages of the connector.
 
         Nothing while the job is being created.
 
@@ -219,7 +219,7 @@ class Dispatcher:
         message: pb.Resource,
         timeout: float | None,
     ) -> None:
-        """Have the connector say how the job is, within `timeout` seconds."""
+        """Call the connector's `get`, within `timeout` seconds."""
         connection = _connection(request)
         if envelope.request:
             began = time.monotonic()
@@ -242,7 +242,7 @@ class Dispatcher:
                 await store_above(LARGEST_IN_REPLY, message, request.output_prefix)
 
     def _started(self, connector: BoundConnector, resource_meta: bytes) -> Envelope | None:
-        """The envelope of a job for a verb that only reads; None if it is not known to be started.
+        """The envelope of a job for a verb that only reads; None unless the job is known to have started.
 
         Raises:
             InvalidResourceMetaError: the meta is empty, damaged or another connector's.
@@ -259,7 +259,7 @@ def _connection(request: pb.GetTaskRequest | pb.DeleteTaskRequest) -> Connection
 
 
 def _left(timeout: float | None, began: float) -> float | None:
-    """What is left of `timeout` seconds that began at a time of the monotonic clock."""
+    """The rest of `timeout` seconds since a time of the monotonic clock."""
     return None if timeout is None else max(timeout - (time.monotonic() - began), 0.001)
 
 
@@ -288,6 +288,6 @@ def _finished(envelope: Envelope, task_type: str) -> pb.Resource:
     except DecodeError:
         resource = pb.Resource()
     if resource.phase not in TERMINAL_PHASES:
-        message = f"not of task type '{task_type}': pass what its create returned"
+        message = f"not of task type '{task_type}': pass the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
     return resource

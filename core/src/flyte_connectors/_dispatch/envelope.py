@@ -1,4 +1,4 @@
-"""What the core adds to a connector's resource meta, because GetTask carries nothing else.
+"""The envelope: what the core stores with a connector's resource meta, the only data that GetTask carries.
 
 The back end stores these bytes at CreateTask and sends them with every later call, on whichever
 replica. Around the connector's own bytes they hold the declared outputs (so that `get` can type
@@ -8,8 +8,8 @@ of a sync connector, or the request of a create that goes on.
     magic  crc32  msgpack map
 
 The map describes itself: absent fields are not written, and unknown ones are ignored, so that two
-releases read each other's metas. The checksum starts from the task type's name, so another connector's
-bytes are told from one's own. Bytes without a magic are a bare meta, as the official service writes it.
+releases read each other's metas. The checksum starts from the task type's name, so the bytes of another
+connector are refused. Bytes without a magic are a bare meta, as the official service writes it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def unseal(data: bytes, task_type: str) -> Envelope:
         InvalidResourceMetaError: `data` is empty, damaged, or of another task type.
     """
     if not data:
-        message = f"empty: task type '{task_type}' needs what its create returned"
+        message = f"empty: task type '{task_type}' needs the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
     magic = data[:4]
     if magic == _MAGIC:
@@ -89,9 +89,9 @@ def unseal(data: bytes, task_type: str) -> Envelope:
     else:
         return Envelope(data)
     if checksum != zlib.crc32(body, _seed(task_type)).to_bytes(4, "big"):
-        message = f"damaged, or not of task type '{task_type}': pass what its create returned"
+        message = f"damaged, or not of task type '{task_type}': pass the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
-    try:  # the checksum is no secret: anybody can make one
+    try:  # the checksum is not a secret: a client can compute it
         return _checked(read(body))
     except (ValueError, TypeError, RecursionError, MemoryError, struct.error) as error:
         message = f"of another layout: {str(error) or type(error).__name__}"

@@ -1,9 +1,9 @@
-"""Errors on the wire: the status code, and what it can't tell, as a `google.rpc.ErrorInfo`.
+"""Errors on the wire: the status code, and a `google.rpc.ErrorInfo` with what the code does not say.
 
-Two classes share NOT_FOUND, and nobody should read texts to tell them apart. So the trailing metadata
+Two classes share NOT_FOUND, and programs must not parse messages to distinguish them. So the trailing metadata
 `grpc-status-details-bin` hold a `google.rpc.Status` with an `ErrorInfo` (https://google.aip.dev/193): its
 reason is the class's name, `CONNECTOR_NOT_FOUND`. grpc-go (`status.Details()`), `grpcio-status` and the client
-of this package read it; who does not, sees code and text as before.
+of this package read it; other clients see code and message as before.
 
 Imported when the first error travels.
 """
@@ -104,6 +104,6 @@ def _info(details: bytes) -> ErrorInfo | None:
             info = ErrorInfo()
             if detail.Unpack(info) and info.domain == DOMAIN:
                 return info
-    except DecodeError:  # a proxy's, or nobody's
+    except DecodeError:  # a proxy's, or another format
         pass
     return None

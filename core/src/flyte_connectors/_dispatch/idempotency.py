@@ -1,4 +1,4 @@
-"""One key per attempt of a task, the same on every replica and after every replay."""
+"""Idempotency keys: one per attempt of a task, the same on every replica and in every repeated request."""
 
 from __future__ import annotations
 

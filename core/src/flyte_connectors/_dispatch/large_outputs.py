@@ -1,4 +1,4 @@
-"""Outputs too large for a message go where Flyte's back end looks for those that a job wrote itself."""
+"""Stores outputs that are too large for a message where Flyte's back end reads outputs that jobs write themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that runs once for its key, to its end, and whose outcome is remembered where that matters."""
+"""Work that runs once per key, to completion, and whose outcome may be remembered."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Outcome: TypeAlias = "bytes | ConnectorError"
 
 
 class OncePerKey:
-    """What runs in this process, and how it ended, by key.
+    """Running work of this process, and remembered outcomes, by key.
 
     Args:
-        unfinished: Where what runs is to be found by whoever shuts this process down.
+        unfinished: Set to which running tasks are added, so that a shutdown waits for them.
     """
 
     def __init__(self, unfinished: set[asyncio.Task[Any]]) -> None:
@@ -44,7 +44,7 @@ class OncePerKey:
         return key in self._running or key in self._outcomes
 
     def is_waited_for(self, key: str) -> bool:
-        """Whether somebody waits for the work of `key`."""
+        """Whether a caller waits for the work of `key`."""
         run = self._running.get(key)
         return run is not None and bool(run.waiting)
 
@@ -56,8 +56,8 @@ class OncePerKey:
         Args:
             key: Identifies the work.
             work: Starts it.
-            keep: Whether to remember its outcome; it is remembered in any case if somebody left without
-                it. An error that a repetition may heal is never remembered.
+            keep: Whether to remember its outcome; it is remembered in any case if a caller left without it.
+                Retryable errors are never remembered.
             seconds: How long to wait; None to the end.
 
         Returns:
@@ -81,7 +81,9 @@ class OncePerKey:
             return run.result()
         except asyncio.CancelledError:
             if run.outcome is None:
-                logger.info("the caller of the create of %s has left; it goes on", key)
+                logger.info(
+                    "the caller of the create of %s has disconnected; the create continues", key
+                )
                 run.was_left = True
             if limit is None or not limit.expired:
                 raise
@@ -94,7 +96,7 @@ class OncePerKey:
                 limit.end()
 
     def _begin(self, key: str, work: Work, *, keep: bool) -> _Run:
-        """Start the work in a task of its own, which no caller's leaving ends."""
+        """Start the work in a separate task, which goes on when its caller leaves."""
         run = self._running[key] = _Run(keep=keep)
         to_end = self._to_end(key, run, work)
         loop = asyncio.get_running_loop()

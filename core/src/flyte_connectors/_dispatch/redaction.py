@@ -1,4 +1,4 @@
-"""Masks the secrets of a call in the messages that leave."""
+"""Masks the secrets of a call in reply messages."""
 
 from __future__ import annotations
 

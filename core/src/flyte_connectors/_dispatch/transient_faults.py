@@ -1,9 +1,9 @@
-"""What GetTask answers while a job can't be asked about.
+"""What GetTask answers while a job's state can't be read.
 
-Flyte's back end counts the errors of GetTask over a task's whole life and gives a task up after six,
-so an error is the wrong answer to a passing fault. Faults are retried within the caller's deadline; then
-the answer is RUNNING, which is what is known: the job was created, and no end was seen. A job that can't be asked about for
-longer than the operator's limit counts as lost: RETRYABLE_FAILED.
+Flyte's back end counts the errors of GetTask over a task's whole life and fails the task after six, so a
+transient error must not reach it. Transient errors are retried within the caller's deadline; after that the
+answer is RUNNING, the last known state. A job whose state can't be read for longer than the operator's limit
+counts as lost: RETRYABLE_FAILED.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REMEMBERED_JOBS = 10_000
 
 @dataclasses.dataclass
 class AbsorbCounts:
-    """What has been absorbed: retried calls, answers in place of an error, jobs given up as lost."""
+    """Handled errors: calls retried, errors answered with RUNNING, jobs counted as lost."""
 
     retried: int = 0
     answered: int = 0
@@ -37,13 +37,13 @@ class AbsorbCounts:
 
 
 class TransientFaults:
-    """Answers for `get` through faults.
+    """Replies of `get` during transient errors.
 
     Args:
-        lost_after: Seconds after which a job that can't be asked about counts as lost.
+        lost_after: Seconds after which a job whose state can't be read counts as lost.
 
     Attributes:
-        counts: What has been absorbed.
+        counts: The handled errors.
     """
 
     def __init__(self, *, lost_after: float) -> None:
@@ -52,7 +52,7 @@ class TransientFaults:
         self.counts = AbsorbCounts()
 
     def answered(self, job: bytes) -> None:
-        """A job has been asked about."""
+        """A job's state was read."""
         if self._since:
             self._since.pop(job, None)
 
@@ -71,8 +71,7 @@ class TransientFaults:
             False, after a pause, if there is time for another try.
 
         Raises:
-            InvalidRequestError, UnsupportedVerbError: `error` itself, if it is a fault of the request or
-                the connector, which no time heals.
+            InvalidRequestError, UnsupportedVerbError: `error` itself, if retrying can't help.
         """
         if isinstance(error, (InvalidRequestError, UnsupportedVerbError)):
             raise error
@@ -91,7 +90,7 @@ class TransientFaults:
         if len(self._since) > _REMEMBERED_JOBS:
             self._since.popitem(last=False)
         if seconds > self._lost_after:
-            text = f"the job could not be asked about for {seconds:.0f} s: {error.message}"
+            text = f"the job's state could not be read for {seconds:.0f} s: {error.message}"
             self._lose(job, text, resource)
             return
         self.counts.answered += 1

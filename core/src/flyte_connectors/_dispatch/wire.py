@@ -107,8 +107,8 @@ def write_resource(
 ) -> None:
     """Fill `message` with what a connector reported.
 
-    Outputs that don't fit the declared ones make it FAILED with a message that says why: an error
-    instead would be polled again and again, and never come to anything else.
+    Outputs that don't fit the declared ones make it FAILED with a message that says why: an error would make
+    Flyte poll again, with the same result.
 
     Args:
         resource: The connector's answer.
@@ -118,7 +118,7 @@ def write_resource(
         message: What to fill.
 
     Raises:
-        InternalError: the phase is none of `Phase`, or the custom info no JSON object.
+        InternalError: the phase is not one of `Phase`, or the custom info is not a JSON object.
     """
     phase: Any = getattr(resource, "phase", None)
     if phase not in _KNOWN_PHASES:
@@ -181,7 +181,7 @@ def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
     try:
         message.custom_info.update(info)
     except (AttributeError, TypeError, ValueError):  # protobuf's, for different misfits
-        text = f"the connector of task type '{task}' reported custom_info that is no JSON object"
+        text = f"the connector of task type '{task}' reported custom_info that is not a JSON object"
         raise InternalError(text) from None
     size = message.custom_info.ByteSize()
     if size > _LARGEST_INFO:
@@ -213,7 +213,7 @@ def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
         fault = f"outputs.{error.variable}: {error}"
         raise OutputError(fault) from None
     except DecodeError:
-        message = "its declared outputs can't be read: pass what its create returned"
+        message = "its declared outputs can't be read: pass the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta") from None
 
 

@@ -1,1 +1,1 @@
-"""Which connectors there are: found, loaded, verified, and routed to by task type. Internal."""
+"""The registry: finds, loads and verifies connectors, and routes task types to them. Internal."""

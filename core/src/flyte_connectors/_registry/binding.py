@@ -1,7 +1,7 @@
 """Verify a connector against the hook specifications, and bind its verbs for direct calls.
 
-pluggy does the verifying: each connector gets a plugin manager of its own, so that no other plugin
-can answer for it, and pluggy's checks (unknown hooks, unknown arguments) apply to classes and
+pluggy does the verifying: each connector gets a separate plugin manager, so that another plugin can't answer
+for it, and pluggy's checks (unknown hooks, unknown arguments) apply to classes and
 modules alike. The calls themselves bypass it: a bound function costs a tenth of a hook call.
 """
 
@@ -171,9 +171,9 @@ def _own_secrets(plugin: Any) -> frozenset[str]:
 def _repeatable_create(
     plugin: Any, name: str, create: Callable[..., Any] | None
 ) -> bool | Callable[[Any], bool]:
-    """Whether `create` may be called twice for one key: what the connector says, else what it takes.
+    """Whether `create` may be called twice for one key: as the connector says, else whether it takes a key.
 
-    A bare `**kwargs` says nothing: most connectors have it for secrets and arguments to come.
+    A bare `**kwargs` does not count: most connectors have it for secrets and future arguments.
     """
     stated = getattr(plugin, "repeatable_create", None)
     if isinstance(stated, bool) or (callable(stated) and not inspect.iscoroutinefunction(stated)):

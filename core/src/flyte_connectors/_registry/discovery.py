@@ -34,7 +34,7 @@ _CONNECTORS = (AsyncConnector, SyncConnector)
 
 
 class Status(enum.Enum):
-    """What came of loading a plugin."""
+    """The result of loading a plugin."""
 
     LOADED = "loaded"
     FAILED = "failed"
@@ -94,7 +94,7 @@ def load_plugins(
     for name, similar in registry.selection.unknown().items():
         hint = f"; did you mean '{similar}'?" if similar else ""
         logger.warning(
-            "no installed plugin is called '%s', which is allowed or denied%s", name, hint
+            "no installed plugin is called '%s' (from the allow-list or deny-list)%s", name, hint
         )
     reports = []
     for entry_point in installed_plugins():
@@ -123,7 +123,7 @@ def load_module(
         before: Connectors that were there before it was imported.
 
     Returns:
-        Its connectors, those included that it had registered when somebody imported it earlier.
+        Its connectors, including those registered by an earlier import of it.
 
     Raises:
         RegistrationError: a connector in it breaks the contract.
@@ -145,7 +145,7 @@ def load_module(
 
 
 def _check_foreign(module: types.ModuleType) -> None:
-    """Say what a module lacks that has only connectors of the official SDK in it."""
+    """Raise if a module has only connectors of the official SDK, and no plugin hosts those."""
     for value in vars(module).values():
         if isinstance(value, type) and value.__module__ == module.__name__:
             sdk = official_sdk_of(value)
@@ -241,7 +241,7 @@ def _register(
 
 
 def _register_beside(registry: Registry, entry_point: InstalledPlugin, source: str) -> None:
-    """Register what the import has told the official SDK of, besides the one that the entry point names."""
+    """Register the other connectors that the import has registered with the official SDK."""
     served = {bound.category for bound in registry if bound.source == source}
     for connector in registry.adapted(_package(entry_point)):
         category = TaskCategory(connector.task_type_name, connector.task_type_version)
@@ -254,7 +254,7 @@ def _is_ours(plugin: Any) -> bool:
 
 
 def _package(entry_point: InstalledPlugin) -> types.ModuleType:
-    """The package that holds an entry point's module, or the module where that is in none of its own."""
+    """The package of an entry point's module, or the module if it is not in a package."""
     package = sys.modules.get(entry_point.module.rpartition(".")[0])
     if package is None or getattr(package, "__file__", None) is None:  # it may be shared by others
         return sys.modules[entry_point.module]

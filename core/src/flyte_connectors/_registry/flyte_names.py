@@ -62,7 +62,7 @@ def install_as_flyte() -> None:
     if isinstance(sys.modules.get("flyte"), _Alias):
         return
     if "flyte" in sys.modules or importlib.util.find_spec("flyte") is not None:
-        message = "the official SDK is installed: `import flyte` already works, and is left alone"
+        message = "the official SDK is installed: `import flyte` already works and is not replaced"
         raise OfficialSdkInstalledError(message)
     for name in MODULES:
         alias = sys.modules[name] = _Alias(name)

@@ -1,4 +1,4 @@
-"""Connectors that were written for another framework: told from ours, and what the official SDK's need."""
+"""Recognizes connectors that were written for the official SDKs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OFFICIAL = ("flyte", "flytekit")
 
 
 def is_ours(plugin: Any) -> bool:
-    """Whether a connector object or module follows our contract, right or wrong."""
+    """Whether a connector object or module is written for our contract, correctly or not."""
     ours = (AsyncConnector, SyncConnector, types.ModuleType)
     return isinstance(plugin, ours) or has_hooks(plugin)
 

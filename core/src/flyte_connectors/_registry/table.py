@@ -1,4 +1,4 @@
-"""Which connector serves a task type: the one table that every call is routed by.
+"""The routing table: which connector serves a task type.
 
 `Registry` is the table; `ConnectorRegistry` is what connector modules use, static methods on the
 registry of this process.
@@ -35,9 +35,9 @@ class Registry:
     Attributes:
         failures: One line for each plugin that could not be loaded; shown when a task type is
             not found, because the missing connector is probably in one of them.
-        wrappers: What goes around every verb, innermost first.
-        http_routes: What gives pages to the service; see `hookspecs.http_routes`.
-        warm_ups: What a service runs once it answers; see `hookspecs.warm_up`.
+        wrappers: Wrappers of every verb, innermost first.
+        http_routes: Implementations of `hookspecs.http_routes`.
+        warm_ups: Implementations of `hookspecs.warm_up`.
         selection: Which installed plugins may be loaded where one is needed.
     """
 
@@ -78,7 +78,7 @@ class Registry:
             self.warm_ups = (*self.warm_ups, warm_up)
 
     def adapted(self, plugin: Any) -> list[Any]:
-        """What the installed plugins make of somebody else's connector; empty if they don't know it.
+        """The connectors that installed plugins make of one from another framework; empty if none knows it.
 
         Args:
             plugin: See `hookspecs.adapt`.
@@ -128,7 +128,7 @@ class Registry:
         """The connector that serves a task type.
 
         Raises:
-            ConnectorNotFoundError: none does; the text lists those that are known.
+            ConnectorNotFoundError: none does; the message lists the known ones.
         """
         try:
             return self._connectors[task_type, version]

@@ -1,4 +1,4 @@
-"""Import a module that a person named, as a dotted name or as a file."""
+"""Imports a module that a user names, as a dotted name or as a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What most connectors need besides the contract: a toolbox for the authors of plugins.
+"""A toolbox for authors of plugins: what most connectors need besides the contract.
 
 read_custom, write_custom    a task's configuration, a dataclass, through `TaskTemplate.custom`
     phase_of, COMMON_STATES      the phase for a state that a service reports

@@ -1,4 +1,4 @@
-"""A task's configuration and its way through `flyteidl2.core.TaskTemplate.custom`.
+"""A task's configuration in `flyteidl2.core.TaskTemplate.custom`.
 
 The configuration is a dataclass, which may hold others. Only what differs from the defaults travels, so
 that an older service can still read what a newer task does not use.
@@ -39,7 +39,7 @@ def write_custom(config: Any) -> dict[str, Any]:
 
 
 def read_custom(config_type: type[T], custom: Struct) -> T:
-    """The configuration in a task's `custom`: what `write_custom` gave, or somebody wrote by hand.
+    """The configuration in a task's `custom`, written by `write_custom` or by hand.
 
     Args:
         config_type: A dataclass. Values are checked against the types of its fields; its
@@ -79,7 +79,7 @@ def _check_names(config_type: type, plain: dict[str, Any], path: str) -> None:
     fields = {field.name: field for field in dataclasses.fields(config_type) if field.init}
     for name in plain:
         if name not in fields:
-            message = f"unknown field; there is {', '.join(fields)}"
+            message = f"unknown field; available: {', '.join(fields)}"
             raise InvalidRequestError(message, field=f"{path}.{name}")
     for name, field in fields.items():
         if name not in plain:

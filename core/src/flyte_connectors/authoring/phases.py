@@ -1,4 +1,4 @@
-"""From the words that services use for the states of a job to Flyte's phases."""
+"""Maps the states that services report to Flyte's phases."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ COMMON_STATES: Mapping[str, Phase] = {
 def phase_of(state: str, own: Mapping[str, Phase] | None = None, *, job: str = "") -> Phase:
     """The phase for a state of a job.
 
-    A state that nobody knows counts as RUNNING, with a warning: a service may add one any day, and a
-    healthy job must not fail by it.
+    An unknown state counts as RUNNING, with a warning: a service may add states, and a healthy job must not
+    fail because of one.
 
     Args:
         state: As the service reports it.

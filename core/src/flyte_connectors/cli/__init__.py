@@ -18,14 +18,14 @@ from flyte_connectors.cli.suggestions import SuggestingParser, did_you_mean
 
 COMMANDS = {
     "serve": "run the connector service",
-    "list": "show the installed plugins and how they loaded",
-    "run": "run a task of a file, here or on a service",
+    "list": "show the installed plugins and their load status",
+    "run": "run a task of a file, locally or on a service",
     "runs": "list the runs that were started here",
     "logs": "print the log of a run's jobs",
     "cancel": "cancel the jobs of a run",
-    "new": "write a package with a connector to start from",
-    "check": "test whether a connector service keeps Flyte's rules",
-    "execute": "run a serialized task, as its container does",
+    "new": "create a package for a new connector",
+    "check": "test whether a connector service conforms to Flyte's protocol",
+    "execute": "run a serialized task (used inside containers)",
 }
 
 
@@ -40,7 +40,7 @@ def known_commands(given: Sequence[str] = ()) -> dict[str, Command]:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when somebody asks."""
+    """Looks up the version only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     parser = SuggestingParser(
         prog="flyte-connectors",
-        description="Connectors for Flyte: host them, run them, look at them.",
+        description="Connectors for Flyte: host them, run their tasks, inspect their jobs.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -24,9 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Cancel every job of the run; those that have ended stay as they are.
+    """Cancel every job of the run; finished jobs are not changed.
 
-    One that can't be cancelled keeps no other from being so; the exit code is 1 then.
+    If one can't be cancelled, the others still are; the exit code is then 1.
     """
     jobs = history.find_jobs(options.name)
     if not jobs:
@@ -47,7 +47,7 @@ async def _cancel_all(jobs: Sequence[JobRecord]) -> int:
 
 
 async def _cancel(job: JobRecord, waiting: Waits) -> str:
-    """Cancel a job; tells why it could not be, or nothing."""
+    """Cancel a job; return why it could not be cancelled, or an empty string."""
     request = pb.DeleteTaskRequest(resource_meta=job.meta, task_category=job.category)
     try:
         async with client_of(job) as client:

@@ -1,4 +1,4 @@
-"""`flyte-connectors check --endpoint HOST:PORT --task-template F`: does a service keep Flyte's rules?"""
+"""`flyte-connectors check --endpoint HOST:PORT --task-template F`: test a connector service."""
 
 from __future__ import annotations
 
@@ -25,11 +25,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the service; https://HOST:PORT for TLS",
     )
     parser.add_argument(
-        "--task-template", required=True, metavar="F", help="a task that the service accepts"
+        "--task-template",
+        required=True,
+        metavar="F",
+        help="file with a serialized TaskTemplate that the service accepts",
     )
-    parser.add_argument("--inputs", metavar="F", help="the task's inputs, if it has any")
     parser.add_argument(
-        "--output-prefix", default="", metavar="P", help="where its jobs may write outputs"
+        "--inputs", metavar="F", help="file with the task's serialized Inputs, if it has any"
+    )
+    parser.add_argument(
+        "--output-prefix",
+        default="",
+        metavar="P",
+        help="folder or URI prefix where its jobs may write outputs",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
 

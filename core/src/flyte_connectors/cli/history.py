@@ -1,4 +1,4 @@
-"""What is remembered about runs and their jobs, so that other commands find them again.
+"""The history of runs and their jobs, for the commands that take the name of a run.
 
     <state>/runs/<run>/run.json        the run; locked while its process lives
     <state>/runs/<run>/<action>.json   one of its jobs

@@ -1,4 +1,4 @@
-"""Find the jobs of a run again, and whom to ask about them."""
+"""Finds the jobs of a run, and the service or process that hosts their connectors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flyte_connectors.errors import InvalidRequestError
 
 @contextlib.asynccontextmanager
 async def client_of(job: JobRecord) -> AsyncIterator[ConnectorClient]:
-    """Whoever hosts the connector of `job`: a service, or this process."""
+    """A client of the host of the connector of `job`: a service, or this process."""
     if job.endpoint:
         async with service_at(job.endpoint) as service:
             yield service

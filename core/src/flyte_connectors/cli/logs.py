@@ -32,9 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--follow",
         "-f",
         action="store_true",
-        help="print lines as they come, until the run has ended",
+        help="follow the log until the run has ended",
     )
-    parser.add_argument("--timestamps", "-t", action="store_true", help="show when each line came")
+    parser.add_argument(
+        "--timestamps", "-t", action="store_true", help="show the time of each line"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

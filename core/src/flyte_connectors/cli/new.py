@@ -28,14 +28,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output-dir", default=".", metavar="D", help="where the new folder goes (default .)"
     )
     parser.add_argument(
-        "--no-input", action="store_true", help="ask nothing: take flags and defaults"
+        "--no-input", action="store_true", help="ask no questions: use the flags and defaults"
     )
-    parser.add_argument("--service", metavar="NAME", help="what the other system is called")
+    parser.add_argument("--service", metavar="NAME", help="name of the external system")
     parser.add_argument("--task-type", metavar="TYPE", help="the task type")
     parser.add_argument(
         "--connector",
         choices=("async", "sync", "both"),
-        help="it starts jobs, answers at once, or does both",
+        help="async starts jobs, sync answers at once, both does both",
     )
     parser.add_argument(
         "--client",
@@ -75,7 +75,7 @@ def _bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str 
         from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
         from cookiecutter.main import cookiecutter
     except ModuleNotFoundError:
-        message = "needs cookiecutter: pip install 'flyte-connectors[new]'"
+        message = "cookiecutter is not installed: pip install 'flyte-connectors[new]'"
         raise InvalidRequestError(message, field="new") from None
     logging.getLogger("cookiecutter").addHandler(logging.NullHandler())  # the hook's line is enough
     with tempfile.TemporaryDirectory() as place:

@@ -1,4 +1,4 @@
-"""What a person sees while a task runs: its phase, its progress, its log lines. All on stderr."""
+"""Progress display of a run on stderr: phase, progress bar, log lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TICK = 0.5  # seconds
 
 
 class Waits:
-    """Says why a command waits, once for each reason: silence would look like a hang."""
+    """Reports why a command waits, once for each reason, so that it does not seem to hang."""
 
     def __init__(self) -> None:
         self._reason = ""
@@ -80,7 +80,7 @@ class Progress(RunObserver):
         self._status = ()
 
     def started(self, run: str, task: str) -> None:
-        """The run has been given its name, which is said even to those who want quiet."""
+        """The run has been named; printed even with --quiet."""
         self._run = run
         print(colour(f"run {run} of '{task}'", "cyan", self._stream), file=self._stream, flush=True)
 
@@ -88,24 +88,22 @@ class Progress(RunObserver):
         """The command ends without waiting for the cancellation."""
         text = f"leaving: the job is NOT cancelled. To cancel it later: {self._cancel_command()}"
         if not self._has_jobs:
-            text = (
-                "leaving: if a job was just being started, it goes on, and is not remembered here"
-            )
+            text = "leaving: a job that was just being started is NOT cancelled and is not recorded"
         self._say(self._not_cancelled or text)
 
     def not_cancelled(self, text: str, *, is_final: bool) -> None:
-        """A job that has to be cancelled still runs; said even to those who want quiet."""
+        """A job that has to be cancelled still runs; printed even with --quiet."""
         self._not_cancelled = text
         self._is_cancelled = self._is_cancelled and not is_final
         self._say(text)
 
     def how_to_cancel(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> str:
-        """The command that does it; it needs a record of the job."""
+        """The command that cancels the job; it needs the job's record."""
         history.save_job(request, resource_meta, endpoint=self._endpoint, module=self._module)
         return self._cancel_command()
 
     def cancelled(self) -> None:
-        """The run was interrupted, and has done what it could about its job."""
+        """The run was interrupted, and its job was cancelled if that was possible."""
         self.ended("cancelled" if self._is_cancelled else "ended, NOT cancelled,", "yellow")
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
@@ -147,14 +145,14 @@ class Progress(RunObserver):
         self._write(f"{colour(word, colour_name, self._stream)} after {seconds:.1f} s")
 
     def note(self, text: str) -> None:
-        """Say something about the run."""
+        """Print a line about the run."""
         self._write(colour(text, "cyan", self._stream))
 
     def _cancel_command(self) -> str:
         return f"flyte-connectors cancel {self._run}"
 
     def _say(self, text: str) -> None:
-        """Say what has to be known, whatever is wanted."""
+        """Print a line even with --quiet."""
         self._clear()
         print(colour(text, "red", self._stream), file=self._stream, flush=True)
 
@@ -166,7 +164,7 @@ class Progress(RunObserver):
         self._draw()
 
     async def _tick(self) -> None:
-        """Show that time goes on, also between two polls."""
+        """Update the elapsed time between polls."""
         while True:
             await asyncio.sleep(_TICK)
             self._draw()

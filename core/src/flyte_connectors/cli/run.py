@@ -1,4 +1,4 @@
-"""`flyte-connectors run FILE TASK --input value`: run a task, here or on a service."""
+"""`flyte-connectors run FILE TASK --input value`: run a task, locally or on a service."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
 
 
 def _show(error: Exception, task: TaskTemplate, *, whole: bool) -> None:
-    """Say what the task's own code has raised, and where."""
+    """Print what the task's own code has raised, and where."""
     import traceback
 
     text = "".join(traceback.format_exception(error)) if whole else user_traceback(error)
@@ -161,13 +161,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=seconds,
         default=argparse.SUPPRESS,
-        help="fail, and cancel the job, if it could not be asked about for so long; time in which this "
+        help="fail, and cancel the job, if its state could not be read for so long; time in which this "
         f"machine sleeps does not count (default {GIVE_UP_AFTER:g}; {GIVE_UP_VARIABLE})",
     )
     for flag, text in (
         ("--json", "print the outputs as JSON"),
-        ("--quiet", "show no progress and no logs, only the run's name"),
-        ("--traceback", "show whole tracebacks, the frames of the framework included"),
+        ("--quiet", "print only the run's name, without progress and logs"),
+        ("--traceback", "show whole tracebacks, including the framework's frames"),
     ):
         parser.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=text)
 

@@ -77,7 +77,7 @@ async def _with_phases(
 
 
 async def _phase_of_jobs(run: str) -> str:
-    """The phase of the last job of a run whose own process has died."""
+    """The phase of the last job of a run whose process has died."""
     try:
         jobs = history.find_jobs(run)
         if not jobs:

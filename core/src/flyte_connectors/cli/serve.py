@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="F", help=f"TOML file with settings ({CONFIG_VARIABLE})"
     )
     parser.add_argument(
-        "--print-config", action="store_true", help="print the settings in force, and end"
+        "--print-config", action="store_true", help="print the settings in force and exit"
     )
     for name, field in FIELDS.items():
         metadata = field.metadata
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _announce(summary: str) -> None:
-    """Print where the service listens; it runs on, although nobody may read that."""
+    """Print where the service listens; a closed standard output does not stop it."""
     with contextlib.suppress(OSError):
         print(summary, flush=True)
 
@@ -110,14 +110,14 @@ def _loop_runner(name: str) -> Callable[[Coroutine[Any, Any, None]], None]:
     except ImportError:
         if name == "auto":
             return asyncio.run
-        text = "uvloop is not installed: pip install flyte-connectors[uvloop], or take asyncio"
+        text = "uvloop is not installed: pip install flyte-connectors[uvloop], or use asyncio"
         raise SettingsError(text, field=flag_of("event_loop")) from None
     runner: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run
     return runner
 
 
 def _check_denied(settings: ServiceSettings, source: str) -> None:
-    """Refuse to serve what a misspelt name was meant to deny.
+    """Refuse to start if a name in --deny matches no plugin: it is probably misspelt.
 
     Raises:
         SettingsError: a name matches no installed plugin.

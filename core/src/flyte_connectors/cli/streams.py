@@ -11,14 +11,14 @@ from typing import TextIO
 from flyte_connectors.errors import ConnectorError
 
 INTERRUPTED = 130
-"""Exit code of a command that Ctrl-C has ended: 128 and the number of SIGINT, as shells count."""
+"""Exit code of a command stopped by Ctrl-C: 128 plus the number of SIGINT, as in shells."""
 
 READER_GONE = 141
-"""Exit code of a command whose output nobody reads any more: 128 and the number of SIGPIPE."""
+"""Exit code of a command whose output is not read any more: 128 plus the number of SIGPIPE."""
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
-    """Run a command, and say in one line why it failed.
+    """Run a command, and print in one line why it failed.
 
     Returns:
         What `command` returned; 1 after an error, 130 after Ctrl-C, 141 when the reader of its output

@@ -1,4 +1,4 @@
-"""The tasks that a file defines, and whose they are."""
+"""The tasks that a file defines, and the SDK that each belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values on the command line: text to a task's inputs, and outputs to text."""
+"""Values on the command line: parse a task's inputs, print its outputs."""
 
 from __future__ import annotations
 

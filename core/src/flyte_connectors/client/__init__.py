@@ -1,1 +1,1 @@
-"""Who asks: the loop that sees a job through, with the connectors of this process or of a service."""
+"""Clients: the job loop that runs a task to its end, with the connectors of this process or of a service."""

@@ -1,7 +1,7 @@
-"""Cancel jobs, and tell the truth about it.
+"""Cancels jobs, and reports which ones were not cancelled.
 
-A run that is left deletes its job. While that fails, its user is told at once that the job still runs,
-for how long it is tried, and how to do it later; and in the end, what it came to.
+A run that is interrupted deletes its job. While that fails, the user learns at once that the job still runs,
+for how long cancelling is retried and how to cancel it later; at the end, whether it was cancelled.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CANCEL_SECONDS = 60.0
-"""For how long a cancellation that fails for passing reasons is tried again."""
+"""Seconds for which a cancellation that fails with transient errors is retried."""
 
-_SILENCE_SECONDS = 2.0  # without an answer, after which the user is told
+_SILENCE_SECONDS = 2.0  # without an answer, after which the user is informed
 
 
 async def cancel_job(
@@ -35,14 +35,14 @@ async def cancel_job(
     *,
     also: tuple[type[ConnectorError], ...] = (),
 ) -> None:
-    """Cancel a job, trying again while that fails for passing reasons.
+    """Cancel a job; transient errors are retried.
 
     Args:
         client: Where the connector is.
         request: Which job.
-        seconds: For how long it is tried again.
-        waiting: Told of each error that is waited for, and for how many seconds.
-        also: Classes of errors that pass here, beside those that are retryable anywhere.
+        seconds: Seconds for which it is retried.
+        waiting: Called with each error before a retry, and the seconds until it.
+        also: Classes of errors that are retried here besides the retryable ones.
 
     Raises:
         ConnectorError: it could not be cancelled.
@@ -56,13 +56,13 @@ async def cancel_left_job(
     seconds: float,
     not_yet: Waiting,
 ) -> ConnectorError | None:
-    """Cancel the job of a run that ends, although the caller may be cancelled meanwhile.
+    """Cancel the job of a run, even if the caller is cancelled meanwhile.
 
     Args:
         client: Where the connector is.
         request: Which job.
-        seconds: For how long it is tried again.
-        not_yet: Told of each error, and of silence.
+        seconds: Seconds for which it is retried.
+        not_yet: Called with each error, and while there is no answer.
 
     Returns:
         Why it could not be cancelled; None if it was.

@@ -1,7 +1,7 @@
-"""Why a service can't be reached: what gRPC leaves untold, found out by connecting once more.
+"""Finds out why a service can't be reached, by connecting once more without gRPC.
 
-gRPC reports a plaintext client at a TLS port, a certificate of another name and a port where nobody
-listens alike, as UNAVAILABLE. Only the last of these passes by itself.
+gRPC reports a plaintext client at a TLS port, a certificate for another name and a closed port alike, as
+UNAVAILABLE. Only for the last of these do retries help.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SETTINGS = 4
 """Type of the frame with which a server answers, the fourth byte of it."""
 
 _ALERT = 21
-"""First byte of what a server that speaks TLS says to one who does not (RFC 8446, 5.1)."""
+"""First byte that a TLS server sends to a plaintext client (RFC 8446, 5.1)."""
 
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 
@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 
 async def find_fault(endpoint: Endpoint, ca: bytes | None) -> Fault | None:
-    """Connect to a service as the client does, and say what fails.
+    """Connect to a service as the client does, and return what fails.
 
     Args:
         endpoint: The service.
@@ -77,7 +77,7 @@ async def _fault_of_tls(endpoint: Endpoint, ca: bytes | None) -> Fault | None:
         if _is_http2(await _answer(endpoint)):
             unset = f", and unset {CA_VARIABLE}" if ca else ""
             return Fault(
-                f"the port does not speak TLS: write {endpoint.target} without https://{unset}",
+                f"the port does not use TLS: write {endpoint.target} without https://{unset}",
                 passes=False,
             )
         return Fault(f"the TLS handshake failed: {_text_of(error)}", passes=True)
@@ -89,7 +89,7 @@ async def _fault_of_plaintext(endpoint: Endpoint) -> Fault | None:
     if _is_http2(answer):
         return None
     if answer and answer[0] != _ALERT:
-        return Fault("the port does not speak gRPC: is it the metrics port?", passes=False)
+        return Fault("the port does not serve gRPC: is it the metrics port?", passes=False)
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = (
         False,
@@ -98,8 +98,8 @@ async def _fault_of_plaintext(endpoint: Endpoint) -> Fault | None:
     with contextlib.suppress(OSError, asyncio.TimeoutError):
         await _talk(endpoint, anybody)
         return Fault(
-            f"the port speaks TLS: write https://{endpoint.target} (and set {CA_VARIABLE}=FILE to"
-            " trust an authority of your own)",
+            f"the port uses TLS: write https://{endpoint.target} (and set {CA_VARIABLE}=FILE to"
+            " trust a private authority)",
             passes=False,
         )
     return None

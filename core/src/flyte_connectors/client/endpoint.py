@@ -18,7 +18,7 @@ class Endpoint(NamedTuple):
 
     Attributes:
         target: What gRPC connects to.
-        tls: Whether to speak TLS.
+        tls: Whether to use TLS.
         host: Host name or address; empty where a resolver of gRPC's (`dns:`, `unix:`) finds it.
         port: Its port; 0 likewise.
     """

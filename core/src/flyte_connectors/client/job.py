@@ -1,4 +1,4 @@
-"""A started job, as the loop of a run keeps it."""
+"""A started job, as the job loop keeps it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AnyRequest = TypeVar("AnyRequest", pb.GetTaskRequest, pb.DeleteTaskRequest, pb.G
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """What asking about a job takes, kept small: a process may follow a hundred thousand of them."""
+    """What polling a job takes, kept small: a process may follow a hundred thousand jobs."""
 
     name: str
     execution: bytes
@@ -44,7 +44,7 @@ class Job:
         return request
 
     def request(self) -> pb.CreateTaskRequest:
-        """A request that names the job, for whoever remembers it."""
+        """A request that identifies the job, for its record."""
         request = pb.CreateTaskRequest()
         request.template.id.name = self.name
         request.template.type, request.template.task_type_version = self.category

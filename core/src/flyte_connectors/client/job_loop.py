@@ -1,8 +1,8 @@
-"""The loop that sees one job through, as Flyte's back end would: create, poll, outputs, delete.
+"""The job loop: runs one task to its end, as Flyte's back end would: create, poll, outputs, delete.
 
-It drives whatever answers as a connector service does: the dispatcher of this process, or a remote
-service (`flyte_connectors.client.remote`). However it is left (failure, timeout, Ctrl-C, cancellation), its
-job is cancelled; where that fails, whoever started it is told, and how to do it later.
+It drives the dispatcher of this process or a remote service (`flyte_connectors.client.remote`). However it
+ends (failure, timeout, Ctrl-C, cancellation), its job is cancelled; if that fails, the user learns so, and
+how to cancel it later.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ else:
 logger = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 600.0
-"""Seconds for which a started job is asked about without an answer, unless the policy says otherwise."""
+"""Default seconds for which a started job may be polled without an answer."""
 
 _LONGEST_CREATE = 60.0  # seconds for which a create is tried again: nothing is lost by giving up
 _CANCEL_BY_USER = 10.0  # seconds for which a user who presses Ctrl-C is kept waiting
@@ -48,7 +48,7 @@ _CREATE_AFTER_CANCEL = 5.0  # seconds; a create whose reply was lost may have st
 
 
 class ConnectorClient(Protocol):
-    """Whatever answers the requests of `flyteidl2.connector`."""
+    """A client that answers the requests of `flyteidl2.connector`."""
 
     async def create(
         self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
@@ -80,8 +80,8 @@ class RunPolicy:
     Attributes:
         retries: New attempts after a RETRYABLE_FAILED or lost job.
         timeout: Seconds that one attempt may take, from its create on; None has no limit.
-        give_up_after: Seconds for which a started job is asked about without an answer; then the run fails
-            and cancels the job. Time in which this process did not run, as on a sleeping laptop, does not
+        give_up_after: Seconds for which a started job may be polled without an answer; then the run fails and
+            cancels the job. Time in which this process did not run, as on a sleeping laptop, does not
             count. A create is given up after a minute at most.
         shortest_poll: Shortest pause between two polls, in seconds; `longest_poll` likewise. In between
             they grow with the job's age.
@@ -95,7 +95,7 @@ class RunPolicy:
 
 
 class RunObserver:
-    """Told what happens during a run; most methods of this class do nothing."""
+    """Is called during a run; most methods of this class do nothing."""
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
@@ -142,15 +142,15 @@ async def run_job(
         client: Where the connector is.
         request: What to create; each new attempt counts its retry attempt up.
         policy: How long to go on, and how often to ask.
-        observer: Whom to tell.
+        observer: Called during the run.
 
     Returns:
         The succeeded resource.
 
     Raises:
-        TaskFailedError: the job ended otherwise, or in time did not end at all.
+        TaskFailedError: the job failed, or did not end within the timeout.
         CreateOutcomeUnknownError: it may have been started, and the connector can't repeat a create.
-        ConnectorError: it could not be started, or not be asked about any longer.
+        ConnectorError: it could not be started, or its state could not be read for too long.
     """
     policy = policy or RunPolicy()
     observer = observer or RunObserver()
@@ -276,7 +276,7 @@ async def _poll(
     """The job's state; one that is not known any more has to be run again."""
     request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
     try:
-        away = (ConnectorNotFoundError,)  # a replica that starts may miss a plugin for a while
+        away = (ConnectorNotFoundError,)  # a replica that is starting may lack a plugin for a while
         retrying = Retrying(policy.give_up_after, observer.waiting, also=away)
         return (await retrying.call(partial(client.get, request))).resource
     except JobNotFoundError as error:
@@ -284,7 +284,7 @@ async def _poll(
 
 
 async def _cancel(client: ConnectorClient, job: Job, observer: RunObserver, seconds: float) -> str:
-    """Cancel a job; what became of it, for the end of an error's text."""
+    """Cancel a job; return the result, for the end of an error message."""
     hint = ""
 
     def text_of(error: ConnectorError) -> str:

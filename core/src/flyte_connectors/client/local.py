@@ -1,4 +1,4 @@
-"""The connectors of this process as a client: what a local run drives."""
+"""A client of the connectors of this process, for local runs."""
 
 from __future__ import annotations
 

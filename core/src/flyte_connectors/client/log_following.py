@@ -36,7 +36,7 @@ class _Page:
     is_new: bool = False
 
     async def read(self, read: Read, emit: Emit) -> bool:
-        """Emit what is new; tells whether there is another page."""
+        """Emit the new lines; return whether there is another page."""
         lines, token = 0, ""
         async for item in read(self.request):
             for line in (item,) if isinstance(item, LogLine) else item.body.lines:
@@ -63,7 +63,7 @@ async def follow_logs(  # noqa: PLR0913  (where from, where to, and how long)
 ) -> None:
     """Emit a job's log lines as they appear, each once, until it has ended and all are out.
 
-    A fault that may pass is waited for: while the job runs for as long as it lasts, then for a minute.
+    Transient errors are retried: without limit while the job runs, then for a minute.
 
     Args:
         read: Reads one page; yields `GetTaskLogsResponse` or `LogLine` messages.
@@ -71,7 +71,7 @@ async def follow_logs(  # noqa: PLR0913  (where from, where to, and how long)
         emit: Called with each line.
         ended: Set when the job has ended.
         longest_poll: Longest pause between two pages, in seconds.
-        waiting: Told of each fault that is waited for.
+        waiting: Called with each error before a retry, and the seconds until it.
 
     Raises:
         ConnectorError: the log can't be read, and trying again would not help.
@@ -112,7 +112,7 @@ class LogFollower:
         self._following = asyncio.ensure_future(following)
 
     async def last_lines(self) -> None:
-        """Return when all is read; the job has run, whatever its log is like."""
+        """Return when all is read; errors of the log are ignored."""
         self._ended.set()
         with contextlib.suppress(ConnectorError, asyncio.TimeoutError):
             await asyncio.wait_for(self._following, _LONGEST_LAST_LINES)

@@ -81,7 +81,7 @@ class RemoteService:
 
     @classmethod
     def from_environment(cls, endpoint: str) -> Self:
-        """A client that trusts and sends what the environment says.
+        """A client with the certificates and the token of the environment.
 
         `FLYTE_CONNECTORS_ENDPOINT_CA` is a file of certificates, `FLYTE_CONNECTORS_ENDPOINT_TOKEN` a
         bearer token.
@@ -177,7 +177,7 @@ class RemoteService:
         return channel
 
     async def _explained(self, failed: grpc.aio.AioRpcError) -> errors.ConnectorError:
-        """The error of a failed call, with the way out where that is the caller's."""
+        """The error of a failed call; it says how to fix it if the caller can."""
         from flyte_connectors._dispatch import error_details  # for calls that fail
 
         code = failed.code().name
@@ -195,7 +195,7 @@ class RemoteService:
         return error_details.unpack(code, text, details)
 
     async def _unavailable(self, text: str, details: bytes | None) -> errors.ConnectorError:
-        """Whether waiting helps: before the first call that is answered, the address may be wrong."""
+        """Whether retrying helps: before the first successful call, the address may be wrong."""
         from flyte_connectors._dispatch import error_details
 
         fault = await find_fault(self._address, self._ca) if details is None else None
@@ -234,7 +234,7 @@ def _read(ca: str) -> bytes:
         pem = pathlib.Path(ca).read_bytes()
         ssl.create_default_context(cadata=pem.decode() or "\n")
     except OSError as error:  # an SSLError is one, too
-        reason = error.strerror or f"it holds no certificates: {error}"
+        reason = error.strerror or f"no certificates in it: {error}"
         raise errors.InvalidRequestError(f"can't read {ca}: {reason}", field=CA_VARIABLE) from error
     except ValueError as error:
         message = f"can't read {ca}: it is not a PEM file"

@@ -141,7 +141,7 @@ class Client:
 
         Raises:
             InvalidRequestError: a part, a header or the body can't be sent, or the service refuses it.
-            ServiceUnavailableError: there is no answer, or it is too late, too long or not HTTP.
+            ServiceUnavailableError: no answer, or one that is too late, too long or not HTTP.
             UncertainOutcomeError: the same for a request that is not repeatable, unless it certainly
                 did not come through.
             ConnectorError: what the status means.

@@ -54,7 +54,7 @@ FAILURES = (
 
 
 class Progress:
-    """How far a request has come, as httpcore tells it."""
+    """How far a request has come, from the events of httpcore."""
 
     is_sent = False
 
@@ -74,14 +74,14 @@ def reason(error: Exception, limits: Limits) -> str:
         (asyncio.TimeoutError, httpcore.TimeoutException): (
             f"gave no answer within {limits.reply_seconds:g} s"
         ),
-        httpcore.ProxyError: "can't be reached: the proxy of the environment refuses",
+        httpcore.ProxyError: "can't be reached: the proxy in the environment refuses",
         httpcore.ConnectError: (
             f"can't be reached{_system_reason(error)}: is the address right, and is the service up?"
         ),
-        httpcore.RemoteProtocolError: "broke off its answer, or does not speak HTTP",
+        httpcore.RemoteProtocolError: "closed the connection early, or is not an HTTP server",
     }
     if isinstance(error, httpcore.ConnectError) and "CERTIFICATE" in str(error).upper():
-        return "shows a certificate that is not trusted, or not for this name"
+        return "has a certificate that is not trusted, or not for this name"
     otherwise = f"failed to answer ({type(error).__name__})"
     return next((text for kind, text in texts.items() if isinstance(error, kind)), otherwise)
 
@@ -97,4 +97,4 @@ def _system_reason(error: BaseException | None) -> str:
 
 def uncertain(what: str) -> UncertainOutcomeError:
     """The error of a request that must not be repeated and may have been carried out."""
-    return UncertainOutcomeError(f"{what}: perhaps it was carried out, so it is not sent again")
+    return UncertainOutcomeError(f"{what}: it may have been carried out, so it is not sent again")

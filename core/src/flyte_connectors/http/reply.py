@@ -20,7 +20,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class NotJsonError(ServiceUnavailableError):
-    """A reply is not the JSON that was expected: perhaps the page of a proxy, which goes away."""
+    """A reply is not the expected JSON. It may be the error page of a proxy, so a retry may help."""
 
 
 class ReplyTooLargeError(Exception):

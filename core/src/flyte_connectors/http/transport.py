@@ -73,7 +73,7 @@ class Connections:
         """Send `request`; the body of the answer is yet to be read.
 
         Raises:
-            httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError: there is no answer.
+            httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError: no answer.
             PermissionDeniedError: the address that the host was resolved to is not allowed.
         """
         url = request.url

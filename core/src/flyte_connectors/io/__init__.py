@@ -1,4 +1,4 @@
-"""References to stored data that tasks pass around, and where the data is."""
+"""References to stored data (files, folders, tables), and the storage behind them."""
 
 from __future__ import annotations
 

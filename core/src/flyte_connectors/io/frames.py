@@ -48,7 +48,7 @@ def read(uri: str, format: str, columns: Sequence[str], frame_type: type) -> Any
 
     Args:
         uri: Where the table is.
-        format: ``parquet`` or ``csv``; if empty, by the URI's ending, else parquet.
+        format: ``parquet`` or ``csv``; if empty, by the URI's file extension, else parquet.
         columns: Names of the columns wanted; none means all.
         frame_type: Class of the frame, such as ``pandas.DataFrame``.
 

@@ -1,6 +1,6 @@
 """References to stored data that tasks pass around: `File`, `Dir` and `DataFrame`.
 
-A reference is a URI with a few words about it; the data stays where it is until somebody opens it.
+A reference is a URI with a description; the data stays where it is until it is opened.
 Methods ending in ``_sync`` block; those of the same name without it are awaited and do the same in
 a thread. The names are those of ``flyte.io``.
 """

@@ -38,5 +38,5 @@ def replacing(path: pathlib.Path, *, durable: bool = True) -> Iterator[IO[bytes]
 
 
 def is_partial(path: pathlib.Path) -> bool:
-    """Whether a file is one that somebody still writes, or that was left when the process was killed."""
+    """Whether a file is a temporary one: still being written, or left by a killed process."""
     return path.name.startswith(".") and path.name.endswith(_MARK)

@@ -109,7 +109,7 @@ def list_files(prefix: str) -> list[str]:
     """Return the URIs of all files below a folder, at any depth, sorted.
 
     Raises:
-        StorageError: A web address, which has no list; or the store refuses or can't be reached.
+        StorageError: The prefix is a web address, which can't be listed; or the store refuses or can't be reached.
     """
     if _is_web(prefix):
         text = "web addresses have no list of files: name each one as a File"

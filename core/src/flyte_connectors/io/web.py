@@ -20,7 +20,7 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 _TIMEOUT = 30.0  # seconds without an answer
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _EMPTY = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-"""What a server answers to a wish for the first byte of an empty file."""
+"""Status of a server for a request for the first byte of an empty file."""
 
 
 def read_bytes(uri: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The RPCs of `flyteidl2.connector`: transport in, `Dispatcher` call, transport out.
+"""The RPCs of `flyteidl2.connector`: decode the request, call the `Dispatcher`, encode the reply.
 
 Only this file knows gRPC contexts and status codes. Requests and replies are the messages of
 flyteidl2; everything that happens between them is in `flyte_connectors._dispatch.dispatcher`.
@@ -32,7 +32,7 @@ METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"
 FLYTE_1_ASYNC_SERVICE = "flyteidl.service.AsyncAgentService"
 FLYTE_1_METADATA_SERVICE = "flyteidl.service.AgentMetadataService"
 
-_UNREADABLE = InvalidRequestError("the bytes are no message of this call")
+_UNREADABLE = InvalidRequestError("the request can't be parsed")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -121,7 +121,7 @@ def _unary(
     async def rpc(request: Any, context: Context) -> Any:
         if request is None:
             await refuse_unreadable(context)
-        if registry.wrappers:  # nobody else reads it
+        if registry.wrappers:  # only wrappers read it
             call_context.metadata.set(_texts(context.invocation_metadata()))
         calls.begin(context)
         try:
@@ -162,12 +162,12 @@ def serialize(message: Any) -> bytes:
 
 
 async def refuse_unreadable(context: Context) -> NoReturn:
-    """End a call whose bytes are no message of it."""
+    """End a call whose request can't be parsed."""
     await _abort(context, _UNREADABLE)
 
 
 async def _abort(context: Context, error: Exception) -> NoReturn:
-    """End the call with the status of `error`; what is no ConnectorError is a fault of this service."""
+    """End the call with the status of `error`; anything but a ConnectorError is a bug of this service."""
     seen = (
         error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
     )

@@ -1,8 +1,8 @@
 """The TCP connections of a server, as the operating system sees them.
 
-grpcio can stop a server only in one step: from then on it cancels every call that it reads, also those
-that were sent before the client could know. To stop reading first, the sockets are needed, which
-grpcio keeps to itself; they are found among the open files of this process.
+grpcio can stop a server only in one step: from then on it cancels every call that it reads, even calls sent
+before the client could know. To stop reading first, the sockets are needed. grpcio does not expose them, so
+they are looked up among the open files of this process.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Connections:
 
     @property
     def unread(self) -> int:
-        """Bytes that clients have sent and nobody has read."""
+        """Bytes that clients have sent and the server has not read."""
         waiting = array.array("i", [0])
         total = 0
         for _, connection in self._open():

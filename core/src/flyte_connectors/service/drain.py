@@ -1,7 +1,7 @@
 """Graceful shutdown: finish the calls already received, and have clients send the others elsewhere.
 
-`grpc.aio.Server.stop` cancels every call that arrives while its clients are being told to leave, and
-Flyte counts any error of a create as a failed attempt. So the service first stops reading from its
+`grpc.aio.Server.stop` cancels every call that arrives while it notifies the clients, and Flyte counts any
+error of a create as a failed attempt. So the service first stops reading from its
 connections, and stops once it has answered all that it has read. Its last GOAWAY (RFC 9113 section 6.8)
 then names the last call that was read, and clients repeat later ones elsewhere by themselves.
 
@@ -80,13 +80,13 @@ class Calls:
 async def stop_gracefully(
     server: grpc.aio.Server, calls: Calls, connections: Connections, grace: float
 ) -> None:
-    """Stop a server without failing a call that it has received, or that a client could not withhold.
+    """Stop a server without failing a call that it has received, or that was sent before the client could know.
 
     Args:
         server: The server.
         calls: Its calls.
         connections: Its connections.
-        grace: Seconds after which calls that have not ended are cancelled. At once, if this is cancelled.
+        grace: Seconds after which calls that have not ended are cancelled. If this is cancelled, they are cancelled at once.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + grace
@@ -121,7 +121,7 @@ async def _settle(calls: Calls, connections: Connections, seconds: float) -> Non
 
 
 async def _clients_leave(connections: Connections, seconds: float) -> None:
-    """Wait until clients send no more: one that writes to a closed connection reads no GOAWAY."""
+    """Wait until clients send no more: a client that writes to a closed connection misses the GOAWAY."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
     quiet = 0

@@ -1,4 +1,4 @@
-"""What the service counts, as Prometheus metrics.
+"""The metrics of the service, in the form of Prometheus.
 
 Labels come from the registry, never from a request, so the number of series is bounded by what is installed.
 """
@@ -52,7 +52,7 @@ class CallCollector(Collector):
             "flyte_connectors_call_seconds", "Duration of connector verbs.", labels=_LABELS
         )
         in_flight = GaugeMetricFamily(
-            "flyte_connectors_calls_in_flight", "Connector verbs that run now.", labels=_LABELS
+            "flyte_connectors_calls_in_flight", "Connector calls in progress.", labels=_LABELS
         )
         for verb in self._verbs():
             category = verb.connector.category
@@ -74,7 +74,7 @@ class CallCollector(Collector):
     def _isolated(self) -> Metric:
         isolated = GaugeMetricFamily(
             "flyte_connectors_isolated",
-            "Whether a connector runs on an event loop of its own because it has blocked the shared one.",
+            "Whether a connector is isolated on a separate event loop because it has blocked the shared one.",
             labels=("task_type", "version"),
         )
         alone = [] if self._guard is None else self._guard.isolated
@@ -95,7 +95,7 @@ class CallCollector(Collector):
     def _absorbed(self) -> Metric:
         absorbed = CounterMetricFamily(
             "flyte_connectors_faults_absorbed",
-            "Faults of get by what became of them: retried, answered RUNNING, or the job given up.",
+            "Transient errors of get by result: retried, answered with RUNNING, or job counted as lost.",
             labels=("outcome",),
         )
         if self._faults is not None:

@@ -5,7 +5,7 @@
     connector/<task type>                         one connector
     plugin/<entry point>                          one plugin that failed to load: NOT_SERVING
 
-A service without any connector is NOT_SERVING: it can do nothing.
+A service without any connector is NOT_SERVING.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The HTTP side of the service: /metrics for Prometheus, /healthz and /readyz for probes, pages of plugins.
 
 Each page is a WSGI application (PEP 3333), the service's own as well as those of the hook `http_routes`. They
-run in threads of their own, so a slow one delays no call.
+run in separate threads, so a slow page does not delay calls.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OWN_PATHS = ("/metrics", "/healthz", "/readyz")
-_SECONDS_TO_CLOSE = 0.05  # how soon the server notices; an ending service waits for it
+_SECONDS_TO_CLOSE = 0.05  # how soon the server notices; the shutdown waits for it
 _SECONDS_FOR_A_REQUEST = 30  # that a client may take to send one
 
 
 class Readiness(Protocol):
-    """Whatever knows whether calls are taken."""
+    """An object that knows whether calls are accepted."""
 
     serving: bool
 
@@ -43,7 +43,7 @@ class HttpEndpoint:
 
     Args:
         listening: A socket that listens; closed with the endpoint.
-        readiness: What /readyz answers by.
+        readiness: Says what /readyz answers.
         collector: What /metrics shows.
         routes: Pages by the path below which each answers, such as `/console`.
 
@@ -132,7 +132,7 @@ def _answer(
 def _guarded(
     page: WSGIApplication, request: WSGIEnvironment, start: StartResponse
 ) -> Iterable[bytes]:
-    """What a page answers; a fault of its own goes to the log, and only that it failed to the client."""
+    """The response of a page; if it raises, the log has the exception and the client a plain 500."""
     try:
         answer = page(request, start)
         try:

@@ -1,4 +1,4 @@
-"""How the service's log lines look: for people, or one JSON object a line for programs.
+"""The format of log lines: text for people, or one JSON object per line for programs.
 
 Each line of a call names its task type and job (run, action and attempt are in the job's key), and
 holds no secret of that call.

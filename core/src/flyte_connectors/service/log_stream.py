@@ -1,4 +1,4 @@
-"""Log items of a connector to response messages: small ones joined, large ones split.
+"""Packs a connector's log items into response messages: small ones are joined, large ones split.
 
 A connector may yield one line at a time; a message for each would cost fifty times the line itself.
 Lines are therefore gathered for as long as the connector has them ready, and sent when it pauses.

@@ -67,7 +67,7 @@ class ConnectorService:
 
         Args:
             registry: The connectors to host.
-            settings: How to listen, whom to let in, how to shut down.
+            settings: Addresses, authentication and shutdown.
             reports: The load status of each plugin.
             shared_port: Whether other processes of the same service listen on the port, too.
         """
@@ -232,7 +232,7 @@ async def _last_steps() -> None:
 
 
 def shutdown_signals() -> list[signal.Signals]:
-    """The signals that drain a service: SIGHUP, too, unless this process was told to ignore it."""
+    """The signals that drain a service: SIGHUP only if this process does not ignore it."""
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
@@ -240,7 +240,7 @@ def shutdown_signals() -> list[signal.Signals]:
 
 
 def listen_http(settings: ServiceSettings) -> socket.socket:
-    """The HTTP port, taken before anybody is told that the service is ready.
+    """The HTTP port, bound before the service reports that it is ready.
 
     Raises:
         ServiceStartError: it is in use.
@@ -276,9 +276,9 @@ def _bind(
 def _warn_if_open(settings: ServiceSettings) -> None:
     if settings.is_public and not settings.tls_cert:
         logger.warning(
-            "listening on %s WITHOUT TLS: secrets of tasks travel in plain text to whoever can "
-            "listen, and anyone who reaches the port can start jobs. Set --tls-cert and --tls-key, or "
-            "keep the port within a network that you trust",
+            "listening on %s WITHOUT TLS: everyone on the network path can read the secrets of tasks, "
+            "and everyone who can reach the port can start jobs. Set --tls-cert and --tls-key, or "
+            "restrict the port to a trusted network",
             settings.host,
         )
 

@@ -97,15 +97,15 @@ class ServiceSettings:
         None, "never load these plugins", many=True, metavar="NAME"
     )
     lenient: bool = _setting(
-        False, "start although a plugin failed to load or a name in --deny matches none", _flag
+        False, "start even if a plugin fails to load or a name in --deny matches no plugin", _flag
     )
-    workers: int = _setting(1, "processes that share the port", _positive, metavar="N")
+    workers: int = _setting(1, "number of processes that share the port", _positive, metavar="N")
     event_loop: str = _setting(
         "auto",
         "event loop; auto uses uvloop where it is installed",
         choices=("auto", "asyncio", "uvloop"),
     )
-    tls_cert: str | None = _setting(None, "certificate chain, PEM; reloaded when it changes")
+    tls_cert: str | None = _setting(None, "certificate chain, PEM; reloaded when the file changes")
     tls_key: str | None = _setting(None, "private key of the certificate, PEM")
     tls_client_ca: str | None = _setting(
         None, "accept only clients with a certificate of this CA, PEM"
@@ -115,7 +115,7 @@ class ServiceSettings:
     )
     allowed_endpoints: tuple[str, ...] | None = _setting(
         None,
-        "targets that a request may name: hosts, *.domains or URL prefixes; empty for none",
+        "endpoints that a request may name: hosts, *.domains or URL prefixes; empty for none",
         _endpoint,
         many=True,
         metavar="TARGET",
@@ -125,11 +125,14 @@ class ServiceSettings:
     backlog: int = _setting(1000, "calls per connector that may wait for a thread", _positive)
     transient_errors: str = _setting(
         "absorb",
-        "what GetTask answers while a job can't be asked about: RUNNING, or the error",
+        "what GetTask answers while a job's state can't be read: RUNNING (absorb) or the error (raise)",
         choices=("absorb", "raise"),
     )
     lost_after: float = _setting(
-        600.0, "seconds after which such a job counts as lost", _seconds, metavar="SECONDS"
+        600.0,
+        "seconds after which a job whose state can't be read counts as lost",
+        _seconds,
+        metavar="SECONDS",
     )
     grace: float = _setting(30.0, "shutdown grace period, in seconds", _seconds, metavar="SECONDS")
     log_format: str = _setting("console", "format of log lines", choices=("console", "json"))
@@ -139,7 +142,7 @@ class ServiceSettings:
 
     @property
     def is_public(self) -> bool:
-        """Whether others than this machine can reach the service."""
+        """Whether the service is reachable from other machines."""
         return self.host not in ("127.0.0.1", "::1", "localhost")
 
 
@@ -160,7 +163,7 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
     """The value of a setting, from text or from what TOML gives.
 
     Raises:
-        SettingsError: it can't have that value.
+        SettingsError: the value is invalid.
     """
     metadata = FIELDS[name].metadata
     try:
@@ -204,7 +207,7 @@ def read_settings(
         The settings, and for each where it comes from.
 
     Raises:
-        SettingsError: a key is unknown, or a value impossible.
+        SettingsError: a key is unknown, or a value invalid.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
@@ -277,7 +280,7 @@ def _check_spelling(environment: Mapping[str, str]) -> None:
     known = {variable_of(name) for name in FIELDS}
     for variable in environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE} - known:
         if variable.startswith(PREFIX):
-            import difflib  # only with a variable that is no setting
+            import difflib  # only with a variable that is not a setting
 
             meant = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
             if meant:

@@ -1,4 +1,4 @@
-"""What a service does about jobs that run as its own user.
+"""Protects the service from jobs that run as its own user.
 
 The operating system protects users from each other, not the processes of one user: a job that runs as
 the service's user can read what that user can. The service closes its own memory and environment, where
@@ -35,8 +35,8 @@ def close_memory() -> None:
     """Keep other processes of this user out of this one's memory, environment and open files.
 
     On Linux it can't be traced any more, writes no core dump, `/proc/<pid>/environ` is blank, and what
-    else in `/proc` shows its insides belongs to root. Who has `CAP_SYS_PTRACE`, as root has outside of
-    containers, is not kept out: so `sudo py-spy` still works. Programs that this process starts are not
+    else in `/proc` shows its insides belongs to root. Processes with `CAP_SYS_PTRACE`, which root has outside
+    of containers, still have access, so `sudo py-spy` works. Programs that this process starts are not
     affected. Call it before there are threads.
     """
     if sys.platform != "linux":
@@ -61,7 +61,7 @@ def warn_of_shared_credentials(
     if types and held:
         logger.warning(
             "jobs of type %s run as this service's user (uid %d) and can read what that user can: %s. "
-            "Serve them in a service of their own, as another user and without credentials; see "
+            "Serve them in a separate service, as another user and without credentials; see "
             "SECURITY.md",
             ", ".join(sorted(types)),
             os.geteuid(),
@@ -74,7 +74,7 @@ def _runs_here(connector: BoundConnector) -> bool:
 
 
 def _credentials(connectors: Iterable[BoundConnector], settings: ServiceSettings) -> list[str]:
-    """Where this process gets credentials from; their names, never their values."""
+    """The sources of this process's credentials: their names, never their values."""
     variables = sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX))
     directory = pathlib.Path(os.environ.get(DIRECTORY_VARIABLE, DEFAULT_DIRECTORY))
     files = [directory] if directory.is_dir() and any(directory.iterdir()) else []

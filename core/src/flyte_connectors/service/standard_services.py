@@ -1,7 +1,7 @@
 """The standard services beside ours: `grpc.health.v1.Health` and server reflection.
 
 The generated code raises while it reads bytes that are not a message; grpcio then answers UNKNOWN and
-logs a traceback, for whoever reaches the port. Here such bytes are refused as everywhere else.
+logs a traceback. Here such bytes are refused as in the other RPCs.
 """
 
 from __future__ import annotations

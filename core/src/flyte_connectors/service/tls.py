@@ -21,7 +21,7 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | No
     """Credentials for the service's port; None if it is to be plaintext.
 
     Raises:
-        SettingsError: a file can't be read, is no certificate, or no key of it.
+        SettingsError: a file can't be read, is not a certificate, or not its key.
     """
     if settings.tls_cert is None:
         return None
@@ -70,13 +70,13 @@ class _CertificateFiles:
             raise SettingsError(message, field=flag_of(name)) from error
 
     def _check(self, pem: Mapping[str, bytes]) -> None:
-        """Name the file that can't be used; gRPC would only say that it can't listen."""
+        """Raise an error that names the invalid file; gRPC would only report that it can't listen."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         for name in pem.keys() - {"tls_key"}:
             try:
                 context.load_verify_locations(cadata=pem[name].decode("ascii", "ignore"))
             except (ssl.SSLError, ValueError):  # an empty one is a ValueError
-                message = f"{self._paths[name]} holds no PEM certificate"
+                message = f"{self._paths[name]} contains no PEM certificate"
                 raise SettingsError(message, field=flag_of(name)) from None
         certificate, key = self._paths["tls_cert"], self._paths["tls_key"]
         try:

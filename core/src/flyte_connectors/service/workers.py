@@ -141,7 +141,7 @@ class _Worker:
 
 
 class _Supervisor:
-    """Looks after the workers.
+    """Starts, watches and stops the workers.
 
     Attributes:
         serving: Whether the workers take calls.
@@ -200,8 +200,8 @@ class _Supervisor:
 class _SummedMetrics(Collector):
     """The metrics of all workers, added up sample by sample.
 
-    What only grows must not fall when a worker dies or does not answer, or Prometheus takes it for a
-    restart: the last answer of such a worker goes on to count.
+    A counter must not decrease when a worker dies or does not answer, or Prometheus takes it for a restart:
+    the last values of such a worker still count.
     """
 
     def __init__(self, workers: list[_Worker]) -> None:
@@ -245,7 +245,7 @@ class _SummedMetrics(Collector):
 
 @contextlib.contextmanager
 def _reserved_port(host: str, port: int) -> Iterator[int]:
-    """A port that nobody else has, kept for the workers by a socket that does not listen."""
+    """A free port, reserved for the workers by a socket that does not listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as mine, socket.socket(family) as probe:
         try:
@@ -273,9 +273,11 @@ def _growing(families: list[Metric]) -> list[Metric]:
 
 
 def _pass_on(lines: Iterable[str]) -> None:
-    """Say what a worker prints on standard error; a pipe that nobody reads would stop it once full."""
+    """Forward a worker's output to standard error; an unread pipe would block the worker."""
     for line in lines:
-        with contextlib.suppress(OSError):  # nobody listens; the worker is not to feel it
+        with contextlib.suppress(
+            OSError
+        ):  # standard error is closed; the worker must not fail because of it
             sys.stderr.write(line)
 
 
@@ -297,6 +299,6 @@ def worker_command(settings: ServiceSettings, port: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without settings: a worker has those of its command line."""
+    """This process's environment without settings: workers get them on their command line."""
     settings = {CONFIG_VARIABLE, *map(variable_of, FIELDS)}
     return {name: value for name, value in os.environ.items() if name not in settings}

@@ -1,4 +1,4 @@
-"""Event loops in threads of their own, for calls from plain code. They live as long as the process."""
+"""Event loops in background threads, for calls from plain code. They live as long as the process."""
 
 from __future__ import annotations
 

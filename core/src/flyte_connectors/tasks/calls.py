@@ -3,9 +3,9 @@
     plain code, no loop running      the call runs to its end and returns the outputs
     inside a running event loop      the call returns a coroutine: await it
 
-Calls from plain code run on an event loop of their own thread's, which all share, so that connectors can
-keep their clients from call to call; inside a task that runs in a thread they run on the task's loop. A
-loop that waits for the call itself is never chosen. However deep the calls are nested, cancelling the
+Calls from plain code run on one shared event loop in a background thread, so that connectors can keep their
+clients from call to call; inside a task that runs in a thread they run on the task's loop. A loop that waits
+for the call itself is never chosen. However deep the calls are nested, cancelling the
 outermost one cancels them all, and waits for what they do about that, such as deleting their jobs.
 """
 

@@ -1,4 +1,4 @@
-"""Which run a call belongs to: its name, where its outputs go, who answers, who watches."""
+"""The current run: its name, output prefix, client and observer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def seconds(text: str) -> float:
     """A duration in seconds, as a flag or variable gives it.
 
     Raises:
-        ValueError: it is no number from 0.
+        ValueError: it is not a number from 0.
     """
     value = float(text)
     if not 0 <= value < math.inf:
@@ -55,12 +55,12 @@ class Execution:
     Attributes:
         name: Name of the run; with the action's number it identifies each job.
         client: Where the connectors are.
-        observer: Who is told about its jobs.
-        give_up_after: Seconds for which a started job is asked about without an answer:
+        observer: Called with the events of its jobs.
+        give_up_after: Seconds for which a started job may be polled without an answer:
             `FLYTE_CONNECTORS_GIVE_UP_AFTER`, else ten minutes.
 
     Raises:
-        InvalidRequestError: the variable is no number of seconds.
+        InvalidRequestError: the variable is not a number of seconds.
     """
 
     name: str = dataclasses.field(default_factory=lambda: f"r{uuid.uuid4().hex[:19]}")
@@ -71,7 +71,7 @@ class Execution:
 
     @property
     def folder(self) -> pathlib.Path:
-        """Where the run keeps what it writes; made by whoever writes first."""
+        """The folder of the run's files, created when it is first used."""
         return state_dir() / "runs" / self.name
 
     @property
@@ -97,7 +97,7 @@ _current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("run
 
 
 def current_execution() -> Execution:
-    """The run that this code is part of; a call outside of any is a run of its own."""
+    """The run that this code is part of; a call outside of a run starts a new one."""
     return inherited(_current) or Execution()
 
 
@@ -112,7 +112,7 @@ def executing(execution: Execution) -> Iterator[Execution]:
 
 
 def state_dir() -> pathlib.Path:
-    """Where runs are remembered: `FLYTE_CONNECTORS_STATE_DIR`, else the user's state directory.
+    """The folder of the run history: `FLYTE_CONNECTORS_STATE_DIR`, else the user's state directory.
 
     The default follows the XDG base directory specification.
     """

@@ -1,4 +1,4 @@
-"""Executor mixins: a call of the task becomes a job of its connector, here or on a service.
+"""Executor mixins: a call of the task becomes a job of its connector, locally or on a service.
 
 class MyTask(AsyncConnectorExecutorMixin, TaskTemplate): ...
 """

@@ -1,4 +1,4 @@
-"""What a task or a service asks of the container that it runs in."""
+"""Resources that a task or a service requests for its container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run(task, ...)`: one run of a task, here or on a connector service, and what it came to."""
+"""`run(task, ...)`: runs a task, locally or on a connector service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flyte_connectors.tasks.template import TaskTemplate
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run that has succeeded; one that fails raises instead.
+    """A successful run; a failed one raises instead.
 
     Attributes:
         name: Name of the run.
@@ -96,7 +96,7 @@ def init_from_config(
     root_dir: str | pathlib.Path | None = None,
     **_: Any,
 ) -> None:
-    """Say where the code lies; scripts written for the official SDK run unchanged.
+    """Set the root of the author's code; scripts written for the official SDK run unchanged.
 
     Args:
         path_or_config: Not read: a local run needs no back end.
@@ -104,13 +104,13 @@ def init_from_config(
             includes are called as seen from it; by default from the deployment script's folder.
 
     Raises:
-        InvalidRequestError: `root_dir` is no folder.
+        InvalidRequestError: `root_dir` is not a folder.
     """
     if root_dir is None:
         return
     folder = pathlib.Path(root_dir).expanduser().resolve()
     if not folder.is_dir():
-        raise InvalidRequestError(f"{str(root_dir)!r} is no folder", field="root_dir")
+        raise InvalidRequestError(f"{str(root_dir)!r} is not a folder", field="root_dir")
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     _code_roots.append(folder)

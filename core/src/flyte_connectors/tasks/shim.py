@@ -1,9 +1,9 @@
-"""Shim tasks: tasks that run from nothing but their serialized template and inputs.
+"""Shim tasks: tasks that run from their serialized template and inputs alone.
 
     ShimTaskExecutor                what to do, written by the task type's author
     ExecutableTemplateShimTask      a template and an executor: can run
     PythonCustomizedContainerTask   how such a task is declared
-    TaskTemplateResolver            from the words of a container's command line to a task that can run
+    TaskTemplateResolver            turns the command line of a container into a task that can run
     ConnectorShimExecutor           an executor that hands the task to its connector
 
 In a container, `flyte-connectors execute` runs them.
@@ -164,7 +164,7 @@ class PythonCustomizedContainerTask(TaskTemplate, Generic[C]):
 
 
 class TaskTemplateResolver:
-    """From the words of a container's command line to a task that can run."""
+    """Turns the command line of a container into a task that can run."""
 
     @staticmethod
     def container_args(
@@ -199,7 +199,7 @@ class TaskTemplateResolver:
         """The task of a template, with the executor that `loader_args` name.
 
         Raises:
-            InvalidRequestError: there is no such executor.
+            InvalidRequestError: the executor can't be loaded.
         """
         return ExecutableTemplateShimTask(template, load_executor(loader_args[-1]))
 
@@ -219,7 +219,7 @@ def load_executor(location: str) -> type[ShimTaskExecutor]:
         message = f"can't be loaded as MODULE:CLASS: {error}"
         raise InvalidRequestError(message, field=f"executor {location!r}") from error
     if not (isinstance(found, type) and issubclass(found, ShimTaskExecutor)):
-        message = "is no subclass of ShimTaskExecutor"
+        message = "is not a subclass of ShimTaskExecutor"
         raise InvalidRequestError(message, field=f"executor {location!r}")
     return found
 

@@ -1,20 +1,20 @@
-"""The conformance kit: what every connector has to do right, as tests to inherit.
+"""The conformance kit: the rules for connectors, as tests to inherit.
 
     class TestMyConnector(ConnectorConformance):        with fixtures: connector, service, good_request
 
-    conformance        ConnectorConformance: the class to inherit, its fixtures, and who may skip what
+    conformance        ConnectorConformance: the class to inherit, its fixtures, and when tests are skipped
     service            ControllableService: what a test double of the external system offers
     jobs               a job that was started: its meta, and its id in the service
-    replica            the connector in a process of its own
-    blocking           what blocks the event loop, and where
-    harness            one connector behind its dispatcher, directly or over gRPC
+    replica            the connector in another process
+    blocking           detects what blocks the event loop, and where
+    harness            drives one connector through its dispatcher, directly or over gRPC
     rule               the mark of a standard test
     registration, create, meta, phases, deletion, logs, sync, errors, secrets, concurrency
                        the tests, one file for each part of the contract
     pytest_plugin      the summary at the end of a run
-    check              rules that any connector service can be asked for, over the wire
+    check              rules that are tested over gRPC against any connector service
 
-`docs/conformance.md` has every test's rule, its reason, and how to mend what it finds. Needs the extra
+`docs/conformance.md` has every test's rule, its reason, and how to fix what it finds. Needs the extra
 `flyte-connectors[testing]`.
 """
 

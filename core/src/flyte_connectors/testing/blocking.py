@@ -1,4 +1,4 @@
-"""How long a call keeps the event loop from everything else, and where in its code."""
+"""How long a call blocks the event loop, and where in its code."""
 
 from __future__ import annotations
 

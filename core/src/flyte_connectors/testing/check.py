@@ -1,7 +1,7 @@
-"""Rules that any connector service can be asked for over gRPC, in whatever language it is written.
+"""Rules that are tested over gRPC against any connector service, in any language.
 
-They need no hand on the external system, so they are fewer than those of `ConnectorConformance`. Those
-about jobs each start the task once more, in a run of its own, and delete what they have started.
+They do not need control of the external system, so they are fewer than those of `ConnectorConformance`. Each
+rule about jobs starts the task once more, in a new run, and deletes its job.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flyte_connectors.testing.harness import CANARY, execution_of
 
 
 class Verdict(str, enum.Enum):
-    """What was found about one rule."""
+    """The result of one rule."""
 
     KEPT = "ok"
     BROKEN = "BROKEN"
@@ -36,13 +36,13 @@ class Verdict(str, enum.Enum):
 
 
 class Finding(NamedTuple):
-    """What was found about one rule.
+    """The result of one rule.
 
     Attributes:
         rule: The rule, in words.
         fault: What the service did instead; empty unless the rule is broken.
-        verdict: Whether it is kept, broken, or could not be asked for, because the service did not
-            answer or does not accept the task.
+        verdict: Whether it is kept, broken, or could not be tested, because the service did not answer or
+            does not accept the task.
     """
 
     rule: str
@@ -62,7 +62,7 @@ _UNREACHABLE = (
 async def check_service(
     service: RemoteService, request: pb.CreateTaskRequest
 ) -> AsyncIterator[Finding]:
-    """Ask for each rule in turn.
+    """Test each rule in turn.
 
     Args:
         service: The service.
@@ -138,7 +138,7 @@ async def _replays_to_the_same_job(service: RemoteService, request: pb.CreateTas
 
 
 async def _reports_a_phase(service: RemoteService, request: pb.CreateTaskRequest) -> str:
-    """GetTask reports a phase, and UNDEFINED is none."""
+    """GetTask reports a phase other than UNDEFINED."""
     meta = (await service.create(request)).resource_meta
     phase = (await service.get(_get(request, meta))).resource.phase
     await service.delete(_delete(request, meta))
@@ -164,7 +164,7 @@ async def _refuses_corrupt_metas(service: RemoteService, request: pb.CreateTaskR
 
 
 async def _keeps_secrets(service: RemoteService, request: pb.CreateTaskRequest) -> str:
-    """What a call brings as secrets is in no reply and no error."""
+    """Secrets in a request do not appear in replies or errors."""
     own = secret_names(request.template.custom)
     # A secret that the connector uses may get it refused, which is an answer as well.
     for names in filter(None, (["kit_secret"], list(own))):
@@ -179,7 +179,7 @@ async def _keeps_secrets(service: RemoteService, request: pb.CreateTaskRequest) 
 async def _replies(
     service: RemoteService, request: pb.CreateTaskRequest, secrets: Mapping[str, str]
 ) -> bytes:
-    """Everything that the service says about one job, errors included."""
+    """All replies of the service about one job, errors included."""
     request.connection.secrets.update(secrets)
     try:
         meta = (await service.create(request)).resource_meta

@@ -42,14 +42,14 @@ class ConcurrencyRules:
             call = calls.get("create" if verb == "do" else verb)
             if call is not None:
                 block = min([await longest_block(call) for _ in range(TRIES)])
-                message = f"{verb} blocked the event loop for {block.seconds * 1000:.0f} ms"
+                message = f"{verb} blocked the event loop for {block.seconds * 1000:.0f} ms: make it a plain def"
                 assert block.seconds < LONGEST_BLOCK_SECONDS, f"{message}, in\n{block.stack}"
 
     @rule("get")
     async def test_gets_do_not_wait_for_each_other(
         self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Thousands of jobs are asked about by one process."""
+        """One process polls thousands of jobs."""
         job = await start(direct, service, task_request)
         await direct.get(job.meta)
         if isinstance(service, CountsCalls):
@@ -61,7 +61,7 @@ class ConcurrencyRules:
     async def test_nothing_is_left_behind(
         self, direct: Driver, task_request: pb.CreateTaskRequest
     ) -> None:
-        """A task that outlives its call is nobody's, and dies with the process."""
+        """A task that outlives its call is lost when the process ends."""
         before = asyncio.all_tasks()
         meta = await direct.create(task_request)
         await direct.get(meta)
@@ -70,7 +70,9 @@ class ConcurrencyRules:
         left = [task for task in asyncio.all_tasks() - before if not task.done()]
         for task in left:
             task.cancel()
-        assert not left, f"tasks go on after the calls that started them: {left}"
+        assert not left, (
+            f"tasks still run after the calls that started them: {left}; await or cancel them within the call"
+        )
 
     @rule()
     async def test_calls_leave_nothing_open(
@@ -90,7 +92,9 @@ class ConcurrencyRules:
         for _ in range(AT_ONCE):
             await call()
         opened = _open_files() - before
-        assert opened < AT_ONCE / 2, f"{AT_ONCE} calls left {opened} files or sockets open"
+        assert opened < AT_ONCE / 2, (
+            f"{AT_ONCE} calls left {opened} files or sockets open: close or reuse clients"
+        )
 
     @rule()
     def test_it_works_on_a_second_loop(
@@ -144,5 +148,5 @@ async def _all_are_quick(driver: Driver, meta: bytes) -> None:
         together = loop.time() - started
         shares.append((together / max(1.0, AT_ONCE * alone / 2), together, alone))
     share, together, alone = min(shares)
-    message = f"{AT_ONCE} gets at once took {together:.1f} s, one alone {alone:.2f} s"
+    message = f"{AT_ONCE} gets at once took {together:.1f} s, one alone {alone:.2f} s: remove what serializes them, such as a lock"
     assert share < 1, message

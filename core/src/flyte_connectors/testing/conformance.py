@@ -123,14 +123,14 @@ class ConnectorConformance(
     def task_request(
         self, good_request: pb.CreateTaskRequest, secrets: Mapping[str, str]
     ) -> pb.CreateTaskRequest:
-        """The good request, for a run of its own, with the secrets."""
+        """The good request, for a new run, with the secrets."""
         return _for_a_run(good_request, secrets)
 
     @pytest.fixture
     def refused_requests(
         self, bad_requests: Mapping[str, pb.CreateTaskRequest], secrets: Mapping[str, str]
     ) -> Mapping[str, pb.CreateTaskRequest]:
-        """The bad requests, each for a run of its own, with the secrets."""
+        """The bad requests, each for a new run, with the secrets."""
         if not bad_requests:
             _unfilled("bad_requests", "a connector that takes any request has no use for a task")
         return {field: _for_a_run(request, secrets) for field, request in bad_requests.items()}
@@ -163,7 +163,7 @@ class ConnectorConformance(
             pytest.skip(f"the connector has no {test.rule_verb}")
         ability = test.rule_service
         if ability is not None and not isinstance(request.getfixturevalue("service"), ability):
-            pytest.skip(f"the service can't do what {ability.__name__} asks for")
+            pytest.skip(f"the service of the tests is not a {ability.__name__}")
         if test.rule_fixture is not None and not request.getfixturevalue(test.rule_fixture):
             pytest.skip(f"the fixture {test.rule_fixture} is not given")
         if test.rule_repeats:

@@ -29,7 +29,9 @@ class CreateRules:
         await start(driver, service, task_request)
         before = dict(service.jobs())
         await driver.create(task_request)
-        assert set(service.jobs()) == set(before), "the replay of a create started another job"
+        assert set(service.jobs()) == set(before), (
+            "repeating a create started another job: submit under idempotency_key, or look for the job first"
+        )
 
     @rule("create", repeats=True)
     async def test_racing_replicas_start_one_job(
@@ -43,7 +45,9 @@ class CreateRules:
         async with driving(connector()) as one, driving(connector()) as other:
             await asyncio.gather(one.create(task_request), other.create(task_request))
         new = set(service.jobs()) - before
-        assert len(new) == 1, f"two replicas started {len(new)} jobs for one attempt"
+        assert len(new) == 1, (
+            f"two replicas started {len(new)} jobs for one attempt: submit under idempotency_key, which the system must refuse twice"
+        )
 
     @rule("create")
     async def test_a_new_attempt_is_a_new_job(
@@ -55,20 +59,25 @@ class CreateRules:
         for attempt in range(2):
             await direct.create(execution_of(task_request, run=run.name, attempt=attempt))
         new = set(service.jobs()) - before
-        assert len(new) == 2, f"two attempts started {len(new)} jobs"  # noqa: PLR2004
+        message = (
+            f"two attempts started {len(new)} jobs: name the job by idempotency_key, which differs"
+        )
+        assert len(new) == 2, message  # noqa: PLR2004
 
     @rule("create", service=LosesReplies, repeats=True)
     async def test_a_lost_reply_starts_one_job(
         self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """The service has accepted the job, and nobody knows: asking again must find it."""
+        """The service has accepted the job, but the reply was lost: a repeated create must find it."""
         before = set(service.jobs())
         service.lose_reply()
         with contextlib.suppress(ConnectorError):
             await direct.create(task_request)
         await direct.create(task_request)
         new = set(service.jobs()) - before
-        assert len(new) == 1, f"a create whose reply was lost started {len(new)} jobs"
+        assert len(new) == 1, (
+            f"a create whose reply was lost started {len(new)} jobs: repeating it must find the first one"
+        )
 
     @rule("create", given="other_request", repeats=True)
     async def test_another_task_is_no_replay(
@@ -78,7 +87,7 @@ class CreateRules:
         task_request: pb.CreateTaskRequest,
         other_request: pb.CreateTaskRequest,
     ) -> None:
-        """The job under the attempt's key does something else, and is not the task's own."""
+        """The job with the attempt's key does something else; it belongs to another task."""
         await start(driver, service, task_request)
         before = dict(service.jobs())
         run = task_request.task_execution_metadata.task_execution_id.node_execution_id.execution_id
@@ -87,10 +96,15 @@ class CreateRules:
         try:
             await driver.create(other)
         except ConnectorError as error:
-            assert error.code not in RETRYABLE, f"no time heals this: {error!r}"  # noqa: PT017
+            message = f"a retry can't help, but this error is retryable: {error!r}"
+            assert error.code not in RETRYABLE, message  # noqa: PT017
         else:
-            pytest.fail("a job that does something else was taken for the task's own")
-        assert dict(service.jobs()) == before, "it started or ended a job"
+            pytest.fail(
+                "create returned the job of another task: compare what it runs, else raise ConflictError"
+            )
+        assert dict(service.jobs()) == before, (
+            "it started or cancelled a job; leave the other job alone"
+        )
 
     @rule("create", service=SeesInputs)
     async def test_inputs_arrive_unchanged(
@@ -100,13 +114,15 @@ class CreateRules:
         task_request: pb.CreateTaskRequest,
         typed_requests: Mapping[str, pb.CreateTaskRequest],
     ) -> None:
-        """Whatever their type: no digit lost, nothing quoted twice, nothing cut."""
+        """Values of every type arrive unchanged: no lost digits, no double quoting, nothing cut."""
         for name, typed in typed_requests.items():
             request = execution_of(typed)
             request.connection.CopyFrom(task_request.connection)
             job = await start(driver, service, request)
             sent, arrived = read_inputs(typed.template, typed.inputs), service.inputs_of(job.id)
-            assert arrived == sent, f"of {name}, {sent} arrived as {arrived}"
+            assert arrived == sent, (
+                f"{name}: the input {sent} arrived as {arrived}: serialize it without loss"
+            )
 
     @rule("create")
     async def test_create_leaves_its_request_alone(
@@ -116,7 +132,7 @@ class CreateRules:
         request = pb.CreateTaskRequest()
         request.CopyFrom(task_request)
         await direct.client.create(request)
-        assert request == task_request, "create changed the request that it was given"
+        assert request == task_request, "create changed its request: copy what you change"
 
     @rule("create")
     async def test_create_takes_any_name_of_a_run(
@@ -127,7 +143,8 @@ class CreateRules:
         for run in ("x" * 63, "Żółć/年 '\"`$;%s", "-0"):
             await direct.create(execution_of(task_request, run=run))
         new = set(service.jobs()) - before
-        assert len(new) == 3, f"three runs of odd names started {len(new)} jobs"  # noqa: PLR2004
+        message = f"three runs with unusual names started {len(new)} jobs: name the job by idempotency_key"
+        assert len(new) == 3, message  # noqa: PLR2004
 
     @rule("create")
     async def test_bad_requests_start_nothing(
@@ -141,4 +158,6 @@ class CreateRules:
         for field, request in refused_requests.items():
             with contextlib.suppress(ConnectorError):
                 await driver.create(request)
-            assert set(service.jobs()) == before, f"the request with a bad {field} started a job"
+            assert set(service.jobs()) == before, (
+                f"the request with an invalid {field} started a job: validate before you submit"
+            )

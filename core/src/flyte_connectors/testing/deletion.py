@@ -1,4 +1,4 @@
-"""Cancelling jobs, whatever has become of them."""
+"""Cancelling jobs in every state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flyte_connectors.testing.service import ControllableService
 
 
 class DeletionRules:
-    """Rules of `delete`. Flyte repeats one that fails until the end of time."""
+    """Rules of `delete`. Flyte repeats a failing one without end."""
 
     @rule("delete")
     async def test_delete_stops_the_job(
@@ -28,7 +28,7 @@ class DeletionRules:
         await driver.delete(job.meta)
         await until(lambda: not service.jobs().get(job.id), "the deleted job to stop")
         phase = (await driver.end(job.meta)).phase
-        message = f"a deleted job is {Phase(phase).name}"
+        message = f"a deleted job is {Phase(phase).name}: report a terminal phase"
         assert phase in TERMINAL_PHASES - {Phase.SUCCEEDED}, message
 
     @rule("delete")
@@ -50,13 +50,15 @@ class DeletionRules:
         ended = await driver.end(job.meta)
         await driver.delete(job.meta)
         phase = (await driver.get(job.meta)).phase
-        assert phase == ended.phase, f"its delete made a finished job {Phase(phase).name}"
+        assert phase == ended.phase, (
+            f"delete changed a finished job to {Phase(phase).name}: leave finished jobs alone"
+        )
 
     @rule("delete")
     async def test_a_lost_job_can_be_deleted(
         self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """What is gone needs no cancelling; an error would make the action undeletable."""
+        """Nothing is left to cancel; an error would make the action undeletable."""
         job = await start(driver, service, task_request)
         service.forget(job.id)
         await driver.delete(job.meta)
@@ -72,7 +74,9 @@ class DeletionRules:
         with contextlib.suppress(ConnectorError):
             await direct.create(task_request)
         running = [name for name, runs in service.jobs().items() if runs and not before.get(name)]
-        assert not running, f"after the delete, a create that came late started {running}"
+        assert not running, (
+            f"a create that arrived after its delete started {running}: record the cancellation under the key"
+        )
 
     @rule("delete")
     async def test_an_interrupted_run_leaves_no_job(
@@ -82,7 +86,9 @@ class DeletionRules:
         client = _InterruptedPoll(direct.client)
         client.run = asyncio.ensure_future(run_job(client, task_request))
         await until(client.run.done, "the interrupted run to end")
-        assert client.has_deleted, "the interrupted run could not delete its job"
+        assert client.has_deleted, (
+            "the interrupted run could not delete its job: let CancelledError through"
+        )
 
 
 class _InterruptedPoll:

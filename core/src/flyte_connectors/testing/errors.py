@@ -1,4 +1,4 @@
-"""What goes wrong, and how the caller learns of it."""
+"""Errors, as the caller sees them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,18 @@ class ErrorRules:
     async def test_bad_requests_name_the_field(
         self, driver: Driver, refused_requests: Mapping[str, pb.CreateTaskRequest]
     ) -> None:
-        """Users can mend only what they are told, and only before it has cost something."""
+        """Users can only fix errors that name the field, before the job costs something."""
         for field, request in refused_requests.items():
             with pytest.raises(ConnectorError) as caught:
                 await driver.create(request)
             error = caught.value
-            assert error.code == "INVALID_ARGUMENT", f"a bad {field} gave {error!r}"
+            assert error.code == "INVALID_ARGUMENT", (
+                f"an invalid {field} gave {error!r}: raise InvalidRequestError"
+            )
             words = {word.strip("'\"`.,:;()") for word in error.message.split()}
-            assert field in words, f"the error of a bad {field} is {error.message!r}"
+            assert field in words, (
+                f"the error of an invalid {field} is {error.message!r}: pass field={field!r} to it"
+            )
 
     @rule("get")
     async def test_get_of_a_service_that_is_away_can_be_retried(
@@ -57,7 +61,9 @@ class ErrorRules:
         service.go_away()
         with pytest.raises(ConnectorError) as caught:
             await driver.get(job.meta, timeout=2)
-        assert caught.value.code in RETRYABLE, f"get gave {caught.value!r}"
+        assert caught.value.code in RETRYABLE, (
+            f"get raised {caught.value!r}: raise ServiceUnavailableError"
+        )
 
     @rule("create")
     async def test_create_on_a_service_that_is_away_can_be_retried(
@@ -67,13 +73,15 @@ class ErrorRules:
         service.go_away()
         with pytest.raises(ConnectorError) as caught:
             await direct.create(task_request)
-        assert caught.value.code in RETRYABLE, f"create gave {caught.value!r}"
+        assert caught.value.code in RETRYABLE, (
+            f"create raised {caught.value!r}: raise ServiceUnavailableError"
+        )
 
     @rule("get", service=RefusesCalls)
     async def test_refusals_keep_their_meaning(
         self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Who may not ask is told so, what is gone is gone, and what passes is tried again."""
+        """Refused credentials, missing jobs and transient errors each have their class."""
         job = await start(driver, service, task_request)
         for status, codes in CODES.items():
             service.refuse(status)
@@ -86,14 +94,16 @@ class ErrorRules:
     async def test_a_cancelled_call_ends(
         self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """With all that it has started: nobody waits for it any more."""
+        """With every task that it has started."""
         job = await start(driver, service, task_request)
         await driver.get(job.meta)
         before = len(asyncio.all_tasks())
         service.hang()
         call = asyncio.ensure_future(driver.get(job.meta))
         await asyncio.wait({call}, timeout=DEADLINE_SECONDS)
-        assert not call.done(), "get answered although the service hangs: does `hang` reach it?"
+        assert not call.done(), (
+            "get answered although the service hangs: does `hang` affect the connector's calls?"
+        )
         call.cancel()
         # gRPC's server has tasks of its own, which come and go, but become no more.
         await until(
@@ -111,7 +121,11 @@ class ErrorRules:
         started = loop.time()
         with contextlib.suppress(ConnectorError):
             await direct.get(job.meta, timeout=DEADLINE_SECONDS)
-            pytest.fail("get answered although the service hangs: does `hang` reach the connector?")
+            pytest.fail(
+                "get answered although the service hangs: does `hang` affect the connector's calls?"
+            )
         seconds = loop.time() - started
         limit = DEADLINE_SECONDS + SLACK_SECONDS
-        assert seconds < limit, f"get took {seconds:.1f} s, of {DEADLINE_SECONDS:g} allowed"
+        assert seconds < limit, (
+            f"get took {seconds:.1f} s, of {DEADLINE_SECONDS:g} allowed: let CancelledError through"
+        )

@@ -1,6 +1,6 @@
 """One connector behind its dispatcher, as the local executor has it or as Flyte does: over gRPC.
 
-Both levels have the same face, so a test that takes a `Driver` is run on either.
+Both levels have the same interface, so a test that takes a `Driver` runs on either.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 DIRECT, WIRE = "direct", "wire"
 
-PATIENCE_SECONDS = 30.0
-"""How long the kit waits for what has to happen in the end."""
+WAIT_SECONDS = 30.0
+"""Seconds that the kit waits for a condition."""
 
 MOST_PAGES = 1000
 
@@ -36,7 +36,7 @@ RETRYABLE = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
 """Codes after which the same call may succeed."""
 
 CANARY = "kit-canary-7d41f0c2e9"
-"""A secret's value: it is nobody's, so wherever it turns up, it has leaked."""
+"""The value of a test secret: wherever it appears, it has leaked."""
 
 
 class Driver:
@@ -119,7 +119,7 @@ class Driver:
     async def end(self, meta: bytes) -> pb.Resource:
         """The job's state once it is terminal."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
+        deadline = loop.time() + WAIT_SECONDS
         resource = await self.get(meta)
         while resource.phase not in TERMINAL_PHASES and loop.time() < deadline:
             await asyncio.sleep(0.01)
@@ -129,7 +129,7 @@ class Driver:
 
 @contextlib.asynccontextmanager
 async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
-    """A driver of `connector`, which is told of faults instead of having them absorbed.
+    """A driver of `connector` that raises transient errors instead of answering RUNNING.
 
     Args:
         connector: A connector, as an entry point may name it.
@@ -157,7 +157,7 @@ async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
 def execution_of(
     request: pb.CreateTaskRequest, *, run: str = "", attempt: int = 0
 ) -> pb.CreateTaskRequest:
-    """A copy of `request` for an execution of its own.
+    """A copy of `request` for a new execution.
 
     Args:
         request: What to start.
@@ -174,10 +174,10 @@ def execution_of(
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
-    """The first true answer of `condition`; fails when there is none for `PATIENCE_SECONDS`."""
+    """The first true answer of `condition`; fails when there is none for `WAIT_SECONDS`."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE_SECONDS
+    deadline = loop.time() + WAIT_SECONDS
     while not (answer := condition()):
-        assert loop.time() < deadline, f"waited {PATIENCE_SECONDS:g} s in vain for {what}"
+        assert loop.time() < deadline, f"waited {WAIT_SECONDS:g} s for {what}"
         await asyncio.sleep(0.01)
     return answer

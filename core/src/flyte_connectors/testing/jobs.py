@@ -33,7 +33,7 @@ async def start(
     before = set(service.jobs())
     meta = await driver.create(request)
     new = await until(lambda: set(service.jobs()) - before, "the service to know the new job")
-    assert len(new) == 1, f"one create started {len(new)} jobs"
+    assert len(new) == 1, f"one create started {len(new)} jobs, not one"
     return StartedJob(meta, new.pop())
 
 

@@ -28,23 +28,25 @@ class LogRules:
         job = await start(driver, service, task_request)
         service.write_log(job.id, LINES)
         texts = await driver.log(job.meta, until=LINES[-1])
-        message = f"the pages of a log with the lines {LINES} gave {texts}"
+        message = f"the pages of a log with the lines {LINES} gave {texts}: yield each line once, in order"
         assert _written(texts) == LINES, message
 
     @rule("get_logs", service=HasLogs)
     async def test_a_token_outlives_new_lines(
         self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Whoever follows a log goes on from where they were."""
+        """A reader who follows a log continues where the last page ended."""
         job = await start(driver, service, task_request)
         service.write_log(job.id, LINES[:3])
         texts, token = await driver.log_page(job.meta, lines=2)
-        assert token, "the page of a running job's log has no token to go on from"
+        assert token, (
+            "the last page of a running job's log has no token: yield one, so that readers can continue"
+        )
         service.write_log(job.id, LINES[3:])
         for _ in LINES:
             page, token = await driver.log_page(job.meta, token) if token else ([], "")
             texts += page
-        message = f"a log that grew by the lines {LINES} between pages gave {texts}"
+        message = f"a log that grew by the lines {LINES} between pages gave {texts}: use tokens that stay valid"
         assert _written(texts) == LINES, message
 
     @rule("get_logs")
@@ -59,7 +61,7 @@ class LogRules:
     async def test_the_log_of_a_finished_job_ends(
         self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Its last page has no token, or readers would ask for ever."""
+        """Its last page has no token, or readers would never stop."""
         job = await start(direct, service, task_request)
         service.complete(job.id)
         await direct.end(job.meta)
@@ -69,18 +71,22 @@ class LogRules:
             _, token = await direct.log_page(job.meta, token)
             if not token:
                 return
-        pytest.fail("the log of a finished job did not end within 100 pages")
+        pytest.fail(
+            "the log of a finished job did not end within 100 pages: yield no token after its last page"
+        )
 
     @rule("get_logs", service=HasLogs)
     async def test_the_log_of_a_deleted_job_stays(
         self, driver: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Whoever aborts a job wants to know what it was doing."""
+        """After an abort, users want to know what the job was doing."""
         job = await start(driver, service, task_request)
         service.write_log(job.id, LINES)
         await stop(driver, service, job)
         texts, _ = await driver.log_page(job.meta)
-        assert _written(texts) == LINES, f"the log of a deleted job gave {texts}"
+        assert _written(texts) == LINES, (
+            f"the log of a deleted job gave {texts}: keep its lines readable"
+        )
 
     @rule("get_logs")
     async def test_a_bad_token_is_refused(
@@ -90,9 +96,11 @@ class LogRules:
         job = await start(driver, service, task_request)
         with pytest.raises(ConnectorError) as caught:
             await driver.log_page(job.meta, "no-token-of-this-log")
-        assert caught.value.code == "INVALID_ARGUMENT", f"a bad token gave {caught.value!r}"
+        assert caught.value.code == "INVALID_ARGUMENT", (
+            f"an invalid token gave {caught.value!r}: raise InvalidRequestError"
+        )
 
 
 def _written(texts: Sequence[str]) -> list[str]:
-    """Those of `LINES` that a log has, in its order; a service may add words and lines of its own."""
+    """Those of `LINES` that a log has, in its order; a service may add text and lines."""
     return [line for text in texts for line in LINES if line in text]

@@ -32,13 +32,17 @@ class MetaRules:
         """Reading and writing it again gives the same bytes."""
         meta = _own(direct, await direct.create(task_request))
         again = direct.bound.metadata_type.decode(meta).encode()
-        assert again == meta, f"the meta {meta!r} became {again!r} when it was read and written"
+        assert again == meta, (
+            f"the meta {meta!r} became {again!r} when it was decoded and encoded: make encode deterministic"
+        )
 
     @rule("create")
     async def test_meta_is_small(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """It identifies the job and holds neither inputs nor results."""
         size = len(_own(direct, await direct.create(task_request)))
-        assert size <= LARGEST_META, f"the meta has {size} bytes, over {LARGEST_META}"
+        assert size <= LARGEST_META, (
+            f"the meta has {size} bytes, over {LARGEST_META}: keep only what identifies the job"
+        )
 
     @rule("create")
     async def test_meta_of_a_later_release_is_read(
@@ -49,7 +53,7 @@ class MetaRules:
         try:
             fields = json.loads(meta)
         except ValueError:
-            pytest.skip("its metas are no JSON, to which the kit could add a field")
+            pytest.skip("its metas are not JSON, so the kit can't add a field")
         later = json.dumps({**fields, "field_of_a_later_release": 1}).encode()
         read = direct.bound.metadata_type.decode(later)
         assert read == direct.bound.metadata_type.decode(meta)
@@ -62,9 +66,9 @@ class MetaRules:
         service: ControllableService,
         task_request: pb.CreateTaskRequest,
     ) -> None:
-        """Nothing that a later call needs may stay in the memory of the one that created the job.
+        """Later calls must not depend on the memory of the replica that created the job.
 
-        The replica is a process of its own where the service can be reached from there.
+        The replica is another process if the service can be reached from there.
         """
         meta = await direct.create(task_request)
         here = (await direct.get(meta)).phase
@@ -75,7 +79,7 @@ class MetaRules:
                 other.connection = direct.connection
                 phase = (await other.get(meta)).phase
                 await other.delete(meta)
-        message = f"a job is {Phase(here).name} here and {Phase(phase).name} elsewhere"
+        message = f"a job is {Phase(here).name} here and {Phase(phase).name} in another process: keep no state"
         assert (here in TERMINAL_PHASES) == (phase in TERMINAL_PHASES), message
 
     @rule("create", given="golden_metas")
@@ -86,19 +90,23 @@ class MetaRules:
         for written, fields in golden_metas.items():
             meta = bound.metadata_type.decode(written)
             read = {name: getattr(meta, name) for name in fields}
-            assert read == fields, f"{written!r} is read as {read}, not as {fields}"
+            assert read == fields, (
+                f"{written!r} is read as {read}, not as {fields}: keep reading the metas of earlier releases"
+            )
 
     @rule("create")
     async def test_a_corrupt_meta_is_refused(
         self, driver: Driver, task_request: pb.CreateTaskRequest
     ) -> None:
-        """As INVALID_ARGUMENT: it is no job that is gone, and no time heals it."""
+        """As INVALID_ARGUMENT: the job is not lost, and a retry can't help."""
         meta = await driver.create(task_request)
         own = _own(driver, meta)
         for corrupt in (b"", meta[:-3], own[: len(own) // 2], b"\xff\xfe nothing", b"[]"):
             with pytest.raises(ConnectorError) as caught:
                 await driver.get(corrupt)
-            assert caught.value.code == "INVALID_ARGUMENT", f"{corrupt!r} gave {caught.value!r}"
+            assert caught.value.code == "INVALID_ARGUMENT", (
+                f"{corrupt!r} gave {caught.value!r}: let decode raise ValueError"
+            )
 
 
 def _own(driver: Driver, meta: bytes) -> bytes:

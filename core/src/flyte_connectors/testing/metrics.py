@@ -29,12 +29,14 @@ class MetricRules:
         await driver.end(job.meta)
         replies.append(await driver.metrics(job.meta))
         for result in (result for reply in replies for result in reply.results):
-            assert result.metric, "a metric has no name"
+            assert result.metric, "a metric has no name: set `metric` of each result"
             data = json_format.MessageToDict(result.data)
             fault = _fault(data)
             if fault:
                 shown = json.dumps(data)[:300]
-                pytest.fail(f"the data of the metric {result.metric!r} {fault}: {shown}")
+                pytest.fail(
+                    f"the data of the metric {result.metric!r} {fault}: {shown}; build it with metrics_response"
+                )
 
 
 def _fault(data: dict[str, Any]) -> str:

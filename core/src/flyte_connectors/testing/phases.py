@@ -36,7 +36,9 @@ class PhaseRules:
         """A terminal phase is the last that Flyte asks for."""
         job = await start(direct, service, task_request)
         resource = await direct.get(job.meta)
-        assert resource.phase not in TERMINAL_PHASES, f"a running job is {_name(resource)}"
+        assert resource.phase not in TERMINAL_PHASES, (
+            f"a running job is {_name(resource)}: report a phase that is not terminal"
+        )
 
     @rule("get")
     async def test_a_completed_job_has_succeeded(
@@ -46,7 +48,7 @@ class PhaseRules:
         job = await start(driver, service, task_request)
         service.complete(job.id)
         resource = await driver.end(job.meta)
-        message = f"a completed job is {_name(resource)}: {resource.message}"
+        message = f"a completed job is {_name(resource)}, not SUCCEEDED: {resource.message}"
         assert Phase(resource.phase) is Phase.SUCCEEDED, message
 
     @rule("get")
@@ -57,45 +59,53 @@ class PhaseRules:
         job = await start(driver, service, task_request)
         service.fail(job.id)
         resource = await driver.end(job.meta)
-        message = f"a failed job is {_name(resource)}"
+        message = f"a failed job is {_name(resource)}: report FAILED or RETRYABLE_FAILED"
         assert Phase(resource.phase) in (Phase.FAILED, Phase.RETRYABLE_FAILED), message
 
     @rule("get")
     async def test_a_failure_says_why(
         self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """The message is all that a user sees of it; a traceback is no message."""
+        """The message is all that a user sees, and a traceback is not one."""
         job = await start(driver, service, task_request)
         service.fail(job.id)
         message = (await driver.end(job.meta)).message
-        assert message.strip(), "a failed job has no message"
-        assert "Traceback (most recent call last)" not in message
+        assert message.strip(), "a failed job has no message: report the service's reason"
+        assert "Traceback (most recent call last)" not in message, (
+            "report the last line of the traceback"
+        )
 
     @rule("get")
     async def test_a_terminal_phase_stays(
         self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Replicas and restarted executors ask again, and must hear the same."""
+        """Replicas and restarted executors poll again, and must get the same answer."""
         job = await start(driver, service, task_request)
         service.complete(job.id)
         first = await driver.end(job.meta)
         for _ in range(3):
             again = await driver.get(job.meta)
-            assert again.phase == first.phase, f"{_name(first)} became {_name(again)}"
-            assert again.outputs == first.outputs, "the outputs of a finished job changed"
+            assert again.phase == first.phase, (
+                f"{_name(first)} became {_name(again)}: a terminal phase must not change"
+            )
+            assert again.outputs == first.outputs, (
+                "the outputs of a finished job changed between two calls of get"
+            )
 
     @rule("get", service=HasStates)
     async def test_every_state_is_mapped(
         self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Also those that the service has not got yet: an error would end the task."""
+        """Including states that the service may add later: an error would end the task."""
         job = await start(direct, service, task_request)
         for state in (*service.states(), UNHEARD_OF):
             service.set_state(job.id, state)
             try:
                 resource = await direct.get(job.meta)
             except ConnectorError as error:
-                pytest.fail(f"a job in state {state!r} can't be asked about: {error.message}")
+                pytest.fail(
+                    f"get of a job in state {state!r} failed: {error.message}; report RUNNING for unknown states"
+                )
             if state == UNHEARD_OF:
                 message = f"a job in an unknown state is {_name(resource)}: report RUNNING"
                 assert resource.phase not in TERMINAL_PHASES, message
@@ -110,32 +120,34 @@ class PhaseRules:
         try:
             resource = await driver.get(job.meta)
         except ConnectorError as error:
-            assert error.code == "NOT_FOUND", f"a job that is gone gave {error!r}"  # noqa: PT017
+            assert error.code == "NOT_FOUND", f"a lost job gave {error!r}: raise JobNotFoundError"  # noqa: PT017
         else:
-            message = f"a job that is gone is {_name(resource)}"
+            message = f"a lost job is {_name(resource)}: raise JobNotFoundError"
             assert resource.phase in TERMINAL_PHASES - {Phase.SUCCEEDED}, message
 
     @rule("get")
     async def test_get_changes_nothing(
         self, direct: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """It is called by anybody at any time."""
+        """It may be called at any time, by any client."""
         job = await start(direct, service, task_request)
         before = dict(service.jobs())
         for _ in range(3):
             await direct.get(job.meta)
-        assert dict(service.jobs()) == before, "get changed the jobs of the service"
+        assert dict(service.jobs()) == before, (
+            "get changed the jobs of the service: it must only read"
+        )
 
     @rule("get", service=HasRemarks)
     async def test_remarks_do_not_end_a_job(
         self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Services report errors that they get over, too; the job's state decides."""
+        """Services also report errors that do not end the job; the job's state decides."""
         job = await start(direct, service, task_request)
         before = await direct.get(job.meta)
         service.remark(job.id)
         after = await direct.get(job.meta)
-        message = f"a remark made a job that is {_name(before)} {_name(after)}"
+        message = f"an error that did not end the job changed {_name(before)} to {_name(after)}: decide by the job's state"
         assert (before.phase in TERMINAL_PHASES) == (after.phase in TERMINAL_PHASES), message
 
     @rule("get", service=CountsCalls)
@@ -150,13 +162,15 @@ class PhaseRules:
             await direct.get(job.meta)
         calls = (service.calls() - before) / 5
         limit = self.calls_per_get
-        assert calls <= limit, f"a get takes {calls:g} calls of the service, of {limit} declared"
+        assert calls <= limit, (
+            f"a get takes {calls:g} requests to the service, more than the declared {limit}"
+        )
 
     @rule("get", service=HasClock)
     async def test_clocks_may_differ(
         self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """The service's times are its own: none is late or early by the clock here."""
+        """The service's clock may differ from this machine's: do not compare their times."""
         lives = {}
         for seconds in (0.0, -A_DAY, A_DAY):
             service.set_clock(seconds)
@@ -164,7 +178,7 @@ class PhaseRules:
             is_over = (await direct.get(job.meta)).phase in TERMINAL_PHASES
             service.complete(job.id)
             lives[seconds] = is_over, _name(await direct.end(job.meta))
-        message = f"by seconds that the service is ahead, a job is over at once, and ends: {lives}"
+        message = f"a job's phases depend on how far ahead the service's clock is: {lives}; compare only times of one clock"
         assert len(set(lives.values())) == 1, message
 
     @rule("get")
@@ -174,7 +188,9 @@ class PhaseRules:
         """Flyte's console shows them as they are: absolute http or https addresses."""
         for link in (await direct.get(await direct.create(task_request))).log_links:
             absolute = link.uri.startswith(("http://", "https://"))
-            assert absolute, f"the log link {link.name!r} leads to {link.uri!r}"
+            assert absolute, (
+                f"the log link {link.name!r} leads to {link.uri!r}: give an absolute http or https URL"
+            )
 
 
 def _name(resource: pb.Resource) -> str:

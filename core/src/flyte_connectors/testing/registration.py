@@ -24,12 +24,12 @@ class RegistrationRules:
     def test_registers_without_network_or_credentials(
         self, connector: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A service starts while external systems are away, and before secrets are mounted."""
+        """A service starts while external systems are down, and before secrets are mounted."""
         reached: list[object] = []
 
         def refuse(*address: object) -> NoReturn:
             reached.append(address)
-            raise OSError("the conformance kit has cut the network")
+            raise OSError("the conformance kit has disabled the network")
 
         for name in set(os.environ) - set(_KEPT):
             monkeypatch.delenv(name)
@@ -37,7 +37,9 @@ class RegistrationRules:
             monkeypatch.setattr(socket.socket, name, refuse)
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         Registry().register(connector())
-        assert not reached, "the connector reached for the network when it was created"
+        assert not reached, (
+            "the connector used the network when it was created: connect in the verbs"
+        )
 
     @rule()
     def test_an_installed_plugin_brings_it(self, category: TaskCategory) -> None:
@@ -49,5 +51,5 @@ class RegistrationRules:
             if any(bound.category == category for bound in report.connectors)
         ]
         reasons = "; ".join(f"{r.entry_point}: {r.reason}" for r in reports if r.reason)
-        message = f"no entry point of group 'flyte.connectors' brings {category} ({reasons or 'none fails'})"
+        message = f"no entry point of the group 'flyte.connectors' registers {category}: add one to pyproject.toml ({reasons or 'none fails'})"
         assert any(report.status is Status.LOADED for report in found), message

@@ -1,4 +1,4 @@
-"""A connector in a process of its own, as another replica of the service has it.
+"""A connector in another process, as in another replica of the service.
 
     python -m flyte_connectors.testing.replica MODULE CLASS
 
@@ -42,7 +42,9 @@ async def phase_of(driver: Driver, meta: bytes, environment: Mapping[str, str]) 
     requests = (driver.get_request(meta), driver.delete_request(meta))
     lines = [base64.b64encode(request.SerializeToString()) for request in requests]
     answer, complaint = await process.communicate(b"\n".join(lines))
-    assert process.returncode == 0, f"another process can't serve the job:\n{complaint.decode()}"
+    assert process.returncode == 0, (
+        f"another process can't serve the job: keep what later calls need in the meta:\n{complaint.decode()}"
+    )
     return int(answer)
 
 

@@ -25,7 +25,7 @@ def rule(
         service: What the service must be able to do besides `ControllableService`.
         given: The optional fixture that it asks about; those who leave it empty skip the test.
         repeats: Whether it repeats a create that another process has run, or whose outcome is unknown;
-            connectors whose create may not be repeated skip it, as the core never does that to them.
+            connectors whose create may not be repeated skip it: the core never repeats it.
     """
 
     def mark(test: Test) -> Test:

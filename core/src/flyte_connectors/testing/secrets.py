@@ -32,12 +32,14 @@ class SecretRules:
         caplog: pytest.LogCaptureFixture,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        """At no level and on no stream; the service masks them, other hosts of a connector don't."""
+        """At every level and on every stream; the service masks secrets, other hosts of a connector don't."""
         with caplog.at_level(logging.DEBUG):
             await _live(direct, task_request)
         printed = "".join(capfd.readouterr())
         for name, value in secrets.items():
-            assert value not in caplog.text + printed, f"the secret {name} was logged or printed"
+            assert value not in caplog.text + printed, (
+                f"the secret {name} was logged or printed: do not log arguments"
+            )
 
     @rule()
     async def test_secrets_are_in_no_reply(
@@ -51,13 +53,15 @@ class SecretRules:
         """Flyte stores and shows metas, messages, outputs and errors."""
         replies = await _live(driver, task_request)
         for field, refused in refused_requests.items():
-            replies[f"the error of a bad {field}"] = await _said(driver.create(refused))
+            replies[f"the error of an invalid {field}"] = await _said(driver.create(refused))
         if "create" in driver.bound.verbs:
             replies.update(await _end(driver, task_request, request.getfixturevalue("service")))
         for what, reply in replies.items():
             for name, value in secrets.items():
                 shown = redact(reply, {name: value}) != reply
-                assert not shown, f"the secret {name}, or an encoding of it, is in {what}"
+                assert not shown, (
+                    f"the secret {name}, or an encoding of it, is in {what}: leave it out"
+                )
 
     @rule()
     async def test_verbs_answer_without_secrets(
@@ -70,13 +74,13 @@ class SecretRules:
     ) -> None:
         """The core masks what it knows; other hosts of a connector mask nothing.
 
-        So the secrets come as configs here, which are the same arguments and are not masked. Outputs are
-        masked nowhere, so the other test sees them.
+        So the secrets are passed as configs here: the same arguments, but not masked. Outputs are never
+        masked, so the other test covers them.
         """
         replies = await _live(direct, _as_configs(task_request, direct), outputs=False)
         for field, refused in refused_requests.items():
             answer = await _said(direct.create(_as_configs(refused, direct)))
-            replies[f"the error of a bad {field}"] = answer
+            replies[f"the error of an invalid {field}"] = answer
         if "create" in direct.bound.verbs:
             service = request.getfixturevalue("service")
             ends = await _end(direct, _as_configs(task_request, direct), service, outputs=False)
@@ -84,7 +88,9 @@ class SecretRules:
         for what, reply in replies.items():
             for name, value in secrets.items():
                 shown = redact(reply, {name: value}) != reply
-                assert not shown, f"{what} holds the secret {name}, or an encoding of it"
+                assert not shown, (
+                    f"{what} holds the secret {name}, or an encoding of it: leave it out"
+                )
 
     @rule("create", service=SeesSecrets)
     async def test_each_call_uses_its_own_secrets(
@@ -107,7 +113,9 @@ class SecretRules:
             for _ in range(3):
                 for tenant, (_, job) in calls.items():
                     used = service.secret_of(job.id)
-                    assert tenant in used, f"a call of {tenant} came with another's secret"
+                    assert tenant in used, (
+                        f"a call of {tenant} used another tenant's secret: keep no client with credentials"
+                    )
                 await asyncio.gather(*(driver.get(job.meta) for driver, job in calls.values()))
 
     @rule()
@@ -123,11 +131,13 @@ class SecretRules:
         for shown in (direct.bound.plugin, connector()):
             text = f"{shown!r} {vars(shown) if hasattr(shown, '__dict__') else ''}"
             for name, value in secrets.items():
-                assert value not in text, f"the connector keeps or shows the secret {name}"
+                assert value not in text, (
+                    f"the connector keeps or shows the secret {name}: use it in the call only"
+                )
 
 
 def _as_configs(request: pb.CreateTaskRequest, driver: Driver) -> pb.CreateTaskRequest:
-    """A request whose secrets are configs, but for those that the connector has of its own."""
+    """A request whose secrets are configs, except the connector's own."""
     copy = execution_of(request)
     named = copy.template.custom.fields["secrets"].struct_value.fields
     for name, value in request.connection.secrets.items():
@@ -143,7 +153,7 @@ def _as_configs(request: pb.CreateTaskRequest, driver: Driver) -> pb.CreateTaskR
 async def _live(
     driver: Driver, request: pb.CreateTaskRequest, *, outputs: bool = True
 ) -> dict[str, str]:
-    """Every reply of a job's life."""
+    """Every reply about a job."""
     meta = await driver.create(request)
     replies = {
         "the resource meta": _text(meta),
@@ -165,7 +175,7 @@ async def _end(
     *,
     outputs: bool = True,
 ) -> dict[str, str]:
-    """What is said of jobs that end by themselves, and by a service that is away."""
+    """The replies about jobs that end by themselves, and the errors while the service is down."""
     replies = {}
     for end in (service.complete, service.fail, service.forget):
         job = await start(driver, service, execution_of(request))
@@ -176,7 +186,7 @@ async def _end(
             driver.get(job.meta), outputs=outputs
         )
     service.go_away()
-    replies["the error of a service that is away"] = await _said(driver.get(job.meta, timeout=2))
+    replies["the error while the service is down"] = await _said(driver.get(job.meta, timeout=2))
     return replies
 
 

@@ -1,4 +1,4 @@
-"""What the kit has to do to the external system, so that a connector shows how it takes it."""
+"""The control that the kit needs over the external system."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ControllableService(Protocol):
         ...
 
     def go_away(self) -> None:
-        """Refuse every call from now on, as a system does that is down."""
+        """Refuse every call from now on, like a system that is down."""
         ...
 
     def hang(self) -> None:
@@ -89,7 +89,7 @@ class HasRemarks(Protocol):
 
 @runtime_checkable
 class SeesInputs(Protocol):
-    """A service that tells what a job has to work on."""
+    """A service that reports the inputs of a job."""
 
     def inputs_of(self, job: str) -> Mapping[str, object]:
         """The job's inputs by name, as Python values."""
@@ -116,7 +116,7 @@ class CountsCalls(Protocol):
 
 @runtime_checkable
 class HasClock(Protocol):
-    """A service with a clock of its own, which its replies tell the time by."""
+    """A service whose clock can be set."""
 
     def set_clock(self, seconds: float) -> None:
         """Go so many seconds ahead of the clock of this machine."""

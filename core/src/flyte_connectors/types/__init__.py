@@ -6,7 +6,7 @@
     for_literal_type.py  Flyte type to codec (service side)
 
     One kind of literal each:
-    scalars.py           numbers, text, moments, bytes; texts.py what travels as text
+    scalars.py           numbers, text, dates and times, bytes; texts.py types that travel as text
     containers.py        list[T], dict[str, T]
     unions.py            Union, Optional
     enums.py             Enum, Literal

@@ -1,7 +1,7 @@
 """The codec: how the values of one type travel as Flyte literals.
 
-A codec is two plain functions and two descriptions of the same type, Python's and Flyte's. Whoever
-converts many values looks the codec up once and then calls ``codec.decode(literal)`` directly.
+A codec is two plain functions and two descriptions of the same type, Python's and Flyte's. To convert many
+values, look the codec up once and then call ``codec.decode(literal)`` directly.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Codec:
     Attributes:
         python_type: The type of the native values.
         literal_type: The Flyte type, as it stands in a task's interface.
-        tag: The name by which a union tells this type from its other variants
+        tag: The name of this variant in a union
             (``flyteidl2.core.TypeStructure.tag``).
         encode: Native value to literal. Raises ConversionError.
         decode: Literal to native value. Raises ConversionError.

@@ -69,7 +69,7 @@ def _literal_type(python_type: Any) -> LiteralType:
         return SCALARS[python_type].literal_type
     if python_type is dict:
         return LiteralType(simple=SimpleType.STRUCT)
-    raise ConversionError(f"{type_name(python_type)} is no type for a column of a DataFrame")
+    raise ConversionError(f"{type_name(python_type)} is not a type for a column of a DataFrame")
 
 
 def _python_type(literal_type: LiteralType) -> Any:

@@ -22,7 +22,7 @@ def enum_codec(python_type: type[enum.Enum]) -> Codec:
     """Return the codec of an enum class. Aliases count as their member.
 
     Raises:
-        ConversionError: A ``Flag``, whose combinations have no name of their own, or an enum
+        ConversionError: A ``Flag``, whose combinations have no names, or an enum
             without members.
     """
     name = python_type.__name__
@@ -61,7 +61,7 @@ def choice_codec(python_type: Any, choices: tuple[Any, ...]) -> Codec:
     An enum's member counts as its name.
 
     Raises:
-        ConversionError: One of the choices is no text.
+        ConversionError: One of the choices is not text.
     """
     if not all(type(choice) is str for choice in choices):
         raise ConversionError(

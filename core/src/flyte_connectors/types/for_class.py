@@ -22,7 +22,7 @@ from flyte_connectors.types.tuples import named_tuple_codec, tuple_codec, typed_
 
 
 def codec_for_class(python_type: Any) -> Codec:
-    """Return the codec of a class, or of a tuple or dict that is no list or map on the wire.
+    """Return the codec of a class, or of a tuple or dict that is not a list or map on the wire.
 
     Raises:
         ConversionError: The type has no safe form on the wire.

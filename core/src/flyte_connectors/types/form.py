@@ -1,7 +1,6 @@
 """Plain forms of values: data that msgpack knows (dict, list, text, bytes, numbers, None).
 
-The official SDK spells values in two ways, depending on where they stand; which is which is said
-here.
+The official SDK spells values in two ways, depending on where they stand; this module says which.
 """
 
 from __future__ import annotations

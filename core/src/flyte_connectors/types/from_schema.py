@@ -1,4 +1,4 @@
-"""From a JSON schema back to Python types, for whoever has a struct's schema but not its class.
+"""From a JSON schema back to Python types, where a struct's schema is known but not its class.
 
 Objects become dataclasses made on the spot, with attributes, defaults and nesting. As in the
 official SDK, what JSON only describes (dates, decimals, enums) stays what msgpack holds: text or
@@ -103,7 +103,7 @@ class _Reader:
         if values or not all(
             name.isidentifier() and not keyword.iskeyword(name) for name in _ordered(schema)
         ):
-            return dict  # it holds more than its fields, or fields that are no attributes
+            return dict  # it holds more than its fields, or fields that are not attributes
         if title.startswith(TYPED_DICT_TITLE) or "title" not in schema:
             return self._typed_dict(title.removeprefix(TYPED_DICT_TITLE), schema)
         return self._dataclass(title, schema)

@@ -41,7 +41,7 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
         },
     },
 }
-"""By class; what mashumaro is told inside dataclasses."""
+"""By class; given to mashumaro inside dataclasses."""
 
 MARKED: dict[Any, dict[str, Any]] = {
     reference: {**schema, "x-flyte-type": reference.__name__.lower()}

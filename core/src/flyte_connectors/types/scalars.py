@@ -1,4 +1,4 @@
-"""Codecs of the simple types: numbers, text, moments, durations, None and bytes.
+"""Codecs of the simple types: numbers, text, dates and times, durations, None and bytes.
 
 These run on every call for almost every field, so each direction is one small function. The
 literals are the official SDK's, except that it pickles ``bytes``; here these travel as they do
@@ -79,7 +79,9 @@ def encode_str(value: Any) -> Literal:
     try:
         literal.scalar.primitive.string_value = value
     except UnicodeEncodeError:
-        raise ConversionError(f"{short(value)} is no valid Unicode text (lone surrogate)") from None
+        raise ConversionError(
+            f"{short(value)} is not valid Unicode text (lone surrogate)"
+        ) from None
     return literal
 
 
@@ -107,7 +109,7 @@ def _decode_bool(literal: Literal) -> bool:
 
 
 def _encode_datetime(value: Any) -> Literal:
-    """Write a moment; one without a time zone counts as UTC, as the official SDK has it."""
+    """Write a datetime; without a time zone it counts as UTC, as in the official SDK."""
     if not isinstance(value, dt.datetime):
         raise mismatch("datetime", value)
     literal = Literal()
@@ -121,7 +123,7 @@ def _encode_datetime(value: Any) -> Literal:
 
 
 def _decode_datetime(literal: Literal) -> dt.datetime:
-    """Read a moment, always with the time zone UTC; nanoseconds are cut to microseconds."""
+    """Read a datetime, always with the time zone UTC; nanoseconds are cut to microseconds."""
     primitive = literal.scalar.primitive
     if not primitive.HasField("datetime"):
         text = _from_msgpack(literal, str, "datetime")
@@ -246,4 +248,4 @@ SCALARS_BY_NUMBER = {
         int, float, str, bool, type(None), bytes, dt.datetime, dt.timedelta
     )
 }  # fmt: skip
-"""Codec by ``flyteidl2.core.SimpleType``, for whoever knows only the Flyte type."""
+"""Codec by ``flyteidl2.core.SimpleType``, where only the Flyte type is known."""

@@ -1,7 +1,7 @@
 """Codecs of ``tuple[A, B]``, named tuples and typed dicts: as msgpack, one entry per field.
 
 The official SDK wraps each in a pydantic model made for it; the title of the schema
-(``TupleWrapper_...``) tells which of the three it was.
+(``TupleWrapper_...``) says which of the three it was.
 """
 
 from __future__ import annotations

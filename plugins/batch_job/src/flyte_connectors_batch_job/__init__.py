@@ -2,7 +2,7 @@
 
 In the order of reading:
 
-    config       BatchJobConfig, the fields of a job, and how they travel in `custom`
+    config       BatchJobConfig, the fields of a job, and their form in `custom`
     connector    BatchJobConnector, what the service calls
     task         BatchJobTask, what a workflow author writes
     request      the job that a task template asks for
@@ -14,8 +14,7 @@ In the order of reading:
     clean        removes old jobs: `python -m flyte_connectors_batch_job.clean`
     backends     where the jobs run: the interface, and a folder for each back end
 
-Everything is loaded on first use: a job's supervisor lives in this package too, and shall not load
-gRPC for it.
+Everything is loaded on first use: a job's supervisor is in this package too, and must not load gRPC.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=_days,
         required=True,
         metavar="DAYS",
-        help="remove jobs in whose folder nothing has changed for so many days",
+        help="remove jobs whose folder has not changed for this many days",
     )
     days = parser.parse_args(arguments).older_than
     try:

@@ -1,4 +1,4 @@
-"""The fields of a batch job, and their way through the task template's `custom`."""
+"""The fields of a batch job, and their form in the task template's `custom`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class BatchJobConfig:
         command: Program and arguments, run without a shell.
         script: Text of a script instead, run by its `#!` line or else by `/bin/sh`.
         env: Environment variables, added to the few that jobs inherit (see the README).
-        working_directory: An absolute directory on the machine that runs the job; by default a new
-            one of the job's own.
+        working_directory: An absolute directory on the machine that runs the job; by default a new one for
+            the job.
         timeout_seconds: Time limit. The job then gets SIGTERM and, after a grace time, SIGKILL.
         backend: Name of the back end to run on, one that the operator allows; by default the
             operator's first.
@@ -90,7 +90,7 @@ class BatchJobConfig:
 
     @classmethod
     def from_custom(cls, custom: Struct) -> BatchJobConfig:
-        """Read what `to_custom` gave, or somebody wrote by hand.
+        """Read what `to_custom` wrote, or a user wrote by hand.
 
         Raises:
             InvalidRequestError: a field is unknown or wrong; the error names it.

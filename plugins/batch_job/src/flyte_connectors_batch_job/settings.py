@@ -1,4 +1,4 @@
-"""What the operator sets: the back ends, where the spool is, and which spools are gone for good."""
+"""What the operator sets: the back ends, the path of the spool, and the ids of deleted spools."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def spool_directory() -> str:
     Source of the default: XDG Base Directory Specification 0.8, `$XDG_STATE_HOME`.
 
     Raises:
-        ServiceUnavailableError: the variable is relative, or unset while the user has no home.
+        ServiceUnavailableError: the variable is relative, or unset and the user has no home directory.
     """
     state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
     directory = os.environ.get(SPOOL_VARIABLE) or state / "flyte-connectors" / "batch-job"
     try:
         path = Path(directory).expanduser()
-    except RuntimeError:  # no home, as users in containers often have none
+    except RuntimeError:  # users in containers often have no home directory
         path = Path(directory)
     if not path.is_absolute():
         message = f"the spool '{path}' is not an absolute path: set {SPOOL_VARIABLE} to one"
@@ -66,6 +66,6 @@ def is_spool_shared() -> bool:
 
 
 def retired_spools() -> frozenset[str]:
-    """Ids of the spools that `$FLYTE_BATCH_JOB_RETIRED_SPOOLS` declares gone, with all their jobs."""
+    """Ids of the deleted spools, from `$FLYTE_BATCH_JOB_RETIRED_SPOOLS`; their jobs count as lost."""
     listed = os.environ.get(RETIRED_VARIABLE, "").replace(",", " ").split()
     return frozenset(listed)

@@ -63,7 +63,7 @@ class TimeLimit:
 
 
 SUBMITTING = TimeLimit(attempt=20.0, total=60.0)
-"""For calls of `create`, which is never abandoned half way."""
+"""For calls of `create`, which always runs to completion."""
 
 ASKING = TimeLimit(attempt=4.0, total=6.0)
 """For all others: a last attempt ends within the 10 s that Flyte's back end waits."""
@@ -75,7 +75,7 @@ class BigQuery:
     Args:
         client: The vendor's client.
         submitting: Time limit for starting a job.
-        asking: Time limit for everything else.
+        asking: Time limit for all other calls.
     """
 
     def __init__(

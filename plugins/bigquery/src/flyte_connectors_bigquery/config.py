@@ -1,4 +1,4 @@
-"""How a query runs: what the author of a task sets, as it travels in the task's `custom`.
+"""The configuration of a query, and its form in the task's `custom`.
 
 The keys of `custom` are those of the official task, so that either connector reads either task:
 `ProjectID`, `Location` and `Domain`, and beside them the members of the REST resources
@@ -87,8 +87,7 @@ class BigQueryConfig:
             task's `inputs`, instead of their names.
         impersonate_service_account: Address of the service account to act as. Several, separated by
             commas, are a chain: each acts as the next.
-        price_per_tebibyte: What reading 2**40 bytes costs, for the estimate of a dry run; in
-            whatever currency you like to read it in.
+        price_per_tebibyte: What reading 2**40 bytes costs, for the estimate of a dry run; in any currency.
     """
 
     ProjectID: str

@@ -36,7 +36,7 @@ METRICS = ("bytes_processed", "bytes_billed", "slot_ms", "cache_hit", "rows")
 
 @dataclass
 class BigQueryMetadata(ResourceMeta):
-    """What finds a job again.
+    """Identifies a query job.
 
     Attributes:
         job_id: Its id, unique in project and location.
@@ -243,7 +243,7 @@ def _console(meta: BigQueryMetadata, location: str | None) -> TaskLog:
 
 
 def _facts(job: QueryJob) -> dict[str, Any]:
-    """What is worth knowing about a finished job beside its outputs."""
+    """Details about a finished job besides its outputs."""
     facts = {
         "statement_type": job.statement_type,
         "bytes_processed": job.total_bytes_processed,

@@ -44,14 +44,14 @@ class BigQueryDryRunConnector(SyncConnector):
         """Estimate the query.
 
         Raises:
-            InvalidRequestError: a field, an input, or the query itself is wrong; or the price is
-                wanted and no rate is configured.
+            InvalidRequestError: a field, an input, or the query itself is wrong; or the output
+                `estimated_price` is declared and no rate is configured.
             ConnectorError: anything else; see `vendor_errors`.
         """
         query = request.read_query(task_template, inputs, task_execution_metadata, dry_run=True)
         wanted = [entry.key for entry in task_template.interface.outputs.variables]
         if "estimated_price" in wanted and query.price_per_tebibyte is None:
-            message = "unset: an estimated price needs BigQueryConfig.price_per_tebibyte"
+            message = "not set: the output estimated_price needs BigQueryConfig.price_per_tebibyte"
             raise InvalidRequestError(message, field="custom.pricePerTebibyte")
         bigquery = connect(query.project, google_application_credentials, query.impersonate)
         estimate = _estimate(bigquery.estimate(query), query.price_per_tebibyte)

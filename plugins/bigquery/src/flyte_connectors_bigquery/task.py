@@ -105,7 +105,7 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
         outputs: Further outputs, taken by name from the columns of a result with one row; and
             `rows_affected` for DML.
         google_application_credentials: Name of the secret with the JSON key of a service account;
-            None for the credentials of whoever runs the connector.
+            None for the credentials of the connector service.
         **kwargs: As for every task.
 
     Raises:
@@ -151,7 +151,7 @@ class BigQueryDryRunTask(SyncConnectorExecutorMixin, _SqlTask):
         plugin_config: Where it would run; `price_per_tebibyte` adds the output `estimated_price`.
         inputs: Python type of each input.
         google_application_credentials: Name of the secret with the JSON key of a service account;
-            None for the credentials of whoever runs the connector.
+            None for the credentials of the connector service.
         **kwargs: As for every task.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From a laptop to a cluster: the image of a connector service, and what Kubernetes needs to run it.
+"""Deploys a connector service: builds its image and applies its Kubernetes objects.
 
     ConnectorEnvironment -> sources -> Image -> ImageBuildEngine -> registry
             |                                                          |
@@ -8,14 +8,14 @@ environment.py        ConnectorEnvironment: what is deployed
 image.py              Image: what goes into an image, and its name
 engine.py             ImageBuildEngine: context, lock, build, push
 applying.py           deploy(): show, build, apply
-sources.py            `include`: which files go along, which modules are served, their task types
+sources.py            `include`: which files are copied, which modules are served, their task types
 registered.py         what a module registers when it is imported
-shared_directories.py where connectors keep jobs that live on the service's own disk
-kubernetes_values.py  what Kubernetes takes for names, quantities and variables
-containerfile.py      the text that builds an image
+shared_directories.py directories for connectors that keep jobs on the service's disk
+kubernetes_values.py  validation of names, quantities and variables
+containerfile.py      the Containerfile of an image
 lock.py               the exact packages, pinned by hash
 builders.py           buildah and docker, run as commands
-remote_builder.py     Flyte's back end, asked through the official SDK
+remote_builder.py     builds in Flyte's back end, through the official SDK
 manifests.py          the Kubernetes objects of an environment
 routing.py            the configuration of Flyte's back end that sends tasks to it
 kubernetes_yaml.py     plain data as YAML

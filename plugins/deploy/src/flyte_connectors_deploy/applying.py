@@ -1,4 +1,4 @@
-"""`deploy()`: show what will be, build the image, apply; nothing is half applied."""
+"""`deploy()`: shows the objects, builds the image, applies all objects or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flyte_connectors_deploy.sources import Sources
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """A service that has been deployed, or would be.
+    """A service that was deployed, or would be with a dry run.
 
     Attributes:
         environment: What it was made from.
@@ -74,12 +74,12 @@ def deploy(
 ) -> list[Deployment]:
     """Build the images of `environments`, push them, and apply the objects with `kubectl`.
 
-    The objects are shown on standard error first, and the cluster is asked whether it would take all of
-    them before it gets any. Everything is checked before the first image is built.
+    The objects are shown on standard error first, and the cluster validates all of them before any is
+    applied. Everything is checked before the first image is built.
 
     Args:
         environments: What to deploy.
-        dry_run: Stop after showing.
+        dry_run: Only show the objects.
         builder: As of `ImageBuildEngine.build`.
         find_links: As of `ImageBuildEngine.build`.
 
@@ -91,7 +91,7 @@ def deploy(
         CommandError: a program is missing or fails, or the cluster refuses an object.
     """
     if is_looking():
-        message = "it is called while its file is imported: put it under if __name__ == '__main__'"
+        message = "called while its file is imported: put the call under if __name__ == '__main__'"
         raise InvalidRequestError(message, field="deploy()")
     plans = [plan(environment) for environment in environments]
     for planned in plans:
@@ -117,7 +117,7 @@ async def _deploy_all(
     everything = [item for deployment in built for item in deployment.objects]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": everything})
     apply = [kubectl, "apply", "--filename", "-"]
-    await run_command([*apply, "--dry-run=server"], what="asking the cluster", stdin=text)
+    await run_command([*apply, "--dry-run=server"], what="validating in the cluster", stdin=text)
     print(await run_command(apply, what="applying", stdin=text), end="", file=sys.stderr)  # noqa: T201
     return [dataclasses.replace(deployment, applied=True) for deployment in built]
 

@@ -16,7 +16,7 @@ _DECORATION = re.compile(r"[^\x00-\x7f]")  # trees that uv draws around its reas
 
 
 class CommandError(ConnectorError):
-    """A program is missing or has failed; the text has what it said last."""
+    """A program is missing or has failed; the message has the end of its output."""
 
 
 def require(program: str, remedy: str) -> str:

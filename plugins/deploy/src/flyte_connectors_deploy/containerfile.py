@@ -1,4 +1,4 @@
-"""The text that builds an image: the same description gives the same bytes.
+"""The Containerfile of an image: the same description gives the same bytes.
 
 Two stages: the first installs, without a network, what the context holds (`requirements.lock`, `wheels/`
 and `app/`); the second gets what was installed. Both buildah and docker read it.
@@ -25,7 +25,7 @@ _PROBE = (
 
 
 def variables_of(image: Image) -> dict[str, str]:
-    """The environment that the service has in `image`, whoever builds it."""
+    """The environment variables of the service in `image`, for every builder."""
     return {
         "PYTHONPATH": APP,
         "PYTHONUNBUFFERED": "1",

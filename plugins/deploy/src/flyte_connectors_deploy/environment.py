@@ -47,9 +47,9 @@ class ConnectorEnvironment:
         port: Of gRPC.
         metrics_port: Of /metrics, /healthz and /readyz.
         plugins: Extras of `flyte-connectors` to install, such as `bigquery`.
-        env_vars: Environment variables and their values, no secrets.
+        env_vars: Environment variables and their values; not for secrets.
         namespace: Where it runs.
-        clients: Namespaces whose pods may call it.
+        clients: Namespaces whose pods may connect to it.
         grace: Shutdown grace period, in seconds.
         shared_volume: A PersistentVolumeClaim in `namespace` that all replicas mount (ReadWriteMany), for
             connectors whose jobs live on the service's own disk.
@@ -60,7 +60,7 @@ class ConnectorEnvironment:
             `init_from_config` where that was called.
 
     Raises:
-        InvalidRequestError: Kubernetes would not take a value, or it makes no sense.
+        InvalidRequestError: a value is not valid for Kubernetes, or contradicts another.
     """
 
     name: str

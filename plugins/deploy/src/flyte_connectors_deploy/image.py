@@ -37,7 +37,7 @@ def plugin_packages(plugins: Iterable[str]) -> list[str]:
         plugins: Extras of `flyte-connectors`, such as `bigquery` or `batch_job`.
 
     Raises:
-        InvalidRequestError: there is no such extra; pip and uv only warn about that.
+        InvalidRequestError: an extra does not exist; pip and uv only warn about that.
     """
     metadata = importlib.metadata.metadata(DISTRIBUTION)
     known = metadata.get_all("Provides-Extra") or []

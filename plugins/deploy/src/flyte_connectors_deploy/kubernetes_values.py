@@ -1,4 +1,4 @@
-"""What Kubernetes takes for names, quantities and variables, checked before anything is built.
+"""Validation of names, quantities and variables by the rules of Kubernetes, before anything is built.
 
 Sources: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and
 https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/

@@ -1,4 +1,4 @@
-"""What modules register when they are imported, found out in a process of its own.
+"""Finds out what modules register when they are imported, in a separate process.
 
     python -m flyte_connectors_deploy.registered ROOT MODULE ...
 
@@ -106,7 +106,7 @@ def is_looking() -> bool:
 
 
 def _main(root: str, *modules: str) -> None:
-    """Runs in the process of its own; what the modules print goes to standard error."""
+    """Runs in the separate process; what the modules print goes to standard error."""
     answers_to = os.dup(1)
     os.dup2(2, 1)
     sys.path.insert(0, root)

@@ -50,7 +50,7 @@ def official_sdk() -> Any:
         importlib.metadata.version("flyte")
     except importlib.metadata.PackageNotFoundError as error:
         message = (
-            "builder 'remote' builds in Flyte's back end, which the official SDK asks: "
+            "builder 'remote' builds in Flyte's back end through the official SDK: "
             "pip install flyte and configure it (flyte create config), or use builder 'local'"
         )
         raise CommandError(message) from error

@@ -33,8 +33,8 @@ def served(environment: ConnectorEnvironment, sources: Sources) -> list[Served]:
     missing = set(wanted) - {report.distribution for report in reports}
     if missing:
         text = (
-            f"not installed here: {', '.join(sorted(missing))}; what they serve, and whether their "
-            "replicas need a shared volume, is not known"
+            f"not installed here: {', '.join(sorted(missing))}; so their task types, and whether "
+            "they need a shared volume, are unknown"
         )
         print(text, file=sys.stderr)  # noqa: T201  (like the rest of the progress)
     installed = [Served.of(bound) for report in reports for bound in report.connectors]

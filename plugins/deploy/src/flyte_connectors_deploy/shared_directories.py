@@ -1,4 +1,4 @@
-"""Directories that all replicas share: where connectors keep jobs that live on the service's own disk."""
+"""Directories that all replicas share: directories for connectors that keep jobs on the service's disk."""
 
 from __future__ import annotations
 

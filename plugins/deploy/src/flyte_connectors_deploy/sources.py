@@ -1,4 +1,4 @@
-"""`include`: which files go along into the image, which modules are served, and their task types.
+"""`include`: which files are copied into the image, which modules are served, and their task types.
 
 A module is served if importing it registers something. Where it can't be imported here, because what it needs
 is installed in the image only, its source is read instead.
@@ -112,14 +112,16 @@ def _served(
     for name, tree in candidates.items():
         found = registered[name]
         if found.kind in _FAULTS:
-            text = f"{name} would keep the service from starting: {found.error}"
+            text = f"{name}: the service would not start: {found.error}"
             raise InvalidRequestError(text, field="include")
         if not found.error:
             if found.connectors or found.hooks:
                 served[name] = found.connectors
         elif _registers(tree):
             if found.kind != "ModuleNotFoundError":
-                text = f"{name} can't be imported here, and is taken as written: {found.error}"
+                text = (
+                    f"{name} can't be imported here, so its source is read instead: {found.error}"
+                )
                 print(text, file=sys.stderr)  # noqa: T201  (like the rest of the progress)
             served[name] = tuple(Served(kind, kind) for kind in _task_types(tree))
     return served

@@ -3,13 +3,13 @@
     task = ModelTrainTask(name="train", endpoint="https://train.example.org/jobs")
     model = task(epochs=20, dataset_uri="s3://bucket/digits.parquet")
 
-What a workflow author uses: `ModelTrainTask`, and for other ways of spelling things `TrainingApi`,
+What a workflow author uses: `ModelTrainTask`, and for services with another API `TrainingApi`,
 `Auth` and `RayTrainConfig`. What the service loads is `ModelTrainingConnector`.
 
 A request passes through these modules, top to bottom:
 
-- `task` the task, and its form as a message
-- `config` what the task says and the connector reads
+- `task` the task class
+- `config` the configuration of a task
 - `connector` the verbs
 - `client` what a training platform can do: start, state, cancel, logs, metrics
 - `training_service`, `ray_jobs` the two platforms, over `flyte_connectors.http`

@@ -1,4 +1,4 @@
-"""What the connector asks of a training platform, and which platform a configuration names."""
+"""The interface of training platforms, and the choice of the platform by a configuration."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Submission:
         job_id: The id that it shall have: the same id again is the same job.
         epochs: Passes over the data.
         dataset_uri: The data.
-        parameters: What else the platform is told.
+        parameters: Further fields of the submission.
         results_uri: Where the model goes, if the platform does not choose.
     """
 

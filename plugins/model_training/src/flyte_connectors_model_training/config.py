@@ -1,4 +1,4 @@
-"""What a training task says, and its way through the task template's `custom` and the job's meta.
+"""The configuration of a training task, and its form in the task template's `custom` and in the job's meta.
 
 Only what differs from the defaults travels, so that a plain task is `{"endpoint": ...}`.
 """
@@ -26,12 +26,12 @@ _PHASE_NAMES = frozenset(phase.name for phase in Phase) - {Phase.UNDEFINED.name}
 
 @dataclass(frozen=True)
 class Auth:
-    """How requests prove who sends them.
+    """How requests authenticate.
 
     Args:
         secret: Name of the secret that holds the token, password or key.
         scheme: `bearer` (`Authorization: Bearer SECRET`, RFC 6750), `basic` (RFC 7617), or
-            `header` (a header of the service's own).
+            `header` (a custom header).
         name: For `basic` the user's name, for `header` the header's.
     """
 
@@ -42,10 +42,10 @@ class Auth:
 
 @dataclass(frozen=True)
 class TrainingApi:
-    """How an HTTP training service spells things; the defaults are the reference service's.
+    """The API of an HTTP training service; the defaults are those of the reference service.
 
-    Fields of replies are named by dotted paths, such as `job.state`. An empty name means that the
-    service has no such thing.
+    Fields of replies are named by dotted paths, such as `job.state`. An empty name means that the service
+    does not have it.
 
     Args:
         job_id: The job's id, in the reply to a submission.
@@ -104,7 +104,7 @@ class RayTrainConfig:
         """Answer where the model of a job goes.
 
         Raises:
-            InvalidRequestError: There is no place for it.
+            InvalidRequestError: No prefix is known or writable.
         """
         prefix = self.results_prefix or output_prefix
         if not prefix:
@@ -122,7 +122,7 @@ class TrainingConfig:
 
     Args:
         endpoint: Where jobs are submitted (POST); empty with `ray`.
-        api: How that service spells things.
+        api: The API of that service.
         ray: Trains on Ray instead.
         parameters: Further fields of the submission, such as `label` or `seed`.
         auth: How to authenticate.
@@ -170,7 +170,7 @@ class TrainingConfig:
 
     @classmethod
     def from_custom(cls, custom: Struct) -> TrainingConfig:
-        """Read what `to_custom` gave, or somebody wrote by hand.
+        """Read what `to_custom` wrote, or a user wrote by hand.
 
         Raises:
             InvalidRequestError: A field is unknown or wrong; the error names it.
@@ -181,7 +181,7 @@ class TrainingConfig:
         if bool(self.endpoint) == bool(self.ray):
             _refuse("custom.endpoint", "give the URL of a training service, or else custom.ray")
         if self.auth and self.auth.scheme not in AUTH_SCHEMES:
-            _refuse("custom.auth.scheme", f"{self.auth.scheme!r} is none of {AUTH_SCHEMES}")
+            _refuse("custom.auth.scheme", f"{self.auth.scheme!r} is not one of {AUTH_SCHEMES}")
         if self.auth and self.auth.scheme != "bearer" and not self.auth.name:
             _refuse("custom.auth.name", f"{self.auth.scheme} needs the name of a user or header")
         if self.auth and self.auth.scheme == "header" and not _HEADER.fullmatch(self.auth.name):
@@ -189,11 +189,13 @@ class TrainingConfig:
         for name in ("job_path", "logs_path", "metrics_path"):
             _check_path(f"custom.api.{name}", getattr(self.api, name))
         if not self.api.job_path:
-            _refuse("custom.api.job_path", "missing: where a job is read, such as /{job_id}")
+            _refuse("custom.api.job_path", "missing: set the path of a job, such as /{job_id}")
         for word, phase in self.api.statuses.items():
             if phase not in _PHASE_NAMES:
                 known = ", ".join(sorted(_PHASE_NAMES))
-                _refuse(f"custom.api.statuses.{word}", f"{phase!r} is no phase: one of {known}")
+                _refuse(
+                    f"custom.api.statuses.{word}", f"{phase!r} is not a phase: use one of {known}"
+                )
 
 
 def _check_path(name: str, path: str) -> None:

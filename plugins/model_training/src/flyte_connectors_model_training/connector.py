@@ -52,7 +52,7 @@ class ModelTrainJobMeta(ResourceMeta):
         job_id: The platform's id of it.
         endpoint: The training service; empty on Ray.
         config: What else of the task's configuration later calls need.
-        results_uri: Where the model will be, if the platform does not tell.
+        results_uri: Where the model will be, if the platform does not report it.
     """
 
     job_id: str
@@ -138,7 +138,7 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         names = sorted({name for epoch in epochs for name in epoch} - {"ended_at"})
         return metrics_response(
             {name: _readings(name, epochs) for name in names},
-            queries if epochs else (),  # before the first, nobody knows which there will be
+            queries if epochs else (),  # before the first, the names of the metrics are unknown
             labels={"job": resource_meta.job_id},
             start_time=start_time,
             end_time=end_time,
@@ -167,7 +167,7 @@ def _succeeded(meta: ModelTrainJobMeta, state: JobState, links: list[TaskLog]) -
     uri = state.results or meta.results_uri
     if not isinstance(uri, str) or not (uri.startswith("/") or urlsplit(uri).scheme):
         shown = repr(uri)[:80]
-        message = f"training {meta.job_id} ended, but its results are no file: {shown}"
+        message = f"training {meta.job_id} ended, but its results are not a file: {shown}"
         return Resource(phase=Phase.FAILED, message=message, log_links=links)
     return Resource(
         phase=Phase.SUCCEEDED,

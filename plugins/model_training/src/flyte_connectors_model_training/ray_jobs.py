@@ -96,7 +96,7 @@ class RayJobs:
         return submission.job_id
 
     async def _compare(self, job_id: str, digest: str) -> None:
-        """Tell a repeated submission from another one under the same id."""
+        """Distinguish a repeated submission from another one with the same id."""
         metadata = (await self._ask("GET", job_id)).get("metadata") or {}
         if metadata.get(_DIGEST, digest) != digest:
             message = f"Ray has a job {job_id} with other inputs or another entrypoint"
@@ -117,13 +117,13 @@ class RayJobs:
         return JobState(phase, message, dashboard)
 
     async def _has_model(self) -> bool:
-        """Tell whether the job wrote what it was started for: Ray knows of its exit code only."""
+        """Check that the job wrote its model: Ray knows its exit code only."""
         if not self._results_uri:
             return False
         try:
             return await asyncio.to_thread(storage.exists, self._results_uri)
         except (StorageError, OSError) as error:
-            message = f"the training has ended; its model can't be looked for: {error}"
+            message = f"the training has ended, but its model can't be checked: {error}"
             raise ServiceUnavailableError(message) from error
 
     async def cancel(self, job_id: str) -> None:
@@ -147,7 +147,7 @@ class RayJobs:
 
     async def metrics(self, job_id: str) -> list[Mapping[str, float]]:  # noqa: ARG002
         """Raise UnsupportedVerbError: Ray keeps its metrics elsewhere."""
-        message = "Ray answers no metrics of a job: see the log, or Ray's own dashboard"
+        message = "Ray has no metrics of a job: see the log, or Ray's dashboard"
         raise UnsupportedVerbError(message)
 
     async def _ask(self, method: str, *parts: str, **options: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class ModelTrainTask(AsyncConnectorExecutorMixin, TaskTemplate):
         name: The task's name.
         endpoint: Where a training service takes jobs.
         plugin_config: Trains on Ray instead.
-        api: How the training service spells things, if not as the reference service does.
+        api: The API of the training service, if it differs from the reference service's.
         parameters: Further fields of the submission, such as `label` or `seed`.
         auth: How to authenticate.
         **kwargs: What every task takes.

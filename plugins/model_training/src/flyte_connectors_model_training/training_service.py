@@ -1,4 +1,4 @@
-"""Trainings behind an HTTP API, spelled as a `TrainingApi` says."""
+"""Trainings behind an HTTP API that a `TrainingApi` describes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainingService:
 
     Args:
         client: Leads to where jobs are submitted.
-        api: How the service spells things.
+        api: The API of the service.
     """
 
     def __init__(self, client: Client, api: TrainingApi) -> None:
@@ -130,7 +130,7 @@ class TrainingService:
             message = f"{where} answered no {self._api.job_id}: set the job_id of TrainingApi"
             raise InvalidRequestError(message, field="custom.endpoint")
         if job_id in {".", ".."}:
-            message = f"{where} answered the job id {job_id!r}, which is no part of a path"
+            message = f"{where} answered the job id {job_id!r}, which can't be part of a path"
             raise InvalidRequestError(message, field="custom.endpoint")
         return job_id
 

@@ -1,8 +1,8 @@
-"""Connectors of the official Flyte SDKs (`flyte`, `flytekit`) and of this project, in either service.
+"""Runs connectors of the official Flyte SDKs (`flyte`, `flytekit`) in our service, and ours in theirs.
 
-hosting/                 theirs, hosted by `flyte-connectors serve` unchanged
-offering/                ours, offered to the service and the tasks of `flyte`
-official_references.py   files, folders and tables of `flyte` as ours, and back
+hosting/                 their connectors, hosted unchanged by `flyte-connectors serve`
+offering/                our connectors and tasks, for the service and the deployments of `flyte`
+official_references.py   converts files, folders and tables of `flyte` to ours, and back
 
 An SDK is imported only where one of its connectors is already there.
 """

@@ -7,7 +7,7 @@ there is `testing` only.
 A job passes through these modules, top to bottom:
 
 - `cli` the command `flyte-model-training serve`
-- `hosts` refuses what a page of another site sends
+- `hosts` refuses requests from pages of other sites
 - `app` HTTP: routes, requests, replies; `openapi.json` describes them, `dashboard.html` shows a job
 - `job_store` the jobs and their status, in SQLite
 - `supervisor` one worker process per running job

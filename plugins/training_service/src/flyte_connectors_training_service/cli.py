@@ -38,16 +38,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="run the reference training service")
     serve.set_defaults(run=_serve)
-    serve.add_argument("--data-dir", type=Path, required=True, help="jobs, models and logs")
+    serve.add_argument(
+        "--data-dir", type=Path, required=True, help="directory for jobs, models and logs"
+    )
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    serve.add_argument("--port", type=int, default=8100, help="0 picks one; default: %(default)s")
+    serve.add_argument(
+        "--port", type=int, default=8100, help="port, 0 picks one; default: %(default)s"
+    )
     serve.add_argument(
         "--workers",
         type=_worker_count,
         default=os.cpu_count() or 1,
         help="jobs trained at once; default: one per core",
     )
-    serve.add_argument("--public-url", help="base of links, where a proxy changes it")
+    serve.add_argument("--public-url", help="base URL of links, if the service is behind a proxy")
     serve.add_argument(
         "--data-root",
         type=Path,
@@ -59,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--allowed-host",
         action="append",
         default=[],
-        help="name that clients may reach the service by, besides addresses, localhost and "
+        help="host name that clients may use, besides addresses, localhost and "
         "--public-url; repeatable",
     )
     train = commands.add_parser("train", help=_train.__doc__)

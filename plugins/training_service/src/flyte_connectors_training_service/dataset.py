@@ -1,7 +1,7 @@
 """A data set as features and labels.
 
-Errors quote nothing of a file, its column names included: whoever names a file may not be allowed to
-read it. Columns are told by their number.
+Errors quote nothing of a file, not even column names: the user who names a file may not be allowed to read
+it. Columns are named by their number.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def read(path: Path, label: str) -> Dataset:
     """Read a CSV or Parquet file with a header.
 
     Raises:
-        DatasetError: It is malformed or empty, has no column `label`, a feature that is no
-            finite number, a missing value, or fewer than two classes.
+        DatasetError: It is malformed or empty, has no column `label`, a feature that is not a finite number,
+            a missing value, or fewer than two classes.
     """
     table = _table(path)
     if label not in table.column_names:
@@ -69,7 +69,7 @@ def _table(path: Path) -> pa.Table:
 
 
 def _place(text: str) -> str:
-    """What an error of Arrow tells of the file's form; the rest may be the file's content."""
+    """The part of Arrow's error about the file's form; the rest may quote the file."""
     if found := re.search(r"Expected (\d+) columns, got (\d+)", text):
         row = re.search(r"Row #(\d+)", text)
         where = f" in row {row[1]}" if row else ""
@@ -104,6 +104,6 @@ def _labels(table: pa.Table, name: str) -> NDArray[Any]:
     # NumPy's own strings and integers, not objects: they go into the model file as plain arrays.
     labels = np.array(column.to_pylist())
     if len(np.unique(labels)) < 2:  # noqa: PLR2004, two classes
-        message = f"column {name!r} has one class only: nothing to tell apart"
+        message = f"column {name!r} has one class only: a classifier needs two"
         raise DatasetError(message)
     return labels

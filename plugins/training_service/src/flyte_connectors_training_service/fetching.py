@@ -41,7 +41,7 @@ def fetch(uri: str, destination: IO[bytes], sources: Sources) -> None:
     S3 reads credentials from the environment, and `AWS_ENDPOINT_URL` where it is not Amazon's.
 
     Raises:
-        DatasetError: It is unreachable, missing, forbidden, no regular file or larger than 4 GiB.
+        DatasetError: It is unreachable, missing, forbidden, not a regular file or larger than 4 GiB.
     """
     scheme = urlsplit(uri).scheme
     bounded = _Bounded(destination)
@@ -66,7 +66,7 @@ def _fetch_file(uri: str, destination: _Bounded, roots: tuple[Path, ...] | None)
         raise DatasetError(message)
     path = Path(unquote(parts.path)).resolve(strict=True)
     if roots is not None and not any(path.is_relative_to(root) for root in roots):
-        message = "it is below no --data-root of the service"
+        message = "it is not below a --data-root of the service"
         raise OSError(message)
     # A fifo would block, and a link may have been put there since.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -106,7 +106,7 @@ async def _get(url: httpx.URL, destination: _Bounded, *, trusted: bool) -> Reply
         reply_bytes=MAX_DATASET_BYTES + 2**20,  # `destination` refuses before, in its own words
     )
     origin = str(url.copy_with(userinfo=b"", raw_path=b"/", fragment=None))
-    # The credentials are those of whoever asks for the training, not this service's.
+    # The credentials are those of the client, not this service's.
     headers = basic(url.username, url.password) if url.userinfo else None
     client = Client(origin, field="dataset_uri", headers=headers, trusted=trusted, limits=limits)
     return await client.download(str(url.copy_with(userinfo=b"")), destination.write)
@@ -120,7 +120,7 @@ class _Bounded:
         self._room = MAX_DATASET_BYTES
 
     def expect(self, size: int) -> None:
-        """Refuse a size that there is no room for, before anything is written."""
+        """Refuse a size that does not fit on the disk, before anything is written."""
         if size > self._room:
             message = f"it is larger than {MAX_DATASET_BYTES} bytes"
             raise DatasetError(message)

@@ -1,6 +1,6 @@
-"""Requests that a page in somebody's browser makes are refused.
+"""Refuses requests that pages of other sites send through a user's browser.
 
-A page of another site can send requests to this service: under a name of its own that it lets lead here
+A page of another site can send requests to this service: under a host name that it resolves to this address
 (DNS rebinding), or across sites. The first shows in `Host`, the second in `Origin`.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OwnHosts:
-    """Lets in requests to this service's own names and addresses, from nowhere else.
+    """Accepts requests to this service's names and addresses only, and none from other sites.
 
     Args:
         app: The application.
@@ -44,7 +44,7 @@ class OwnHosts:
                 text = f"unknown host {', '.join(hosts)[:200]!r}: start the service with --allowed-host"
                 refusal = JSONResponse({"error": text}, 400)
             elif origin is not None and not self._is_of(origin, hosts[0]):
-                refusal = JSONResponse({"error": "requests of other sites are refused"}, 403)
+                refusal = JSONResponse({"error": "requests from other sites are refused"}, 403)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return

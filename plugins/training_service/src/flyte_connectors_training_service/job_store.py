@@ -36,7 +36,7 @@ _COLUMNS = "job_id, spec, status, message, created_at, started_at, ended_at"
 
 
 class UnknownJobError(LookupError):
-    """There is no job with this id."""
+    """No job has this id."""
 
 
 class JobConflictError(Exception):
@@ -124,7 +124,7 @@ class JobStore:
         return changed == 1
 
     def end(self, job_id: str, status: str, message: str) -> None:
-        """Record how a job ended; the first ending of a job is its only one."""
+        """Record how a job ended; only the first call has an effect."""
         self._execute(
             "UPDATE jobs SET status = ?, message = ?, ended_at = ?"
             " WHERE job_id = ? AND ended_at IS NULL",

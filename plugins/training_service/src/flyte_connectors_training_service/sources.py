@@ -15,7 +15,7 @@ class DatasetError(Exception):
 
 
 def default_roots() -> tuple[Path, ...]:
-    """The folders that files are read from unless told otherwise: the current and the temporary one."""
+    """The folders that files are read from by default: the current and the temporary one."""
     return Path.cwd().resolve(), Path(tempfile.gettempdir()).resolve()
 
 
@@ -25,8 +25,7 @@ class Sources:
 
     Args:
         roots: Folders that files may be below; None allows any, for a job of the user's own.
-        serves_loopback_only: Whether whoever names a web address is on this machine, and reaches its
-            ports without our help.
+        serves_loopback_only: Whether all clients are on this machine, and can reach its ports themselves.
     """
 
     roots: tuple[Path, ...] | None

@@ -1,7 +1,7 @@
 """Starts a worker process per running job, and starts it again when it dies.
 
-One thread owns all processes. It looks at the store whenever somebody calls `wake` and whenever
-a process ends, so the store is the queue and a restarted service simply goes on.
+One thread owns all processes. It looks at the store after each call of `wake` and whenever a process ends, so
+the store is the queue, and a restarted service continues.
 
 Workers are forked from a server process that has scikit-learn loaded: a job starts in
 milliseconds, and memory is shared.
@@ -138,7 +138,7 @@ class Supervisor:
         if outcome := files.outcome():
             self._store.end(job_id, outcome.status, outcome.message)
         elif deaths == MAX_DEATHS:
-            message = f"the worker died {deaths} times in one epoch: out of memory, perhaps"
+            message = f"the worker died {deaths} times in one epoch, probably out of memory"
             self._store.end(job_id, "failed", message)
         elif not self._store.job(job_id).has_ended:
             self._deaths[job_id] = deaths

@@ -1,4 +1,4 @@
-"""One job in a process of its own.
+"""Runs one job in a separate process.
 
 The worker may die at any point, with its service or alone. The next one takes up the job after
 the last checkpoint. The checkpoint is written after the epoch's metrics: what the metrics know

@@ -34,7 +34,7 @@ class {{ cookiecutter.__class }}Config:
 
     @classmethod
     def from_custom(cls, custom: Struct) -> {{ cookiecutter.__class }}Config:
-        """Read what `to_custom` wrote, or somebody wrote by hand.
+        """Read what `to_custom` wrote, or a user wrote by hand.
 
         Raises:
             InvalidRequestError: A field is unknown or wrong; the error names it.

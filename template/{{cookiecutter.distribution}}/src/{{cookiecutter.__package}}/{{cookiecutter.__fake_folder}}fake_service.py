@@ -74,7 +74,7 @@ class Job:
                 self.state = "SUCCEEDED"
 
     def as_json(self) -> dict[str, Any]:
-        """What the service tells of it."""
+        """The service's reply about the job."""
         summary = {"summary": f"said {self.text!r} {self.repeat} times"}
         return {
             "state": self.state,
@@ -267,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
-        with contextlib.suppress(ConnectionError):  # nobody may wait for it any more
+        with contextlib.suppress(ConnectionError):  # the client may have gone
             self.wfile.write(reply)
 
     {% if cookiecutter.__jobs and cookiecutter.__quick %}

@@ -1,13 +1,13 @@
 """From a type to its plain form: how a value becomes data that msgpack knows, and comes back.
 
-    scalars.py      numbers, text, moments, enums, choices
+    scalars.py      numbers, text, dates and times, enums, choices
     containers.py   lists, maps, tuples, unions
     records.py      dataclasses, typed dicts
     handwritten.py  what people may write otherwise on the command line
 
-The walk over dataclasses and containers is done here because it has to check: mashumaro lets a
-wrong value pass on the way out, and on the way in it bends values (``bool("no")``) and drops
-unknown fields. Types that are not in these tables, and every dataclass that is customised for
+The walk over dataclasses and containers is done here because it has to check: mashumaro writes wrong values
+without an error, coerces values while reading (``bool("no")``) and drops unknown fields. Types that are not
+in these tables, and every dataclass that is customised for
 mashumaro, are left to mashumaro.
 """
 

@@ -111,7 +111,7 @@ def _utf8(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise ConversionError(
-            "bytes in a tuple or typed dict travel as text, and these are no UTF-8"
+            "bytes in a tuple or typed dict travel as text, and these are not UTF-8"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The plain form of a value whose declared type is not at hand: the value itself has to tell."""
+"""The plain form of a value whose declared type is not known: derived from the value."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def connect(identity: Identity) -> BigQuery:
 
     Raises:
         AuthenticationError: the credentials are missing or malformed.
-        PermissionDeniedError: the operator does not let requests use them so.
+        PermissionDeniedError: the operator does not allow requests to use them.
     """
     key = _fingerprint(identity)
     with _lock:

@@ -1,4 +1,4 @@
-"""Whose credentials a call uses, and whether the operator lets it.
+"""The credentials of a call, and whether the operator allows them.
 
 *   A JSON document of Google Cloud's, as the secret `google_application_credentials` of the task: the
     key of a service account, `authorized_user`, `impersonated_service_account`, or `external_account`
@@ -60,7 +60,7 @@ class Identity:
 
         Raises:
             AuthenticationError: they are missing or malformed.
-            PermissionDeniedError: the operator does not let requests use them so.
+            PermissionDeniedError: the operator does not allow requests to use them.
         """
         if self.secret is not None:
             credentials = from_json(self.secret)

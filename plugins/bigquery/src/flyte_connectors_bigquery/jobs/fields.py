@@ -26,7 +26,7 @@ _OTHERS = "load,extract(destinationUriFileCounts,inputBytes),copy"
 _TIMES = "creationTime,startTime,endTime"
 
 STATE = f"{_JOB},statistics(numChildJobs,completionRatio,{_OTHERS},query({_QUERY},{_PROGRESS}))"
-"""Its state, what it cost, and where its result is."""
+"""Its state, statistics, and result table."""
 
 LOG = f"{_JOB},statistics(numChildJobs,{_TIMES},{_OTHERS},query({_QUERY},{_PLAN}))"
-"""All that, and what it has gone through."""
+"""The same, and its timeline."""

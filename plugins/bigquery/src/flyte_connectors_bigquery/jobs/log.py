@@ -1,4 +1,4 @@
-"""A job's life as log lines, page by page, while it grows.
+"""The log of a query job, in pages that stay valid while it grows.
 
 Lines come from four sources that BigQuery only ever adds to: the job's own steps, the stages of its
 plan, the samples of its timeline, and the statements of a script. A page's token counts the lines
@@ -44,7 +44,7 @@ def read_token(token: str) -> list[int]:
     """How many lines of each source came before the page that `token` names.
 
     Raises:
-        InvalidRequestError: it is no token of this module.
+        InvalidRequestError: it is not a token of this module.
     """
     if not token:
         return [0] * SOURCES

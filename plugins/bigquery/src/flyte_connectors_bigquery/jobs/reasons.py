@@ -1,4 +1,4 @@
-"""What BigQuery's error reasons mean for whoever has to go on.
+"""What BigQuery's error reasons mean for the caller: retry, fail, or cancelled.
 
 One table for both places where reasons turn up: in the error of a call and in the result of a job.
 https://cloud.google.com/bigquery/docs/error-messages
@@ -18,7 +18,7 @@ PASSING = frozenset(
 RETRYABLE = RATE_LIMITED | PASSING
 
 QUOTA = "quotaExceeded"
-"""A quota, mostly of a day, is used up; trying again at once does not help."""
+"""A quota, usually a daily one, is used up; an immediate retry does not help."""
 
 STOPPED = "stopped"
-"""The job was cancelled, by somebody or by its own time limit."""
+"""The job was cancelled, by a user or by its time limit."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.jobs.settings import Kind
 
 DIGEST_LABEL = "flyte-request"
-"""Label of a job that tells a replay of the same request from another request under its id."""
+"""Label of a job with a digest of its request, which distinguishes a repeated request from another one with the same job id."""
 
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+")
 
@@ -87,7 +87,7 @@ class Query(JobRequest):
 
     @property
     def digest(self) -> str:
-        """Tells this query from any other; the same for a replay, on every replica."""
+        """A digest of this query, the same for a repeated request on every replica."""
         return _digest([self.sql, self.configuration["query"]])
 
 

@@ -34,11 +34,11 @@ def phase_of(job: AnyJob) -> Phase:
 
 
 def message_of(job: AnyJob) -> str | None:
-    """One line about `job`: why it failed, or what BigQuery remarks; None if there is nothing."""
+    """One line about `job`: why it failed, or BigQuery's warnings; None without either."""
     if job.state == "DONE" and job.error_result:
         return _line(job.error_result)
     remarks = "; ".join(dict.fromkeys(_line(error) for error in job.errors or ()))
-    return f"BigQuery remarks: {remarks}" if remarks else None
+    return f"warnings of BigQuery: {remarks}" if remarks else None
 
 
 def _phase_of_failure(error: Mapping[str, Any]) -> Phase:

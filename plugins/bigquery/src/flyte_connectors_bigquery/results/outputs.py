@@ -1,6 +1,6 @@
 """The outputs of a finished job: the result as a table, its one row as values, or both.
 
-`create` notes in the meta what the task declares, since nothing else tells `get` later:
+`create` records the declared outputs in the meta, because `get` does not receive the task:
 
     DATAFRAME         the table that holds the result, see `uris`
     INTEGER, ...      the column of that name in the only row (names of `flyteidl2.core.SimpleType`)

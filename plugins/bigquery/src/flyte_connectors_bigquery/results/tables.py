@@ -56,7 +56,7 @@ def read_batches(
 
     Raises:
         FrameError: `uri` is not such a URI, or the table lacks a column.
-        FileNotFoundError: there is no such table, or not any more.
+        FileNotFoundError: the table does not exist, or not any more.
         ConnectorError: BigQuery does not give the rows.
     """
     from flyte_connectors_bigquery.results.columns import intervals_as_text  # it needs pyarrow
@@ -71,7 +71,7 @@ def read_batches(
                 yield from map(intervals_as_text, _progress(uri, batches, total))
         except _GoneError:
             message = (
-                f"there is no table {uri}: BigQuery keeps results without a destination for about "
+                f"table {uri} does not exist: BigQuery keeps results without a destination for about "
                 "24 hours; set BigQueryConfig.destination to keep one"
             )
             raise FileNotFoundError(message) from None
@@ -171,7 +171,7 @@ def _session(
             timeout=STORAGE_SECONDS,
         )
     except (ImportError, exceptions.GoogleAPICallError) as error:
-        logger.warning("reading over REST, because the Storage API is out of reach: %s", error)
+        logger.warning("reading over REST, because the Storage API is not available: %s", error)
         return None
     return _over_storage(storage, session)
 
@@ -183,7 +183,7 @@ def _over_storage(
 
     with storage:
         schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(session.arrow_schema.serialized_schema))
-        # An empty table has no batch; this one tells its columns.
+        # An empty table has no batch; this one has its columns.
         yield pyarrow.RecordBatch.from_pylist([], schema)
         for stream in session.streams:
             for response in storage.read_rows(stream.name):
@@ -225,7 +225,7 @@ def _over_rest(
     for batch in client.list_rows(table, asked).to_arrow_iterable():
         empty = False
         yield columns.restored(batch, fields) if readable else batch
-    if empty:  # This one tells the columns.
+    if empty:  # This one has the columns.
         schema = client.list_rows(table, asked).to_arrow(create_bqstorage_client=False).schema
         batch = pyarrow.RecordBatch.from_pylist([], schema)
         yield columns.restored(batch, fields) if readable else batch
@@ -234,7 +234,7 @@ def _over_rest(
 def _progress(
     uri: str, batches: Iterator[pyarrow.RecordBatch], total: int
 ) -> Iterator[pyarrow.RecordBatch]:
-    """The same batches; a line on the terminal tells how far they are."""
+    """The same batches; a line on the terminal shows the progress."""
     shown = sys.stderr.isatty()
     seen, due = 0, time.monotonic() + _PROGRESS_SECONDS
     for batch in batches:

@@ -1,11 +1,11 @@
-"""Which BigQuery type a query parameter has, said in Python, in SQL or in Flyte's terms.
+"""The BigQuery type of a query parameter, from a Python type, from SQL or from a Flyte type.
 
 All three ways end in a REST `QueryParameterType` as a plain dict, which travels in the task's
 `custom`: on Flyte's wire a date, a moment and a clock time look alike, and so do text and decimals.
 
     from_python(list[datetime.date])        what `BigQueryTask(inputs=...)` declares
     from_sql("ARRAY<BIGNUMERIC>")           what `BigQueryConfig.parameter_types` overrides
-    from_literal_type(literal_type)         all that a task of the official SDK tells
+    from_literal_type(literal_type)         for tasks of the official SDK
     checked(parameter_type)                 what comes in a request
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter#queryparametertype
@@ -113,7 +113,7 @@ def from_sql(text: str) -> ParameterType:
     """The parameter type written as in SQL, such as `ARRAY<STRUCT<day DATE, price NUMERIC>>`.
 
     Raises:
-        ParameterTypeError: `text` is no type, or not one that a parameter can have.
+        ParameterTypeError: `text` is not a type, or not one that a parameter can have.
     """
     tokens = re.findall(r"\w+|\S", text)
     parsed = _parse(tokens, text)

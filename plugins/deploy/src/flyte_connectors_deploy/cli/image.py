@@ -14,29 +14,34 @@ from flyte_connectors_deploy.sources import find_sources
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `image`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="build an image, and push it if wanted")
+    build = actions.add_parser("build", help="build an image")
     build.add_argument(
         "--plugin", action="append", default=[], metavar="P",
         help=f"extra of {DISTRIBUTION} to install, such as bigquery; repeatable",
     )  # fmt: skip
     build.add_argument(
         "--include", action="append", default=[], metavar="M",
-        help="package or file of your own to copy; repeatable",
+        help="package or file to copy into the image; repeatable",
     )  # fmt: skip
-    build.add_argument("--registry", metavar="R", help="such as ghcr.io/my-org")
+    build.add_argument("--registry", metavar="R", help="registry, such as ghcr.io/my-org")
     build.add_argument("--name", default=DEFAULT_NAME, metavar="N", help="default %(default)s")
-    build.add_argument("--base", metavar="IMAGE", help="start from it; default Python on Debian 12")
+    build.add_argument("--base", metavar="IMAGE", help="base image (default: Python on Debian 12)")
     build.add_argument(
-        "--python", type=_version, metavar="X.Y", help="Python of the base; default this one's"
+        "--python",
+        type=_version,
+        metavar="X.Y",
+        help="Python version of the base image (default: the running one)",
     )
     build.add_argument(
         "--builder",
         default="local",
         metavar="B",
-        help="buildah, docker, local (default): what is there, or remote: Flyte's back end",
+        help="buildah, docker, local (default: the first installed one), or remote (Flyte's back end)",
     )
-    build.add_argument("--find-links", metavar="D", help="folder with wheels that are on no index")
-    build.add_argument("--push", action="store_true", help="push it to the registry")
+    build.add_argument(
+        "--find-links", metavar="D", help="folder with wheels that are not on a package index"
+    )
+    build.add_argument("--push", action="store_true", help="push the image to the registry")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""What the exceptions of hosted connectors stand for, and what their users see of them.
+"""Maps the exceptions of hosted connectors to errors, and writes the messages for their users.
 
-Official connectors let through whatever their vendors' clients raise. Told by status codes and by the names of
-classes, so that no client is imported: the first exception that says enough decides, along the chain of causes.
+Official connectors let through whatever their vendors' clients raise. They are recognized by status codes and
+class names, so that no client is imported: the first recognized exception along the chain of causes decides.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Kind = type[ConnectorError]
 
 
 class HostedConnectorError(InternalError):
-    """A hosted connector raised what stands for no other error; its text is the connector's."""
+    """A hosted connector raised an exception that maps to no other error; the message is the connector's."""
 
 
 class UnreachableError(ServiceUnavailableError):
@@ -53,7 +53,7 @@ def error_of_failure(
         exception: What a verb raised.
         name: The connector's name.
         verb: The verb.
-        repeatable: Whether the verb may be called again after a passing fault.
+        repeatable: Whether the verb may be repeated after a transient error.
     """
     if isinstance(exception, ConnectorError):
         return exception

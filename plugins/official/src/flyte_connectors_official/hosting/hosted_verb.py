@@ -45,7 +45,7 @@ class HostedVerb:
         """What it returns, awaited if need be.
 
         Raises:
-            ConnectorError: what its own exception stands for.
+            ConnectorError: the error that its exception maps to.
         """
         try:
             answer = self._function(**self._chosen(arguments))
@@ -66,7 +66,7 @@ class HostedVerb:
         """What it returns; it may block.
 
         Raises:
-            ConnectorError: what its own exception stands for.
+            ConnectorError: the error that its exception maps to.
         """
         try:
             return self._function(**self._chosen(arguments))

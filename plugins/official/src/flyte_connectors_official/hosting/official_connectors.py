@@ -1,7 +1,7 @@
 """Connectors that were written for the official SDK (`flyte.connectors`), hosted unchanged.
 
 `HostedConnector` stands between the contracts: each verb is called as the official service (flyte 2.12)
-calls it, and what it answers becomes what the core knows. Imported when the first of them is registered.
+calls it, and its answers are converted to those of the core. Imported when the first of them is registered.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Telling the connectors of the official SDKs, without importing these.
+"""Recognizes connectors of the official SDKs, without importing the SDKs.
 
 `flyte` is the SDK of Flyte 2, `flytekit` that of Flyte 1.
 """

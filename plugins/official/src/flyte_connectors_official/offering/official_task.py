@@ -32,7 +32,7 @@ except ModuleNotFoundError:
 
 @dataclasses.dataclass(kw_only=True)
 class OfficialTask(connectors.AsyncConnectorExecutorMixin, extend.TaskTemplate):  # type: ignore[misc, name-defined]
-    """A task of the official SDK whose connector is told what it is told by a task of ours.
+    """A task of the official SDK that sends its connector the same as a task of ours.
 
     Args:
         ours: That task.

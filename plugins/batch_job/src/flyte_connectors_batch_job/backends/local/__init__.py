@@ -3,27 +3,27 @@
 In the order of a job's life:
 
     spool        the directory of all jobs: its identity; submits a job by one atomic rename
-    launch       starts a job's keeper in a process of its own
+    launch       starts a job's keeper, a separate process
     keeper       that process: starts the supervisor, watches it, cleans up if it dies
-    supervisor   the process that runs one job: time limit, cancellation, outcome
+    supervisor   the process that runs one job: time limit, cancellation, result
     command      what the supervisor starts, and with which rights
-    tree         finds and ends all processes of a job, however they hide
-    job          one job's directory: whether it has begun, how it ended, which state that makes
+    tree         finds and kills all processes of a job, also those that try to hide
+    job          one job's directory, and the job's state by its files
     guardians    whether keeper or supervisor are alive
-    records      what the supervisor writes down about its job, and restores if the job removes it
+    records      the supervisor's records of its job, which it restores if the job removes them
 
-Tools of these:
+Used by these:
 
     identity     the spool's id
     processes    the system's table of processes
-    cgroup       a control group of the job's own, where the system lets us make one
+    cgroup       a control group for the job, where the system allows one
     kernel       the few system calls that Python does not offer
     outputs      what the job leaves as outputs
     environment  the variables that the job sees
-    log          the log file's format: written by the supervisor, read by anybody
+    log          the log file's format: written by the supervisor, read by every process
     usage        CPU and memory of running processes
-    files        files that may be anything, read safely; JSON files that appear whole or not at all
-    cleaning     removes what ended long ago
+    files        safe reading of files that a job may have replaced; atomic writing of JSON files
+    cleaning     removes old jobs
 
 The supervisor's part (all but `spool`, `launch` and `cleaning`) imports nothing but a little of the
 standard library: each job costs two such processes, so their start-up time and memory are the cost

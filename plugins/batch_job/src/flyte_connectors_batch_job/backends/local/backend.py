@@ -133,7 +133,7 @@ def _spec(request: JobRequest) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _spool() -> Iterator[Spool]:
-    """The spool, and its faults as the errors that Flyte understands."""
+    """The spool; its exceptions become errors of Flyte."""
     directory = spool_directory()
     try:
         yield Spool(directory)
@@ -160,7 +160,7 @@ def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
             if not job.sweep():
                 message = f"batch job '{job_id}' was removed; its processes are being killed"
                 raise ServiceUnavailableError(message)
-            message = f"batch job '{job_id}' is not, or no longer, in the spool {spool.root}"
+            message = f"batch job '{job_id}' is not in the spool {spool.root}"
             raise JobNotFoundError(message)
         yield job
 
@@ -168,7 +168,7 @@ def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
 def _not_here(job_id: str, spool_id: str, spool: Spool) -> ServiceUnavailableError:
     error = ServiceUnavailableError(
         f"batch job '{job_id}' is in spool {spool_id}, which is not mounted on this replica "
-        f"at {spool.root} ({SPOOL_VARIABLE}); if it is gone for good, list it in {RETIRED_VARIABLE}"
+        f"at {spool.root} ({SPOOL_VARIABLE}); if that spool was deleted, list it in {RETIRED_VARIABLE}"
     )
     error.retry_after = MOUNTED_SECONDS
     return error

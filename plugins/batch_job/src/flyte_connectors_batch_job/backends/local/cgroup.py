@@ -1,4 +1,4 @@
-"""A control group of a job's own, where the system lets us make one: no process can fork out of it.
+"""A control group for a job, where the system allows one: no process of the job can leave it.
 
 It needs version 2 of control groups, Linux 5.14 and a writable hierarchy: root, or a service whose
 group is delegated (systemd's `Delegate=yes`).

@@ -1,4 +1,4 @@
-"""Removes what ended long ago, whoever else does the same at the same time."""
+"""Removes old jobs; safe to run several times at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def clean(spool: Spool, *, older_than: float) -> tuple[list[str], list[str]]:
-    """Remove jobs that nobody runs any more, and remains of crashes.
+    """Remove jobs that do not run any more, and remains of crashes.
 
     Jobs that run, files and links that are not ours, and what has vanished meanwhile are passed over.
 

@@ -1,4 +1,4 @@
-"""What a supervisor starts: the job's own folder, and its command with the rights that it gets."""
+"""Starts a job's command: creates its folder, and restricts its rights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "job"
 
 
 def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the job's command, in a session of its own.
+    """Start the job's command, in a new session.
 
     Args:
         job: The job.

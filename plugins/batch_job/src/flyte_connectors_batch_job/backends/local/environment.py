@@ -7,7 +7,7 @@ Sources:
     BATCH_JOB_INPUTS      file with all inputs as one JSON object
     BATCH_JOB_OUTPUTS     file for the outputs as one JSON object
     BATCH_JOB_INPUT_X     input `x`, if it is a scalar that fits: strings as they are, else JSON
-    BATCH_JOB_MARK        whose process this is: by it a process is found that has left everything else
+    BATCH_JOB_MARK        the job that the process belongs to; finds processes that have left the job's groups
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Files that may be anything, read safely; JSON files that appear whole or not at all.
+"""Safe reading of files that a job may have replaced; atomic writing of JSON files.
 
-A job runs as the same user as its supervisor, so it can put anything in a file's place: a named pipe
-that blocks whoever opens it, a link to another file, gigabytes. What is read here is a regular file of
+A job runs as the same user as its supervisor, so it can put anything in a file's place: a named pipe that
+blocks every reader, a link to another file, gigabytes. What is read here is a regular file of
 bounded size, or an error.
 """
 
@@ -78,7 +78,7 @@ def read(
         owned: Whether it has to belong to the owner of that directory.
 
     Raises:
-        DamagedFileError: it is not a regular file, larger than `limit`, or somebody else's.
+        DamagedFileError: it is not a regular file, larger than `limit`, or another user's.
     """
     descriptor = open_regular(path, folder=folder)
     if descriptor is None:
@@ -133,7 +133,7 @@ def exists(path: str) -> bool:
 
 
 def inode(path: str) -> int | None:
-    """What tells this file from any that takes its place; None if there is none."""
+    """The identity of this file, which a replacement does not have; None if there is none."""
     try:
         return os.stat(path, follow_symlinks=False).st_ino
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def write_json(path: str, content: dict[str, Any], *, durable: bool = True) -> N
 
 
 def write_json_once(path: str, content: dict[str, Any]) -> bool:
-    """Create the file, durably. False if it exists already: the first writer wins, for ever."""
+    """Create the file, durably. False if it exists already: the first writer wins."""
     temporary = _write_beside(path, content, durable=True)
     try:
         os.link(temporary, path)

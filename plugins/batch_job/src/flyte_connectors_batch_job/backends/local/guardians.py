@@ -47,12 +47,12 @@ class Guardians:
             return None
 
     def are_alive(self, *, wake: bool = False) -> bool:
-        """Whether one of them is alive; `wake` continues those that somebody has stopped."""
+        """Whether one of them is alive; `wake` continues stopped ones."""
         names = self.names()
         return self._is_locked() if names is None else _any_alive(names, wake=wake)
 
     def tell_of_cancellation(self) -> bool:
-        """Tell the supervisor that the job is to be cancelled. False if it can't be told from here."""
+        """Notify the supervisor of a cancellation. False if it can't be notified from here."""
         names = self.names()
         if names is None:
             return False
@@ -63,7 +63,7 @@ class Guardians:
 
     @contextlib.contextmanager
     def kept_away(self) -> Iterator[bool]:
-        """Keep others from guarding the job for a moment; yields whether nobody does now."""
+        """Lock the job for a moment; yields whether it has neither keeper nor supervisor."""
         try:
             lock = self.open_lock()
         except OSError:  # the job has put something else in its place, or the disk is read-only

@@ -1,4 +1,4 @@
-"""The spool's identity: a random id in a file of its own, by which a job knows its spool again.
+"""The spool's identity: a random id in a file, recorded in the meta of each job.
 
 A replica whose volume is not mounted sees an empty directory, or another spool. Without the id it
 would take every job for lost.

@@ -75,7 +75,7 @@ class Job:
 
     @property
     def mark(self) -> str:
-        """What the job's processes have in their environment; empty if nothing tells them apart."""
+        """The mark in the environment of the job's processes; empty if there is none."""
         return f"{self._spool_id}/{self.id}" if self._spool_id else ""
 
     def file(self, name: str) -> str:
@@ -83,11 +83,11 @@ class Job:
         return os.path.join(self.path, name)
 
     def exists(self) -> bool:
-        """Whether the job was submitted and not cleaned away."""
+        """Whether the job was submitted and not removed."""
         return files.exists(self.path)
 
     def is_removed(self) -> bool:
-        """Whether somebody has removed the job; not if the whole spool is away for a while."""
+        """Whether the job was removed; not if the whole spool is unavailable."""
         if self.exists():
             return False
         root = os.path.dirname(self.path)
@@ -101,7 +101,7 @@ class Job:
 
         Raises:
             FileNotFoundError: the job is gone.
-            DamagedFileError: somebody wrote to the file.
+            DamagedFileError: the file was changed.
         """
         spec = files.read_json(self.file("spec.json"))
         if spec is None:
@@ -152,7 +152,7 @@ class Job:
         return self.guardians.are_alive()
 
     def cancel(self) -> None:
-        """Have the job end as ABORTED, unless it has ended. Returns when that is on the disk."""
+        """Record the cancellation, unless the job has ended. Returns when that is on the disk."""
         if self.state()["state"] in ENDED:
             return
         try:
@@ -183,7 +183,7 @@ class Job:
         return None
 
     def end(self, outcome: dict[str, Any]) -> None:
-        """Say how the job ended, when none of its processes is alive any more.
+        """Record how the job ended; called when none of its processes is alive.
 
         Whatever stands there was written by the job, and goes.
         """
@@ -194,11 +194,11 @@ class Job:
         files.write_json(self.file("outcome.json"), outcome)
 
     def has_ended(self) -> bool:
-        """Whether it is written down how the job ended, by who may."""
+        """Whether its supervisor has recorded how the job ended."""
         return self._outcome() is not None
 
     def lost(self) -> dict[str, Any]:
-        """The outcome of a job whose supervisor can't say it."""
+        """The outcome of a job that has lost its supervisor."""
         if self.is_cancelled():
             return {"state": ABORTED}
         return {"state": LOST, "message": LOST_MESSAGE}
@@ -210,7 +210,7 @@ class Job:
         return self._outcome() or self._end_if_lost()
 
     def _outcome(self) -> dict[str, Any] | None:
-        """How the job ended, or None if nobody has said so who may."""
+        """How the job ended, or None if its supervisor has not recorded that."""
         if files.exists(self.file("running.json")):
             return None  # who ends a job removes this
         try:
@@ -237,7 +237,7 @@ class Job:
             return outcome
 
     def sweep(self) -> bool:
-        """Kill what is left of a job that nobody guards. Returns whether nothing is left."""
+        """Kill the processes of a job without keeper and supervisor. Returns whether none is left."""
         record = files.read_json_if_sound(self.file("running.json"))
         return tree.sweep(self.mark, record if record.get("host") == processes.host() else {})
 

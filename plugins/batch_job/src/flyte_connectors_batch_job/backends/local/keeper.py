@@ -25,7 +25,7 @@ def main(path: str, launcher: int) -> None:
 
     Args:
         path: The job's directory.
-        launcher: Descriptor that is told `READY` once the job has begun, or else an error's text.
+        launcher: Descriptor to which `READY` is written once the job has begun, or else an error message.
     """
     if os.fork():
         os._exit(0)  # the launcher reaps this one; init adopts the other

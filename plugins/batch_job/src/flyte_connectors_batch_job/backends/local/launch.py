@@ -47,8 +47,8 @@ class LaunchError(Exception):
 def launch(job: Job) -> None:
     """Start a keeper and a supervisor for the job; return when it has begun, by them or by others.
 
-    They are in sessions of their own, are not children of this process and share none of its
-    descriptors, so they neither die with the service nor keep its port open.
+    They are in separate sessions, are not children of this process and share none of its descriptors, so they
+    neither die with the service nor keep its port open.
 
     Raises:
         LaunchError: no supervisor claimed the job.

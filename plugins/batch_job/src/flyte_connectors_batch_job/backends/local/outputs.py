@@ -27,7 +27,7 @@ def collect(folder: int, declared: list[str], line_output: str | None, last: str
     """Read the outputs.
 
     Args:
-        folder: Descriptor of the job's own folder, where it was told to write `NAME`.
+        folder: Descriptor of the job's own folder, where it has to write `NAME`.
         declared: Names of the declared outputs.
         line_output: Name of the output that falls back to the last line of stdout, if one does.
         last: The last line of stdout; empty if there is none.

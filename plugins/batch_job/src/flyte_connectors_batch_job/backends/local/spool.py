@@ -2,12 +2,12 @@
 
     <spool>/               0700
       .spool.json          the spool's identity, see `identity`
-      .new-<random>/       a job being written; what a crash leaves of it is never taken for a job
+      .new-<random>/       a job being written; after a crash it is never taken for a job
       <job id>/            0700, see `job`
 
 Every process that shares the directory can submit, look at, log and cancel every job in it. A job
-is there from one rename on, complete; what remains is to start its supervisor, and whoever submits
-the same id again completes that too. So a crash between any two steps loses nothing, and nothing is
+is there from one rename on, complete; what remains is to start its supervisor, which a repeated submission of
+the same id does too. So a crash between any two steps loses nothing, and nothing is
 done twice.
 """
 

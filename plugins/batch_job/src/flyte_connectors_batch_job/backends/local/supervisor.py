@@ -93,7 +93,7 @@ def record(job: Job, outcome: dict[str, Any]) -> None:
     while True:
         try:
             job.end(outcome)
-        except OSError:  # full, read-only or away for a while
+        except OSError:  # full, read-only or unavailable for a while
             if job.is_removed():
                 return
             time.sleep(RETRY_SECONDS)
@@ -231,7 +231,9 @@ class _Watch:
 
     def _look(self, age: float) -> None:
         """See to the time limit, to a cancellation, to the keeper and to the files."""
-        with contextlib.suppress(OSError):  # full, read-only or away: the next look may do it
+        with contextlib.suppress(
+            OSError
+        ):  # full, read-only or unavailable: retried at the next tick
             self._records.restore()
         if self._kill_at is None:
             if age >= self._spec["timeout_seconds"]:

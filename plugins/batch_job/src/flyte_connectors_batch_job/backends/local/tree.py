@@ -1,10 +1,10 @@
-"""Finding and ending all processes of a job, however they hide.
+"""Finds and kills all processes of a job, also those that try to hide.
 
-While the job's supervisor or keeper lives, every process of the job descends from it: whoever loses
-its parent is adopted by them. So `end_all`, which they call, misses nothing.
+While the job's supervisor or keeper lives, every process of the job descends from it: orphans are adopted by
+them. So `end_all`, which they call, misses nothing.
 
-If both were killed in the same moment, the job's processes are orphans of the system, and whoever
-asks about the job next calls `sweep`. It finds them by three marks, each of which a process would
+If both were killed in the same moment, the job's processes are orphans of the system, and the next call about
+the job calls `sweep`. It finds them by three marks, each of which a process would
 have to lose: the job's variable in its environment, its entry in the record that the supervisor keeps
 of the job's processes, and the job's control group.
 """
