@@ -176,6 +176,9 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
     task_type_name = "kit_job"
     metadata_type = JobMeta
     errors = ERRORS
+    repeatable_create = (
+        True  # also where a mutant's `create` takes the key among others, as `**kwargs`
+    )
 
     def __init__(self, service: MemoryService | None = None) -> None:
         super().__init__()
