@@ -18,8 +18,10 @@ as a refused connection; only then is a create that may not be repeated tried ag
     ├── PermissionDeniedError      PERMISSION_DENIED    credentials are good, the action is not allowed
     ├── JobNotFoundError           NOT_FOUND            the external system does not know the job
     ├── ConflictError              ALREADY_EXISTS       the job's name is taken by something else
+    │   └── UncertainOutcomeError                       a request may have come through; do not repeat it
     ├── RateLimitedError           RESOURCE_EXHAUSTED   slow down, then retry
     ├── ServiceUnavailableError    UNAVAILABLE          the external system is down, retry
+    │   └── NotJsonError                                a reply is not the JSON that was expected
     ├── DeadlineExceededError      DEADLINE_EXCEEDED    no answer within the caller's time
     ├── InternalError              INTERNAL             anything unexpected; fixed text, cause only logged
     │   └── ContractError                               the connector broke its contract; no retry helps
@@ -31,7 +33,7 @@ as a refused connection; only then is a create that may not be repeated tried ag
     └── OfficialSdkInstalledError  (task side)          `import flyte` is left to the official SDK
 
 Values and stored data have errors of Python's own kinds: `ConversionError` is a ValueError, `StorageError` an
-OSError, `FrameError` a ValueError.
+OSError, `FrameError` a ValueError. `OutputError` never leaves: the job becomes FAILED and says it.
 """
 
 from __future__ import annotations
@@ -133,6 +135,12 @@ class ConflictError(ConnectorError):
     outcome_unknown = False
 
 
+class UncertainOutcomeError(ConflictError):
+    """A request may have come through, and sending it again may do its work twice."""
+
+    outcome_unknown = True
+
+
 class RateLimitedError(ConnectorError):
     """The external system, or a full queue here, asks to slow down."""
 
@@ -151,6 +159,10 @@ class ServiceUnavailableError(ConnectorError):
 
     code = "UNAVAILABLE"
     retryable = True
+
+
+class NotJsonError(ServiceUnavailableError):
+    """A reply is not the expected JSON. It may be the error page of a proxy, so a retry may help."""
 
 
 class DeadlineExceededError(ConnectorError):
@@ -240,6 +252,10 @@ class ConversionError(ValueError):
     def within(self, step: str) -> ConversionError:
         """Return the same error seen from one level further out; a step is ``[2]`` or ``.when``."""
         return ConversionError(self.reason, step + self.path)
+
+
+class OutputError(Exception):
+    """An output is missing, undeclared, or does not fit its declared type."""
 
 
 class StorageError(OSError):

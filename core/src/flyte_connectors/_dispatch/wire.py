@@ -19,7 +19,12 @@ from google.protobuf.message import DecodeError
 from flyte_connectors._calls.texts import LONGEST_MESSAGE, shortened
 from flyte_connectors._dispatch.redaction import redact_message
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import InternalError, InvalidRequestError, InvalidResourceMetaError
+from flyte_connectors.errors import (
+    InternalError,
+    InvalidRequestError,
+    InvalidResourceMetaError,
+    OutputError,
+)
 from flyte_connectors.secrets import redact
 from flyte_connectors.types import Codec, ConversionError, codec_for_literal_type, codec_for_type
 
@@ -144,10 +149,6 @@ def write_resource(
             message.phase = TaskExecution.FAILED
             text = redact(f"{error} (task type '{task}')")
             message.message = shortened(text, LONGEST_MESSAGE)
-
-
-class OutputError(Exception):
-    """An output is missing, undeclared, or does not fit its declared type."""
 
 
 def write_outputs(

@@ -27,19 +27,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors.errors import NotJsonError, UncertainOutcomeError
+
 if TYPE_CHECKING:
     from flyte_connectors.http.auth import basic, bearer, header
     from flyte_connectors.http.client import Client
-    from flyte_connectors.http.failures import Limits, UncertainOutcomeError
-    from flyte_connectors.http.reply import NotJsonError, Reply
+    from flyte_connectors.http.failures import Limits
+    from flyte_connectors.http.reply import Reply
     from flyte_connectors.http.statuses import error_of_status
 
 _HOMES = {
     "Client": "client",
     "Limits": "failures",
-    "NotJsonError": "reply",
     "Reply": "reply",
-    "UncertainOutcomeError": "failures",
     "basic": "auth",
     "bearer": "auth",
     "error_of_status": "statuses",

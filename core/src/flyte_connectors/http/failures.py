@@ -10,14 +10,8 @@ from typing import Any
 
 import httpcore
 
-from flyte_connectors.errors import ConflictError
-from flyte_connectors.http.reply import EncodingError, ReplyTooLargeError
-
-
-class UncertainOutcomeError(ConflictError):
-    """A request may have come through, and sending it again may do its work twice."""
-
-    outcome_unknown = True
+from flyte_connectors.errors import UncertainOutcomeError
+from flyte_connectors.http.reply import _EncodingError, _ReplyTooLargeError
 
 
 @dataclass(frozen=True)
@@ -48,8 +42,8 @@ FAILURES = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
     asyncio.TimeoutError,
-    ReplyTooLargeError,
-    EncodingError,
+    _ReplyTooLargeError,
+    _EncodingError,
 )
 
 
@@ -67,7 +61,7 @@ class Progress:
 
 def reason(error: Exception, limits: Limits) -> str:
     """What went wrong, as the end of a sentence that begins with the address."""
-    if isinstance(error, (ReplyTooLargeError, EncodingError)):
+    if isinstance(error, (_ReplyTooLargeError, _EncodingError)):
         return str(error)
     texts: dict[type[Exception] | tuple[type[Exception], ...], str] = {
         httpcore.ConnectTimeout: f"can't be reached within {limits.connect_seconds:g} s",

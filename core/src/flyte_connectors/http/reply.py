@@ -11,7 +11,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from flyte_connectors.errors import ConnectorError, ServiceUnavailableError
+from flyte_connectors.errors import ConnectorError, NotJsonError
 from flyte_connectors.http.statuses import error_of_status
 from flyte_connectors.secrets import redact
 
@@ -19,15 +19,11 @@ _SHOWN_CHARACTERS = 300
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
-class NotJsonError(ServiceUnavailableError):
-    """A reply is not the expected JSON. It may be the error page of a proxy, so a retry may help."""
-
-
-class ReplyTooLargeError(Exception):
+class _ReplyTooLargeError(Exception):
     """A reply has more bytes than its limit; the text says so, as the end of a sentence."""
 
 
-class EncodingError(Exception):
+class _EncodingError(Exception):
     """A reply is compressed in a way that was not asked for, or is damaged."""
 
 
@@ -144,13 +140,13 @@ async def chunks(response: httpcore.Response, limit: int) -> AsyncIterator[bytes
         limit: Bytes, after decompression.
 
     Raises:
-        ReplyTooLargeError: there are more.
-        EncodingError: it is compressed in a way that was not asked for, or is damaged.
+        _ReplyTooLargeError: there are more.
+        _EncodingError: it is compressed in a way that was not asked for, or is damaged.
     """
     encoding = httpx.Headers(response.headers).get("content-encoding", "identity").lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         message = f"answered in encoding {encoding[:40]!r}, which was not asked for"
-        raise EncodingError(message)
+        raise _EncodingError(message)
     decoder = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
     room = limit
     async for raw in response.aiter_stream():
@@ -158,10 +154,10 @@ async def chunks(response: httpcore.Response, limit: int) -> AsyncIterator[bytes
             data = decoder.decompress(raw, room + 1) if decoder else raw
         except zlib.error as error:
             message = "answered what can't be decompressed"
-            raise EncodingError(message) from error
+            raise _EncodingError(message) from error
         room -= len(data)
         if room < 0:
             message = f"answered more than {limit} bytes"
-            raise ReplyTooLargeError(message)
+            raise _ReplyTooLargeError(message)
         if data:
             yield data

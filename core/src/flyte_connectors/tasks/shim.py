@@ -21,7 +21,7 @@ from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors._dispatch import wire
 from flyte_connectors.client.job_loop import RunPolicy, run_job
-from flyte_connectors.errors import InvalidRequestError, TaskFailedError
+from flyte_connectors.errors import InvalidRequestError, OutputError, TaskFailedError
 from flyte_connectors.tasks.calls import run_in_thread, run_sync
 from flyte_connectors.tasks.current_run import current_execution
 from flyte_connectors.tasks.interface import NativeInterface
@@ -93,7 +93,7 @@ class ExecutableTemplateShimTask:
         outputs = Outputs()
         try:
             wire.write_outputs(values, wire.declared_outputs(template), outputs)
-        except wire.OutputError as error:
+        except OutputError as error:
             message = f"{error} (task '{self.name}')"
             raise TaskFailedError(message) from None
         return outputs
