@@ -48,7 +48,7 @@ def _is_installed(python: str) -> bool:
 INSTALLED = PYTHONS if IN_CI else [python for python in PYTHONS if _is_installed(python)]
 DEFAULT_PYTHON = "3.11" if "3.11" in INSTALLED else INSTALLED[0]
 
-# The versions that sessions install, so that a release of somebody else breaks nothing here by surprise.
+# The versions that sessions install, so that new releases of other packages do not break them.
 # It names no hosts: every developer may have another index. `nox -s lock` brings it up to date.
 LOCK = ROOT / "constraints.txt"
 LOCKED = ["--constraints", str(LOCK)]
@@ -134,7 +134,7 @@ def _stated(*packages: str) -> list[str]:
 
 
 def _chosen(session: nox.Session, *packages: str, beside: tuple[str, ...] = ()) -> list[str]:
-    """What to tell pytest; skips the session with `--changed`, where no change can affect it.
+    """The arguments of pytest; skips the session with `--changed` if no change can affect it.
 
     Args:
         session: The session.
@@ -280,7 +280,7 @@ def attack(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Look at the training dashboard in a real browser (`apt-get install chromium`)."""
     if not shutil.which("chromium"):
-        session.error("there is no chromium: apt-get install chromium")
+        session.error("chromium is not installed: apt-get install chromium")
     _install(session, "training_service")
     project = PACKAGES["training_service"] / "pyproject.toml"
     session.install("--group", f"{project}:browser", *LOCKED)
@@ -289,7 +289,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def ray(session: nox.Session) -> None:
-    """Train on a real Ray cluster, in a network namespace of its own (needs root)."""
+    """Train on a real Ray cluster, in a separate network namespace (needs root)."""
     _install(session, "model_training")
     session.install("ray[default]==2.60.*")
     command = "ip link set lo up && pytest plugins/model_training/tests/ray"

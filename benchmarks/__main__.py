@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 def _interpreter(text: str) -> Path:
     path = Path(text).absolute()
     if not path.is_file():
-        message = f"{text!r} is no file: give the path of a Python interpreter"
+        message = f"{text!r} is not a file: give the path of a Python interpreter"
         raise argparse.ArgumentTypeError(message)
     return path
 

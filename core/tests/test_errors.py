@@ -50,7 +50,7 @@ def test_a_code_is_a_grpc_status_code(cls: type[ConnectorError]) -> None:
 
 
 def test_only_passing_faults_are_retryable() -> None:
-    """What is worth trying again is slow-down, away and late; nothing else."""
+    """Only rate limits, unavailable systems and timeouts are retryable."""
     assert {name for name, cls in CLASSES.items() if cls.retryable} == {
         "RateLimitedError",
         "ServiceUnavailableError",
@@ -85,7 +85,7 @@ def test_a_failed_task_tells_its_phase() -> None:
 
 
 def test_a_refusal_has_started_nothing() -> None:
-    """Only what broke off, or nobody foresaw, may hide a started job; an instance can know better."""
+    """Only broken connections and unexpected errors may hide a started job; an instance can override that."""
     assert {name for name, cls in CLASSES.items() if not cls.outcome_unknown} == {
         "InvalidRequestError",
         "InvalidResourceMetaError",

@@ -106,7 +106,7 @@ def test_each_line_of_a_key_is_a_secret(line: str) -> None:
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_the_secrets_of_a_document_are_masked_one_by_one(indent: int | None) -> None:
-    """Clients parse a service account's key and show its parts; what is no secret stays readable."""
+    """Clients parse a service account's key and show its parts; what is not a secret stays readable."""
     masker = Masker([json.dumps(SERVICE_ACCOUNT, indent=indent)])
     for part in ("1//0g-refresh-me", "GOCSPX-client", PRIVATE_KEY.splitlines()[3], PRIVATE_KEY):
         assert part not in masker.mask(f"could not use {part}")

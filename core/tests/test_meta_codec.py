@@ -138,7 +138,7 @@ def test_a_meta_is_compact_utf8_json() -> None:
     ],
 )
 def test_other_bytes_are_refused(data: bytes, said: str) -> None:
-    """What is no meta of the class raises ValueError and says why."""
+    """What is not a meta of the class raises ValueError and says why."""
     with pytest.raises(ValueError, match=said):
         PlainMeta.decode(data)
 

@@ -28,7 +28,7 @@ def main() -> int:
         os.environ["FLYTE_CONNECTORS_STATE_DIR"] = f"{folder}/state"
         os.environ["FLYTE_BATCH_JOB_SPOOL"] = f"{folder}/spool"
 
-        say("1. A connector service, in a process of its own, hosting the batch-job plugin")
+        say("1. A connector service, in a separate process, hosting the batch-job plugin")
         service, address = serve(port=0)
         try:
             say("2. A job, started, followed and fetched through gRPC: count words of the docs")

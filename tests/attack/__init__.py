@@ -1,6 +1,6 @@
 """A hostile test bed: what must never happen to a service, tried on a real one.
 
-A program with tests of its own. `python -m tests.attack` runs the attacks and prints a table of those
+A program with its own tests. `python -m tests.attack` runs the attacks and prints a table of those
 that succeeded.
 
     parts                                   the list of them, each a module with `play`

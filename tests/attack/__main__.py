@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def played(names: list[str], setting: Setting, *, inside: bool) -> Iterator[Tally]:
-    """What came of each part, in order."""
+    """The results of each part, in order."""
     if inside:
         yield from (here(name, PARTS[name], setting) for name in names)
         return
@@ -83,7 +83,7 @@ _running: list[subprocess.Popen[str]] = []
 
 @contextlib.contextmanager
 def ending_what_runs() -> Iterator[None]:
-    """End the parts that run, and begin no others, where this process is told to end."""
+    """End the running parts, and begin no others, when this process is stopped."""
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""Connectors that tell on which thread they run; one of them blocks it. For `serve --module`."""
+"""Connectors that report their thread; one of them blocks it. For `serve --module`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services that are told to end while their callers never pause.
+"""Services that are stopped while their callers never pause.
 
 A call that was sent before its client could know must be served, or refused as UNAVAILABLE, which every
 client tries elsewhere; CANCELLED would burn one of the task's retries. Who holds a connection and says

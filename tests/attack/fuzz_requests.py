@@ -108,7 +108,7 @@ class Gun:
                 continue
 
     def noise(self) -> tuple[str, bytes]:
-        """Bytes that are no message."""
+        """Bytes that are not a message."""
         method = self._draw.choice((*self._verbs(), *LISTS, *OTHERS))
         return method, self._draw.randbytes(self._draw.choice((0, 1, 5, 60, 2000)))
 

@@ -149,7 +149,7 @@ def test_a_damage_changes_a_file(name: str, tmp_path: Path) -> None:
 
 
 def test_the_same_seed_makes_the_same_requests() -> None:
-    """Or nobody could try again what fell."""
+    """Otherwise a failed attack could not be repeated."""
     assert shots_of(7) == shots_of(7)
     assert shots_of(7) != shots_of(8)
 

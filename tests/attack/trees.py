@@ -1,6 +1,6 @@
 """Process trees that try to outlive their job, ended in every way there is.
 
-A job is over when its last process is: none may live when a terminal phase is told, and nothing at all,
+A job is over when its last process is: none may live when a terminal phase is reported, and nothing at all,
 its supervisor included, one second after.
 """
 
@@ -213,7 +213,7 @@ async def fought(fight: Fight, ready: Path, ending: Callable[[Fight], Any]) -> l
         await asyncio.sleep(0.02)
     faults = []
     if alive := fight.theirs():
-        faults.append(f"{PHASES.Name(phase)} was told while alive: {shown(alive)}")
+        faults.append(f"{PHASES.Name(phase)} was reported while alive: {shown(alive)}")
     await asyncio.sleep(AFTER_SECONDS)
     if alive := fight.all():
         faults.append(f"alive {AFTER_SECONDS:g} s after {PHASES.Name(phase)}: {shown(alive)}")
@@ -221,7 +221,7 @@ async def fought(fight: Fight, ready: Path, ending: Callable[[Fight], Any]) -> l
 
 
 async def told(fight: Fight) -> int:
-    """The job's phase, as the service tells it."""
+    """The job's phase, as the service reports it."""
     return int((await fight.job.get()).phase)
 
 

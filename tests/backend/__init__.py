@@ -1,6 +1,6 @@
 """A model of Flyte's back end, to drive any connector service through faults and count the losses.
 
-A program with tests of its own (`test_*.py`); it runs against our service and the official one alike.
+A program with its own tests (`test_*.py`); it runs against our service and the official one alike.
 
     back end      executor -> launcher, cache -> monitor      as the Go executor does it
                   discovery                                   the ListConnectors poll

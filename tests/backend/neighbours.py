@@ -1,4 +1,4 @@
-"""Connectors that nobody wants beside theirs, served next to the vendor's.
+"""Badly behaving connectors, served next to the vendor's.
 
     quiet     does nothing at all
     blocker   blocks the event loop for 0.2 s in every `create`

@@ -26,7 +26,7 @@ GRACE_SECONDS = 10.0
 
 
 class ReplicaError(Exception):
-    """A replica did not do what it was told; the text has the end of its log."""
+    """A replica did not start or stop as requested; the message has the end of its log."""
 
 
 class Flavour(enum.Enum):

@@ -1,4 +1,4 @@
-"""What became of the tasks, and of the external jobs, in one scenario."""
+"""The results of the tasks, and of the external jobs, in one scenario."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Jobs:
 
     Attributes:
         jobs: All that ever existed.
-        twice: Tasks with more than one job that nobody cancelled.
-        doubled: Attempts with more than one: somebody repeated what must not be repeated.
-        orphans: Jobs that nobody cancelled and that the back end holds no handle of.
+        twice: Tasks with more than one job that was not cancelled.
+        doubled: Attempts with more than one: a create that must not be repeated was repeated.
+        orphans: Jobs that were not cancelled and that the back end has no handle of.
         left_running: Jobs of aborted tasks that still run.
     """
 

@@ -1,4 +1,4 @@
-"""Callers of one connection that never pause, whatever becomes of the service: pollers and creators.
+"""Callers of one connection that never pause, even when the service stops: pollers and creators.
 
 Flyte's back end is such a caller: a call that was on its way when a replica was told to end was sent in
 good faith, and counts as a failure of the task when it comes back CANCELLED. The task type is

@@ -116,7 +116,7 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
 
 
 def _report(stage: Stage, tasks: list[Task], jobs: list[dict[str, Any]]) -> Report:
-    """What became of the tasks and their jobs."""
+    """The results of the tasks and their jobs."""
     client = stage.client
     outcomes = Counter(task.outcome for task in tasks)
     counts: dict[str, Any] = {outcome.value: outcomes[outcome] for outcome in Outcome}
@@ -142,7 +142,7 @@ def _report(stage: Stage, tasks: list[Task], jobs: list[dict[str, Any]]) -> Repo
 
 
 def _without_answer(client: ServiceClient) -> int:
-    """Creates whose caller does not know what came of them."""
+    """Creates whose caller does not know the outcome."""
     ended = client.codes.items()
     return sum(
         count for (verb, code), count in ended if (verb, code != "OK") == ("CreateTask", True)

@@ -213,7 +213,7 @@ def test_a_crash_after_that_goes_on_with_the_same_job(service: ScriptedService, 
 
 
 def test_a_create_cancelled_midway_is_sent_again(service: ScriptedService, task: Task) -> None:
-    """With the same execution id, until the client keeps its patience."""
+    """With the same execution id, until the client waits long enough."""
 
     async def play() -> None:
         async with service.client() as client:

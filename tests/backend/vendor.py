@@ -1,4 +1,4 @@
-"""A job service of somebody else's: a small HTTP server process that fails on demand.
+"""An external job service: a small HTTP server process that fails on demand.
 
     PUT    /jobs/KEY        start the job KEY, or find it started; the same KEY is the same job
     POST   /jobs            start a job under a fresh id; twice is two jobs

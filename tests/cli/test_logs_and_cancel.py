@@ -1,4 +1,4 @@
-"""`logs` and `cancel`: a run is found again by its name, whoever started it."""
+"""`logs` and `cancel`: a run is found by its name, whichever terminal started it."""
 
 from __future__ import annotations
 

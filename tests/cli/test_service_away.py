@@ -1,4 +1,4 @@
-"""A service that goes away, or comes back without its plugins, while a run depends on it."""
+"""A service that stops, or restarts without its plugins, while a run depends on it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_second_interrupt_leaves_with_the_same_text(
 def test_a_missing_plugin_is_waited_for(
     running: Running, service: ServeProcess, jobs: JobService
 ) -> None:
-    """It is no lost job: none is started again, and none stays behind."""
+    """It is not a lost job: none is started again, and none is left behind."""
     assert service.stop() == 0
     address = ("--port", str(service.port))
     with serving(*address, log=service.log) as other:

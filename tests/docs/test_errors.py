@@ -1,4 +1,4 @@
-"""docs/errors.md tells every error as the code has it."""
+"""docs/errors.md lists every error as the code has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md tells what a live service shows."""
+"""docs/metrics.md describes what a live service shows."""
 
 from __future__ import annotations
 

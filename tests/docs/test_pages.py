@@ -1,4 +1,4 @@
-"""Each page, followed to the letter in an empty folder by somebody who has what is installed here."""
+"""Each page, followed exactly in an empty folder, with the packages installed here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/write-a-connector.md, followed by somebody who has installed the package that it has written."""
+"""docs/write-a-connector.md, followed after installing the package that it generates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connectors for `job_service`: every one is told by its task's `custom` what to do.
+"""Connectors for `job_service`: every one is reported by its task's `custom` what to do.
 
     phase, message, outputs, custom_info    what `get` reports; outputs are the inputs by default
     log                                     the lines of its log
@@ -95,7 +95,7 @@ class FakeConnector(AsyncConnector[FakeMeta]):
         job = JobService().job(resource_meta.key)
         await act("get_logs", resource_meta.key, job)
         if token and not token.isdecimal():
-            raise errors.InvalidRequestError(f"'{token}' is no page of this log", field="token")
+            raise errors.InvalidRequestError(f"'{token}' is not a page of this log", field="token")
         start = int(token or 0)
         log = job.get("log", [])
         page = log[start : start + (lines or PAGE_LINES)]
@@ -186,7 +186,7 @@ class BlockingConnector(FakeConnector):
 
 
 class LogObject:
-    """An async iterator that is no generator."""
+    """An async iterator that is not a generator."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = iter(lines)
@@ -202,7 +202,7 @@ class LogObject:
 
 
 class LogObjectConnector(FakeConnector):
-    """`get_logs` returns an async iterator that is no generator."""
+    """`get_logs` returns an async iterator that is not a generator."""
 
     name = "Log Object Connector"
     task_type_name = "fake_log_object"
@@ -222,7 +222,7 @@ class LogBreaksConnector(FakeConnector):
         """Two lines, then nothing more."""
         yield LogLine(message="one")
         yield LogLine(message="two")
-        raise errors.ServiceUnavailableError("the log server is away")
+        raise errors.ServiceUnavailableError("the log server is down")
 
 
 class SyncFake(SyncConnector):

@@ -28,7 +28,7 @@ def create_request(  # noqa: PLR0913  (a request has these parts)
         attempt: Number of the retry.
         inputs: Input values by name; their types are what the task declares.
         outputs: Types of the declared outputs by name.
-        custom: What the connector is told.
+        custom: What the connector receives.
     """
     values = dict(inputs or {})
     types = {name: type(value) for name, value in values.items()}

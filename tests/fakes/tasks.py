@@ -34,7 +34,7 @@ class FakeTask(AsyncConnectorExecutorMixin, TaskTemplate):
         self._plan = plan or {}
 
     def custom_config(self, sctx: SerializationContext) -> Mapping[str, Any]:
-        """What the connector is told."""
+        """What the connector receives."""
         return self._plan
 
 

@@ -1,4 +1,4 @@
-"""Bytes that are no message: an error of the caller's, and not a word in the log."""
+"""Bytes that are not a message: an error for the caller, and no line in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More calls than a connector has threads: it says so, and nobody else notices; and the service ends."""
+"""More calls than a connector has threads: they are refused without effect on others, and the service can stop."""
 
 # A connector that blocks is what is tested.
 # ruff: noqa: ASYNC251

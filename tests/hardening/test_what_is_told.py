@@ -1,4 +1,4 @@
-"""What a service tells about itself: its log, its warnings, the faults that it has absorbed."""
+"""What a service reports about itself: its log, its warnings, the transient errors that it has handled."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_others_do_not_warn(
 
 
 async def absorbed(metrics_port: int) -> dict[str, float]:
-    """The faults of get by what became of them."""
+    """The transient errors of get by result."""
     body = (await fetch(f"127.0.0.1:{metrics_port}", "/metrics")).body
     pattern = r'^flyte_connectors_faults_absorbed_total\{outcome="(\w+)"\} (\S+)$'
     return {outcome: float(value) for outcome, value in re.findall(pattern, body, re.MULTILINE)}

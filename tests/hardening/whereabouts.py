@@ -1,4 +1,4 @@
-"""A connector that tells which process answers; for `serve --module`."""
+"""A connector that reports its process; for `serve --module`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A rolling restart behind a real load balancer, under load: nothing lost, nothing doubled.
 
-A program with tests of its own: `python -m tests.rehearsal`, or `nox -s rehearse`.
+A program with its own tests: `python -m tests.rehearsal`, or `nox -s rehearse`.
 
 proxies.py    nginx and HAProxy with the configuration of docs/proxies
 rolling.py    stops one replica after the other while tasks run

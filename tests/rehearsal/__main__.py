@@ -32,7 +32,11 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     known = ",".join(FRONTS)
     add("--front", default=known, help=f"of {known}; none dials each replica, as in Kubernetes")
-    add("--unannounced", action="store_true", help="do not tell the proxy who is about to end")
+    add(
+        "--unannounced",
+        action="store_true",
+        help="do not take replicas out of the proxy before they stop",
+    )
     add("--python", type=Path, required=True, help="interpreter with the service")
     add("--replicas", type=int, default=3)
     add("--tasks", type=int, default=600)

@@ -17,11 +17,11 @@ class Findings:
 
     Attributes:
         front: What stood between the back end and the replicas.
-        scenario: Whether that was told who is about to end.
+        scenario: Whether the proxy was told before.
         rolls: Restarts that were finished.
         lost: Tasks that did not end with the right outputs.
         doubled: Tasks with two jobs.
-        orphans: Jobs that nobody knows of.
+        orphans: Jobs without a task.
         retries: Attempts that users lost.
         calls: All calls of the back end.
         failed: Those that ended with an error, by method and status code.
@@ -68,7 +68,7 @@ class Findings:
 
     @property
     def flaws(self) -> list[str]:
-        """What must not be; a call that failed and cost nobody anything may be."""
+        """Results that must not occur; a failed call without consequences may."""
         counted = Counter(
             {
                 "tasks lost": self.lost,

@@ -1,4 +1,4 @@
-"""Callers that never pause while their service is told to stop, and what their calls end with.
+"""Callers that never pause while their service is stopped, and the results of their calls.
 
 python -m tests.service.callers --rounds 20 --replicas 2
 """

@@ -1,4 +1,4 @@
-"""A connector that tells which event loop runs it; for `serve --module`."""
+"""A connector that reports its event loop; for `serve --module`."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ async def test_an_unknown_log_token_is_refused(client: Client) -> None:
     job = await client.create(custom={"log": ["one"]})
     code, text = await refusal(job.page(token="page-2"))
     assert code == "INVALID_ARGUMENT"
-    assert text == "token: 'page-2' is no page of this log"
+    assert text == "token: 'page-2' is not a page of this log"
 
 
 async def test_a_message_over_the_limit_is_refused(jobs: JobService) -> None:

@@ -1,4 +1,4 @@
-"""A client that can't reach its service: what will not pass is told at once, and what to set."""
+"""A client that can't reach its service: permanent errors are reported at once, with their solution."""
 
 from __future__ import annotations
 

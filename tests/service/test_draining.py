@@ -1,4 +1,4 @@
-"""A service that is told to stop while callers never pause: no call is cancelled, no job lost."""
+"""A service that is stopped while callers never pause: no call is cancelled, no job lost."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ async def test_each_connector_has_its_health(client: Client) -> None:
 
 
 async def test_a_plugin_that_failed_to_load_is_not_serving(jobs: JobService) -> None:
-    """A broken plugin is more than a warning; one that the operator blocked is no failure."""
+    """A broken plugin is more than a warning; one that the operator blocked is not a failure."""
     async with hosting(reports=[FAILED, BLOCKED]) as service, Client(service.address) as client:
         assert await client.status("plugin/bad") == NOT_SERVING
         assert await is_unknown(client, "plugin/off")

@@ -102,7 +102,7 @@ async def test_lines_too_long_for_a_message_are_cut(client: Client) -> None:
 
 @pytest.mark.parametrize("task_type", ["fake_log_object", "fake_plain"])
 async def test_any_iterator_will_do(client: Client, task_type: str) -> None:
-    """An async iterator that is no generator, and a plain generator, which runs in a thread."""
+    """An async iterator that is not a generator, and a plain generator, which runs in a thread."""
     log = [str(number) for number in range(3000)]
     job = await client.create(task_type, custom={"log": log})
     assert (await job.page())[0] == log

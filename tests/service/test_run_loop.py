@@ -79,7 +79,7 @@ async def test_a_job_that_is_done_ends_the_run_at_once(driven: ConnectorClient) 
 async def test_a_retryable_failure_is_tried_again(
     driven: ConnectorClient, jobs: JobService
 ) -> None:
-    """Each attempt is a job of its own; after the last one its reason is told."""
+    """Each attempt is a separate job; after the last one its reason is reported."""
     request = create_request(custom={"phase": "RETRYABLE_FAILED", "message": "machine lost"})
     with pytest.raises(TaskFailedError, match="retryable_failed: machine lost"):
         await run_job(driven, request, RunPolicy(retries=2))
@@ -229,7 +229,7 @@ async def test_many_runs_share_one_loop(driven: ConnectorClient, jobs: JobServic
 async def test_a_create_that_must_not_be_repeated_is_not(
     driven: ConnectorClient, jobs: JobService
 ) -> None:
-    """FAILED_PRECONDITION is no passing fault, and not unforeseen either."""
+    """FAILED_PRECONDITION is neither transient nor unexpected."""
     plan = {"fail": {"create": {"error": "RegistrationError", "text": "never again", "times": 9}}}
     with pytest.raises(ConnectorError, match="never again"):
         await run_job(driven, create_request(custom=plan))

@@ -1,4 +1,4 @@
-"""A connector that tells what it was given and gives what it was told, and a task of it."""
+"""A connector that reports its inputs and returns the outputs it is configured with, and a task of it."""
 
 from __future__ import annotations
 

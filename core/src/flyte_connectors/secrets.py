@@ -272,7 +272,7 @@ def masker_of_all_calls() -> Masker | None:
 def redacted_value(
     value: Any, found: Masker, other: Callable[[Any, Masker], Any] = lambda value, _: value
 ) -> Any:
-    """A JSON-like value as `found` masks it; `other` is asked about whatever is not JSON."""
+    """A JSON-like value as `found` masks it; `other` is called for values that are not JSON."""
     if isinstance(value, str):
         return found.mask(value)
     if isinstance(value, Mapping):

@@ -320,7 +320,7 @@ class TestIsolation:
 
 
 class _Iterator:
-    """An async iterator that is no generator."""
+    """An async iterator that is not a generator."""
 
     def __init__(self, number: int) -> None:
         self.left = list(range(number))

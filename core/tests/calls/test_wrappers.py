@@ -32,7 +32,7 @@ def wrap_verb(verb, call):
 
 
 def report(registry: Registry) -> PluginReport | None:
-    """How the fixture's plugin fared."""
+    """The load status of the fixture's plugin."""
     reports = load_plugins(registry, allow=["fixture_wrapper"])
     return next((r for r in reports if r.entry_point == "fixture_wrapper"), None)
 

@@ -63,7 +63,7 @@ def _running(message: str = "", **custom_info: Any) -> pb.Resource:
     ],
 )
 async def test_any_progress_can_be_shown(show: Show, progress: Any, bar: str) -> None:
-    """What is no fraction is left out: a connector's mistake fails no run."""
+    """What is not a fraction is left out: a connector's mistake does not fail the run."""
     terminal, shown = show()
     with shown:
         shown.polled(_running("epoch 3\nof 6", progress=progress))

@@ -269,7 +269,7 @@ class TestLeaving:
     async def test_a_failing_delete_is_tried_again(
         self, client: Dispatcher, running: JobService
     ) -> None:
-        """A passing fault at the end leaves no job either."""
+        """A transient error at the end leaves no job either."""
         running.faults["delete"] = [ServiceUnavailableError("away")]
         run = asyncio.ensure_future(run_job(client, create_request(), RunPolicy(give_up_after=10)))
         await until(lambda: running.calls["get"])
@@ -395,7 +395,7 @@ async def test_many_runs_share_a_loop(client: Dispatcher, service: JobService) -
 
 
 async def test_a_job_can_be_cancelled_by_its_meta(client: Dispatcher, service: JobService) -> None:
-    """Through passing faults, and any number of times."""
+    """Through transient errors, and any number of times."""
     service.faults["delete"] = [ServiceUnavailableError("away")]
     for _ in range(2):
         await cancel_job(client, delete_request(b'{"job": "j"}'), 10)

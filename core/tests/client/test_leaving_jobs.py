@@ -1,4 +1,4 @@
-"""Runs that lose sight of their job, or can't cancel it: what is tried, and what their user is told."""
+"""Runs that can't poll or cancel their job: the retries, and the messages for their user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from flyte_connectors.errors import (
 )
 from flyteidl2.connector import connector_pb2 as pb
 
-AWAY = ServiceUnavailableError("the service is away")
+AWAY = ServiceUnavailableError("the service is down")
 QUICK = RunPolicy(give_up_after=0.3, longest_poll=0.02)
 HINT = "flyte-connectors cancel run1"
 
@@ -102,7 +102,7 @@ class Flaky:
 
 
 class TestAMissingConnector:
-    """A replica that starts may miss a plugin for a while; that is no lost job."""
+    """A replica that is starting may lack a plugin for a while; that is not a lost job."""
 
     async def test_it_is_waited_for(self, client: Dispatcher, service: JobService) -> None:
         """No new attempt, no second job."""
@@ -134,7 +134,7 @@ class TestAMissingConnector:
 
 
 class TestCancelling:
-    """A user who leaves is told at once what is, and in the end what it came to."""
+    """A user who leaves is informed at once, and again at the end."""
 
     @staticmethod
     async def interrupted(client: Any, service: JobService, teller: Teller) -> asyncio.Future[Any]:
@@ -152,7 +152,7 @@ class TestCancelling:
         run = await self.interrupted(flaky, service, teller)
         await until(lambda: teller.texts, 1)
         text, is_final = teller.texts[0]
-        assert "is NOT cancelled: the service is away" in text
+        assert "is NOT cancelled: the service is down" in text
         assert f"To cancel it later: {HINT} (trying again for 10 s)" in text
         assert not is_final
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Creates that outlast their caller, fail late, or may not be repeated; on one replica and on two."""
+"""Creates that take longer than their caller waits, fail late, or may not be repeated; on one replica and on two."""
 
 from __future__ import annotations
 
@@ -264,12 +264,12 @@ class TestMayNotBeRepeated:
 
 
 class TestLate:
-    """A create that outlasts its caller, where it may be repeated."""
+    """A create that takes longer than its caller waits, where it may be repeated."""
 
     async def test_another_replica_repeats_it_once(
         self, replicas: Replicas, service: JobService
     ) -> None:
-        """Under the same key; what came of it is remembered there, too."""
+        """Under the same key; its outcome is remembered there, too."""
         meta, go_on = await late(replicas.one, service)
         go_on.set()
         for _ in range(5):
@@ -337,12 +337,12 @@ class TestLate:
 
     async def test_a_passing_fault_is_no_end(self, replicas: Replicas, service: JobService) -> None:
         """The next GetTask repeats the create."""
-        away = ServiceUnavailableError("the vendor is away")
+        away = ServiceUnavailableError("the vendor is down")
         meta, go_on = await late(replicas.one, service)
         service.faults["create"] = [away] * 50
         go_on.set()
         resource = (await replicas.other.get(get_request(meta), timeout=0.1)).resource
-        assert (resource.phase, resource.message) == (Phase.INITIALIZING, "the vendor is away")
+        assert (resource.phase, resource.message) == (Phase.INITIALIZING, "the vendor is down")
         service.faults["create"].clear()
         assert (await replicas.other.get(get_request(meta))).resource.phase == Phase.SUCCEEDED
         assert len(service.jobs) == 1
@@ -353,7 +353,7 @@ class TestLate:
         """After the operator's limit; a new attempt may do better."""
         meta, go_on = await late(replicas.one, service)
         replica = replicas.new(faults=TransientFaults(lost_after=0))
-        service.faults["create"] = [ServiceUnavailableError("the vendor is away")] * 50
+        service.faults["create"] = [ServiceUnavailableError("the vendor is down")] * 50
         go_on.set()
         phases = [
             (await replica.get(get_request(meta), timeout=0.05)).resource.phase for _ in range(2)

@@ -1,4 +1,4 @@
-"""Work that runs once for its key: to its end, for whoever waits, remembered where that matters."""
+"""Work that runs once per key, to completion, and whose outcome may be remembered."""
 
 from __future__ import annotations
 

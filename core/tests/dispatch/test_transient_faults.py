@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 JOB = b"meta of a job"
-AWAY = ServiceUnavailableError("the vendor is away")
+AWAY = ServiceUnavailableError("the vendor is down")
 REFUSED = AuthenticationError("the vendor refuses the key")
 
 

@@ -1,4 +1,4 @@
-"""No value in a request leads it away from its endpoint. The oracle: a listener that nobody may contact."""
+"""No value in a request leads it elsewhere than to its endpoint. The check: a listener that must not be contacted."""
 
 from __future__ import annotations
 

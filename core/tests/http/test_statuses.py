@@ -1,4 +1,4 @@
-"""Exceptions of vendors' clients are told by their HTTP status, wherever they keep it."""
+"""Exceptions of vendors' clients are recognized by their HTTP status, in whichever attribute it is."""
 
 from __future__ import annotations
 

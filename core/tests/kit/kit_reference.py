@@ -247,7 +247,7 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
         try:
             yield
         except ConnectionError as error:
-            raise ServiceUnavailableError(f"the job service is away: {error}") from error
+            raise ServiceUnavailableError(f"the job service is down: {error}") from error
         except StatusError as error:
             kind = self.errors.get(error.status, ServiceUnavailableError)
             raise kind(f"the job service answered {error.status}") from error

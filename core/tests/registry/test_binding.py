@@ -136,7 +136,7 @@ def test_a_sync_connector_needs_only_do() -> None:
     ],
 )
 def test_what_breaks_the_contract_is_refused(plugin: Any, said: str) -> None:
-    """Before any request; the text names the connector, the fault and the mend."""
+    """Before any request; the message names the connector, the fault and how to fix it."""
     with pytest.raises(RegistrationError, match=said):
         bind(plugin)
 

@@ -1,4 +1,4 @@
-"""Real distributions on `sys.path`: each plugin fares by itself, and the report says how."""
+"""Real distributions on `sys.path`: each plugin loads by itself, and the report has its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines: programs can parse them, people can tell whose they are, and no secret is in them."""
+"""Log lines: programs can parse them, they name their job, and they contain no secrets."""
 
 from __future__ import annotations
 

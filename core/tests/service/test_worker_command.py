@@ -1,4 +1,4 @@
-"""What workers are told, and what is made of their numbers."""
+"""The command line of workers, and the sums of their metrics."""
 
 from __future__ import annotations
 

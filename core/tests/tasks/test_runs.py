@@ -36,7 +36,7 @@ async def test_a_run_from_async_code() -> None:
 
 
 def test_runs_have_names_of_their_own() -> None:
-    """By which their jobs are told apart."""
+    """Which distinguishes their jobs."""
     assert run(add, 1).name != run(add, 1).name
 
 

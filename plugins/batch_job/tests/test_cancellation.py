@@ -58,7 +58,7 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_time(spool: Spool)
 
 
 def test_delete_is_idempotent(jobs: Jobs) -> None:
-    """A second delete changes nothing and is no error."""
+    """A second delete changes nothing and is not an error."""
     meta = jobs.start("sleep 60")
     jobs.connector.delete(meta)
     jobs.connector.delete(meta)

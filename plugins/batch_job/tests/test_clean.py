@@ -132,7 +132,7 @@ def test_links_within_a_job_are_removed_and_not_followed(jobs: Jobs, tmp_path: P
 
 
 def test_a_job_that_lost_its_guardians_is_ended_before_it_is_removed(jobs: Jobs) -> None:
-    """No process is left that nobody knows of any more."""
+    """No unknown process is left."""
     meta = jobs.start("setsid sh -c 'sleep 600; : cleaned-x' & sleep 600")
     wait_for(lambda: alive("cleaned-x"))
     kill(*guardians(jobs.job(meta)))

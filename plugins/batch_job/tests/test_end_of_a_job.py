@@ -1,4 +1,4 @@
-"""How jobs end, and what Flyte is told about it."""
+"""How jobs end, and what is reported to Flyte."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_another_exit_code_fails_with_the_last_line_of_stderr(jobs: Jobs) -> Non
 
 
 def test_a_signal_is_named(jobs: Jobs) -> None:
-    """A job that is killed is told from one that exits."""
+    """A killed job is distinguished from one that exits."""
     resource = jobs.run("kill -SEGV $$")
     assert resource.phase == Phase.FAILED
     assert resource.message == "the job was killed by signal 11 (SIGSEGV)"

@@ -136,7 +136,7 @@ def test_lines_that_a_job_wrote_to_its_log_are_shown_as_they_are(jobs: Jobs) -> 
     ],
 )
 def test_a_damaged_outcome_fails_the_job(jobs: Jobs, content: object) -> None:
-    """After its end nobody knows better."""
+    """After its end the record can't be corrected."""
     meta = jobs.start("true")
     jobs.end(meta)
     Path(jobs.job(meta).file("outcome.json")).write_text(json.dumps(content))

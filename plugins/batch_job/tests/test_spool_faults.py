@@ -87,7 +87,7 @@ def test_a_spool_that_is_no_directory_is_unavailable(jobs: Jobs, spool: Spool) -
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
 def test_a_spool_of_somebody_else_is_refused(jobs: Jobs) -> None:
-    """A closed directory is no missing job: that would make Flyte give the job up."""
+    """A closed directory is not a missing job: that would make Flyte give the job up."""
     meta = jobs.start("true")
     jobs.end(meta)
     os.seteuid(NOBODY)

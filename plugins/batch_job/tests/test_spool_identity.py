@@ -74,7 +74,7 @@ def test_a_job_of_another_spool_is_not_here_and_not_lost(
 
 
 def test_a_job_goes_on_while_its_spool_is_away(jobs: Jobs, tmp_path: Path) -> None:
-    """Its end is told when the spool is back."""
+    """Its end is reported when the spool is back."""
     meta = jobs.start(
         f"touch {tmp_path}/ran; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; exit 3"
     )
@@ -90,7 +90,7 @@ def test_a_job_goes_on_while_its_spool_is_away(jobs: Jobs, tmp_path: Path) -> No
 
 
 def test_a_retired_spool_takes_its_jobs_along(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operator says that it is gone for good: then its jobs are lost, and can be deleted."""
+    """The operator declares that it was deleted: then its jobs are lost, and can be deleted."""
     gone = BatchJobMetadata("gone", "a" * 32)
     monkeypatch.setenv("FLYTE_BATCH_JOB_RETIRED_SPOOLS", f"{'b' * 32}, {'a' * 32}")
     for verb in (jobs.connector.get, jobs.connector.delete):

@@ -1,4 +1,4 @@
-"""No process of a job outlives what is told about it."""
+"""No process of a job outlives its reported end."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_supervisor_that_is_stopped_again_and_again_is_given_up(jobs: Jobs) ->
 
 
 def test_the_table_of_processes_is_the_same_without_proc() -> None:
-    """As ps(1) tells it on systems that have no `/proc`."""
+    """As ps(1) reports it on systems without `/proc`."""
     seen = processes.table_of_ps()[os.getpid()]
     known = processes.table()[os.getpid()]
     assert (seen.parent, seen.group, seen.is_alive) == (known.parent, known.group, True)

@@ -120,7 +120,7 @@ def test_an_input_type_without_counterpart_is_refused_when_declared(python_type:
 
 
 async def test_no_permission_is_permission_denied(emulated: Calls, front: Front) -> None:
-    """What the credentials may not do is told apart from a bad query."""
+    """What the credentials may not do is distinguished from a bad query."""
     message = "Access Denied: Project p1: User does not have bigquery.jobs.create permission"
     front.faults.append(Fault(answer(403, "accessDenied", message), method="POST"))
     with pytest.raises(PermissionDeniedError, match=r"bigquery\.jobs\.create"):
@@ -154,7 +154,7 @@ async def test_a_job_over_its_billing_limit_fails_with_the_reason(
 
 
 async def test_a_job_that_is_lost_is_not_found(emulated: Calls, front: Front) -> None:
-    """A job that BigQuery has forgotten is no passing fault."""
+    """A job that BigQuery has forgotten is not a transient error."""
     job = await emulated.create(emulated.query("SELECT 1"))
     front.faults.append(Fault(answer(404, "notFound", "Not found: Job p1:x"), method="GET"))
     with pytest.raises(JobNotFoundError, match="Not found: Job"):

@@ -65,7 +65,7 @@ async def test_a_refused_key_is_an_authentication_error(
 async def test_refused_credentials_are_an_authentication_error(
     emulated: Calls, front: Front, key: str
 ) -> None:
-    """A 401 of BigQuery's is told apart from a missing permission."""
+    """A 401 of BigQuery's is distinguished from a missing permission."""
     issue(front)
     front.faults.append(Fault(answer(401, "authError", "Invalid Credentials"), path="/jobs"))
     with pytest.raises(AuthenticationError, match="Invalid Credentials"):
@@ -257,7 +257,7 @@ class TestImpersonation:
     async def test_without_the_role_the_error_names_it(
         self, emulated: Calls, front: Front, key: str
     ) -> None:
-        """Google's refusal is the author's or operator's to mend, in IAM."""
+        """Google's refusal has to be fixed by the author or operator, in IAM."""
         refused = answer(403, "forbidden", "Permission 'iam.serviceAccounts.getAccessToken' denied")
         issue(front)
         front.faults.append(Fault(refused, path=":generateAccessToken"))

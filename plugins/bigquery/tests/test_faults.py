@@ -127,7 +127,7 @@ def test_answers_have_errors(
 
 
 def test_an_answer_that_is_no_json_is_unavailable(impatient: BigQuery, front: Front) -> None:
-    """A gateway's page of HTML between here and BigQuery is a passing fault."""
+    """A gateway's page of HTML between here and BigQuery is a transient error."""
 
     def gateway(_handler: object, _forward: object) -> Reply:
         return Reply(502, b"<html><h1>Bad Gateway</h1></html>")

@@ -111,7 +111,7 @@ async def test_an_id_that_is_more_than_one_part_is_not_asked_about(
 
 @pytest.fixture
 def unheard() -> Iterator[socket.socket]:
-    """A listener that nobody may contact."""
+    """A listener that must not be contacted."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield listening
@@ -211,7 +211,7 @@ async def test_each_status_is_its_error(
 
 
 async def test_a_submission_to_a_wrong_path_says_so(scripted: ScriptedServer) -> None:
-    """404 to a submission is no missing job."""
+    """404 to a submission is not a missing job."""
     scripted.answer({"detail": "Not Found"}, status="404 Not Found")
     with pytest.raises(InvalidRequestError, match=r"^custom.endpoint: .*where trainings are"):
         await create(scripted.endpoint)

@@ -1,4 +1,4 @@
-"""A verb of a hosted connector: what it is given, and that each way of failing is told."""
+"""A verb of a hosted connector: its arguments, and the error for each way of failing."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class LoopWatch:
             try:
                 if self._guarded_frame() is not None:
                     self._confirm()
-            except Exception:  # the frames belong to a thread that goes on meanwhile
+            except Exception:  # the frames belong to a running thread
                 logger.debug("a look at the loop's stack failed", exc_info=True)
 
     def _confirm(self) -> None:
@@ -109,15 +109,15 @@ class LoopWatch:
         return took < _LATE * length and not self._is_starved(took, before, self._times())
 
     def _is_starved(self, took: float, before: _Times | None, after: _Times | None) -> bool:
-        """Whether the loop's thread waited for a processor, as far as the system tells."""
+        """Whether the loop's thread waited for a processor, where the system reports that."""
         if before is None or after is None:
             return False
-        # A wait is added up when it ends; one that goes on shows in a thread that wants to run and does not.
+        # A wait is counted when it ends; during it, the thread is runnable but does not run.
         waits = after.is_runnable and after.ran - before.ran < took / 2
         return waits or after.waited - before.waited >= took / 2
 
     def _times(self) -> _Times | None:
-        """How long the loop's thread has run and waited so far; None where the system does not tell."""
+        """How long the loop's thread has run and waited so far; None where the system does not report that."""
         try:
             ran, waited = self._schedule.read_bytes().split()[:2]
             state = self._schedule.with_name("stat").read_bytes().rpartition(b")")[2].split()[0]

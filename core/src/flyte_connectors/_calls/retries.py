@@ -155,8 +155,8 @@ class GrowingPause:
     Args:
         longest: Seconds; `shortest` likewise.
 
-    A poll thus comes at most a tenth of the job's duration late, and a job of a day is not asked
-    about more than every `longest` seconds.
+    A poll is thus late by at most a tenth of the job's duration, and a job that runs for a day is not polled
+    more often than every `longest` seconds.
     """
 
     def __init__(self, longest: float, shortest: float = 0.01) -> None:

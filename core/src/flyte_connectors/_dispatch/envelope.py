@@ -3,7 +3,7 @@
 The back end stores these bytes at CreateTask and sends them with every later call, on whichever
 replica. Around the connector's own bytes they hold the declared outputs (so that `get` can type
 its values), the names of the secrets that a call needs, the idempotency key, and the finished resource
-of a sync connector, or the request of a create that goes on.
+of a sync connector, or the request of a create that still runs.
 
     magic  crc32  msgpack map
 

@@ -109,7 +109,7 @@ class OncePerKey:
         return run
 
     async def _to_end(self, key: str, run: _Run, work: Work) -> None:
-        """Do the work and tell those that wait; callbacks of the task would cost each create more."""
+        """Do the work and wake the waiting callers; callbacks of the task would cost each create more."""
         try:
             run.outcome = await work()
         except Exception as error:
@@ -145,7 +145,7 @@ class _Run:
 
     Attributes:
         keep: Whether its outcome is to be remembered.
-        was_left: Whether somebody who waited for it has left.
+        was_left: Whether a caller that waited for it has left.
         waiting: Done when it has ended, one for each who waits.
         outcome: What it returned or raised; None until then.
     """

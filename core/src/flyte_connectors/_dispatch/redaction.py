@@ -87,7 +87,7 @@ def _may_hold_text(field: FieldDescriptor, parents: frozenset[str]) -> bool:
     message = field.message_type
     if message is None:
         return bool(field.type == FieldDescriptor.TYPE_STRING)
-    if message.full_name in parents:  # nothing that its other fields do not tell
+    if message.full_name in parents:  # nothing that its other fields do not contain
         return False
     inner = parents | {message.full_name}
     return any(_may_hold_text(other, inner) for other in message.fields)

@@ -59,7 +59,7 @@ class TransientFaults:
     async def covered(
         self, job: bytes, error: ConnectorError, backoff: Backoff, resource: pb.Resource
     ) -> bool:
-        """Whether `resource` was filled with what is known of a job that can't be asked about.
+        """Whether `resource` was filled for a job whose state can't be read.
 
         Args:
             job: The job's `resource_meta`.

@@ -75,7 +75,7 @@ class ConnectorClient(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class RunPolicy:
-    """How long a run goes on, and how often it asks.
+    """Time limits of a run, and how often it polls.
 
     Attributes:
         retries: New attempts after a RETRYABLE_FAILED or lost job.
@@ -141,7 +141,7 @@ async def run_job(
     Args:
         client: Where the connector is.
         request: What to create; each new attempt counts its retry attempt up.
-        policy: How long to go on, and how often to ask.
+        policy: Time limits and polling intervals.
         observer: Called during the run.
 
     Returns:

@@ -125,7 +125,7 @@ class Client:
         repeatable: bool | None = None,
         check: bool = True,
     ) -> Reply:
-        """Send a request, once: the core repeats a call that fails for a passing reason.
+        """Send a request, once: the core repeats calls that fail with transient errors.
 
         Args:
             method: The method.

@@ -67,11 +67,11 @@ class _Reference(abc.ABC):
         return await asyncio.to_thread(self.download_sync, local_path)
 
     def exists_sync(self) -> bool:
-        """Tell whether something is stored at the path. Raises StorageError if that can't be asked."""
+        """Return whether something is stored at the path. Raises StorageError if that can't be asked."""
         return storage.exists(self.path)
 
     async def exists(self) -> bool:
-        """Tell whether something is stored at the path."""
+        """Return whether something is stored at the path."""
         return await asyncio.to_thread(self.exists_sync)
 
     def _target(self, local_path: PathLike | None) -> pathlib.Path:

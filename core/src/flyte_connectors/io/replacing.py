@@ -16,8 +16,8 @@ _MARK = ".partial"
 def replacing(path: pathlib.Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """A new file that takes the place of `path`, whatever is there, when the block ends without an error.
 
-    Any number of threads and processes may write one path: each has a file of its own, and the last
-    one wins. If the block fails, nothing is left of it.
+    Any number of threads and processes may write one path: each has its own file, and the last one wins. If
+    the block fails, nothing is left of it.
 
     Args:
         path: Where the file shall be; missing folders are made.

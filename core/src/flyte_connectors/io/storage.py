@@ -32,7 +32,7 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 
 
 def is_remote(uri: str) -> bool:
-    """Tell whether a URI points outside this machine's file system."""
+    """Return whether a URI points outside this machine's file system."""
     return _scheme(uri) not in {"", "file"}
 
 
@@ -89,7 +89,7 @@ def check_writable(uri: str) -> None:
 
 
 def exists(uri: str) -> bool:
-    """Tell whether a file or object, or a folder with something in it, is at a URI."""
+    """Return whether a file or object, or a folder with something in it, is at a URI."""
     if not is_remote(uri):
         return local_path(uri).exists()
     if _is_web(uri):

@@ -43,7 +43,7 @@ def download(uri: str, file: IO[bytes]) -> None:
 
 
 def exists(uri: str) -> bool:
-    """Tell whether something is at a web address.
+    """Return whether something is at a web address.
 
     Asked by HEAD; a server that refuses that, as those of signed addresses do, is asked for the first byte.
 

@@ -92,7 +92,7 @@ def handlers(dispatcher: Dispatcher, calls: Calls) -> grpc.GenericRpcHandler:
 class _Handlers(grpc.GenericRpcHandler):
     """The handlers of several services, and one for creates whose client says that it repeats them.
 
-    That is told from the metadata that gRPC has read already; a handler would read them once more.
+    The metadata that gRPC has already read say so; a handler would read them once more.
     """
 
     def __init__(

@@ -178,7 +178,7 @@ class _Supervisor:
             time.sleep(_LOOK)
 
     def end(self) -> None:
-        """Have the workers drain; kill those that outlast the grace period."""
+        """Drain the workers; kill those that exceed the grace period."""
         for worker in self._workers:
             worker.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + self._grace + 5

@@ -55,7 +55,7 @@ _cancellation: contextvars.ContextVar[Cancellation | None] = contextvars.Context
 _home: contextvars.ContextVar[tuple[asyncio.AbstractEventLoop, int] | None] = (
     contextvars.ContextVar("home", default=None)
 )
-"""The loop that has started this thread and goes on meanwhile, and the process that it runs in."""
+"""The loop that has started this thread and still runs, and its process."""
 
 _waiting: contextvars.ContextVar[frozenset[asyncio.AbstractEventLoop]] = contextvars.ContextVar(
     "waiting", default=frozenset()

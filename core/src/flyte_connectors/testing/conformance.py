@@ -79,7 +79,7 @@ class ConnectorConformance(
 
     @pytest.fixture
     def good_request(self) -> pb.CreateTaskRequest:
-        """A request whose job goes on until the service ends it. Mandatory."""
+        """A request whose job runs until the service ends it. Mandatory."""
         _unfilled("good_request", "return a CreateTaskRequest that succeeds")
 
     @pytest.fixture

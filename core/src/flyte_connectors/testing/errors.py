@@ -56,7 +56,7 @@ class ErrorRules:
     async def test_get_of_a_service_that_is_away_can_be_retried(
         self, driver: Driver, service: ControllableService, task_request: pb.CreateTaskRequest
     ) -> None:
-        """ServiceUnavailableError: anything else would end the task for a passing fault."""
+        """ServiceUnavailableError: anything else would end the task for a transient error."""
         job = await start(driver, service, task_request)
         service.go_away()
         with pytest.raises(ConnectorError) as caught:
@@ -105,7 +105,7 @@ class ErrorRules:
             "get answered although the service hangs: does `hang` affect the connector's calls?"
         )
         call.cancel()
-        # gRPC's server has tasks of its own, which come and go, but become no more.
+        # gRPC's server has its own tasks, whose number does not grow.
         await until(
             lambda: len(asyncio.all_tasks()) <= before, "the tasks of a cancelled get to end"
         )

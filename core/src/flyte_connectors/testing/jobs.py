@@ -29,7 +29,7 @@ class StartedJob(NamedTuple):
 async def start(
     driver: Driver, service: ControllableService, request: pb.CreateTaskRequest
 ) -> StartedJob:
-    """Start a job that goes on until the test ends it."""
+    """Start a job that runs until the test ends it."""
     before = set(service.jobs())
     meta = await driver.create(request)
     new = await until(lambda: set(service.jobs()) - before, "the service to know the new job")

@@ -154,7 +154,7 @@ class PhaseRules:
     async def test_get_asks_no_more_than_declared(
         self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
     ) -> None:
-        """Each job is asked about every few seconds, and services limit how often they are asked."""
+        """Each job is polled every few seconds, and services limit their requests."""
         job = await start(direct, service, task_request)
         await direct.get(job.meta)
         before = service.calls()

@@ -83,7 +83,7 @@ class HasRemarks(Protocol):
     """A service that reports errors of a job which do not end it."""
 
     def remark(self, job: str) -> None:
-        """Report such an error for the job, which goes on."""
+        """Report such an error for the job, which still runs."""
         ...
 
 

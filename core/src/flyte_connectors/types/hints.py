@@ -15,7 +15,7 @@ _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
 
 
 def is_named_tuple(python_type: Any) -> bool:
-    """Tell whether this is a named tuple class."""
+    """Return whether this is a named tuple class."""
     return (
         isinstance(python_type, type)
         and issubclass(python_type, tuple)
@@ -24,7 +24,7 @@ def is_named_tuple(python_type: Any) -> bool:
 
 
 def is_typed_dict(python_type: Any) -> bool:
-    """Tell whether this is a typed dict class."""
+    """Return whether this is a typed dict class."""
     # Not typing.is_typeddict: before Python 3.12 it does not know those of typing_extensions.
     return (
         isinstance(python_type, type)
@@ -34,12 +34,12 @@ def is_typed_dict(python_type: Any) -> bool:
 
 
 def is_union(python_type: Any) -> bool:
-    """Tell whether this is ``Union[...]``, ``Optional[...]`` or ``A | B``."""
+    """Return whether this is ``Union[...]``, ``Optional[...]`` or ``A | B``."""
     return get_origin(python_type) in {Union, types.UnionType}
 
 
 def is_model(python_type: Any) -> bool:
-    """Tell whether this is a pydantic model, without importing pydantic."""
+    """Return whether this is a pydantic model, without importing pydantic."""
     pydantic = sys.modules.get("pydantic")
     return (
         pydantic is not None
@@ -49,7 +49,7 @@ def is_model(python_type: Any) -> bool:
 
 
 def is_customised(python_type: Any) -> bool:
-    """Tell whether a dataclass instructs mashumaro (by a mixin, ``Config`` or field options)."""
+    """Return whether a dataclass instructs mashumaro (by a mixin, ``Config`` or field options)."""
     return any(hasattr(python_type, name) for name in ("to_dict", "from_dict", "Config")) or any(
         not _FIELD_OPTIONS.isdisjoint(field.metadata) for field in dataclasses.fields(python_type)
     )

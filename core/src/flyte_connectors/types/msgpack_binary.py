@@ -18,7 +18,7 @@ TAG = "msgpack"
 
 
 def holds_msgpack(literal: Literal) -> bool:
-    """Tell whether the literal carries msgpack; an untagged ``Binary`` is a pickle."""
+    """Return whether the literal carries msgpack; an untagged ``Binary`` is a pickle."""
     return literal.scalar.binary.tag == TAG
 
 

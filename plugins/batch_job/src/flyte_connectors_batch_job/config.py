@@ -45,7 +45,7 @@ class BatchJobConfig:
         priority: Jobs of higher priority are started first; from -1000 to 1000.
         nodes: Number of machines.
         tasks: Number of processes that the engine starts.
-        array: Number of jobs that run the same, each with an index of its own.
+        array: Number of jobs that run the same, each with its own index.
         retry_exit_codes: Exit codes after which Flyte may try again; others fail the task for good.
         modules: Environment modules to load first.
     """  # noqa: D205  (the summary takes two lines)

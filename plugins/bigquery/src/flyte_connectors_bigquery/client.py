@@ -197,7 +197,7 @@ class BigQuery:
         return self._client.job_from_resource(resource)
 
     def _call(self, limit: TimeLimit, **request: Any) -> dict[str, Any]:
-        """One call of the REST API: the vendor's methods can't be told what to leave out."""
+        """One call of the REST API: the vendor's methods have no parameter for what to leave out."""
         api_request: Any = self._client._connection.api_request  # noqa: SLF001
         answer: dict[str, Any] = limit.retry(
             functools.partial(api_request, timeout=limit.attempt, **request)

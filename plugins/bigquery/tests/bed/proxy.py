@@ -1,6 +1,6 @@
 """A proxy between the vendor's client and the server, which counts the calls and injects faults.
 
-It mends two things in which the emulator is not like BigQuery: of several concurrent inserts of one
+It fixes two differences between the emulator and BigQuery: of several concurrent inserts of one
 job id two succeed, so inserts are forwarded one at a time; and masks are ignored, so they are applied
 here, see `partial`. A `Fault` is asked for every call before it is
 forwarded; the first that wants the call has it.

@@ -107,7 +107,7 @@ async def _deploy_all(
     kubectl = require("kubectl", "https://kubernetes.io/docs/tasks/tools/")
     for planned in plans:
         image = planned.environment.built_image()
-        if image and image.registry is None and builder != "remote":  # which has one of its own
+        if image and image.registry is None and builder != "remote":  # which has its own
             message = (
                 f"{planned.environment.name}: the cluster can't pull an image without a registry: "
                 "Image.from_debian_base(registry=...)"

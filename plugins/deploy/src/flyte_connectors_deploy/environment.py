@@ -108,7 +108,7 @@ class ConnectorEnvironment:
             raise InvalidRequestError(f"{self.grace!r}: give 1 to 3600 seconds", field="grace")
         self._check_image()
         if self.root is None:
-            # The frames above: the generated __init__, then whoever calls it.
+            # The frames above: the generated __init__, then its caller.
             script = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001
             folder = pathlib.Path(script).resolve().parent if script else pathlib.Path.cwd()
             object.__setattr__(self, "root", folder)

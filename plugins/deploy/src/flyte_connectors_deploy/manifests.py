@@ -184,7 +184,7 @@ def _container(
 
 
 def _arguments(environment: ConnectorEnvironment, modules: tuple[str, ...]) -> list[str]:
-    arguments = ["serve", "--host", "0.0.0.0"]  # noqa: S104  (the NetworkPolicy says who may call)
+    arguments = ["serve", "--host", "0.0.0.0"]  # noqa: S104  (the NetworkPolicy limits the clients)
     arguments += ["--port", str(environment.port), "--metrics-port", str(environment.metrics_port)]
     arguments += ["--grace", f"{environment.grace:g}", "--log-format", "json"]
     for module in modules:

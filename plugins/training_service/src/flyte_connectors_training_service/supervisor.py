@@ -78,7 +78,7 @@ class Supervisor:
         self._thread.join()
 
     def is_alive(self) -> bool:
-        """Answer whether the thread runs: without it, no job goes on."""
+        """Whether the thread runs: without it, jobs do not progress."""
         return self._thread.is_alive()
 
     def files(self, job_id: str) -> JobFiles:

@@ -1,4 +1,4 @@
-"""The service as a process of its own, and data sets to train on, for tests of what talks to it.
+"""The service in a separate process, and data sets to train on, for tests of its clients.
 
 Import the fixtures in a `conftest.py`; this module needs the extra `testing`:
 

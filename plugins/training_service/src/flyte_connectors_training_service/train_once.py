@@ -76,7 +76,7 @@ def _store(model: Path, uri: str) -> None:
         raise ValueError(message)
     path = Path(unquote(parts.path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A job that was started twice writes here twice: each has a file of its own, and the last one wins.
+    # A job that was started twice writes here twice: each has its own file, and the last one wins.
     partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         shutil.copyfile(model, partial)

@@ -95,7 +95,7 @@ def load_fields(
 
 
 def has_default(field: dataclasses.Field[Any]) -> bool:
-    """Tell whether a dataclass can be made without this field."""
+    """Return whether a dataclass can be made without this field."""
     missing = dataclasses.MISSING
     return field.default is not missing or field.default_factory is not missing
 

@@ -1,7 +1,7 @@
 """What each back end offers, and the job that it is asked to run.
 
-A back end runs jobs by id: whoever submits an id twice gets one job. It keeps its state outside of
-this process, so that any replica can ask about a job with the id and the handle that `submit` gave.
+A back end runs jobs by id: submitting an id twice gives one job. It keeps its state outside of this process,
+so that any replica can poll a job by its id and the handle that `submit` returned.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Link(NamedTuple):
 class BatchBackend(Protocol):
     """A place where jobs run. All methods may block.
 
-    All but `submit` raise JobNotFoundError for a job that is gone for good, and
-    ServiceUnavailableError if that can't be told now.
+    All but `submit` raise JobNotFoundError for a lost job, and ServiceUnavailableError if that can't be
+    determined now.
     """
 
     name: ClassVar[str]

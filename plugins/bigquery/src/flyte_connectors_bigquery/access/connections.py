@@ -73,7 +73,7 @@ def _keep(key: tuple[str, ...], client: bigquery.Client) -> bigquery.Client:
 
 
 def _fingerprint(identity: Identity) -> tuple[str, ...]:
-    """Tells identities apart without holding their credentials."""
+    """A digest of an identity, which does not reveal its credentials."""
     secret = identity.secret
     mark = "" if secret is None else hashlib.blake2b(secret.encode(), key=_SALT).hexdigest()
     server = os.environ.get(EMULATOR_VARIABLE, "")

@@ -74,7 +74,7 @@ def from_json(text: str) -> Credentials:
 
     Raises:
         AuthenticationError: it is malformed, or would have this process read a file, run a command
-            or send a request that nobody has allowed.
+            or send a request that was not allowed.
     """
     try:
         return _from_info(json.loads(text))

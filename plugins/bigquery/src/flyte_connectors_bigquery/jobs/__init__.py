@@ -1,1 +1,1 @@
-"""Jobs as BigQuery sees them: what is asked (`request`, `settings`), what is told (`states`, `log`)."""
+"""BigQuery jobs: their requests (`request`, `settings`) and their states (`states`, `log`)."""

@@ -1,4 +1,4 @@
-"""How far a job is, from 0 to 1, as far as BigQuery tells."""
+"""The progress of a job, from 0 to 1, as BigQuery reports it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def of_job(job: AnyJob) -> dict[str, Any]:
     """`{"progress": ...}` of a job that has not ended; empty if it is not known.
 
     A query is as far as the inputs of its stages; stages that are still to come may set it back.
-    Loads and extracts have a ratio of their own.
+    Loads and extracts report their own ratio.
     """
     plan = getattr(job, "query_plan", None) or ()
     done = sum(stage.completed_parallel_inputs or 0 for stage in plan)

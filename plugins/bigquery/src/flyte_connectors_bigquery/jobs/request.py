@@ -44,7 +44,7 @@ class JobRequest:
         location: Region; None if BigQuery is to find out.
         configuration: REST `JobConfiguration`.
         impersonate: Address of the service account to act as, or several, the last one in the end.
-        reader_secret: Name of the secret that whoever reads the result may use.
+        reader_secret: Name of the secret that readers of the result may use.
     """
 
     kind: Kind
@@ -61,7 +61,7 @@ class JobRequest:
 
     @property
     def digest(self) -> str:
-        """Tells this job from any other; the same for a replay, on every replica."""
+        """A digest of this job; the same for a replay, on every replica."""
         return _digest(self.configuration[self.kind])
 
 
@@ -161,7 +161,7 @@ def _digest(content: Any) -> str:
 def _parameters(
     task_template: TaskTemplate, query: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The query parameters: those with values of their own, and one for each input."""
+    """The query parameters: the configured ones, and one for each input."""
     declared = _declared(query.get("queryParameters", []))
     types = {parameter["name"]: parameter for parameter in declared if parameter.get("name")}
     fixed = [

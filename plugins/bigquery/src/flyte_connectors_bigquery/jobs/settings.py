@@ -136,7 +136,7 @@ OF_TASK = frozenset(
     {"ProjectID", "Location", "Domain", "impersonateServiceAccount", "readerSecret"}
     | {"maxBytes", "pricePerTebibyte", "secrets", "configs"}
 )
-"""What is no setting of a job."""
+"""What is not a setting of a job."""
 
 _LABEL_KEY = re.compile(r"[^\W\d_][\w-]{0,62}")
 _LABEL_VALUE = re.compile(r"[\w-]{0,63}")

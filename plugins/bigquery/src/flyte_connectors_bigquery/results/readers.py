@@ -1,6 +1,6 @@
 """Whose credentials read a table.
 
-A result belongs to whoever ran the query: to the account of the task's secret, or to the service
+A result belongs to the account that ran the query: to the account of the task's secret, or to the service
 account that was impersonated. Its URI names both, see `uris`, and the process that reads it looks for
 the secret where Flyte mounts it. Where the secret is missing the default credentials are tried; if
 they may not read the table, the error says what is missing.
@@ -69,7 +69,7 @@ class Reader:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Within this block an error about permissions tells what the reader lacks."""
+        """Within this block an error about permissions says what the reader lacks."""
         try:
             yield
         except (AuthenticationError, PermissionDeniedError) as error:

@@ -1,11 +1,11 @@
-"""The URI of a table: `bq://project:dataset.table`, and for whoever reads it, whose the table is.
+"""The URI of a table: `bq://project:dataset.table`, and the account that may read it.
 
     bq://p:d.t                                   read with the default credentials
     bq://p:d.t?secret=bq-key                     the query ran with the secret of that name
     bq://p:d.t?impersonate=etl@p.iam.gserv...    the query ran as that service account
     bq://p:d.t?...&project=q                     the query ran in another project
 
-The names are no secrets; the reader has to have the secret itself, or the right to impersonate.
+The names are not secret; the reader has to have the secret itself, or the right to impersonate.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def is_relativedelta(value: Any) -> bool:
 
 
 def months_days_microseconds_text(months: int, days: int, microseconds: int) -> str:
-    """The parts of an INTERVAL, each with a sign of its own, in BigQuery's form."""
+    """The parts of an INTERVAL, each with its sign, in BigQuery's form."""
     seconds, fraction = divmod(abs(microseconds), 1_000_000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

@@ -59,7 +59,7 @@ def main(path: str, launcher: int) -> None:
 
 
 def _tell(launcher: int, text: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError):  # it may have been killed; the job goes on
+    with contextlib.suppress(BrokenPipeError):  # it may have been killed; the job continues
         os.write(launcher, text)
     os.close(launcher)
 

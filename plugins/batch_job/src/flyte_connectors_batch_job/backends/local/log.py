@@ -70,7 +70,7 @@ class LineSplitter:
 
 
 class LogWriter:
-    """Appends lines. A full disk loses some, the next after them says so, the job goes on."""
+    """Appends lines. On a full disk lines are lost, which the next line notes; the job continues."""
 
     def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -121,7 +121,7 @@ def descendants(roots: Iterable[int], known: dict[int, Process] | None = None) -
 
     Args:
         roots: Process ids.
-        known: The table to look in; by default the system is asked about these processes alone.
+        known: The table to look in; by default these processes alone are looked up in the system.
     """
     if known is None and not os.path.exists("/proc/self/task"):
         known = table()

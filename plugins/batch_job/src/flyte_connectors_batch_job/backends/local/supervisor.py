@@ -173,7 +173,7 @@ class _Watch:
         self._write_usage(*usage.of_finished_children())
 
     def outcome(self, folder: int) -> dict[str, Any]:
-        """How the job ended. `folder` is a descriptor of its own folder."""
+        """How the job ended. `folder` is a descriptor of its folder."""
         if self._is_cancelled():
             return {"state": states.ABORTED}
         if self._deserted:
