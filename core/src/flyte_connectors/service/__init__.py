@@ -6,6 +6,7 @@ adapter.py        the RPCs of `flyteidl2.connector`
 log_stream.py     batches small log items into large messages
 auth.py           bearer tokens
 tls.py            certificates, read again when their files change
+grpc_threads.py   whether those of grpcio are behind
 health.py         health by load status, of each connector and of the whole
 standard_services.py
                   the RPCs of health and reflection

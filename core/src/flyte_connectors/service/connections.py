@@ -43,16 +43,23 @@ class Connections:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    def pause_reading(self, but: Collection[Peer] = ()) -> None:
+    def pause_reading(self, but: Collection[Peer] = ()) -> int:
         """Leave what clients send from now on in the kernel's buffers.
 
         Args:
             but: Clients that are read from, also if they were paused before.
+
+        Returns:
+            How many others had been read from until now: new ones, all but the first time.
         """
+        paused = 0
         for peer, connection in self._open():
             enough = _AT_ONCE if peer in but else _NEVER
             with contextlib.suppress(OSError):  # not on this system, or it has just been closed
+                before = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
+                paused += before <= _AT_ONCE < enough
+        return paused
 
     @property
     def unread(self) -> int:

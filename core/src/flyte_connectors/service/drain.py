@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from flyte_connectors.service import grpc_threads
 from flyte_connectors.service.connections import Connections, Peer, peer_of
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -112,12 +113,13 @@ async def _settle(calls: Calls, connections: Connections, seconds: float) -> Non
     quiet = 0
     while loop.time() - started < seconds:
         arrived, looked_at = calls.arrived, loop.time()
-        connections.pause_reading(but=calls.receiving)  # again, because there may be new ones
-        await asyncio.sleep(_TICK)
-        on_time = loop.time() - looked_at < 2 * _TICK
-        quiet = quiet + on_time if calls.arrived == arrived else 0
-        if quiet >= _QUIET_TICKS and (not calls.peers or loop.time() - started > _SHORT):
+        is_new = connections.pause_reading(but=calls.receiving) > 0
+        may_wait = loop.time() - started < _SHORT
+        if quiet >= _QUIET_TICKS and not is_new and not (may_wait and calls.peers):
             return
+        await asyncio.sleep(_TICK)
+        is_on_time = loop.time() - looked_at < 2 * _TICK and not grpc_threads.are_busy()
+        quiet = 0 if is_new or calls.arrived != arrived else quiet + is_on_time
 
 
 async def _clients_leave(connections: Connections, seconds: float) -> None:
