@@ -10,7 +10,7 @@ A program with its own tests (`test_*.py`); it runs against our service and the 
                   own_id_connector                            one whose vendor takes no key
                   neighbours, jumping_clock                   trouble from inside it
     outside       vendor, vendor_client                       a job service and its client
-    the run       scenarios, disturbances, junk, rush         the faults
+    the run       scenarios, disturbances, junk, rush         the faults; excuses for what they make
                   stage -> report                             one scenario and its results
                   official_service, front                     the official service; what stands before replicas
 

@@ -36,11 +36,13 @@ class Executor:
     Attributes:
         retries: Attempts that failed and were followed by another.
         crashes: How often the executor has crashed.
+        interrupted: Creates that a crash has cut off.
     """
 
     def __init__(self, client: ServiceClient, launcher: Launcher, *, in_flight: int = 200) -> None:
         self.retries = 0
         self.crashes = 0
+        self.interrupted = 0
         self._client = client
         self._launcher = launcher
         self._slots = asyncio.Semaphore(in_flight)
@@ -85,7 +87,7 @@ class Executor:
 
     async def _handle(self, task: Task) -> None:
         """Take the current attempt from its written state to its end."""
-        if task.state.resource_meta is None and not await self._launcher.launch(task):
+        if task.state.resource_meta is None and not await self._launch(task):
             await self._retry(task)
             return
         item = self._cache.add(task)
@@ -104,6 +106,13 @@ class Executor:
             await self._retry(task)
         else:
             task.outcome = _as_expected(task, verdict)
+
+    async def _launch(self, task: Task) -> bool:
+        try:
+            return await self._launcher.launch(task)
+        except asyncio.CancelledError:
+            self.interrupted += 1
+            raise
 
     async def _watch(self, item: Item) -> Next | Outcome:
         while (verdict := judge(item)) is Next.WAIT:

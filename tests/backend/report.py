@@ -15,6 +15,11 @@ SERIES_BOUND = 100
 MEMORY_BOUND_MB = 40.0
 """What a run may add to a replica: first uses cost something, a thousandth one must not."""
 
+DOUBLED = "attempts with two jobs"
+SECOND_JOBS = "tasks with two jobs"
+ORPHANS = "orphaned jobs"
+POLLS_WITHOUT = "discovery polls without the type"
+
 COLUMNS = (
     ("scenario", "scenario"),
     ("against", "against"),
@@ -79,8 +84,8 @@ class Report:
     Attributes:
         right, wrong, failed, stranded, aborted, undeletable, unfinished: Tasks by `Outcome`.
         retries: Retries burned, so attempts beyond the first.
-        excused: Second jobs and orphans that no service could have prevented: the caller of a create
-            that must not be repeated never had its answer.
+        allowed: How many of a flaw no service could have prevented, by the flaw's name.
+        reason: Why these could not be.
         leaked: Places where the secret canary was seen, with counts.
         vanished: `ListConnectors` polls that lacked the task type.
         p50_ms, p99_ms: Latency of answered `GetTask` calls, in milliseconds.
@@ -108,7 +113,8 @@ class Report:
     jobs: int = 0
     twice: int = 0
     doubled: int = 0
-    excused: int = 0
+    allowed: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
     orphans: int = 0
     left_running: int = 0
     leaked: dict[str, int] = field(default_factory=dict)
@@ -126,15 +132,29 @@ class Report:
 
     @property
     def flaws(self) -> list[str]:
-        """What is not as an operator wants it, each with its number."""
+        """What is not as an operator wants it and could be, each with its number."""
+        return _listed(
+            {what: count - self._excused(what, count) for what, count in self._counted.items()}
+        )
+
+    @property
+    def excuses(self) -> list[str]:
+        """What is not as an operator wants it, and no service could have prevented."""
+        return _listed({what: self._excused(what, count) for what, count in self._counted.items()})
+
+    def _excused(self, what: str, count: float) -> float:
+        return min(count, self.allowed.get(what, 0))
+
+    @property
+    def _counted(self) -> dict[str, float]:
         lost = self.tasks - self.right - self.aborted
-        counted = {
+        return {
             "tasks not right": lost,
-            "attempts with two jobs": self.doubled,
-            "tasks with two jobs": max(self.twice - self.doubled - self.excused, 0),
-            "orphaned jobs": max(self.orphans - self.excused, 0),
+            DOUBLED: self.doubled,
+            SECOND_JOBS: max(self.twice - self.doubled, 0),
+            ORPHANS: self.orphans,
             "jobs left running": self.left_running,
-            "discovery polls without the type": self.vanished,
+            POLLS_WITHOUT: self.vanished,
             "secrets leaked": sum(self.leaked.values()),
             "health checks failed": self.notes.get("health checks failed", 0),
             "calls answered CANCELLED": self.notes.get("rush CANCELLED", 0),
@@ -142,19 +162,28 @@ class Report:
             "series grown": _growth(self.series, SERIES_BOUND),
             "MB grown": _growth(self.memory_mb, MEMORY_BOUND_MB),
         }
-        return [f"{round(count)} {what}" for what, count in counted.items() if count]
 
 
 def table(reports: Sequence[Report]) -> str:
     """The reports as an aligned table, one line each, with whatever the columns don't show."""
     rows = [[title for _, title in COLUMNS]]
     rows += [[_cell(getattr(report, name)) for name, _ in COLUMNS] for report in reports]
-    remarks = ["flaws", *("; ".join(report.flaws) or "none" for report in reports)]
+    remarks = ["flaws", *map(_remark, reports)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), remark])
         for row, remark in zip(rows, remarks, strict=True)
     )
+
+
+def _remark(report: Report) -> str:
+    """The flaws; behind them what is excused, and why."""
+    excuses = f" ({'; '.join(report.excuses)}: {report.reason})" if report.excuses else ""
+    return ("; ".join(report.flaws) or "none") + excuses
+
+
+def _listed(counts: Mapping[str, float]) -> list[str]:
+    return [f"{round(count)} {what}" for what, count in counts.items() if count]
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import disturbances
 from .batch_task import BatchTask, own_spool, shared_spool
+from .excuses import CRASHED, KILLED, NO_ANSWER
 from .task import Task
 from .vendor import Faults
 
@@ -49,8 +50,7 @@ class Scenario:
             minutes at Flyte's pace, and the back end forgives a task five failed reads.
         environ: Environment variables of a replica, from the run's directory and its number.
         create: Seconds that the back end gives `CreateTask`; None leaves its default.
-        excuses: Whether a create whose caller had no answer excuses one job too many: at a vendor that
-            takes no key, no service can repeat it, or know whether it came through.
+        excuse: Why there may be a job too many that no service could have prevented; see `excuses`.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Scenario:
     least: int = 1
     environ: Callable[[Path, int], dict[str, str]] = no_variables
     create: float | None = None
-    excuses: bool = False
+    excuse: str = ""
 
 
 SCENARIOS = {
@@ -101,6 +101,7 @@ SCENARIOS = {
             disturb=disturbances.kill,
             least=2,
             waves=4,
+            excuse=KILLED,
         ),
         Scenario(
             "sigterm",
@@ -164,6 +165,7 @@ SCENARIOS = {
             modules=OWN_ID,
             task_type="own_id_job",
             create=12.0,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "own-id-plain",
@@ -172,14 +174,15 @@ SCENARIOS = {
             modules=OWN_ID,
             task_type="own_id_plain",
             create=12.0,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "own-id-late",
-            "the vendor takes no key; 15 % of the creates take 1.5 times the deadline",
-            Faults(slow_creates=0.15, slow_seconds=3.0),
+            "the vendor takes no key; 5 % of the creates take 1.5 times the deadline",
+            Faults(slow_creates=0.05, slow_seconds=3.0),
             modules=OWN_ID,
             task_type="own_id_job",
-            excuses=True,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "own-id-lost",
@@ -187,7 +190,7 @@ SCENARIOS = {
             Faults(failing=0.1),
             modules=OWN_ID,
             task_type="own_id_job",
-            excuses=True,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "own-id-kill",
@@ -198,7 +201,7 @@ SCENARIOS = {
             waves=4,
             modules=OWN_ID,
             task_type="own_id_job",
-            excuses=True,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "own-id-replay",
@@ -208,7 +211,7 @@ SCENARIOS = {
             waves=4,
             modules=OWN_ID,
             task_type="own_id_job",
-            excuses=True,
+            excuse=CRASHED,
         ),
         Scenario(
             "refused-late",
@@ -228,6 +231,7 @@ SCENARIOS = {
             modules=OWN_ID,
             task_type="own_id_job",
             create=12.0,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "spool-shared",

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .discovery import Discovery
+from .excuses import CRASHED, KILLED
 from .executor import Executor
 from .front import Front, nothing
 from .launcher import Launcher
 from .replicas import ROOT, Flavour, Replica
-from .report import Jobs, Report, percentile
+from .report import DOUBLED, ORPHANS, POLLS_WITHOUT, SECOND_JOBS, Jobs, Report, percentile
 from .service_client import ServiceClient, Timings
 from .task import Outcome, Task
 from .vendor import refuses
@@ -105,7 +106,8 @@ async def play(scenario: Scenario, setting: Setting) -> Report:
         client.leaks += _leaks(canary, replicas, after)
         report = _report(stage, tasks, await call("GET", f"{vendor}/control/jobs"))
         report.scenario = scenario.name
-        report.excused = _without_answer(client) if scenario.excuses else 0
+        report.allowed = _allowed(scenario, stage)
+        report.reason = scenario.excuse
         report.against = setting.flavour.value
         report.seconds = round(seconds, 1)
         report.vendor_calls = await call("GET", f"{vendor}/control/calls")
@@ -141,12 +143,25 @@ def _report(stage: Stage, tasks: list[Task], jobs: list[dict[str, Any]]) -> Repo
     )
 
 
-def _without_answer(client: ServiceClient) -> int:
-    """Creates whose caller does not know the outcome."""
-    ended = client.codes.items()
-    return sum(
-        count for (verb, code), count in ended if (verb, code != "OK") == ("CreateTask", True)
+def _allowed(scenario: Scenario, stage: Stage) -> dict[str, int]:
+    """What no service could have prevented: see `excuses`.
+
+    A poll that a killed replica was answering is lost with it.
+    """
+    kills = stage.notes["kills"]
+    unanswered = sum(
+        count
+        for (verb, code), count in stage.client.codes.items()
+        if verb == "CreateTask" and code != "OK"
     )
+    interrupted = stage.executor.interrupted if scenario.excuse is CRASHED else 0
+    jobs = {"": 0, KILLED: min(unanswered, kills)}.get(scenario.excuse, unanswered)
+    return {
+        DOUBLED: interrupted,
+        SECOND_JOBS: jobs,
+        ORPHANS: jobs + interrupted,
+        POLLS_WITHOUT: kills,
+    }
 
 
 async def _run(stage: Stage, scenario: Scenario, tasks: list[Task], limit: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .report import Jobs, Report
+from .report import Jobs, Report, table
 from .task import Outcome, Task
 
 
@@ -70,10 +70,20 @@ def test_every_loss_is_a_flaw() -> None:
 
 
 def test_only_what_no_service_could_prevent_is_excused() -> None:
-    """One second job for each create whose caller had no answer; none within an attempt."""
-    assert report(twice=2, orphans=2, excused=2).flaws == []
-    assert report(twice=3, orphans=3, excused=2).flaws == [
+    """So many second jobs as are allowed, and none within an attempt."""
+    allowed = {"tasks with two jobs": 2, "orphaned jobs": 2}
+    assert report(twice=2, orphans=1, allowed=allowed).flaws == []
+    assert report(twice=3, orphans=3, allowed=allowed).flaws == [
         "1 tasks with two jobs",
         "1 orphaned jobs",
     ]
-    assert report(twice=1, doubled=1, excused=2).flaws == ["1 attempts with two jobs"]
+    assert report(twice=1, doubled=1, allowed=allowed).flaws == ["1 attempts with two jobs"]
+
+
+def test_what_is_excused_is_told_with_its_reason() -> None:
+    """A reader of the table sees that there was something, and what."""
+    excused = report(twice=2, orphans=1, allowed={"tasks with two jobs": 5, "orphaned jobs": 5})
+    excused.reason = "a replica was killed"
+    told = "none (2 tasks with two jobs; 1 orphaned jobs: a replica was killed)"
+    assert table([excused]).splitlines()[1].endswith(told)
+    assert table([report()]).splitlines()[1].endswith(" none")
