@@ -83,7 +83,8 @@ class LoopWatch:
         alive = threading.Event()
         if not self._call_soon(alive.set):
             return
-        frame, samples = self._guarded_frame(), 0
+        before = frame = self._guarded_frame()
+        samples = 0
         while samples < _SAMPLES:
             is_valid = self._sample(alive)
             if alive.is_set() or self._stopped.is_set():

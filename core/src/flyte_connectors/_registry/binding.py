@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -176,8 +176,10 @@ def _repeatable_create(
     A bare `**kwargs` does not count: most connectors have it for secrets and future arguments.
     """
     stated = getattr(plugin, "repeatable_create", None)
-    if isinstance(stated, bool) or (callable(stated) and not inspect.iscoroutinefunction(stated)):
+    if isinstance(stated, bool):
         return stated
+    if callable(stated) and not inspect.iscoroutinefunction(stated):
+        return cast("Callable[[Any], bool]", stated)
     if stated is not None:
         message = (
             f"{name} has repeatable_create {stated!r}: it must be True, False or a plain function"

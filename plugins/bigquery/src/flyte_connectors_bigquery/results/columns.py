@@ -68,7 +68,8 @@ def _is_array_of_ranges(field: SchemaField) -> bool:
 
 def _restored_type(field: SchemaField, kind: pyarrow.DataType) -> pyarrow.DataType:
     if _is_array_of_ranges(field):
-        element = _RANGE_ELEMENTS[field.range_element_type.element_type]
+        range_type: Any = field.range_element_type  # never None for a RANGE
+        element = _RANGE_ELEMENTS[range_type.element_type]
         return pyarrow.list_(pyarrow.struct([("start", element), ("end", element)]))
     if not field.fields:
         return kind

@@ -98,7 +98,7 @@ def from_python(python_type: Any) -> ParameterType:
             return _range(from_python(parts[0]))
     if isinstance(origin, type) and _is_record(origin):
         hints = typing.get_type_hints(origin)
-        fields = dataclasses.fields(origin)
+        fields = dataclasses.fields(typing.cast("Any", origin))
         return _struct({field.name: from_python(hints[field.name]) for field in fields})
     name = getattr(python_type, "__name__", str(python_type))
     message = (
