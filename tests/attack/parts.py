@@ -36,6 +36,8 @@ class Part:
 
 PARTS = {
     "steps": Part("steps", "a service killed at every step of a create"),
+    "guardians": Part("guardians", "a job's keeper and supervisor killed at every step"),
+    "workers": Part("workers", "workers, and who runs them, killed while jobs are created"),
     "creates": Part("creates", "creates that are slow, late, lost, repeated or killed", shares=2),
     "spools": Part("spools", "spools shared, foreign, full, read-only, cleaned, damaged"),
     "freezes": Part("freezes", "a process that is frozen, and connectors that are blamed for it"),

@@ -12,13 +12,13 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from batch_jobs import FOREVER, SPEC, Jobs, is_running, wait_until_alone
+from batch_jobs import FOREVER, Jobs, is_running, wait_until_alone
 from flyte_connectors.connector import Phase
 
 from flyte_connectors_batch_job import BatchJobMetadata
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
-KILL_AT = str(Path(__file__).with_name("kill_at.py"))
+KILL_AT = str(Path(__file__).parents[3] / "tests" / "attack" / "kill_at.py")
 MOST_STEPS = 200
 
 
@@ -64,8 +64,6 @@ def test_a_guardian_killed_at_any_step_leaves_no_job_running_and_none_to_run_twi
     for step in count(1):
         runs = tmp_path / f"runs-{step}"
         job = Spool(spool.root).job(f"job-{step}")
-        spec = {**SPEC, "script": script(runs), "outputs": ["result"], "line_output": "result"}
-        spool._publish(job, spec)
         killed = kill_at(verb, spool, job.id, script(runs), step)
         wait_until_alone(job)
         has_begun = Path(job.file("begun.json")).exists()

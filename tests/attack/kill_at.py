@@ -66,13 +66,16 @@ def main() -> None:
     }
     spool = Spool(root)
     killer = Killer(int(sys.argv[5]), FORKS[verb])
-    sys.addaudithook(killer.audit)
     if verb == "submit":
+        sys.addaudithook(killer.audit)
         spool.submit(job_id, spec)
     else:
         job = spool.job(job_id)
+        if not job.exists():
+            spool._publish(job, spec)
         os.environ[tree.GUARDIAN_MARK] = job.mark
         os.fork = killer.fork
+        sys.addaudithook(killer.audit)
         keeper.main(job.path, os.dup(1))
     if os.getpid() == killer.victim:
         sys.stdout.write("done\n")
