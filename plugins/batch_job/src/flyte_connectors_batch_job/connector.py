@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import AsyncConnector, Resource, ResourceMeta
@@ -79,18 +78,17 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         inputs: Mapping[str, Any] | None = None,
         task_execution_metadata: TaskExecutionMetadata | None = None,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: str,
         **kwargs: Any,
     ) -> BatchJobMetadata:
         """Submit the job of this key; return once it has begun or waits."""
         request = job_request(task_template, inputs)
         backend = _chosen(request.config.backend)
         check_abilities(request, backend)
-        job_id = idempotency_key or f"job-{uuid.uuid4().hex}"  # a foreign service may send no key
-        handle = backend.submit(job_id, request)
+        handle = backend.submit(idempotency_key, request)
         if backend.name == backends.LOCAL:  # in the field that releases before this one read
-            return BatchJobMetadata(job_id, handle)
-        return BatchJobMetadata(job_id, backend=backend.name, handle=handle)
+            return BatchJobMetadata(idempotency_key, handle)
+        return BatchJobMetadata(idempotency_key, backend=backend.name, handle=handle)
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
         """The job's state."""

@@ -6,7 +6,6 @@ Importing this module imports no HTTP client: the first call does.
 from __future__ import annotations
 
 import re
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -83,16 +82,17 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         inputs: Mapping[str, Any] | None = None,
         task_execution_metadata: TaskExecutionMetadata | None = None,  # noqa: ARG002
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: str,
         **kwargs: Any,
     ) -> ModelTrainJobMeta:
         from flyte_connectors_model_training.client import Submission, platform_of
 
         config = TrainingConfig.from_custom(task_template.custom)
         epochs, dataset_uri = _checked_inputs(inputs or {})
-        job_id = idempotency_key or f"job-{uuid.uuid4().hex}"  # a foreign service sends no key
-        results_uri = config.ray.results_uri(job_id, output_prefix) if config.ray else ""
-        submission = Submission(job_id, epochs, dataset_uri, config.parameters, results_uri)
+        results_uri = config.ray.results_uri(idempotency_key, output_prefix) if config.ray else ""
+        submission = Submission(
+            idempotency_key, epochs, dataset_uri, config.parameters, results_uri
+        )
         job_id = await platform_of(config, kwargs, results_uri).submit(submission)
         return ModelTrainJobMeta(job_id, config.endpoint, config.kept(), results_uri)
 
