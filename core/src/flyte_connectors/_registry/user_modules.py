@@ -7,20 +7,12 @@ import importlib.util
 import os
 import pathlib
 import sys
-import sysconfig
 import traceback
 import types
 from collections.abc import Callable
 
 from flyte_connectors._registry.flyte_names import install_as_flyte
 from flyte_connectors.errors import InvalidRequestError
-
-_NOT_THE_USERS = (
-    "<frozen ",
-    str(pathlib.Path(__file__).parents[1]) + os.sep,
-    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
-)
-"""Starts of the file names of this package, the standard library and installed packages."""
 
 
 def import_module(name: str) -> types.ModuleType:
@@ -52,8 +44,13 @@ def _reason(error: BaseException) -> str:
     """What was raised and at which line of the code that was imported."""
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({error.filename}:{error.lineno})"
+    import sysconfig  # slow, and only for a module that fails
+
+    libraries = (sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+    folders = (str(pathlib.Path(__file__).parents[1]), *libraries)
+    not_the_users = ("<frozen ", *(folder + os.sep for folder in folders))
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    own = [frame for frame in frames if not frame.filename.startswith(not_the_users)]
     return f"{error} ({own[-1].filename}:{own[-1].lineno})" if own else str(error)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What to add to the message that `name` is unknown: the name that was probably meant, or all."""
+    import difflib  # for a message that is seldom needed
+
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     return (
