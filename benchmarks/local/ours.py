@@ -28,7 +28,7 @@ from flyte_connectors import (
     run,
 )
 from flyte_connectors.client.job_loop import RunPolicy, run_job
-from flyte_connectors.tasks.current_run import Execution, executing
+from flyte_connectors.tasks.current_run import CurrentRun, within_run
 from flyte_connectors.tasks.mixins import request_for
 from polls import Polls
 
@@ -86,7 +86,7 @@ async def run_at_once(runs: int) -> float:
     Returns:
         Seconds until the last has ended.
     """
-    with executing(Execution()):
+    with within_run(CurrentRun()):
         started = time.perf_counter()
         answers = await asyncio.gather(*(task.execute(job_id=-1) for _ in range(runs)))
         seconds = time.perf_counter() - started
@@ -100,7 +100,7 @@ async def poll(jobs: int, interval: float, seconds: float) -> None:
     """Run `jobs` jobs together, polled every `interval` seconds; watch for `seconds`."""
     policy = RunPolicy(shortest_poll=interval, longest_poll=interval)
     template = task.to_proto()
-    execution = Execution()
+    execution = CurrentRun()
     connector.polls = Polls(jobs, interval)
     observing = asyncio.create_task(connector.polls.observe(seconds))
     runs = []

@@ -7,7 +7,7 @@ import re
 
 import grpc
 import pytest
-from flyte_connectors._dispatch.transient_faults import AbsorbCounts
+from flyte_connectors._dispatch.transient_faults import FaultCounts
 from flyte_connectors._registry.discovery import PluginReport, Status
 from flyte_connectors.call_series import SECONDS_BOUNDS
 from flyte_connectors.hookspecs import VERBS
@@ -46,7 +46,7 @@ def test_values_of_labels_are_those_of_the_code() -> None:
     values = {row["label"]: row["values"] for row in LABELS}
     assert values["verb"] == ", ".join(VERBS)
     assert values["status"] == ", ".join(status.value for status in Status)
-    fields = dataclasses.fields(AbsorbCounts)
+    fields = dataclasses.fields(FaultCounts)
     assert values["outcome"] == ", ".join(field.name for field in fields)
 
 

@@ -14,7 +14,7 @@ from flyte_connectors._calls.context import CallContext, current
 from flyte_connectors._dispatch import creates, idempotency, large_outputs
 from flyte_connectors._registry.discovery import load_plugins
 from flyte_connectors._registry.table import Registry
-from flyte_connectors.service import log_stream
+from flyte_connectors.service import log_batches
 from flyte_connectors.service.log_format import JsonFormatter
 from flyte_connectors.service.settings import ServiceSettings
 
@@ -91,7 +91,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"{large_outputs.LARGEST_IN_REPLY // mib} MiB (the back end reads 4)",
         f"{large_outputs.LARGEST_IN_META // kib} KiB",
         f"{creates.LARGEST_REQUEST // kib} KiB",
-        f"{log_stream.HARD_LIMIT // mib} MiB",
+        f"{log_batches.HARD_LIMIT // mib} MiB",
         f"{idempotency.MAX_LENGTH} characters, `[a-z0-9-]`",
         f"{deadlines.RESOLUTION * 1000:.0f} ms",
         f"`--threads` {usual.threads}, `--backlog` {usual.backlog}",

@@ -24,7 +24,14 @@ from tests.service.http import fetch
 
 WORKERS = 2
 # gRPC would share one connection among channels that are alike; each is to reach any worker.
-ARGUMENTS = ("--module", FAKE, "--module", "tests.hardening.whereabouts", "--workers", str(WORKERS))
+ARGUMENTS = (
+    "--module",
+    FAKE,
+    "--module",
+    "tests.hardening.process_connector",
+    "--workers",
+    str(WORKERS),
+)
 SECONDS = 20.0
 
 

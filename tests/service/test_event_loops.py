@@ -14,7 +14,7 @@ from tests.fakes.job_service import JobService, until
 from tests.fakes.serve_process import COMMAND, FAKE, serving
 from tests.service.client import Client
 
-TELLER = "tests.service.event_loop_teller"
+TELLER = "tests.service.event_loop_connector"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from flyte_connectors import ConnectorRegistry
 from flyte_connectors.client.remote import RemoteService
-from flyte_connectors.tasks.current_run import Execution, executing
+from flyte_connectors.tasks.current_run import CurrentRun, within_run
 from flyte_connectors.tasks.mixins import request_for
 from flyteidl2.connector import connector_pb2 as pb
 
@@ -40,14 +40,16 @@ async def running_on(place: str, *connectors: Any) -> AsyncIterator[None]:
         yield
         return
     async with serving_here(*connectors) as address, RemoteService(address) as client:
-        with executing(Execution(client=client)):
+        with within_run(CurrentRun(client=client)):
             yield
 
 
 def create_request(task: Any, **inputs: Any) -> pb.CreateTaskRequest:
     """What Flyte's back end sends to start `task`."""
     values = task.interface.bind(task.name, (), inputs)
-    return request_for(task.to_proto(), task.interface.write_inputs(task.name, values), Execution())
+    return request_for(
+        task.to_proto(), task.interface.write_inputs(task.name, values), CurrentRun()
+    )
 
 
 @contextlib.contextmanager

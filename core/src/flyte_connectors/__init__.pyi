@@ -28,8 +28,8 @@ from flyte_connectors.tasks.interface import NativeInterface as NativeInterface
 from flyte_connectors.tasks.mixins import AsyncConnectorExecutorMixin as AsyncConnectorExecutorMixin
 from flyte_connectors.tasks.mixins import SyncConnectorExecutorMixin as SyncConnectorExecutorMixin
 from flyte_connectors.tasks.resources import Resources as Resources
-from flyte_connectors.tasks.runs import init_from_config as init_from_config
-from flyte_connectors.tasks.runs import run as run
+from flyte_connectors.tasks.running import init_from_config as init_from_config
+from flyte_connectors.tasks.running import run as run
 from flyte_connectors.tasks.shim import ConnectorShimExecutor as ConnectorShimExecutor
 from flyte_connectors.tasks.shim import ExecutableTemplateShimTask as ExecutableTemplateShimTask
 from flyte_connectors.tasks.shim import (

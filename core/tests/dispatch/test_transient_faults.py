@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import virtual_time
 from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE, Backoff
-from flyte_connectors._dispatch.transient_faults import AbsorbCounts, TransientFaults
+from flyte_connectors._dispatch.transient_faults import FaultCounts, TransientFaults
 from flyte_connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -82,7 +82,7 @@ def test_a_good_answer_is_left_as_it_is() -> None:
     asked = Asked((0.0, None))
     assert virtual_time.run(answered(faults, asked)) == pb.Resource()
     assert len(asked.tries) == 1
-    assert faults.counts == AbsorbCounts()
+    assert faults.counts == FaultCounts()
 
 
 @pytest.mark.parametrize("error", [AWAY, RateLimitedError("slow down")])

@@ -8,7 +8,7 @@ import pytest
 from fake_jobs import TASK_TYPE, JobService
 from flyte_connectors import Phase, Resource, Secret
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.tasks.current_run import Execution, current_execution, executing, state_dir
+from flyte_connectors.tasks.current_run import CurrentRun, current_run, state_dir, within_run
 from flyteidl2.task.common_pb2 import Outputs
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def run_here(client: Dispatcher) -> AsyncIterator[Execution]:
+async def run_here(client: Dispatcher) -> AsyncIterator[CurrentRun]:
     """A run whose jobs go to the fake service."""
-    with executing(Execution(name="r1", client=client)) as execution:
+    with within_run(CurrentRun(name="r1", client=client)) as execution:
         yield execution
 
 
@@ -34,7 +34,7 @@ async def run_here(client: Dispatcher) -> AsyncIterator[Execution]:
     ],
 )
 async def test_outputs_are_the_result(  # noqa: PLR0913, PLR0917  (fixtures)
-    run_here: Execution,
+    run_here: CurrentRun,
     service: JobService,
     make_task: Callable[..., Any],
     outputs: dict[str, Any],
@@ -50,7 +50,7 @@ async def test_outputs_are_the_result(  # noqa: PLR0913, PLR0917  (fixtures)
 
 
 async def test_a_call_is_a_job(
-    run_here: Execution, service: JobService, make_task: Callable[..., Any]
+    run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]
 ) -> None:
     """With inputs and defaults; each call of a run has a key of its own."""
     task = make_task({"a": int, "b": (str, "x")})
@@ -65,7 +65,7 @@ async def test_a_call_is_a_job(
 
 @pytest.mark.parametrize("kwargs", [{}, {"a": "1"}, {"a": 1, "z": 2}])
 async def test_bad_inputs_start_nothing(
-    run_here: Execution,
+    run_here: CurrentRun,
     service: JobService,
     make_task: Callable[..., Any],
     kwargs: dict[str, Any],
@@ -77,7 +77,7 @@ async def test_bad_inputs_start_nothing(
 
 
 async def test_outputs_may_be_written_by_the_job(
-    run_here: Execution, service: JobService, make_task: Callable[..., Any]
+    run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]
 ) -> None:
     """Under the output prefix, as for the back end."""
     task = make_task(outputs={"n": int})
@@ -91,7 +91,7 @@ async def test_outputs_may_be_written_by_the_job(
 
 
 async def test_outputs_that_nobody_wrote_are_a_failure(
-    run_here: Execution, service: JobService, make_task: Callable[..., Any]
+    run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]
 ) -> None:
     """The text says where they should have been."""
     with pytest.raises(TaskFailedError, match=r"'count' succeeded, but neither .*/outputs\.pb"):
@@ -99,7 +99,7 @@ async def test_outputs_that_nobody_wrote_are_a_failure(
 
 
 async def test_retries_and_timeout_are_the_tasks(
-    run_here: Execution, service: JobService, make_task: Callable[..., Any]
+    run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]
 ) -> None:
     """A local run does not ignore them."""
     service.states = [Resource(Phase.RETRYABLE_FAILED, "spot"), Resource(Phase.SUCCEEDED)]
@@ -119,11 +119,11 @@ async def test_a_call_outside_of_any_run_is_a_run_of_its_own(
     await task.execute()
     await task.execute()
     assert len(service.jobs) == 2
-    assert current_execution().name != current_execution().name
+    assert current_run().name != current_run().name
 
 
 async def test_the_template_of_the_request_is_the_tasks(
-    run_here: Execution, service: JobService, make_task: Callable[..., Any]
+    run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]
 ) -> None:
     """The connector sees what a cluster would send."""
     await make_task(secrets=[Secret("db")]).execute()

@@ -12,7 +12,7 @@ import pytest
 from bed import service
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.tasks.current_run import Execution, executing
+from flyte_connectors.tasks.current_run import CurrentRun, within_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ async def test_a_task_runs_over_grpc(calls: Calls, address: str) -> None:
     """The same task through a service process gives the same table."""
     orders = calls.query(SQL, inputs=TYPES, frame=True)
     async with RemoteService(address) as remote:
-        with executing(Execution(client=remote)):
+        with within_run(CurrentRun(client=remote)):
             _check(await orders.execute(**INPUTS))
 
 
@@ -63,7 +63,7 @@ async def test_a_failure_over_grpc_has_bigquerys_reason(calls: Calls, address: s
     task = calls.query("SELECT nothing")
     refused = (TaskFailedError, InvalidRequestError)  # when it runs, or when it is handed in
     async with RemoteService(address) as remote:
-        with executing(Execution(client=remote)), pytest.raises(refused, match="nothing"):
+        with within_run(CurrentRun(client=remote)), pytest.raises(refused, match="nothing"):
             await task.execute()
 
 

@@ -14,7 +14,7 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.service.server import ServiceSettings
-from flyte_connectors.tasks.current_run import Execution, executing
+from flyte_connectors.tasks.current_run import CurrentRun, within_run
 from flyte_connectors_model_training import ModelTrainingConnector, ModelTrainTask
 from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier
@@ -85,7 +85,7 @@ async def test_the_task_trains_over_grpc(service: ServiceProcess, digits: Path) 
     task = ModelTrainTask(name="model_train", endpoint=service.endpoint)
     try:
         async with RemoteService(f"127.0.0.1:{host.port}") as client:
-            with executing(Execution(client=client)):
+            with within_run(CurrentRun(client=client)):
                 model = await task(epochs=EPOCHS, dataset_uri=digits.as_uri())
     finally:
         await host.stop()

@@ -28,7 +28,7 @@ _REMEMBERED_JOBS = 10_000
 
 
 @dataclasses.dataclass
-class AbsorbCounts:
+class FaultCounts:
     """Handled errors: calls retried, errors answered with RUNNING, jobs counted as lost."""
 
     retried: int = 0
@@ -49,7 +49,7 @@ class TransientFaults:
     def __init__(self, *, lost_after: float) -> None:
         self._lost_after = lost_after
         self._since: collections.OrderedDict[bytes, float] = collections.OrderedDict()
-        self.counts = AbsorbCounts()
+        self.counts = FaultCounts()
 
     def answered(self, job: bytes) -> None:
         """A job's state was read."""

@@ -15,13 +15,13 @@ import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.installed import (
     InstalledPlugin,
     Selection,
     distribution_of,
     installed_plugins,
 )
+from flyte_connectors._registry.official_sdks import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.plugin_hooks import Hook, hooks_of
 from flyte_connectors._registry.table import Registry, registering_for
 from flyte_connectors.bound import BoundConnector

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors._registry.binding import bind
-from flyte_connectors._registry.foreign import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.installed import Selection
+from flyte_connectors._registry.official_sdks import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.plugin_hooks import Hook, call_hook, hooks_of, installed_hooks
 from flyte_connectors.bound import BoundConnector, Wrapper
 from flyte_connectors.connector import TaskCategory

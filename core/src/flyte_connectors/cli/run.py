@@ -27,7 +27,7 @@ from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.tasks.calls import process_of_one_run
-from flyte_connectors.tasks.current_run import GIVE_UP_VARIABLE, Execution, executing, seconds
+from flyte_connectors.tasks.current_run import GIVE_UP_VARIABLE, CurrentRun, seconds, within_run
 from flyte_connectors.tasks.template import TaskTemplate
 
 ENDPOINT_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT"
@@ -78,13 +78,13 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
         client = await _client(endpoint, stack)
         progress = Progress(endpoint=endpoint, module=file, quiet="quiet" in options)
         chosen = {key: value for key, value in vars(options).items() if key == "give_up_after"}
-        execution = Execution(client=client, observer=progress, **chosen)
+        execution = CurrentRun(client=client, observer=progress, **chosen)
         remembered = history.recording(execution.name, task.name, endpoint=endpoint, module=file)
         try:
             to_stderr = contextlib.redirect_stdout(sys.stderr)  # what the task's own code prints
             with (
                 remembered,
-                executing(execution),
+                within_run(execution),
                 process_of_one_run() as calls_of_threads,
                 progress,
                 to_stderr,

@@ -276,8 +276,10 @@ async def _poll(
     """The job's state; one that is not known any more has to be run again."""
     request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
     try:
-        away = (ConnectorNotFoundError,)  # a replica that is starting may lack a plugin for a while
-        retrying = Retrying(policy.give_up_after, observer.waiting, also=away)
+        missing = (
+            ConnectorNotFoundError,
+        )  # a replica that is starting may lack a plugin for a while
+        retrying = Retrying(policy.give_up_after, observer.waiting, also=missing)
         return (await retrying.call(partial(client.get, request))).resource
     except JobNotFoundError as error:
         return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
@@ -293,12 +295,12 @@ async def _cancel(client: ConnectorClient, job: Job, observer: RunObserver, seco
         text = f"the job of '{job.name}' is NOT cancelled: {error.message}"
         return f"{text}. To cancel it later: {hint}" if hint else text
 
-    told = False
+    reported = False
 
     def not_yet(error: ConnectorError, _: float) -> None:
-        nonlocal told
-        if not told:
-            told = True
+        nonlocal reported
+        if not reported:
+            reported = True
             text = f"{text_of(error)} (trying again for {seconds:g} s)"
             observer.not_cancelled(text, is_final=False)
 

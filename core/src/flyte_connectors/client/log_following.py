@@ -93,13 +93,13 @@ async def follow_logs(  # noqa: PLR0913  (where from, where to, and how long)
 async def _read_with_retries(
     page: _Page, read: Read, emit: Emit, ended: asyncio.Event, waiting: Waiting | None
 ) -> bool:
-    def told(error: ConnectorError, seconds: float) -> None:
+    def before_retry(error: ConnectorError, seconds: float) -> None:
         if ended.is_set():
             retrying.shorten(_LONGEST_LAST_LINES)
         if waiting is not None:
             waiting(error, seconds)
 
-    retrying = Retrying(_LONGEST_LAST_LINES if ended.is_set() else math.inf, told)
+    retrying = Retrying(_LONGEST_LAST_LINES if ended.is_set() else math.inf, before_retry)
     return await retrying.call(lambda: page.read(read, emit))
 
 

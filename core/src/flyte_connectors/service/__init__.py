@@ -3,7 +3,7 @@
 settings.py       every setting: flag, environment variable, key of the TOML file
 server.py         one process: listen, report ready, shut down
 adapter.py        the RPCs of `flyteidl2.connector`
-log_stream.py     batches small log items into large messages
+log_batches.py     batches small log items into large messages
 auth.py           bearer tokens
 tls.py            certificates, read again when their files change
 grpc_threads.py   whether those of grpcio are behind

@@ -20,7 +20,7 @@ from flyte_connectors._calls.texts import shortened_status
 from flyte_connectors._dispatch.idempotency import REPEATED
 from flyte_connectors.errors import ConnectorError, InvalidRequestError
 from flyte_connectors.secrets import redact_error
-from flyte_connectors.service.log_stream import log_messages
+from flyte_connectors.service.log_batches import log_messages
 
 if TYPE_CHECKING:
     from flyte_connectors._dispatch.dispatcher import Dispatcher

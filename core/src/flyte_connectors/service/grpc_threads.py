@@ -18,7 +18,7 @@ _RUNNABLE = b"R"
 
 
 def are_busy() -> bool:
-    """Whether one of them runs or waits for a processor; False where the system does not tell."""
+    """Whether one of them runs or waits for a processor; False where the system does not report that."""
     return any(state == _RUNNABLE for state in _states())
 
 

@@ -9,5 +9,5 @@ calls.py         calling a task like a function, from sync and async code alike,
 mixins.py        executor mixins: a call becomes a job of the task's connector
 environment.py   TaskEnvironment and tasks made of functions
 shim.py          shim tasks, which run from their serialized template and inputs
-runs.py          run(task, ...) and what it returns
+running.py       run(task, ...) and what it returns
 """

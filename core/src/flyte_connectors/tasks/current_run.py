@@ -49,7 +49,7 @@ def _give_up_after() -> float:
 
 
 @dataclasses.dataclass
-class Execution:
+class CurrentRun:
     """A run that is going on.
 
     Attributes:
@@ -93,16 +93,16 @@ class Execution:
         return message
 
 
-_current: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("run", default=None)
+_current: contextvars.ContextVar[CurrentRun | None] = contextvars.ContextVar("run", default=None)
 
 
-def current_execution() -> Execution:
+def current_run() -> CurrentRun:
     """The run that this code is part of; a call outside of a run starts a new one."""
-    return inherited(_current) or Execution()
+    return inherited(_current) or CurrentRun()
 
 
 @contextlib.contextmanager
-def executing(execution: Execution) -> Iterator[Execution]:
+def within_run(execution: CurrentRun) -> Iterator[CurrentRun]:
     """Within this block, tasks belong to `execution`."""
     token = _current.set(execution)
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
-from flyte_connectors.tasks.current_run import current_execution, executing
+from flyte_connectors.tasks.current_run import current_run, within_run
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.template import TaskTemplate
 from flyte_connectors.types import ConversionError, codec_for_type
@@ -33,7 +33,7 @@ class FunctionTask(TaskTemplate, Generic[P, R]):
     async def execute(self, **kwargs: Any) -> Any:
         """Run the function; a plain one in a thread, so that it may call other tasks."""
         inputs = self._checked(kwargs)
-        with executing(current_execution()):
+        with within_run(current_run()):
             if inspect.iscoroutinefunction(self.function):
                 result = await self.function(**inputs)
             else:
@@ -47,7 +47,7 @@ class FunctionTask(TaskTemplate, Generic[P, R]):
         if inspect.iscoroutinefunction(self.function):
             result = call_task(self.execute, inputs)
         else:
-            with executing(current_execution()):
+            with within_run(current_run()):
                 result = self._checked_result(call_function(self.function, self._checked(inputs)))
         return result
 

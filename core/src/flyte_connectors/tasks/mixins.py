@@ -15,7 +15,7 @@ from flyteidl2.task.common_pb2 import Inputs, Outputs
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.io import storage
-from flyte_connectors.tasks.current_run import Execution, current_execution
+from flyte_connectors.tasks.current_run import CurrentRun, current_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class _ConnectorExecutorMixin:
             TaskFailedError: the job ended without success.
         """
         task = cast("TaskTemplate", self)
-        execution = current_execution()
+        execution = current_run()
         values = task.interface.bind(task.name, (), kwargs)
         inputs = task.interface.write_inputs(task.name, values)
         request = request_for(task.to_proto(), inputs, execution)
@@ -57,7 +57,7 @@ class SyncConnectorExecutorMixin(_ConnectorExecutorMixin):
 
 
 def request_for(
-    template: TaskTemplateProto, inputs: Inputs, execution: Execution
+    template: TaskTemplateProto, inputs: Inputs, execution: CurrentRun
 ) -> pb.CreateTaskRequest:
     """The request that starts a task as the next action of `execution`."""
     action = execution.next_action()

@@ -23,7 +23,7 @@ from flyte_connectors._dispatch import wire
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import InvalidRequestError, OutputError, TaskFailedError
 from flyte_connectors.tasks.calls import run_in_thread, run_sync
-from flyte_connectors.tasks.current_run import current_execution
+from flyte_connectors.tasks.current_run import current_run
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.mixins import as_result, request_for
 from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
@@ -230,7 +230,7 @@ class ConnectorShimExecutor(ShimTaskExecutor):
     def execute_from_model(self, tt: tasks_pb2.TaskTemplate, **kwargs: Any) -> Any:
         """Create, poll and fetch, as for any task of that connector."""
         interface = NativeInterface.from_proto(tt.interface)
-        execution = current_execution()
+        execution = current_run()
         inputs = interface.write_inputs(tt.id.name, kwargs)
         policy = RunPolicy(
             retries=tt.metadata.retries.retries,

@@ -12,7 +12,7 @@ from typing import Any
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.secrets import Secret
 from flyte_connectors.tasks.resources import Resources
-from flyte_connectors.tasks.runs import code_root
+from flyte_connectors.tasks.running import code_root
 
 from flyte_connectors_deploy.image import Image, plugin_packages
 from flyte_connectors_deploy.kubernetes_values import (

@@ -8,7 +8,7 @@ import types
 
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.tasks.runs import init_from_config
+from flyte_connectors.tasks.running import init_from_config
 
 from flyte_connectors_deploy.applying import deploy, plan
 from flyte_connectors_deploy.environment import ConnectorEnvironment

@@ -14,7 +14,7 @@ from flyte_connectors.client.local import local_client
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.calls import run_sync
-from flyte_connectors.tasks.current_run import Execution, executing
+from flyte_connectors.tasks.current_run import CurrentRun, within_run
 from flyte_connectors.tasks.template import TaskTemplate
 
 
@@ -71,7 +71,7 @@ class _RunFunction:
         """Run a task from async code."""
         inputs = task.interface.bind(task.name, args, kwargs)
         async with self._client() as client:
-            with executing(Execution(client=client)) as execution:
+            with within_run(CurrentRun(client=client)) as execution:
                 result = await task.execute(**inputs)
         return Run(execution.name, execution.output_prefix, Phase.SUCCEEDED, result)
 

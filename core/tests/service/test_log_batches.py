@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from flyte_connectors.errors import InternalError, ServiceUnavailableError
-from flyte_connectors.service import log_stream
-from flyte_connectors.service.log_stream import log_messages
+from flyte_connectors.service import log_batches
+from flyte_connectors.service.log_batches import log_messages
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from hypothesis import given
@@ -29,8 +29,8 @@ ITEMS = st.lists(LINES | PAGES | HEADERS, max_size=40)
 @pytest.fixture(autouse=True, scope="module")
 def _small_messages() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_stream, "HARD_LIMIT", LIMIT)
-        patch.setattr(log_stream, "SOFT_LIMIT", LIMIT // 4)
+        patch.setattr(log_batches, "HARD_LIMIT", LIMIT)
+        patch.setattr(log_batches, "SOFT_LIMIT", LIMIT // 4)
         yield
 
 
