@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
-from flyte_connectors_bigquery.connector import BigQueryConnector
-from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
+from flyte_connectors_bigquery import (
+    BigQueryConnector,
+    BigQueryCopyConnector,
+    BigQueryDryRunConnector,
+    BigQueryExtractConnector,
+    BigQueryLoadConnector,
+)
 from flyte_connectors_deploy import ConnectorEnvironment
 from flyte_connectors_deploy.kubernetes_yaml import to_yaml
 from flyte_connectors_deploy.routing import routing
@@ -16,6 +21,10 @@ from tests.docs.markdown import DOCS
 def test_the_routing_of_bigquery_is_what_the_back_end_reads() -> None:
     """For the task types of the plugin."""
     readme = (DOCS.parent / "plugins" / "bigquery" / "README.md").read_text()
-    types = [connector.task_type_name for connector in (BigQueryConnector, BigQueryDryRunConnector)]
+    connectors = (
+        *(BigQueryConnector, BigQueryDryRunConnector),
+        *(BigQueryLoadConnector, BigQueryExtractConnector, BigQueryCopyConnector),
+    )
+    types = [connector.task_type_name for connector in connectors]
     expected = to_yaml(routing(ConnectorEnvironment(name="bigquery"), types))
     assert re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) == [expected]

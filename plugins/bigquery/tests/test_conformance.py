@@ -12,6 +12,9 @@ from bed.jobs import QueryJobs
 from flyte_connectors.testing import ConnectorConformance
 from flyte_connectors_bigquery import (
     BigQueryConnector,
+    BigQueryCopyConfig,
+    BigQueryCopyConnector,
+    BigQueryCopyTask,
     BigQueryDryRunConnector,
     BigQueryDryRunTask,
     BigQueryTask,
@@ -96,6 +99,32 @@ class TestDryRuns(_Conformance):
 
     connector_class = BigQueryDryRunConnector
     task = BigQueryDryRunTask("three", "SELECT 3 AS n", CONFIG)
+
+
+class TestCopies(_Conformance):
+    """The connector of task type `bigquery_copy_task`; loads and extracts share its verbs."""
+
+    connector_class = BigQueryCopyConnector
+    task = BigQueryCopyTask(
+        "copy",
+        BigQueryCopyConfig(
+            ProjectID=CONFIG.ProjectID,
+            Location=CONFIG.Location,
+            sources=["garden.iris"],
+            destination="garden.copied",
+            write_disposition="WRITE_TRUNCATE",
+        ),
+        outputs={"rows": int},
+    )
+
+    @pytest.fixture
+    def bad_requests(self, good_request: CreateTaskRequest) -> Mapping[str, CreateTaskRequest]:
+        wrong: dict[str, dict[str, Any]] = {
+            "custom.ProjectID": {"ProjectID": "no project"},
+            "custom.priority": {"priority": "BATCH"},
+            "custom.sourceTables": {"sourceTables": []},
+        }
+        return {field: _with(good_request, **custom) for field, custom in wrong.items()}
 
 
 def _with(request: CreateTaskRequest, **custom: Any) -> CreateTaskRequest:

@@ -47,7 +47,7 @@ def test_a_service_that_is_warm_has_imported_what_calls_need() -> None:
         "load_plugins(registry, allow=['flyte-connectors-bigquery'])\n"
         "for warm_up in registry.warm_ups: warm_up()\n"
         "before = set(sys.modules)\n"
-        "from flyte_connectors_bigquery.connector import connect\n"
+        "from flyte_connectors_bigquery.jobs.verbs import connect\n"
         "connect('p1', None, None)\n"
         "print(*sorted(name for name in set(sys.modules) - before if name.startswith('google')))"
     )

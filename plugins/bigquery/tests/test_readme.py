@@ -5,17 +5,23 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bed import google_cloud
 from flyte_connectors import TaskTemplate
-from flyte_connectors_bigquery import BigQueryConfig
+from flyte_connectors_bigquery import (
+    BigQueryConfig,
+    BigQueryCopyConfig,
+    BigQueryExtractConfig,
+    BigQueryLoadConfig,
+)
 from flyte_connectors_bigquery.access.credentials import (
     ALLOWED_PROJECTS_VARIABLE,
     TOKEN_FILES_VARIABLE,
 )
 from flyte_connectors_bigquery.client import ASKING, SUBMITTING
-from flyte_connectors_bigquery.connector import METRICS
+from flyte_connectors_bigquery.connector import BigQueryConnector
 from flyte_connectors_bigquery.jobs import reasons
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -27,7 +33,7 @@ def test_snippets_define_tasks(snippet: str) -> None:
     names: dict[str, object] = {}
     exec(snippet, names)
     (task,) = (value for value in names.values() if isinstance(value, TaskTemplate))
-    assert task.to_proto().sql.statement
+    assert task.to_proto().custom["ProjectID"] == "my-project"
 
 
 def test_every_setting_is_in_the_table() -> None:
@@ -36,9 +42,18 @@ def test_every_setting_is_in_the_table() -> None:
     assert rows == [field.name for field in dataclasses.fields(BigQueryConfig)]
 
 
+@pytest.mark.parametrize("config", [BigQueryLoadConfig, BigQueryExtractConfig, BigQueryCopyConfig])
+def test_the_other_settings_are_in_the_text(config: Any) -> None:
+    """Each field of each configuration."""
+    missing = [
+        field.name for field in dataclasses.fields(config) if f"`{field.name}`" not in README
+    ]
+    assert not missing
+
+
 def test_names_and_numbers_are_those_of_the_code() -> None:
     """Metrics, retryable reasons, time limits and the operator's variable."""
-    for name in (*METRICS, *reasons.RETRYABLE):
+    for name in (*BigQueryConnector.metrics, *reasons.RETRYABLE):
         assert f"`{name}`" in README
     assert ALLOWED_PROJECTS_VARIABLE in README
     assert TOKEN_FILES_VARIABLE in README

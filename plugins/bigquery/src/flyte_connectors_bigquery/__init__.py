@@ -1,13 +1,14 @@
 """BigQuery for Flyte.
 
-    BigQueryTask, BigQueryDryRunTask    what workflow authors write
-    BigQueryConfig and its parts        where and how a query runs
-    BigQueryConnector, ...DryRun...     what a connector service hosts
+    BigQueryTask, BigQueryDryRunTask    queries and estimates, with BigQueryConfig
+    BigQueryLoadTask, ...Extract...,    files into a table, a table into files, tables into a table,
+    ...Copy...                          each with a configuration of its own
+    BigQueryConnector, ...              what a connector service hosts
     read_batches                        a result too large for memory, batch by batch
 
 Read `client` (the calls to BigQuery), `config` (what a task sets), `connector` (the verbs), `task`
-(what workflow authors declare), in this order; beside them are the rooms `jobs`, `values`, `results`
-and `access`. Importing this package imports nothing of Google's.
+(what workflow authors declare), in this order; beside them are the rooms `transfers`, `jobs`, `values`,
+`results` and `access`. Importing this package imports nothing of Google's.
 """
 
 from __future__ import annotations
@@ -21,12 +22,36 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
     from flyte_connectors_bigquery.results.tables import read_batches
     from flyte_connectors_bigquery.task import BigQueryDryRunTask, BigQueryTask
+    from flyte_connectors_bigquery.transfers.config import (
+        BigQueryCopyConfig,
+        BigQueryExtractConfig,
+        BigQueryLoadConfig,
+    )
+    from flyte_connectors_bigquery.transfers.connector import (
+        BigQueryCopyConnector,
+        BigQueryExtractConnector,
+        BigQueryLoadConnector,
+    )
+    from flyte_connectors_bigquery.transfers.task import (
+        BigQueryCopyTask,
+        BigQueryExtractTask,
+        BigQueryLoadTask,
+    )
 
 __all__ = [
     "BigQueryConfig",
     "BigQueryConnector",
+    "BigQueryCopyConfig",
+    "BigQueryCopyConnector",
+    "BigQueryCopyTask",
     "BigQueryDryRunConnector",
     "BigQueryDryRunTask",
+    "BigQueryExtractConfig",
+    "BigQueryExtractConnector",
+    "BigQueryExtractTask",
+    "BigQueryLoadConfig",
+    "BigQueryLoadConnector",
+    "BigQueryLoadTask",
     "BigQueryTask",
     "RangePartitioning",
     "TimePartitioning",
@@ -42,6 +67,16 @@ _MODULES = {
     "RangePartitioning": "config",
     "TimePartitioning": "config",
     "read_batches": "results.tables",
+    **dict.fromkeys(
+        ("BigQueryCopyConfig", "BigQueryExtractConfig", "BigQueryLoadConfig"), "transfers.config"
+    ),
+    **dict.fromkeys(
+        ("BigQueryCopyConnector", "BigQueryExtractConnector", "BigQueryLoadConnector"),
+        "transfers.connector",
+    ),
+    **dict.fromkeys(
+        ("BigQueryCopyTask", "BigQueryExtractTask", "BigQueryLoadTask"), "transfers.task"
+    ),
 }
 
 

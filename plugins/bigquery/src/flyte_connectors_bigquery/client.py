@@ -165,7 +165,7 @@ class BigQuery:
             rows = job.result(max_results=1, job_retry=None, **self._asking.options)
             return int(rows.total_rows or 0)
 
-    def children(self, job: bigquery.QueryJob) -> list[bigquery.QueryJob]:
+    def children(self, job: AnyJob) -> list[bigquery.QueryJob]:
         """The jobs of a script's statements, in the order they ran."""
         with translated(f"statements of BigQuery job {job.project}:{job.location}.{job.job_id}"):
             children = self._client.list_jobs(

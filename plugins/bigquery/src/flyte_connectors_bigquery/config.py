@@ -138,17 +138,17 @@ class BigQueryConfig:
 
     def _own(self) -> Custom:
         return {
-            "destinationTable": self.destination and _table(self.destination, self.ProjectID),
+            "destinationTable": self.destination
+            and table_reference(self.destination, self.ProjectID),
             "createDisposition": self.create_disposition,
             "writeDisposition": self.write_disposition,
-            "timePartitioning": self.time_partitioning and _by_time(self.time_partitioning),
-            "rangePartitioning": self.range_partitioning and _by_range(self.range_partitioning),
+            **partitioning(self.time_partitioning, self.range_partitioning),
             "clustering": self.clustering_fields and {"fields": list(self.clustering_fields)},
             "priority": self.priority,
             # 64-bit integers are text in REST: JSON numbers would lose digits on the way.
             "maximumBytesBilled": _int64(self.maximum_bytes_billed),
             "maxBytes": _int64(self.max_bytes),
-            "jobTimeoutMs": self.job_timeout and _milliseconds(self.job_timeout),
+            "jobTimeoutMs": self.job_timeout and milliseconds(self.job_timeout),
             "defaultDataset": self.default_dataset
             and _dataset(self.default_dataset, self.ProjectID),
             "reservation": self.reservation,
@@ -160,10 +160,15 @@ class BigQueryConfig:
         }
 
 
-def _table(name: str, project: str) -> Custom:
+def table_reference(name: str, project: str) -> Custom:
+    """The REST `TableReference` of `project.dataset.table` or `dataset.table`.
+
+    Raises:
+        ValueError: `name` is neither.
+    """
     parts = name.rsplit(".", 2)
     if len(parts) == 1 or not all(parts):
-        message = f"destination {name!r} is not a table: write 'project.dataset.table'"
+        message = f"{name!r} is not a table: write 'project.dataset.table'"
         raise ValueError(message)
     *head, dataset, table = parts
     return {"projectId": head[0] if head else project, "datasetId": dataset, "tableId": table}
@@ -178,12 +183,22 @@ def _dataset(name: str, project: str) -> Custom:
     return {"projectId": head[0] if head else project, "datasetId": dataset}
 
 
+def partitioning(
+    by_time: TimePartitioning | None, by_range: RangePartitioning | None
+) -> dict[str, Any]:
+    """The partitions of a destination, as members of the REST configuration."""
+    return {
+        "timePartitioning": by_time and _by_time(by_time),
+        "rangePartitioning": by_range and _by_range(by_range),
+    }
+
+
 def _by_time(partitioning: TimePartitioning) -> Custom:
     by_time: Custom = {"type": partitioning.type}
     if partitioning.field:
         by_time["field"] = partitioning.field
     if partitioning.expiration:
-        by_time["expirationMs"] = _milliseconds(partitioning.expiration)
+        by_time["expirationMs"] = milliseconds(partitioning.expiration)
     return by_time
 
 
@@ -198,7 +213,8 @@ def _by_range(partitioning: RangePartitioning) -> Custom:
     }
 
 
-def _milliseconds(duration: datetime.timedelta) -> str:
+def milliseconds(duration: datetime.timedelta) -> str:
+    """`duration` as REST writes it."""
     return str(duration // datetime.timedelta(milliseconds=1))
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.connector import Phase, Resource, SyncConnector
 from flyte_connectors.errors import InvalidRequestError
 
-from flyte_connectors_bigquery.connector import connect
 from flyte_connectors_bigquery.jobs import request
+from flyte_connectors_bigquery.jobs.verbs import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

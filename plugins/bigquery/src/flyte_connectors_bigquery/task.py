@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.config import BigQueryConfig
 
 
+def credentials_custom(secret: str | None) -> dict[str, Any]:
+    """What `custom` says about the secret of that name: for the connector, and for who reads results."""
+    if secret is None:
+        return {}
+    return {"secrets": {"google_application_credentials": secret}, "readerSecret": secret}
+
+
 class _SqlTask(TaskTemplate):
     """What both tasks share: the statement, its inputs as named parameters, the configuration."""
 
@@ -73,12 +80,7 @@ class _SqlTask(TaskTemplate):
         ]
         if typed or fixed:
             custom["queryParameters"] = fixed + typed
-        if self.google_application_credentials is not None:
-            custom["secrets"] = {
-                "google_application_credentials": self.google_application_credentials
-            }
-            custom["readerSecret"] = self.google_application_credentials
-        return custom
+        return {**custom, **credentials_custom(self.google_application_credentials)}
 
     def sql(self, sctx: SerializationContext) -> Sql:  # noqa: ARG002
         """The statement, just as it was written."""

@@ -21,7 +21,10 @@ from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors_bigquery import (
     BigQueryConfig,
     BigQueryConnector,
+    BigQueryCopyConnector,
     BigQueryDryRunConnector,
+    BigQueryExtractConnector,
+    BigQueryLoadConnector,
     BigQueryTask,
 )
 from flyteidl2.connector import connector_pb2 as pb
@@ -118,6 +121,8 @@ def _here() -> Dispatcher:
     registry = Registry()
     registry.register(BigQueryConnector())
     registry.register(BigQueryDryRunConnector())
+    for connector in (BigQueryLoadConnector, BigQueryExtractConnector, BigQueryCopyConnector):
+        registry.register(connector())
     return Dispatcher(registry, CallGuard())
 
 

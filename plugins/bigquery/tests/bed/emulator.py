@@ -33,10 +33,17 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Emulator:
-    """Where the running server listens, as URL and as HOST:PORT of the Storage API."""
+    """Where the running server listens, as URL and as HOST:PORT of the Storage API.
+
+    Attributes:
+        url: Of the REST API.
+        storage_host: HOST:PORT of the Storage API.
+        buckets: Folder with what is in Cloud Storage, `gs://bucket/path` at `bucket/path`.
+    """
 
     url: str
     storage_host: str
+    buckets: Path
 
 
 @contextlib.contextmanager
@@ -58,7 +65,9 @@ def running() -> Iterator[Emulator]:
         ):
             try:
                 _await_answer(server, f"http://127.0.0.1:{port}", log.name)
-                yield Emulator(f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}")
+                yield Emulator(
+                    f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}", Path(data) / "gcs"
+                )
             finally:
                 server.terminate()
 

@@ -160,7 +160,7 @@ class QueryJobs:
         if body.get("kind") != "bigquery#job" or dry_run:
             return reply
         job = body["jobReference"]["jobId"]
-        self._shown.setdefault(job, _Shown(_inputs(body["configuration"]["query"])))
+        self._shown.setdefault(job, _Shown(_inputs(body["configuration"].get("query", {}))))
         if self._loses_reply:
             self._loses_reply = False
             return None

@@ -22,10 +22,13 @@ _JOB = (
     "jobReference,user_email,status,configuration(jobType,labels,query(query,destinationTable),"
     "load(destinationTable),extract(destinationUris),copy(destinationTable))"
 )
-_OTHERS = "load,extract(destinationUriFileCounts,inputBytes),copy"
+_OTHERS = (
+    "load(inputFiles,inputFileBytes,outputRows,outputBytes,badRecords),"
+    "extract(destinationUriFileCounts,inputBytes),copy(copiedRows,copiedLogicalBytes)"
+)
 _TIMES = "creationTime,startTime,endTime"
 
-STATE = f"{_JOB},statistics(numChildJobs,completionRatio,{_OTHERS},query({_QUERY},{_PROGRESS}))"
+STATE = f"{_JOB},statistics(numChildJobs,completionRatio,sessionInfo,{_OTHERS},query({_QUERY},{_PROGRESS}))"
 """Its state, statistics, and result table."""
 
 LOG = f"{_JOB},statistics(numChildJobs,{_TIMES},{_OTHERS},query({_QUERY},{_PLAN}))"

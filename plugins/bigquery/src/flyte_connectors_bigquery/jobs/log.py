@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from google.cloud.bigquery import QueryJob
 
+    from flyte_connectors_bigquery.client import AnyJob
+
 SOURCES = 4
 PAGE = 1000
 _TOKEN = re.compile(r"\d{1,9}(\.\d{1,9}){3}")
@@ -55,7 +57,7 @@ def read_token(token: str) -> list[int]:
 
 
 def page(
-    job: QueryJob, statements: Sequence[QueryJob], given: Sequence[int], size: int
+    job: AnyJob, statements: Sequence[QueryJob], given: Sequence[int], size: int
 ) -> tuple[list[LogLine], str]:
     """The next lines, and the token of the page after them; empty at the end of the log.
 
@@ -80,7 +82,7 @@ def page(
     return [line.message() for line in shown], ".".join(map(str, counts))
 
 
-def _steps(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
+def _steps(job: AnyJob) -> Iterator[tuple[datetime.datetime, str]]:
     if job.created:
         yield job.created, f"job {job.job_id} submitted to {job.location} by {job.user_email}"
     if job.started:
@@ -89,15 +91,15 @@ def _steps(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
         yield job.ended, ": ".join(filter(None, (f"ended {phase_of(job).name}", message_of(job))))
 
 
-def _stages(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
-    for stage in job.query_plan:
+def _stages(job: AnyJob) -> Iterator[tuple[datetime.datetime, str]]:
+    for stage in getattr(job, "query_plan", ()):
         if stage.end is not None:
             read, written = stage.records_read or 0, stage.records_written or 0
             yield stage.end, f"stage {stage.name} complete: {read} records read, {written} written"
 
 
-def _samples(job: QueryJob) -> Iterator[tuple[datetime.datetime, str]]:
-    for sample in job.timeline:
+def _samples(job: AnyJob) -> Iterator[tuple[datetime.datetime, str]]:
+    for sample in getattr(job, "timeline", ()):
         if job.started and sample.elapsed_ms is not None:
             time = job.started + datetime.timedelta(milliseconds=sample.elapsed_ms)
             units = (

@@ -114,7 +114,7 @@ def read_query(
         message = "empty: the task has no query; set query_template"
         raise InvalidRequestError(message, field="sql.statement")
     job = job_configuration("query", custom, dry_run=dry_run)
-    job["labels"] |= _names_of_run(task_template, task_execution_metadata)
+    job["labels"] |= names_of_run(task_template, task_execution_metadata)
     if not isinstance(job["query"].pop("query", ""), str):
         message = "expected text: put settings of the query beside it"
         raise InvalidRequestError(message, field="custom.query")
@@ -123,7 +123,7 @@ def read_query(
     if parameters:
         job["query"]["queryParameters"] = parameters
     return Query(
-        **_common("query", custom, job),
+        **common("query", custom, job),
         sql=task_template.sql.statement,
         max_bytes=number(custom, "maxBytes", int),
         price_per_tebibyte=number(custom, "pricePerTebibyte", float),
@@ -135,7 +135,12 @@ def custom_of(task_template: TaskTemplate) -> dict[str, Any]:
     return {key: _native(value) for key, value in task_template.custom.fields.items()}
 
 
-def _common(kind: Kind, custom: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+def common(kind: Kind, custom: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `JobRequest`.
+
+    Raises:
+        InvalidRequestError: one of them is wrong.
+    """
     return {
         "kind": kind,
         "project": _project(custom),
@@ -194,7 +199,7 @@ def _declared(parameters: Any) -> list[dict[str, Any]]:
     return parameters
 
 
-def _names_of_run(
+def names_of_run(
     task_template: TaskTemplate, metadata: TaskExecutionMetadata | None
 ) -> dict[str, str]:
     """Labels by which a cost report finds the run, the action and the task."""

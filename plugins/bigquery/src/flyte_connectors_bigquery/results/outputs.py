@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.io import DataFrame
 
+from flyte_connectors_bigquery.jobs.verbs import OutputError
 from flyte_connectors_bigquery.results.uris import TableUri
 from flyte_connectors_bigquery.values.columns import converted
 
@@ -32,10 +33,6 @@ OFFICIAL: Mapping[str, str] = {"results": DATAFRAME}
 """What a task of the official SDK has if anything."""
 
 ROWS_AFFECTED = "rows_affected"
-
-
-class OutputError(Exception):
-    """A job gave something else than its task declares; the text is one line."""
 
 
 def declared(task_template: TaskTemplate) -> dict[str, str]:

@@ -175,6 +175,24 @@ def checked(parameter_type: Any) -> ParameterType:
     return {**parameter_type, "type": name}
 
 
+def table_field(name: str, sql: str) -> dict[str, Any]:
+    """The REST `TableFieldSchema` of a column whose type is written as in SQL.
+
+    Raises:
+        ParameterTypeError: `sql` is not a type.
+    """
+    return _table_field(name, from_sql(sql))
+
+
+def _table_field(name: str, kind: ParameterType) -> dict[str, Any]:
+    if kind["type"] == "ARRAY":
+        return {**_table_field(name, kind["arrayType"]), "mode": "REPEATED"}
+    if kind["type"] == "STRUCT":
+        parts = [_table_field(part["name"], part["type"]) for part in kind["structTypes"]]
+        return {"name": name, "type": "STRUCT", "fields": parts}
+    return {"name": name, **kind}
+
+
 def _canonical(name: str) -> str:
     return _ALIASES.get(name.upper(), name.upper())
 

@@ -1,0 +1,1 @@
+"""Jobs that move data: load, extract and copy. Read `config`, `request`, `connector`, `task`."""
