@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.connector import BigQueryConnector
     from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
     from flyte_connectors_bigquery.results.tables import read_batches
-    from flyte_connectors_bigquery.task import BigQueryDryRunTask, BigQueryTask
+    from flyte_connectors_bigquery.task import (
+        BigQueryCheckTask,
+        BigQueryDryRunTask,
+        BigQueryTask,
+    )
     from flyte_connectors_bigquery.transfers.config import (
         BigQueryCopyConfig,
         BigQueryExtractConfig,
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BigQueryCheckTask",
     "BigQueryConfig",
     "BigQueryConnector",
     "BigQueryCopyConfig",
@@ -62,6 +67,7 @@ _MODULES = {
     "BigQueryConfig": "config",
     "BigQueryConnector": "connector",
     "BigQueryDryRunConnector": "dry_run",
+    "BigQueryCheckTask": "task",
     "BigQueryDryRunTask": "task",
     "BigQueryTask": "task",
     "RangePartitioning": "config",

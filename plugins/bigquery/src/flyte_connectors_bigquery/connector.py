@@ -53,10 +53,14 @@ class BigQueryConnector(JobConnector):
         job_id = idempotency_key or new_job_id()
         if query.max_bytes is not None and not bigquery.has_started(query, job_id):
             _check_size(bigquery, query, query.max_bytes)
-        return self.start(bigquery, query, job_id, kinds)
+        meta = self.start(bigquery, query, job_id, kinds)
+        meta.check = query.check
+        return meta
 
     def outputs_of(self, bigquery: BigQuery, job: Any, meta: BigQueryMetadata) -> dict[str, Any]:
         """The result as a table, as values, or both; see `results.outputs`."""
+        if meta.check:
+            outputs.check_first_row(bigquery, job)
         kinds = meta.outputs
         if kinds is None:
             kinds = dict(outputs.OFFICIAL) if job.destination else {}

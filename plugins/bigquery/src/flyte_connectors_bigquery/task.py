@@ -144,6 +144,25 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
         )
 
 
+class BigQueryCheckTask(BigQueryTask):
+    """A query that fails the task, with its first row, unless all values of that row are true.
+
+        fresh = BigQueryCheckTask(
+            name="fresh",
+            query_template="SELECT COUNT(*) > 0 AS has_rows, MAX(day) >= @day AS is_fresh FROM shop.items",
+            plugin_config=BigQueryConfig(ProjectID="my-project"),
+            inputs={"day": datetime.date},
+        )
+
+    NULL, 0, FALSE and empty values are not true, and a result without a row fails, too. A retry does not
+    help, so the task is not retried. Arguments as those of `BigQueryTask`.
+    """
+
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
+        """That of a query, as a check."""
+        return {**super().custom_config(sctx), "check": True}
+
+
 class BigQueryDryRunTask(SyncConnectorExecutorMixin, _SqlTask):
     """What a query would read and give, without running it; see `dry_run` for the outputs.
 

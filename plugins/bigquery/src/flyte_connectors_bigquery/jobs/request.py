@@ -73,11 +73,13 @@ class Query(JobRequest):
         sql: The statement or script; the configuration is without it.
         max_bytes: Most bytes that it may read by the estimate of a dry run; None for any.
         price_per_tebibyte: Rate for the estimated price.
+        check: Whether the values of its first row have to be true.
     """
 
     sql: str
     max_bytes: int | None
     price_per_tebibyte: float | None
+    check: bool
 
     @property
     def body(self) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def read_query(
         sql=task_template.sql.statement,
         max_bytes=number(custom, "maxBytes", int),
         price_per_tebibyte=number(custom, "pricePerTebibyte", float),
+        check=custom.get("check") is True,
     )
 
 

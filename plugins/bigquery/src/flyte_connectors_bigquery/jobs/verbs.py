@@ -47,6 +47,7 @@ class BigQueryMetadata(ResourceMeta):
             connector, whose only output is `results`.
         impersonate: Address of the service account that it was started as.
         reader_secret: Name of the secret that it was started with.
+        check: Whether it fails unless the values of its first row are true.
     """
 
     job_id: str
@@ -55,6 +56,7 @@ class BigQueryMetadata(ResourceMeta):
     outputs: dict[str, str] | None = None
     impersonate: str | None = None
     reader_secret: str | None = None
+    check: bool = False
 
 
 class JobConnector(AsyncConnector[BigQueryMetadata]):

@@ -46,16 +46,16 @@ def _datetime(value: Any) -> Any:
 
 
 def _string(value: Any) -> Any:
-    plain = _plain(value)
-    return json.dumps(plain) if isinstance(plain, (dict, list)) else plain
+    text = plain(value)
+    return json.dumps(text) if isinstance(text, (dict, list)) else text
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` in terms of JSON; numbers with a decimal point as text, which keeps their digits."""
     if isinstance(value, Mapping):
-        return {key: _plain(member) for key, member in value.items()}
+        return {key: plain(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_plain(element) for element in value]
+        return [plain(element) for element in value]
     if isinstance(value, decimal.Decimal):
         return f"{value:f}"
     if isinstance(value, (datetime.date, datetime.time)):
@@ -71,5 +71,5 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "DATETIME": _datetime,
     "DURATION": as_timedelta,
     "STRING": _string,
-    "STRUCT": _plain,
+    "STRUCT": plain,
 }
