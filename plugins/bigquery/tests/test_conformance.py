@@ -36,18 +36,18 @@ VALUES: dict[Any, Any] = {
     str: "Żółć '\"\\ @value \n",
     list[int]: [1, 2],
 }
-SHORT = TimeLimit(attempt=0.5, total=1.0)
 
 
 class _Conformance(ConnectorConformance):
     """What both connectors share."""
 
     connector_class: ClassVar[type]
+    limit: ClassVar[TimeLimit] = TimeLimit(attempt=0.5, total=1.0)
     task: ClassVar[TaskTemplate]
 
     @pytest.fixture
     def service(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> QueryJobs:
-        impatient = partial(BigQuery, submitting=SHORT, asking=SHORT)
+        impatient = partial(BigQuery, submitting=self.limit, asking=self.limit)
         monkeypatch.setattr(connections, "BigQuery", impatient)
         return QueryJobs(front)
 
@@ -105,6 +105,7 @@ class TestCopies(_Conformance):
     """The connector of task type `bigquery_copy_task`; loads and extracts share its verbs."""
 
     connector_class = BigQueryCopyConnector
+    limit = TimeLimit(attempt=2.0, total=3.0)  # the server copies before it answers
     task = BigQueryCopyTask(
         "copy",
         BigQueryCopyConfig(
