@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from bed.calls import CONFIG
-from bed.jobs import QueryJobs
+from bed.jobs import Jobs, QueryJobs
 from flyte_connectors.testing import ConnectorConformance
 from flyte_connectors_bigquery import (
     BigQueryConnector,
@@ -42,17 +42,18 @@ class _Conformance(ConnectorConformance):
     """What both connectors share."""
 
     connector_class: ClassVar[type]
+    jobs_class: ClassVar[type[Jobs]] = QueryJobs
     limit: ClassVar[TimeLimit] = TimeLimit(attempt=0.5, total=1.0)
     task: ClassVar[TaskTemplate]
 
     @pytest.fixture
-    def service(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> QueryJobs:
+    def service(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> Jobs:
         impatient = partial(BigQuery, submitting=self.limit, asking=self.limit)
         monkeypatch.setattr(connections, "BigQuery", impatient)
-        return QueryJobs(front)
+        return self.jobs_class(front)
 
     @pytest.fixture
-    def connector(self, service: QueryJobs) -> Callable[[], Any]:
+    def connector(self, service: Jobs) -> Callable[[], Any]:
         return self.connector_class
 
     @pytest.fixture
@@ -105,6 +106,7 @@ class TestCopies(_Conformance):
     """The connector of task type `bigquery_copy_task`; loads and extracts share its verbs."""
 
     connector_class = BigQueryCopyConnector
+    jobs_class = Jobs
     limit = TimeLimit(attempt=2.0, total=3.0)  # the server copies before it answers
     task = BigQueryCopyTask(
         "copy",

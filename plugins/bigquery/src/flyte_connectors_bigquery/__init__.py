@@ -2,7 +2,7 @@
 
     BigQueryTask, BigQueryDryRunTask    queries and estimates, with BigQueryConfig
     BigQueryLoadTask, ...Extract...,    files into a table, a table into files, tables into a table,
-    ...Copy...                          each with a configuration of its own
+    ...Copy...                          each with its configuration
     BigQueryConnector, ...              what a connector service hosts
     read_batches                        a result too large for memory, batch by batch
 

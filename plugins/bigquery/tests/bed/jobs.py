@@ -66,7 +66,7 @@ class _Shown:
             job["status"] = {"state": "DONE", "errorResult": self.error, "errors": [self.error]}
 
 
-class QueryJobs:
+class Jobs:
     """Jobs, by BigQuery's id; all of a `Front`'s calls pass here."""
 
     def __init__(self, front: Front) -> None:
@@ -102,10 +102,6 @@ class QueryJobs:
 
     def set_state(self, job: str, state: str) -> None:
         self._shown[job].state = state
-
-    def write_log(self, job: str, lines: Sequence[str]) -> None:
-        """As stages of the plan, of which the log has a line each."""
-        self._shown[job].stages += lines
 
     def lose_reply(self) -> None:
         self._loses_reply = True
@@ -176,6 +172,14 @@ class QueryJobs:
                     time = float(resource["statistics"][name])
                     resource["statistics"][name] = str(int(time + 1000 * self._seconds_ahead))
         return Reply(reply.status, json.dumps(body).encode())
+
+
+class QueryJobs(Jobs):
+    """Queries: their plan can be written."""
+
+    def write_log(self, job: str, lines: Sequence[str]) -> None:
+        """As stages of the plan, of which the log has a line each."""
+        self._shown[job].stages += lines
 
 
 def _inputs(query: dict[str, Any]) -> dict[str, Any]:

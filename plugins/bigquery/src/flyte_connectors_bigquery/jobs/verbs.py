@@ -95,7 +95,7 @@ class JobConnector(AsyncConnector[BigQueryMetadata]):
     def start(
         self, bigquery: BigQuery, request: JobRequest, key: str | None, outputs: dict[str, str]
     ) -> BigQueryMetadata:
-        """Start the job `key`, or find it started; a job without a key has an id of its own.
+        """Start the job `key`, or find it started; without a key it gets a new id.
 
         Raises:
             ConnectorError: BigQuery does not accept it; see `vendor_errors`.
