@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium"),
+    pytest.mark.timeout(120),  # beside a browser, scikit-learn may take long to load
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm(service: ServiceProcess, digits: Path) -> None:
+    """The service has loaded scikit-learn, so that the page is all that a test waits for."""
+    service.submit(job_id="warm", dataset_uri=digits.as_uri(), epochs=1)
+    service.ended("warm")
 
 
 @pytest.fixture
