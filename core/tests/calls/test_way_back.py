@@ -86,6 +86,7 @@ async def caught(guard: CallGuard, bound: BoundConnector) -> None:
     """Have a connector block until that is seen: on a starved machine, a single time may not be."""
     while not guard.isolated:
         await guard.call(bound.verbs["get"], {})
+        await asyncio.sleep(0.01)  # the watch reports to the loop, once that is free
 
 
 async def test_one_that_blocks_no_more_comes_back(
