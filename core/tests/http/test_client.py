@@ -153,6 +153,36 @@ async def test_an_answer_of_another_shape_is_not_the_services(server: Server) ->
         (await client(server).get()).json_object()
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"state": ["RUNNING"], "lines": []}, "no 'state' of type str"),
+        ({"state": None, "lines": []}, "no 'state' of type str"),
+        ({"lines": []}, "no 'state' of type str"),
+        ({"state": "RUNNING", "lines": "one"}, r"no 'lines' of type list"),
+        ({"state": "RUNNING", "lines": ["one", 2]}, r"no 'lines' of type list"),
+        ({"state": "RUNNING", "lines": [], "message": 3}, r"no 'message' of type str \| None"),
+    ],
+)
+async def test_members_have_the_types_that_the_client_says(
+    server: Server, answer: object, said: str
+) -> None:
+    """Else a connector would fail over them with an error that says nothing to its users."""
+    server.answer(answer)
+    reply = await client(server).get()
+    with pytest.raises(NotJsonError, match=said):
+        reply.json_object(state=str, lines=list[str], message=str | None)
+
+
+async def test_a_member_that_may_be_none_may_be_missing(server: Server) -> None:
+    """Services leave out what there is not."""
+    server.answer({"state": "RUNNING", "lines": ["one"]})
+    answer = (await client(server).get()).json_object(
+        state=str, lines=list[str], message=str | None
+    )
+    assert answer == {"state": "RUNNING", "lines": ["one"], "message": None}
+
+
 async def test_a_reply_is_cut_at_its_limit(server: Server) -> None:
     """Also one that is endless, and one that grows when it is decompressed."""
     bomb = gzip.compress(b"\0" * 50_000_000)

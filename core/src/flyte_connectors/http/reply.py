@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import httpcore
 import httpx
@@ -61,14 +61,16 @@ class Reply:
             message = f"{self.where} answered {kind}, not JSON: is this the service's API?"
             raise NotJsonError(message) from error
 
-    def json_object(self, *names: str) -> dict[str, Any]:
+    def json_object(self, *names: str, **types: Any) -> dict[str, Any]:
         """The body, decoded, where it has to be an object.
 
         Args:
-            names: Members that it has to have.
+            names: Members that it has to have, of any type.
+            types: Types of other members, as `isinstance` takes them, or `list[str]` and the like. A
+                member that may be None may be missing, and is None then.
 
         Raises:
-            NotJsonError: it is not a JSON object, or a member is missing.
+            NotJsonError: it is not a JSON object, or a member is missing or of another type.
         """
         answer = self.json()
         if not isinstance(answer, dict):
@@ -79,6 +81,13 @@ class Reply:
         if missing := [name for name in names if name not in answer]:
             message = f"{self.where} answered no {missing[0]!r}: is this the service's API?"
             raise NotJsonError(message)
+        for name, expected in types.items():
+            if not _fits(answer.setdefault(name, None), expected):
+                kind = getattr(expected, "__name__", None) or str(expected)
+                message = (
+                    f"{self.where} answered no {name!r} of type {kind}: is this the service's API?"
+                )
+                raise NotJsonError(message)
         return answer
 
     @property
@@ -110,6 +119,13 @@ class Reply:
         # Masked before it is cut: half a secret would not be known as one.
         said = " ".join(redact(said[: 100 * _SHOWN_CHARACTERS]).split())
         return f": {said[:_SHOWN_CHARACTERS]}" if said else ""
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    if get_origin(expected) is list:
+        (item,) = get_args(expected)
+        return isinstance(value, list) and all(isinstance(each, item) for each in value)
+    return isinstance(value, expected)
 
 
 def _reason(body: Any) -> str:

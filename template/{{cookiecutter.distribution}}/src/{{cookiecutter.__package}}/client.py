@@ -58,6 +58,9 @@ def connect(*, api_token: str = "", **_: Any) -> Client:
 class Client:
     """What the verbs call. Each method raises the error that a refusal means.
 
+    `json_object` says which members an answer has to have, and of which types: an answer without them,
+    such as a proxy's page, is then an error that names it, and is tried again.
+
     Args:
         http: Sends requests to the service and nowhere else; parts of paths are quoted.
     """
@@ -72,7 +75,8 @@ class Client:
 
     async def get_job(self, job_id: str) -> dict[str, Any]:
         """Its `state`, and `message` and `outputs` or null."""
-        return (await self._http.get("jobs", job_id)).json_object("state")
+        reply = await self._http.get("jobs", job_id)
+        return reply.json_object(state=str, message=str | None, outputs=dict | None)
 
     async def cancel_job(self, job_id: str) -> None:
         """Cancel it, if it has not ended."""
@@ -84,7 +88,7 @@ class Client:
         """Its `lines` from number `start` on, and whether the log `is_complete` with them."""
         page = {"start": start, "limit": limit}
         reply = await self._http.get("jobs", job_id, "log", query=page)
-        return reply.json_object("lines", "is_complete")
+        return reply.json_object(lines=list[str], is_complete=bool)
 {% endif %}
 {% if cookiecutter.__metrics %}
 
@@ -98,7 +102,7 @@ class Client:
     async def estimate(self, repeat: int) -> float:
         """How many seconds a job would take."""
         reply = await self._http.post("estimates", body={"repeat": repeat}, repeatable=True)
-        return float(reply.json_object("seconds")["seconds"])
+        return float(reply.json_object(seconds=int | float)["seconds"])
 {% endif %}
 {% else %}
 
@@ -118,6 +122,9 @@ def connect(*, api_token: str = "", **_: Any) -> Iterator[vendor_sdk.Client]:
     except vendor_sdk.StatusError as error:
         message = f"{endpoint()} answered {error.status}: {redact(error.text)[:300]}"
         raise error_of_status(error.status, message) from error
+    except ValueError as error:  # an answer that is not JSON, such as a proxy's page
+        message = f"{endpoint()} answered what the SDK can't read: {redact(str(error))[:300]}"
+        raise ServiceUnavailableError(message) from error
     except OSError as error:
         message = f"{endpoint()} ({ENDPOINT_VARIABLE}) can't be reached: {error}"
         raise ServiceUnavailableError(message) from error
