@@ -250,6 +250,7 @@ SCENARIOS = {
             polls=BRIEF,
             in_flight=20,
             environ=own_spool,
+            excuse=NO_ANSWER,
         ),
         Scenario(
             "rush",
