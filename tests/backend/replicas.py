@@ -20,8 +20,10 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from .rush import REDIAL
+
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 
 
@@ -138,7 +140,8 @@ class Replica:
         return await asyncio.to_thread(_read, url)
 
     async def _serving(self) -> None:
-        async with grpc.aio.insecure_channel(self.address) as channel:
+        # By default a client that was refused a few times waits for half a minute before it dials again.
+        async with grpc.aio.insecure_channel(self.address, options=REDIAL) as channel:
             check = HealthStub(channel).Check
             while True:
                 if self.process is None or self.process.returncode is not None:
