@@ -191,7 +191,7 @@ def test_an_entry_with_a_mistake_says_what_would_be_right(
         parse_entry(entry)
     assert repr(entry) in str(caught.value)
     monkeypatch.setenv(VARIABLE, f"train.example.org,{entry}")
-    with pytest.raises(PermissionDeniedError, match="nothing is allowed"):
+    with pytest.raises(PermissionDeniedError, match="no endpoint is allowed"):
         check("https://train.example.org")
 
 

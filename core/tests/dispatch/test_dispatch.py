@@ -264,7 +264,7 @@ class TestMeta:
         service.meta = meta
         with pytest.raises(InternalError, match="returned a meta that can't be stored"):
             await dispatcher.create(create_request())
-        assert service.calls["delete"] == 1 or "could not take back" in caplog.text
+        assert service.calls["delete"] == 1 or "could not delete" in caplog.text
 
     async def test_a_meta_with_a_secret_in_it_is_not_stored(
         self, dispatcher: Dispatcher, service: JobService

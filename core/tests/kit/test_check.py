@@ -68,7 +68,7 @@ async def test_good_services_keep_every_rule(service: ConnectorService, connecto
             (DeletesNothing, "DeleteTask can be repeated", "a deleted job is RUNNING"),
             (StartsReplaysAnew, "CreateTask of the same execution", "another resource_meta"),
             (LenientMetaConnector, "GetTask of an empty or corrupt", "it was accepted"),
-            (ReturnsItsSecret, "What a call brings", "a reply holds the secret kit_secret"),
+            (ReturnsItsSecret, "Secrets in a request", "a reply holds the secret kit_secret"),
         )
     ],
     indirect=["service"],
