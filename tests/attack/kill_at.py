@@ -1,6 +1,8 @@
 """Submits, keeps or supervises a job, and is killed by SIGKILL at the n-th step of it.
 
-    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n>
+    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue]
+
+With `queue`, keeper and supervisor hold a slot that they got from the spool's queue.
 
 A step is whatever Python audits: each file opened, renamed, linked or removed, each process started
 (https://docs.python.org/3/library/audit_events.html). Prints `done` if there was no n-th step.
@@ -13,6 +15,7 @@ import signal
 import sys
 
 from flyte_connectors_batch_job.backends.local import keeper, tree
+from flyte_connectors_batch_job.backends.local.queue import Queue
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
 
@@ -65,6 +68,9 @@ def main() -> None:
         "line_output": "result",
     }
     spool = Spool(root)
+    slot = keeper.NO_SLOT
+    if "queue" in sys.argv:
+        [(_, slot)] = Queue(root, spool.id).admit(spool.job(job_id))
     killer = Killer(int(sys.argv[5]), FORKS[verb])
     if verb == "submit":
         sys.addaudithook(killer.audit)
@@ -76,7 +82,7 @@ def main() -> None:
         os.environ[tree.GUARDIAN_MARK] = job.mark
         os.fork = killer.fork
         sys.addaudithook(killer.audit)
-        keeper.main(job.path, os.dup(1))
+        keeper.main(job.path, os.dup(1), slot)
     if os.getpid() == killer.victim:
         sys.stdout.write("done\n")
 

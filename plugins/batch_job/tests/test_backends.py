@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from batch_jobs import Jobs
 
 ELSEWHERE: dict[str, Any] = {
-    "cpu": 1,
-    "memory": "1Gi",
-    "priority": 1,
     "gpu": 1,
     "image": "python:3.13",
     "queue": "main",

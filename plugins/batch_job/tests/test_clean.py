@@ -27,6 +27,11 @@ def age(path: str | Path) -> None:
     os.utime(path, (TWO_DAYS_AGO, TWO_DAYS_AGO))
 
 
+def names_in(root: Path) -> set[str]:
+    """What is in a spool beside its queue."""
+    return {path.name for path in root.iterdir()} - {".queue"}
+
+
 def test_only_old_jobs_that_have_ended_are_removed(
     jobs: Jobs, spool: Spool, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,7 +46,7 @@ def test_only_old_jobs_that_have_ended_are_removed(
         age(path)
     assert main(["--older-than", "1"]) == 0
     assert capsys.readouterr().out == "removed 1 job\n"
-    assert {path.name for path in Path(spool.root).iterdir()} == {".spool.json", "false", "sleep"}
+    assert names_in(Path(spool.root)) == {".spool.json", "false", "sleep"}
     assert jobs.connector.get(running).phase == Phase.RUNNING
 
 
@@ -53,6 +58,18 @@ def test_a_spool_that_is_not_there_is_one_line(
     assert capsys.readouterr().err.startswith(
         f"error: [Errno 2] No such file or directory: '{spool.root}"
     )
+
+
+def test_a_job_that_waits_for_slots_stays(
+    jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SLOTS", "1")
+    jobs.start("sleep 60", key="first")
+    waiting = jobs.start("true", key="second")
+    age(jobs.job(waiting).path)
+    assert main(["--older-than", "1"]) == 0
+    assert jobs.connector.get(waiting).phase == Phase.QUEUED
 
 
 def finished(jobs: Jobs, count: int) -> list[Path]:
@@ -76,7 +93,7 @@ def test_cleaning_twice_at_once_removes_each_job_once(jobs: Jobs) -> None:
     answers = [(*cleaner.communicate(), cleaner.returncode) for cleaner in cleaners]
     assert [(errors, code) for _, errors, code in answers] == [("", 0)] * 4
     assert sum(int(said.split()[1]) for said, _, _ in answers) == len(folders)
-    assert [path.name for path in Path(jobs.spool.root).iterdir()] == [".spool.json"]
+    assert names_in(Path(jobs.spool.root)) == {".spool.json"}
 
 
 def test_remains_that_many_remove_at_once_are_gone_for_each(spool: Spool) -> None:
@@ -110,7 +127,7 @@ def test_what_is_not_a_job_stays(jobs: Jobs, spool: Spool, tmp_path: Path) -> No
         os.utime(path, (TWO_DAYS_AGO, TWO_DAYS_AGO), follow_symlinks=False)
     assert main(["--older-than", "1"]) == 0
     names = {".new-link", ".spool.json", "dangling", "file", "link"}
-    assert {path.name for path in root.iterdir()} == names
+    assert names_in(root) == names
     assert (kept / "file").exists()
 
 
@@ -158,7 +175,7 @@ def test_a_full_disk_can_be_cleaned(jobs: Jobs, small_disk: Path) -> None:
     finished(jobs, 3)
     fill(small_disk)
     assert main(["--older-than", "1"]) == 0
-    assert {path.name for path in small_disk.iterdir()} == {".spool.json", "filler"}
+    assert names_in(small_disk) == {".spool.json", "filler"}
 
 
 def test_a_read_only_disk_is_named(

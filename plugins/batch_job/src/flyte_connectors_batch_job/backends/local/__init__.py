@@ -2,7 +2,10 @@
 
 In the order of a job's life:
 
+    backend      what the connector calls
     spool        the directory of all jobs: its identity; submits a job by one atomic rename
+    queue        which jobs may run now, and which wait for slots
+    turns        starts the jobs whose turn it is
     launch       starts a job's keeper, a separate process
     keeper       that process: starts the supervisor, watches it, cleans up if it dies
     supervisor   the process that runs one job: time limit, cancellation, result
@@ -15,6 +18,7 @@ In the order of a job's life:
 Used by these:
 
     identity     the spool's id
+    slots        how much jobs may use together, and how much one takes
     processes    the system's table of processes
     cgroup       a control group for the job, where the system allows one
     kernel       the few system calls that Python does not offer
@@ -25,7 +29,7 @@ Used by these:
     files        safe reading of files that a job may have replaced; atomic writing of JSON files
     cleaning     removes old jobs
 
-The supervisor's part (all but `spool`, `launch` and `cleaning`) imports nothing but a little of the
+The supervisor's part (all but `backend`, `spool`, `turns` and `cleaning`) imports nothing but a little of the
 standard library: each job costs two such processes, so their start-up time and memory are the cost
 of a job.
 """

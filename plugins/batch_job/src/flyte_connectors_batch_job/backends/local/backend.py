@@ -15,9 +15,10 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 
+from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
 from flyte_connectors_batch_job.backends.local import job as states
-from flyte_connectors_batch_job.backends.local import log
+from flyte_connectors_batch_job.backends.local import log, slots
 from flyte_connectors_batch_job.backends.local.files import DamagedFileError
 from flyte_connectors_batch_job.backends.local.launch import LaunchError
 from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Spool
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.interface import JobRequest, Link, LogRecord
     from flyte_connectors_batch_job.backends.local.job import Job
 
+WAITING = "waiting for slots"
 PAGE_LINES = 10_000
 MESSAGE_LINES = 1_000
 MOUNTED_SECONDS = 30.0
@@ -54,13 +56,15 @@ class LocalBackend:
 
     name: ClassVar[str] = "local"
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"env", "working_directory", "retry_exit_codes"}
+        {"env", "working_directory", "cpu", "memory", "priority", "retry_exit_codes"}
     )
 
     def submit(self, job_id: str, request: JobRequest) -> str:
-        """Start the job; return once it has begun."""
+        """Have the job run; return once it has begun, or waits for slots."""
         spec = _spec(request)
         with _spool() as spool:
+            if not spool.job(job_id).exists():
+                _check_size(spec)
             try:
                 spool.submit(job_id, spec)
             except JobConflictError as error:
@@ -71,6 +75,8 @@ class LocalBackend:
         """How the job is, by its files."""
         with _existing_job(job_id, handle) as job:
             state = job.state()
+        if state["state"] == states.QUEUED:
+            return JobState(Phase.QUEUED, state.get("message", WAITING))
         return JobState(_PHASES[state["state"]], state.get("message"), state.get("outputs"))
 
     def cancel(self, job_id: str, handle: str) -> None:
@@ -127,8 +133,23 @@ def _spec(request: JobRequest) -> dict[str, Any]:
         "inputs": request.inputs,
         "outputs": list(request.outputs),
         "line_output": request.line_output,
+        "cpu": config.cpu_count,
+        "memory_bytes": config.memory_bytes,
+        "priority": config.priority,
         "retry_exit_codes": list(config.retry_exit_codes),
     }
+
+
+def _check_size(spec: dict[str, Any]) -> None:
+    """Refuse a job that would wait for ever."""
+    wanted, limits = slots.wanted(spec), slots.limits()
+    if wanted.slots > limits.slots:
+        message = f"{spec['cpu']:g} is more than there is: {limits.slots} ({slots.SLOTS_VARIABLE})"
+        raise InvalidRequestError(message, field="custom.cpu")
+    if wanted.memory_mib > limits.memory_mib:
+        asked = quantities.readable(spec["memory_bytes"])
+        there = f"{limits.memory_mib}Mi ({slots.MEMORY_VARIABLE})"
+        raise InvalidRequestError(f"{asked} is more than there is: {there}", field="custom.memory")
 
 
 @contextlib.contextmanager
@@ -140,10 +161,12 @@ def _spool() -> Iterator[Spool]:
     except PermissionError as error:
         message = f"no access to the spool {directory} ({SPOOL_VARIABLE}): {error.strerror}"
         raise PermissionDeniedError(message) from error
+    except slots.InvalidSlotsError as error:
+        raise ServiceUnavailableError(str(error)) from error
     except (OSError, LaunchError, DamagedFileError) as error:
         reason = getattr(error, "strerror", None) or error
         message = f"the spool {directory} ({SPOOL_VARIABLE}) can't be used now: {reason}"
-        may_begin = isinstance(error, LaunchError) and error.may_begin
+        may_begin = isinstance(error, LaunchError)
         raise ServiceUnavailableError(message, outcome_unknown=may_begin) from error
 
 

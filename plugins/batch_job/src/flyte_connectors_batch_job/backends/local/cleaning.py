@@ -9,6 +9,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from flyte_connectors_batch_job.backends.local.queue import Queue
 from flyte_connectors_batch_job.backends.local.spool import STAGED
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def clean(spool: Spool, *, older_than: float) -> tuple[list[str], list[str]]:
     """Remove jobs that do not run any more, and remains of crashes.
 
-    Jobs that run, files and links that are not ours, and what has vanished meanwhile are passed over.
+    Jobs that run or wait, files and links that are not ours, and what has vanished meanwhile are passed over.
 
     Args:
         spool: Where.
@@ -35,11 +36,12 @@ def clean(spool: Spool, *, older_than: float) -> tuple[list[str], list[str]]:
         DamagedFileError: the spool's identity can't be read.
     """
     removed, faults = [], []
+    queue = Queue(spool.root, spool.id)
     for name in list(_old(spool.root, time.time() - older_than)):
         try:
             if name.startswith(STAGED):
                 _remove(os.path.join(spool.root, name))
-            elif not name.startswith(".") and _set_aside(spool.job(name)):
+            elif not name.startswith(".") and _set_aside(spool.job(name), queue):
                 removed.append(name)
         except OSError as error:
             faults.append(f"{name}: {error.strerror}")
@@ -56,11 +58,13 @@ def _old(root: str, latest: float) -> Iterator[str]:
                     yield entry.name
 
 
-def _set_aside(job: Job) -> bool:
-    """Remove a job, unless it runs. False also if another has just removed it."""
+def _set_aside(job: Job, queue: Queue) -> bool:
+    """Remove a job, unless it runs or waits. False also if another has just removed it."""
     aside = os.path.join(os.path.dirname(job.path), f"{STAGED}{job.id}-{os.urandom(4).hex()}")
     try:
         job.reopen()
+        if queue.has_waiting(job):
+            return False
         with job.guardians.kept_away() as is_unguarded:
             if not is_unguarded or not job.sweep():
                 return False

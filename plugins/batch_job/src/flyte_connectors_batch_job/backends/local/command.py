@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 
 from flyte_connectors_batch_job.backends.local import cgroup, environment, files, kernel
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flyte_connectors_batch_job.backends.local.job import Job
+
+SPARE_BYTES = 1024 * 1024 * 1024
+"""What a process may allocate over its job's limit: stacks and arenas that it never uses count, too."""
 
 FOLDER = "job"
 """What is the job's own in its directory; beside it lie the supervisor's files."""
@@ -40,9 +44,13 @@ def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[
         directory = os.path.join(path, "work")
         os.mkdir(directory)
 
+    memory = spec.get("memory_bytes")
+
     def prepare() -> None:
         if group:
             cgroup.enter(group)
+        if memory:
+            _limit_data(memory + SPARE_BYTES)
         kernel.confine()
 
     process = subprocess.Popen(  # noqa: S603  (to run the user's command is the whole point)
@@ -56,6 +64,13 @@ def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[
         start_new_session=True,
     )
     return process, folder
+
+
+def _limit_data(size: int) -> None:
+    """Let a process allocate no more than `size` bytes, if it may at present allocate more."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY or size < most:
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def _command(folder: str, spec: dict[str, Any]) -> list[str]:

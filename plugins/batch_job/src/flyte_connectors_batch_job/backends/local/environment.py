@@ -16,7 +16,7 @@ import json
 import os
 import re
 
-from flyte_connectors_batch_job.backends.local import outputs, tree
+from flyte_connectors_batch_job.backends.local import outputs, slots, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ MAX_INPUT_BYTES = 32 * 1024
 
 def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
     """All variables of the job whose own files are in `folder`; ours win over `env`."""
-    inherited = {name: os.environ[name] for name in os.environ if name != tree.GUARDIAN_MARK}
+    ours = (tree.GUARDIAN_MARK, *slots.VARIABLES)
+    inherited = {name: os.environ[name] for name in os.environ if name not in ours}
     return {
         **inherited,
         **spec["env"],

@@ -115,10 +115,23 @@ class Job:
         return usage if are_numbers else {}
 
     def state(self) -> dict[str, Any]:
-        """The state, and with it `message`, `outputs` and `exit_code` where there are any.
+        """The state, and with it `message` and `outputs` where there are any.
 
-        A job that has lost its supervisor and keeper is ended here, processes and all.
+        A job that has lost its supervisor and keeper is ended here, processes and all. Whoever asks about
+        one that waits for slots, or that may have left some, goes on with the queue.
         """
+        state = self.look()
+        if state["state"] not in (QUEUED, LOST, ABORTED):
+            return state
+        from flyte_connectors_batch_job.backends.local import launch, slots, turns
+
+        faults = (files.DamagedFileError, launch.LaunchError, slots.InvalidSlotsError)
+        with contextlib.suppress(*faults):  # who asks for something new is told
+            turns.go_on(os.path.dirname(self.path), self._spool_id)
+        return self.look() if state["state"] == QUEUED else state
+
+    def look(self) -> dict[str, Any]:
+        """The state, as `state` says it, without a look at the queue."""
         try:
             return self._state()
         except PermissionError:

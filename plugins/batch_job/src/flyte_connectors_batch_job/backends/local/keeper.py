@@ -12,27 +12,40 @@ import contextlib
 import os
 import signal
 
-from flyte_connectors_batch_job.backends.local import cgroup, kernel, supervisor, tree
+from flyte_connectors_batch_job.backends.local import (
+    cgroup,
+    files,
+    kernel,
+    launch,
+    slots,
+    supervisor,
+    tree,
+)
 from flyte_connectors_batch_job.backends.local.job import Job
+from flyte_connectors_batch_job.backends.local.launch import READY
+from flyte_connectors_batch_job.backends.local.queue import Queue
 
-READY = b"ready"
 NAME = "keeper"
+NO_SLOT = -1
 MOST_STOPS = 100
 
 
-def main(path: str, launcher: int) -> None:
+def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
     """Run the job of a directory, unless some process has done so before.
 
     Args:
         path: The job's directory.
         launcher: Descriptor to which `READY` is written once the job has begun, or else an error message.
+        slot: Descriptor that holds the job's slots for as long as it is open, if it needs any.
     """
     if os.fork():
         os._exit(0)  # the launcher reaps this one; init adopts the other
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a keeper starts this one with all blocked
     kernel.close_memory()
     kernel.adopt_orphans()
-    job = Job(path, os.environ[tree.GUARDIAN_MARK].partition("/")[0])
+    spool_id = os.environ[tree.GUARDIAN_MARK].partition("/")[0]
+    job = Job(path, spool_id)
     try:
         lock = job.claim()
     except OSError as error:
@@ -40,14 +53,16 @@ def main(path: str, launcher: int) -> None:
         return
     if lock is None:
         _tell(launcher, READY)
+        _pass_on(slot, path, spool_id)
         return
     group = cgroup.make()
     keeper_gone, keeper_alive = os.pipe()
     keeper = os.getpid()
     pid = os.fork()
     if pid:
-        _keep_only(lock, keeper_alive)
+        _keep_only(lock, keeper_alive, slot)
         _watch(job, pid, group)
+        _pass_on(slot, path, spool_id)
         return
     os.close(keeper_alive)
     begun = supervisor.begin(job, lock, group, keeper)
@@ -56,6 +71,24 @@ def main(path: str, launcher: int) -> None:
         return
     _tell(launcher, READY)
     supervisor.run(job, begun, group, keeper_gone)
+    if os.getppid() != keeper:
+        _pass_on(slot, path, spool_id)
+
+
+def _pass_on(slot: int, path: str, spool_id: str) -> None:
+    """Free the slots of a job that has ended, and start the jobs whose turn it is.
+
+    What goes wrong here is made up for by whoever asks about one of these jobs.
+    """
+    if slot == NO_SLOT:
+        return
+    os.close(slot)
+    faults = (OSError, files.DamagedFileError, slots.InvalidSlotsError)
+    with contextlib.suppress(*faults):
+        for job, held in Queue(os.path.dirname(path), spool_id).admit():
+            with contextlib.suppress(OSError):
+                launch.start(job, held)
+            os.close(held)
 
 
 def _tell(launcher: int, text: bytes) -> None:
@@ -69,7 +102,7 @@ def _keep_only(*descriptors: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     kernel.rename_process(NAME)
     first = 3
-    for descriptor in sorted(descriptors):
+    for descriptor in sorted({*descriptors} - {NO_SLOT}):
         os.closerange(first, descriptor)
         first = descriptor + 1
     os.closerange(first, os.sysconf("SC_OPEN_MAX"))

@@ -7,8 +7,7 @@ import select
 import subprocess
 import sys
 
-from flyte_connectors_batch_job.backends.local import tree
-from flyte_connectors_batch_job.backends.local.keeper import READY
+from flyte_connectors_batch_job.backends.local import slots, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,52 +27,27 @@ INHERITED = (
 )
 """Variables of the service that its jobs see. No others: the service's hold credentials."""
 
+READY = b"ready"
 START_SECONDS = 30.0
 _MESSAGE_BYTES = 4096
 
 
 class LaunchError(Exception):
-    """The supervisor did not start, or did not say so.
-
-    Attributes:
-        may_begin: Whether the job may begin all the same; else nothing of it runs.
-    """
-
-    def __init__(self, message: str, *, may_begin: bool) -> None:
-        super().__init__(message)
-        self.may_begin = may_begin
+    """The supervisor did not start, or did not say so. The job is in the queue, and may begin yet."""
 
 
-def launch(job: Job) -> None:
+def launch(job: Job, slot: int) -> None:
     """Start a keeper and a supervisor for the job; return when it has begun, by them or by others.
 
-    They are in separate sessions, are not children of this process and share none of its descriptors, so they
-    neither die with the service nor keep its port open.
+    Args:
+        job: The job.
+        slot: Descriptor that holds the job's slots.
 
     Raises:
         LaunchError: no supervisor claimed the job.
         OSError: no process could be started.
     """
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment[tree.GUARDIAN_MARK] = job.mark
-    answer, launcher = os.pipe()
-    try:
-        with open(job.file("supervisor.err"), "ab", opener=_open_own) as errors:
-            process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
-                [sys.executable, "-I", "-S", os.path.dirname(__file__), job.path, str(launcher)],
-                cwd="/",
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                pass_fds=[launcher],
-                start_new_session=True,
-            )
-    except BaseException:
-        os.close(answer)
-        raise
-    finally:
-        os.close(launcher)
+    process, answer = start(job, slot)
     with process:
         text = _read(answer)
     if text != READY:
@@ -81,7 +55,48 @@ def launch(job: Job) -> None:
             message = f"no answer within {START_SECONDS:g} s"
         else:
             message = text.decode(errors="replace") or "it ended at once"
-        raise LaunchError(message, may_begin=not text)
+        raise LaunchError(message)
+
+
+def start(job: Job, slot: int) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a keeper and a supervisor for the job.
+
+    They are in separate sessions, are not children of this process and share none of its
+    descriptors but `slot`, so they neither die with the service nor keep its port open.
+
+    Args:
+        job: The job.
+        slot: Descriptor that holds the job's slots.
+
+    Returns:
+        A process that ends soon, and a descriptor to read `READY` or an error from.
+
+    Raises:
+        OSError: no process could be started.
+    """
+    passed = (*INHERITED, *slots.VARIABLES)
+    environment = {name: os.environ[name] for name in passed if name in os.environ}
+    environment[tree.GUARDIAN_MARK] = job.mark
+    answer, launcher = os.pipe()
+    program = [sys.executable, "-I", "-S", os.path.dirname(__file__)]
+    try:
+        with open(job.file("supervisor.err"), "ab", opener=_open_own) as errors:
+            process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
+                [*program, job.path, str(launcher), str(slot)],
+                cwd="/",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                pass_fds=[launcher, slot],
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(answer)
+        raise
+    finally:
+        os.close(launcher)
+    return process, answer
 
 
 def _open_own(path: str, flags: int) -> int:

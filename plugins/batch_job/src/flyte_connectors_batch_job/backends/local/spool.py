@@ -2,6 +2,7 @@
 
     <spool>/               0700
       .spool.json          the spool's identity, see `identity`
+      .queue/              who runs and who waits, see `queue`
       .new-<random>/       a job being written; after a crash it is never taken for a job
       <job id>/            0700, see `job`
 
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from flyte_connectors_batch_job.backends.local import files, identity
 from flyte_connectors_batch_job.backends.local.job import Job
-from flyte_connectors_batch_job.backends.local.launch import launch
+from flyte_connectors_batch_job.backends.local.turns import go_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,13 +62,14 @@ class Spool:
         return Job(os.path.join(self.root, job_id), self.id)
 
     def submit(self, job_id: str, spec: dict[str, Any]) -> Job:
-        """Start the job of this id, unless it was started before. Returns when it has begun.
+        """Have the job of this id run, unless it has. Returns when it has begun, or waits for slots.
 
         Args:
             job_id: A file name of the caller's choice.
             spec: JSON of `command` (list) or `script` (text), `env`, `working_directory`,
                 `timeout_seconds`, `grace_seconds`, `inputs` (by name), `outputs` (names) and
-                `line_output` (a name or None); see `BatchJobConfig` for what they mean.
+                `line_output` (a name or None); perhaps of `cpu`, `memory_bytes`, `priority` and
+                `retry_exit_codes`; see `BatchJobConfig` for what they mean.
 
         Raises:
             JobConflictError: the job of this id does something else.
@@ -85,7 +87,7 @@ class Spool:
             message = f"batch job '{job_id}' exists already and runs something else"
             raise JobConflictError(message)
         if job.is_waiting():
-            launch(job)
+            go_on(self.root, self.id, job)
         return job
 
     def _publish(self, job: Job, spec: dict[str, Any]) -> None:

@@ -47,6 +47,8 @@ RETRY_SECONDS = 1.0
 PIPE_BYTES = 64 * 1024
 MESSAGE_CHARACTERS = 1024
 
+_MEBIBYTE = 1024 * 1024
+
 KEEPER_GONE = "the job's keeper was killed"
 
 
@@ -139,7 +141,8 @@ class _Watch:
         self._log = log
         self._streams = {STDOUT: LineSplitter(), STDERR: LineSplitter()}
         self._started = time.monotonic()
-        self._cancelled = self._overdue = self._deserted = False
+        self._cancelled = self._overdue = self._deserted = self._oversized = False
+        self._memory_mebibytes = (spec.get("memory_bytes") or 0) / _MEBIBYTE
         self._look_at = 0.0
         self._kill_at: float | None = None
         self._usage_at = USAGE_SECONDS
@@ -180,14 +183,23 @@ class _Watch:
             return {"state": states.LOST, "message": KEEPER_GONE}
         if self._overdue:
             return _failed(f"exceeded its time limit of {self._spec['timeout_seconds']:g} s")
+        if self._oversized or self._is_oversized(usage.of_finished_children()[1]):
+            return _failed(f"exceeded its memory limit of {self._memory_mebibytes:g} MiB")
+        return self._failure() or self._success(folder)
+
+    def _failure(self) -> dict[str, Any] | None:
+        """How the command failed, by its exit code; None if it did not."""
         assert self._status is not None
         code = os.waitstatus_to_exitcode(self._status)
-        if code:
-            end = f"ended with exit code {code}" if code > 0 else f"was killed by {_signal(-code)}"
-            last = _text(self._streams[STDERR].last)
-            message = f"the job {end}" + (f": {last}" if last else "")
-            may_retry = code in self._spec.get("retry_exit_codes", ())
-            return {"state": states.LOST, "message": message} if may_retry else _failed(message)
+        if not code:
+            return None
+        end = f"ended with exit code {code}" if code > 0 else f"was killed by {_signal(-code)}"
+        last = _text(self._streams[STDERR].last)
+        message = f"the job {end}" + (f": {last}" if last else "")
+        may_retry = code in self._spec.get("retry_exit_codes", ())
+        return {"state": states.LOST, "message": message} if may_retry else _failed(message)
+
+    def _success(self, folder: int) -> dict[str, Any]:
         try:
             results = outputs.collect(
                 folder,
@@ -201,7 +213,7 @@ class _Watch:
 
     def _is_over(self) -> bool:
         overstayed = self._kill_at is not None and time.monotonic() - self._started >= self._kill_at
-        return self._status is not None or overstayed or self._deserted
+        return self._status is not None or overstayed or self._deserted or self._oversized
 
     def _note_ended(self, statuses: dict[int, int]) -> None:
         status = statuses.get(self._process.pid)
@@ -250,6 +262,17 @@ class _Watch:
             if age >= self._usage_at:
                 self._usage_at = age + USAGE_SECONDS
                 self._write_usage(*usage.of_processes(members))
+            if self._memory_mebibytes:
+                self._limit_memory(members)
+
+    def _limit_memory(self, members: list[int]) -> None:
+        _, resident = usage.of_processes(members)  # counts what they share for each of them
+        if self._is_oversized(resident) and self._is_oversized(usage.memory_of(members)):
+            self._oversized = True
+            self._log.write(SUPERVISOR, [b"memory limit exceeded: sending SIGKILL"])
+
+    def _is_oversized(self, used: int) -> bool:
+        return 0 < self._memory_mebibytes < used / _MEBIBYTE
 
     def _is_cancelled(self) -> bool:
         with contextlib.suppress(OSError):

@@ -35,6 +35,21 @@ def of_processes(pids: Iterable[int]) -> tuple[float, int]:
     return of_finished_children()[0] + ticks / _TICKS_PER_SECOND, pages * _PAGE_BYTES
 
 
+def memory_of(pids: Iterable[int]) -> int:
+    """Bytes of memory that processes use together; what several share counts once.
+
+    Slower than `of_processes`, which counts for each process what it shares.
+
+    Source: proc_pid_smaps(5), `Pss`.
+    """
+    kibibytes = 0
+    for pid in pids:
+        for line in read(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
+                kibibytes += int(line.split()[1])
+    return kibibytes * 1024
+
+
 def of_finished_children() -> tuple[float, int]:
     """CPU seconds of all children that have ended, and peak bytes of the largest of them."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
