@@ -55,6 +55,7 @@ def test_only_passing_faults_are_retryable() -> None:
         "RateLimitedError",
         "ServiceUnavailableError",
         "DeadlineExceededError",
+        "NotJsonError",
     }
 
 
