@@ -206,7 +206,7 @@ async def test_an_exchange_is_logged(
         ("tls_cert", None, r"--tls-cert: can't read \S+tls.crt: No such file"),
         ("tls_key", None, r"--tls-key: can't read \S+tls.key: No such file"),
         ("tls_client_ca", None, r"--tls-client-ca: can't read \S+clients.crt: No such file"),
-        ("tls_cert", b"text", r"--tls-cert: \S+tls.crt holds no PEM certificate"),
+        ("tls_cert", b"text", r"--tls-cert: \S+tls.crt contains no PEM certificate"),
         (
             "tls_key",
             OURS.sign().key,
@@ -215,7 +215,7 @@ async def test_an_exchange_is_logged(
         (
             "tls_client_ca",
             b"-----BEGIN CERTIFICATE-----\nAAAA\n",
-            r"--tls-client-ca: \S+clients.crt holds no PEM certificate",
+            r"--tls-client-ca: \S+clients.crt contains no PEM certificate",
         ),
     ],
 )

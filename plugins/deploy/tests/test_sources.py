@@ -183,7 +183,9 @@ class TestWhatIsServed:
         self, source: str, text: str, modules: Callable[..., tuple[str, ...]]
     ) -> None:
         """Here, and not by a pod that restarts for ever."""
-        with pytest.raises(InvalidRequestError, match=f"mine: the service would not start: .*{text}"):
+        with pytest.raises(
+            InvalidRequestError, match=f"mine: the service would not start: .*{text}"
+        ):
             modules(mine=source)
 
     def test_what_a_module_prints_is_not_taken_for_the_answer(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flyte_connectors.connector import Phase
 
-    from flyte_connectors_batch_job.config import BatchJobConfig
+    from flyte_connectors_batch_job.config import BatchJobConfig as _BatchJobConfig
 
 __all__ = [
     "GRACE_SECONDS",
@@ -47,7 +47,7 @@ class JobRequest:
         interruptible: Whether it may run on machines that can vanish.
     """
 
-    config: BatchJobConfig
+    config: _BatchJobConfig
     inputs: Mapping[str, Any]
     outputs: Sequence[str]
     line_output: str | None = None

@@ -117,7 +117,7 @@ class Job:
     def state(self) -> dict[str, Any]:
         """The state, and with it `message` and `outputs` where there are any.
 
-        A job that has lost its supervisor and keeper is ended here, processes and all. Whoever asks about
+        A job that has lost its supervisor and keeper is ended here, processes and all. Each call that asks about
         one that waits for slots, or that may have left some, goes on with the queue.
         """
         state = self.look()

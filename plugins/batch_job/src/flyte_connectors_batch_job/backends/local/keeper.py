@@ -78,7 +78,7 @@ def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
 def _pass_on(slot: int, path: str, spool_id: str) -> None:
     """Free the slots of a job that has ended, and start the jobs whose turn it is.
 
-    What goes wrong here is made up for by whoever asks about one of these jobs.
+    What goes wrong here is made up for by the next call that asks about one of these jobs.
     """
     if slot == NO_SLOT:
         return

@@ -1,7 +1,7 @@
 """The queue: which jobs may run now, and which wait for slots.
 
     <spool>/.queue/
-      lock                 flock held by whoever looks at the queue
+      lock                 flock held by the process that looks at the queue
       waiting/<entry>      a job that waits
       running/<entry>      a job that has slots; flock held by its keeper and supervisor
 
@@ -9,13 +9,12 @@ An entry is an empty file whose name says everything, so that their sorted names
 
     <1000 - priority>.<nanoseconds of its submission>.<slots>.<MiB>.<job id>
 
-There is no process that keeps the queue. Whoever submits a job, asks about one that waits, or has
-ended one, looks at the queue and starts what fits: so it goes on whatever was killed, as soon as
-anybody asks. Strictly in order: a job that does not fit lets none behind it pass.
+There is no process that keeps the queue. Each process that submits a job, asks about one that waits, or has
+ended one, looks at the queue and starts what fits: so it goes on whatever was killed, with the next call that asks. Strictly in order: a job that does not fit lets none behind it pass.
 
-The slots of a job are free when nobody holds its entry's lock (the kernel drops it when its keeper
+The slots of a job are free when no process holds its entry's lock (the kernel drops it when its keeper
 and supervisor are dead) and none of its processes is alive. A job in `running` that has not begun
-was let down by whoever was to start it, and is started again.
+was let down by the process that was to start it, and is started again.
 """
 
 from __future__ import annotations
@@ -171,7 +170,7 @@ class Queue:
 
 
 def _name(job: Job) -> str:
-    """The name of a job's entry: always the same, so that nobody can enter it twice."""
+    """The name of a job's entry: always the same, so that it can't be entered twice."""
     spec = job.spec()
     submitted = os.stat(job.file("spec.json")).st_mtime_ns
     order = MOST_PRIORITY - spec.get("priority", 0)
