@@ -95,7 +95,7 @@ async def test_a_create_whose_client_has_left_is_finished_first(
     async with Client(service.address) as client:
         creating = await held_create(client, jobs)
         creating.cancel()
-        await until(lambda: "has left" in service.log.read_text(), "the cancellation")
+        await until(lambda: "has disconnected" in service.log.read_text(), "the cancellation")
         service.signal(signal.SIGTERM)
         await until(lambda: "draining" in service.log.read_text(), "the drain")
         jobs.release()
