@@ -81,14 +81,17 @@ def run(options: argparse.Namespace) -> int:
     registry = process_registry()
     _check_denied(settings, sources["deny"])
     reports = _load(registry, settings)
-    if os.environ.get(WORKER_VARIABLE, "0") == "0":  # once for all workers
-        warn_of_shared_credentials(list(registry), settings)
     # What was loaded lives as long as the process: no collection has to look at it again.
     gc.collect()
     gc.freeze()
     service = ConnectorService(registry, settings, reports, shared_port=is_worker)
-    serving = service.serve_until_signal(lambda: _announce(service.summary))
-    run_loop(serving)
+
+    def started() -> None:
+        _announce(service.summary)
+        if os.environ.get(WORKER_VARIABLE, "0") == "0":  # once for all workers
+            warn_of_shared_credentials(list(registry), settings)
+
+    run_loop(service.serve_until_signal(started))
     if service.left_running:
         # Python would wait for the threads of calls that are stuck, for longer than the grace time.
         logging.shutdown()
