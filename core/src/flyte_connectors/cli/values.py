@@ -14,7 +14,7 @@ from flyte_connectors.errors import ConversionError, InvalidRequestError
 from flyte_connectors.types import codec
 from flyte_connectors.types.codec import short
 from flyte_connectors.types.form import HANDWRITTEN
-from flyte_connectors.types.hints import is_union
+from flyte_connectors.types.hints import is_subclass, is_union
 from flyte_connectors.types.plain import plain_form
 from flyte_connectors.types.plain.scalars import scalar_form
 
@@ -129,7 +129,7 @@ def _choices(python_type: Any) -> dict[str, Any]:
 
 
 def _is_enum(python_type: Any) -> bool:
-    return isinstance(python_type, type) and issubclass(python_type, enum.Enum)
+    return is_subclass(python_type, enum.Enum)
 
 
 def _text_of(choice: Any) -> str:

@@ -61,7 +61,7 @@ def _class(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of ty
 
 def annotated_codec(codec: Codec, python_type: Any, notes: tuple[Any, ...]) -> Codec:
     """Return the codec of ``Annotated[python_type, *notes]``, given the one of ``python_type``."""
-    if isinstance(python_type, type) and issubclass(python_type, DataFrame):
+    if hints.is_subclass(python_type, DataFrame):
         return dataframe_codec(_declared_table(notes))
     described = described_type(codec.literal_type, python_type, notes)
     return Codec(codec.python_type, described, codec.tag, codec.encode, codec.decode)

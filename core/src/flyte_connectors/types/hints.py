@@ -14,23 +14,24 @@ _FIELD_OPTIONS = {"alias", "deserialize", "serialization_strategy", "serialize"}
 _OPTIONALITY = ("Required", "NotRequired", "ReadOnly")
 
 
+def is_subclass(python_type: Any, parents: type | tuple[type, ...]) -> bool:
+    """Return whether this is a class, and a subclass of one of `parents`.
+
+    On Python 3.10, `list[int]` is an instance of `type` that `issubclass` does not take.
+    """
+    is_class = isinstance(python_type, type) and get_origin(python_type) is None
+    return is_class and issubclass(python_type, parents)
+
+
 def is_named_tuple(python_type: Any) -> bool:
     """Return whether this is a named tuple class."""
-    return (
-        isinstance(python_type, type)
-        and issubclass(python_type, tuple)
-        and hasattr(python_type, "_fields")
-    )
+    return is_subclass(python_type, tuple) and hasattr(python_type, "_fields")
 
 
 def is_typed_dict(python_type: Any) -> bool:
     """Return whether this is a typed dict class."""
     # Not typing.is_typeddict: before Python 3.12 it does not know those of typing_extensions.
-    return (
-        isinstance(python_type, type)
-        and issubclass(python_type, dict)
-        and hasattr(python_type, "__total__")
-    )
+    return is_subclass(python_type, dict) and hasattr(python_type, "__total__")
 
 
 def is_union(python_type: Any) -> bool:
@@ -41,11 +42,7 @@ def is_union(python_type: Any) -> bool:
 def is_model(python_type: Any) -> bool:
     """Return whether this is a pydantic model, without importing pydantic."""
     pydantic = sys.modules.get("pydantic")
-    return (
-        pydantic is not None
-        and isinstance(python_type, type)
-        and issubclass(python_type, pydantic.BaseModel)
-    )
+    return pydantic is not None and is_subclass(python_type, pydantic.BaseModel)
 
 
 def is_customised(python_type: Any) -> bool:

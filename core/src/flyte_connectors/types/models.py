@@ -90,7 +90,7 @@ def _walk(plain: Any, hint: Any, convert: Callable[[Any, type[enum.Enum]], Any])
     arguments = [argument for argument in get_args(hint) if argument is not type(None)]
     if get_origin(hint) is typing.Union and len(arguments) == 1:
         return _walk(plain, arguments[0], convert)
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+    if hints.is_subclass(hint, enum.Enum):
         return convert(plain, hint)
     if hints.is_model(hint) and isinstance(plain, dict):
         fields = typing.get_type_hints(hint)

@@ -127,7 +127,7 @@ def _generic(  # noqa: PLR0911 (one line per kind of type)
 def _class(python_type: Any, spelling: Spelling) -> Form:
     if hints.is_model(python_type):
         return model_form(python_type)
-    if isinstance(python_type, type) and issubclass(python_type, enum.Enum):
+    if hints.is_subclass(python_type, enum.Enum):
         return enum_form(python_type, by_name=spelling in ENUMS_BY_NAME)
     if hints.is_named_tuple(python_type):
         fields = hints.fields_of(python_type)

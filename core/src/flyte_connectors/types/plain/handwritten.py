@@ -11,6 +11,7 @@ from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.io.storage import is_remote
 from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import Form
+from flyte_connectors.types.hints import is_subclass
 from flyte_connectors.types.iso8601 import parse_duration
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def handwritten_form(python_type: Any) -> Form | None:
     """Return the form of a type that people write in their own way, None for others."""
     if python_type is dt.timedelta:
         return _read_only(_duration)
-    if isinstance(python_type, type) and issubclass(python_type, (File, Dir, DataFrame)):
+    if is_subclass(python_type, (File, Dir, DataFrame)):
         return _read_only(lambda plain: _reference(python_type, plain))
     return None
 
