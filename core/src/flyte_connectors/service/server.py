@@ -101,31 +101,37 @@ class ConnectorService:
         interceptors = [BearerAuth(token_file)] if token_file else []
         http_socket = listen_http(settings)
         self.metrics_port = http_socket.getsockname()[1]
-        server = self._server = grpc.aio.server(
+        try:
+            await self._start_grpc(credentials, interceptors)
+            await asyncio.to_thread(self._start_http, http_socket)
+        except BaseException:
+            if self._http is None:
+                http_socket.close()
+            await self.stop()
+            raise
+
+    async def _start_grpc(
+        self,
+        credentials: grpc.ServerCredentials | None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor],
+    ) -> None:
+        settings = self.settings
+        server = grpc.aio.server(
             interceptors=interceptors, options=_options(settings, shared=self._shared_port)
         )
         dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
         services = (ASYNC_SERVICE, METADATA_SERVICE)
         standard = standard_handlers(self._health.servicer, services)
         server.add_generic_rpc_handlers((handlers(dispatcher, self._calls), *standard))
-        try:
-            self.port = _bind(server, settings.host, settings.port, credentials)
-        except ServiceStartError:
-            http_socket.close()
-            raise
+        self.port = _bind(server, settings.host, settings.port, credentials)
         await server.start()
+        self._server = server
         _warn_if_open(settings)
         self._guard.start()
         await self._health.set_ready()
         if self.registry.warm_ups:
             # A daemon: a service that stops does not wait for imports.
             threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
-        if settings.metrics_port is not None:
-            try:
-                await asyncio.to_thread(self._start_http, http_socket)
-            except Exception:
-                await self.stop()
-                raise
 
     async def stop(self) -> None:
         """Shut down gracefully, within the grace period."""
@@ -208,16 +214,12 @@ class ConnectorService:
         from flyte_connectors.service.http_endpoint import HttpEndpoint
 
         collector = CallCollector(self.registry, self.reports, self._faults, self._guard)
-        try:
-            routes = [
-                route
-                for hook in self.registry.http_routes
-                for route in call_hook(hook, service=self).items()
-            ]
-            self._http = HttpEndpoint(listening, self._health, collector, routes)
-        except BaseException:
-            listening.close()
-            raise
+        routes = [
+            route
+            for hook in self.registry.http_routes
+            for route in call_hook(hook, service=self).items()
+        ]
+        self._http = HttpEndpoint(listening, self._health, collector, routes)
 
 
 async def _last_steps() -> None:
