@@ -48,9 +48,13 @@ def workers_of(service: ServeProcess) -> set[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process does anything any more; one that nobody has reaped does not."""
+    """Whether a process does anything any more; one that nobody has reaped does not.
+
+    While threads beside a dead main thread end, its sockets are still open.
+    """
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 
