@@ -47,7 +47,7 @@ async def test_a_price_without_a_rate_is_refused(calls: Calls) -> None:
     """Nobody guesses what a tebibyte costs."""
     task = _task(calls, "SELECT 1", price_per_tebibyte=6.25)
     task.plugin_config = calls.config
-    with pytest.raises(InvalidRequestError, match=r"custom\.pricePerTebibyte: unset"):
+    with pytest.raises(InvalidRequestError, match=r"custom\.pricePerTebibyte: not set"):
         await calls.run(task)
 
 
