@@ -70,7 +70,7 @@ def test_the_cores_own_fields_are_left_alone() -> None:
         ({"working_directory": "tmp"}, "custom.working_directory: 'tmp' must be the absolute path"),
         (
             {"working_directory": "/no/such"},
-            "custom.working_directory: '/no/such' must be the absolute",
+            "custom.working_directory: '/no/such' must be a directory on the service's machine",
         ),
         ({"timeout_seconds": 0}, "custom.timeout_seconds: 0.0 must be a number of seconds greater"),
         ({"timeout_seconds": -1}, "custom.timeout_seconds: -1.0 must be"),

@@ -169,11 +169,8 @@ def _check_env(env: Mapping[str, str]) -> None:
 
 
 def _check_directory(path: str) -> None:
-    if not Path(path).is_absolute() or not Path(path).is_dir():
-        _refuse(
-            "working_directory",
-            f"{path!r} must be the absolute path of a directory on the service's machine",
-        )
+    if not Path(path).is_absolute():
+        _refuse("working_directory", f"{path!r} must be the absolute path of a directory")
 
 
 def _refuse(field: str, message: str) -> NoReturn:

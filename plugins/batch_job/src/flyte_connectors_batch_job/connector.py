@@ -101,6 +101,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
             message=state.message,
             outputs=state.outputs,
             log_links=links or None,
+            custom_info=state.details,
         )
 
     def delete(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> None:

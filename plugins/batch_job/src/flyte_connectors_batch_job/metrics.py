@@ -22,5 +22,7 @@ def response(
     Raises:
         InvalidRequestError: `queries` names an unknown metric.
     """
-    readings = {name: [(usage["at"], usage[name])] if usage else None for name in METRICS}
+    names = dict.fromkeys((*METRICS, *usage))
+    names.pop("at", None)
+    readings = {name: [(usage["at"], usage[name])] if name in usage else None for name in names}
     return metrics_response(readings, queries, labels={"job": job_id})

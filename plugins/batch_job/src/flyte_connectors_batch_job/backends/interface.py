@@ -56,11 +56,16 @@ class JobRequest:
 
 
 class JobState(NamedTuple):
-    """How a job is now; `outputs` by name once it has succeeded."""
+    """How a job is now; `outputs` by name once it has succeeded.
+
+    The outputs of an array hold a list each, with the value of every index in order. `details` is for
+    people who inspect the execution, such as the indexes of an array by their phase.
+    """
 
     phase: Phase
     message: str | None = None
     outputs: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
 
 
 LogRecord = tuple[int, bytes, bytes]
@@ -125,7 +130,11 @@ class BatchBackend(Protocol):
         ...
 
     def usage(self, job_id: str, handle: str) -> Mapping[str, float]:
-        """`at`, in seconds since 1970, and the readings by name; empty before the first."""
+        """`at`, in seconds since 1970, and the readings by name; empty before the first.
+
+        Each of `cpu_seconds`, `wall_seconds` and `peak_memory_bytes` that is known, and whatever else
+        this place measures.
+        """
         ...
 
     def links(self, job_id: str, handle: str) -> Sequence[Link]:

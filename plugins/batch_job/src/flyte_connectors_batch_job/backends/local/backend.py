@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flyte_connectors.authoring import read_log_token
@@ -64,6 +65,7 @@ class LocalBackend:
         spec = _spec(request)
         with _spool() as spool:
             if not spool.job(job_id).exists():
+                _check_directory(spec["working_directory"])
                 _check_size(spec)
             try:
                 spool.submit(job_id, spec)
@@ -138,6 +140,12 @@ def _spec(request: JobRequest) -> dict[str, Any]:
         "priority": config.priority,
         "retry_exit_codes": list(config.retry_exit_codes),
     }
+
+
+def _check_directory(path: str | None) -> None:
+    if path is not None and not Path(path).is_dir():
+        message = f"{path!r} must be a directory on the service's machine"
+        raise InvalidRequestError(message, field="custom.working_directory")
 
 
 def _check_size(spec: dict[str, Any]) -> None:

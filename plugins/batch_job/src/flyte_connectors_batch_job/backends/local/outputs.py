@@ -35,7 +35,13 @@ def collect(folder: int, declared: list[str], line_output: str | None, last: str
     Raises:
         OutputsError: they are missing or wrong.
     """
-    data = _read(folder)
+    return check(_read(folder), declared, line_output, last)
+
+
+def check(
+    data: bytes | None, declared: list[str], line_output: str | None, last: str
+) -> dict[str, Any]:
+    """The outputs in the bytes of the file `NAME`, or None if there is no file; see `collect`."""
     if data is not None:
         return _check(_parse(data), declared)
     if line_output is not None and last:
