@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .parts import PARTS, Part
-from .report import Tally, table
+from .report import Tally, header, rows, summary
 from .setting import Setting
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +59,13 @@ def main() -> int:
         index, count = map(int, options.share.split("/"))
         setting = Setting(directory, options.full, options.seed, (index, count))
         tallies = []
+        if not options.json:
+            print(header(), flush=True)
         for tally in played(names, setting, inside=options.inside):
             tallies.append(tally)
-            if options.json:
-                print(tally.to_json(), flush=True)
+            print(tally.to_json() if options.json else rows(tally), flush=True)
     if not options.json:
-        print(table(tallies))
+        print(summary(tallies))
     return int(any(tally.fallen for tally in tallies))
 
 

@@ -91,23 +91,35 @@ class Tally:
         return self.rows.setdefault(case, Row(self.part, case))
 
 
-def table(tallies: Iterable[Tally]) -> str:
-    """All rows, aligned; below them what fell, and the notes."""
+def header() -> str:
+    """The titles of the table."""
+    return _line("part", "case", "tried", "fell", "")
+
+
+def rows(tally: Tally) -> str:
+    """The rows of one part."""
+    return "\n".join(
+        _line(
+            row.part,
+            row.case,
+            f"{row.tried:,}",
+            str(row.fell),
+            f"skipped: {row.skipped}" if row.skipped else "",
+        )
+        for row in tally.rows.values()
+    )
+
+
+def summary(tallies: Iterable[Tally]) -> str:
+    """What stands below the table: what fell, notes, and how many attacks there were."""
     tallies = list(tallies)
-    rows = [row for tally in tallies for row in tally.rows.values()]
-    cells = [("part", "case", "tried", "fell", "")]
-    for row in rows:
-        remark = f"skipped: {row.skipped}" if row.skipped else ""
-        cells.append((row.part, row.case, f"{row.tried:,}", str(row.fell), remark))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        f"{part:{widths[0]}}  {case:{widths[1]}}  {tried:>{widths[2]}}  {fell:>{widths[3]}}  {remark}"
-        for part, case, tried, fell, remark in cells
-    ]
-    for row in rows:
-        lines += [f"{row.part}/{row.case}: {example}" for example in row.examples]
+    all_rows = [row for tally in tallies for row in tally.rows.values()]
+    lines = [f"{row.part}/{row.case}: {example}" for row in all_rows for example in row.examples]
     for tally in tallies:
         lines += [f"{tally.part}: {name} {value}" for name, value in tally.notes.items()]
-    tried, fell = sum(row.tried for row in rows), sum(row.fell for row in rows)
-    lines.append(f"{tried:,} attacks, {fell:,} fell")
-    return "\n".join(line.rstrip() for line in lines)
+    tried, fell = sum(row.tried for row in all_rows), sum(row.fell for row in all_rows)
+    return "\n".join([*lines, f"{tried:,} attacks, {fell:,} fell"])
+
+
+def _line(part: str, case: str, tried: str, fell: str, remark: str) -> str:
+    return f"{part:9}  {case:46}  {tried:>9}  {fell:>5}  {remark}".rstrip()

@@ -20,7 +20,7 @@ from .canaries import FORMS, Watch, canary
 from .fuzz_requests import TYPES, Gun
 from .fuzz_values import damage, fill
 from .processes import descendants, end
-from .report import EXAMPLES, Tally, table
+from .report import EXAMPLES, Tally, rows, summary
 from .spies import VENDOR, VENDOR_NAME, VENDOR_PORT, Visit
 from .spool_damages import DAMAGES
 from .survivors import SURVIVORS
@@ -199,7 +199,7 @@ def test_a_table_says_what_fell() -> None:
     other.add({"rows": [vars(row) for row in tally.rows.values()], "notes": {"n": 1}})
     assert other.fallen == 20
     assert len(other.rows["case"].examples) == EXAMPLES
-    text = table([other])
+    text = rows(other) + "\n" + summary([other])
     assert "part/case: what 0" in text
     assert "skipped: no root" in text
     assert text.endswith("10 attacks, 20 fell")
