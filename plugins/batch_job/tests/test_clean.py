@@ -15,6 +15,7 @@ from flyte_connectors.connector import Phase
 from hostile_trees import alive, guardians, kill
 
 from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.backends.local import turns
 from flyte_connectors_batch_job.backends.local.cleaning import clean
 from flyte_connectors_batch_job.backends.local.spool import Spool
 from flyte_connectors_batch_job.clean import main
@@ -70,6 +71,18 @@ def test_a_job_that_waits_for_slots_stays(
     age(jobs.job(waiting).path)
     assert main(["--older-than", "1"]) == 0
     assert jobs.connector.get(waiting).phase == Phase.QUEUED
+
+
+def test_a_job_whose_turn_has_just_come_stays(
+    jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has slots, and no supervisor yet."""
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "launch", lambda *_: None)
+        meta = jobs.start("true")
+    age(jobs.job(meta).path)
+    assert main(["--older-than", "1"]) == 0
+    assert jobs.end(meta).phase == Phase.SUCCEEDED
 
 
 def finished(jobs: Jobs, count: int) -> list[Path]:

@@ -63,7 +63,7 @@ def _set_aside(job: Job, queue: Queue) -> bool:
     aside = os.path.join(os.path.dirname(job.path), f"{STAGED}{job.id}-{os.urandom(4).hex()}")
     try:
         job.reopen()
-        if queue.has_waiting(job):
+        if queue.will_begin(job):
             return False
         with job.guardians.kept_away() as is_unguarded:
             if not is_unguarded or not job.sweep():

@@ -100,10 +100,11 @@ class Queue:
                 admitted.append((job, self._hold(entry)))
         return admitted
 
-    def has_waiting(self, job: Job) -> bool:
-        """Whether the job waits for slots."""
+    def will_begin(self, job: Job) -> bool:
+        """Whether the job waits for slots, or has just been given some."""
         try:
-            return _is_waiting(job) and files.exists(self._path(_WAITING, _name(job)))
+            kinds = (_WAITING, _RUNNING)  # in the order in which it goes through them
+            return _is_waiting(job) and any(files.exists(self._path(k, _name(job))) for k in kinds)
         except (FileNotFoundError, files.DamagedFileError):  # nobody can begin it
             return False
 
