@@ -10,6 +10,7 @@ from flyte_connectors_bigquery import (
     BigQueryDryRunConnector,
     BigQueryExtractConnector,
     BigQueryLoadConnector,
+    BigQuerySensorConnector,
 )
 from flyte_connectors_deploy import ConnectorEnvironment
 from flyte_connectors_deploy.kubernetes_yaml import to_yaml
@@ -24,6 +25,7 @@ def test_the_routing_of_bigquery_is_what_the_back_end_reads() -> None:
     connectors = (
         *(BigQueryConnector, BigQueryDryRunConnector),
         *(BigQueryLoadConnector, BigQueryExtractConnector, BigQueryCopyConnector),
+        BigQuerySensorConnector,
     )
     types = [connector.task_type_name for connector in connectors]
     expected = to_yaml(routing(ConnectorEnvironment(name="bigquery"), types))

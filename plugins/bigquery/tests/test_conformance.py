@@ -17,6 +17,8 @@ from flyte_connectors_bigquery import (
     BigQueryCopyTask,
     BigQueryDryRunConnector,
     BigQueryDryRunTask,
+    BigQuerySensor,
+    BigQuerySensorConnector,
     BigQueryTask,
 )
 from flyte_connectors_bigquery.access import connections
@@ -93,6 +95,16 @@ class TestQueries(_Conformance):
         """Of the official connector."""
         official = {"job_id": "j", "project": "p1", "location": "US"}
         return {json.dumps(official).encode(): {**official, "outputs": None}}
+
+
+class TestSensors(_Conformance):
+    """The connector of task type `bigquery_sensor_task`, as far as it waits for a query."""
+
+    connector_class = BigQuerySensorConnector
+    jobs_class = Jobs
+    task = BigQuerySensor(
+        "three", CONFIG, query_template="SELECT 3 AS n", outputs={"n": int}, poll_interval=3600
+    )
 
 
 class TestDryRuns(_Conformance):

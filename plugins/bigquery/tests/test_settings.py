@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from bed.calls import Calls
+from bed.calls import Calls, Handmade
 from bed.proxy import Fault, Front, Reply
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
@@ -137,14 +137,3 @@ async def test_a_job_type_that_says_what_runs_anyway_is_accepted(calls: Calls) -
     custom = {"ProjectID": calls.config.ProjectID, "Location": calls.config.Location}
     job = await calls.create(Handmade("SELECT 1", {**custom, "jobType": "QUERY", "dryRun": False}))
     assert (await job.end()).phase == Phase.SUCCEEDED
-
-
-class Handmade(BigQueryTask):
-    """A task whose `custom` somebody else wrote."""
-
-    def __init__(self, sql: str, custom: dict[str, Any]) -> None:
-        super().__init__("handmade", sql, BigQueryConfig(ProjectID="p1"))
-        self._custom = custom
-
-    def custom_config(self, sctx: Any) -> dict[str, Any]:
-        return self._custom

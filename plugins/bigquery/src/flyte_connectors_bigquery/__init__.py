@@ -1,13 +1,14 @@
 """BigQuery for Flyte.
 
     BigQueryTask, BigQueryDryRunTask    queries and estimates, with BigQueryConfig
+    BigQueryCheckTask, BigQuerySensor   a result as expected; tables, partitions and rows that appear
     BigQueryLoadTask, ...Extract...,    files into a table, a table into files, tables into a table,
     ...Copy...                          each with its configuration
     BigQueryConnector, ...              what a connector service hosts
     read_batches                        a result too large for memory, batch by batch
 
 Read `client` (the calls to BigQuery), `config` (what a task sets), `connector` (the verbs), `task`
-(what workflow authors declare), in this order; beside them are the rooms `transfers`, `jobs`, `values`,
+(what workflow authors declare), in this order; beside them are the rooms `transfers`, `sensors`, `jobs`, `values`,
 `results` and `access`. Importing this package imports nothing of Google's.
 """
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.connector import BigQueryConnector
     from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
     from flyte_connectors_bigquery.results.tables import read_batches
+    from flyte_connectors_bigquery.sensors.connector import BigQuerySensorConnector
+    from flyte_connectors_bigquery.sensors.task import BigQuerySensor
     from flyte_connectors_bigquery.task import (
         BigQueryCheckTask,
         BigQueryDryRunTask,
@@ -57,6 +60,8 @@ __all__ = [
     "BigQueryLoadConfig",
     "BigQueryLoadConnector",
     "BigQueryLoadTask",
+    "BigQuerySensor",
+    "BigQuerySensorConnector",
     "BigQueryTask",
     "RangePartitioning",
     "TimePartitioning",
@@ -69,6 +74,8 @@ _MODULES = {
     "BigQueryDryRunConnector": "dry_run",
     "BigQueryCheckTask": "task",
     "BigQueryDryRunTask": "task",
+    "BigQuerySensor": "sensors.task",
+    "BigQuerySensorConnector": "sensors.connector",
     "BigQueryTask": "task",
     "RangePartitioning": "config",
     "TimePartitioning": "config",

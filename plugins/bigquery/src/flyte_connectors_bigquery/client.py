@@ -19,15 +19,15 @@ from google.cloud import bigquery
 
 from flyte_connectors_bigquery.access.vendor_errors import is_transient, translated
 from flyte_connectors_bigquery.jobs import fields
-from flyte_connectors_bigquery.jobs.request import DIGEST_LABEL
+from flyte_connectors_bigquery.jobs.request import DIGEST_LABEL, JobRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
     from google.cloud.bigquery.job import UnknownJob
 
-    from flyte_connectors_bigquery.jobs.request import JobRequest, Query
+    from flyte_connectors_bigquery.jobs.request import Query
 
     AnyJob: TypeAlias = (
         bigquery.QueryJob | bigquery.LoadJob | bigquery.ExtractJob | bigquery.CopyJob | UnknownJob
@@ -164,6 +164,58 @@ class BigQuery:
         with translated(f"result of BigQuery job {job.project}:{job.location}.{job.job_id}"):
             rows = job.result(max_results=1, job_retry=None, **self._asking.options)
             return int(rows.total_rows or 0)
+
+    def schema_of_result(self, job: bigquery.QueryJob) -> list[bigquery.SchemaField]:
+        """The columns of the result of a finished job."""
+        with translated(f"result of BigQuery job {job.project}:{job.location}.{job.job_id}"):
+            rows = job.result(max_results=1, job_retry=None, **self._asking.options)
+            return list(rows.schema)
+
+    def table_size(self, table: Mapping[str, str]) -> int | None:
+        """Rows of a table, with those that are still streaming in; None if it does not exist.
+
+        Args:
+            table: REST `TableReference`.
+        """
+        project, dataset, name = (
+            quote(table[part], safe=":") for part in ("projectId", "datasetId", "tableId")
+        )
+        with translated(f"BigQuery table {project}.{dataset}.{name}"):
+            try:
+                found = self._call(
+                    self._asking,
+                    method="GET",
+                    path=f"/projects/{project}/datasets/{dataset}/tables/{name}",
+                    query_params={"fields": fields.SIZE},
+                )
+            except exceptions.NotFound:
+                return None
+        streaming = found.get("streamingBuffer", {}).get("estimatedRows", 0)
+        return int(found.get("numRows", 0)) + int(streaming)
+
+    def job_if_any(self, project: str, location: str | None, job_id: str) -> AnyJob | None:
+        """The job as it is now, or None."""
+        with translated(f"BigQuery job {project}:{location}.{job_id}"):
+            try:
+                return self._get(project, location, job_id)
+            except exceptions.NotFound:
+                return None
+
+    def query_of(self, project: str, location: str | None, job_id: str) -> JobRequest:
+        """A request for the same query as that of a job.
+
+        Raises:
+            JobNotFoundError: BigQuery does not know the job.
+            ConnectorError: anything else; see `vendor_errors`.
+        """
+        with translated(f"BigQuery job {project}:{location}.{job_id}"):
+            job = self._get(project, location, job_id, fields.CONFIGURATION)
+        configuration = dict(job.configuration.to_api_repr())
+        query = dict(configuration.pop("query"))
+        for name in ("destinationTable", "createDisposition", "writeDisposition"):
+            query.pop(name, None)  # of the anonymous table with its result
+        configuration.pop("jobType", None)
+        return JobRequest("query", project, location, {**configuration, "query": query}, None, None)
 
     def children(self, job: AnyJob) -> list[bigquery.QueryJob]:
         """The jobs of a script's statements, in the order they ran."""

@@ -9,8 +9,14 @@ from flyte_connectors.errors import InvalidRequestError
 
 from flyte_connectors_bigquery.jobs import request
 from flyte_connectors_bigquery.jobs.states import phase_of
-from flyte_connectors_bigquery.jobs.verbs import BigQueryMetadata, JobConnector, connect, new_job_id
-from flyte_connectors_bigquery.results import outputs
+from flyte_connectors_bigquery.jobs.verbs import (
+    BigQueryMetadata,
+    JobConnector,
+    OutputError,
+    connect,
+    new_job_id,
+)
+from flyte_connectors_bigquery.results import checks, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +65,9 @@ class BigQueryConnector(JobConnector):
 
     def outputs_of(self, bigquery: BigQuery, job: Any, meta: BigQueryMetadata) -> dict[str, Any]:
         """The result as a table, as values, or both; see `results.outputs`."""
-        if meta.check:
-            outputs.check_first_row(bigquery, job)
+        if wrong := checks.failure(bigquery, job, meta.check):
+            message = f"check failed: {wrong}"
+            raise OutputError(message)
         kinds = meta.outputs
         if kinds is None:
             kinds = dict(outputs.OFFICIAL) if job.destination else {}

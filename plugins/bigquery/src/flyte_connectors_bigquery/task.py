@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from flyte_connectors import (
     AsyncConnectorExecutorMixin,
@@ -30,8 +30,8 @@ def credentials_custom(secret: str | None) -> dict[str, Any]:
     return {"secrets": {"google_application_credentials": secret}, "readerSecret": secret}
 
 
-class _SqlTask(TaskTemplate):
-    """What both tasks share: the statement, its inputs as named parameters, the configuration."""
+class SqlTask(TaskTemplate):
+    """What the tasks with a statement share: the statement, its inputs as named parameters, the configuration."""
 
     _TASK_TYPE: ClassVar[str]
 
@@ -87,7 +87,7 @@ class _SqlTask(TaskTemplate):
         return Sql(statement=self.query_template, dialect=Sql.Dialect.ANSI)
 
 
-class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
+class BigQueryTask(AsyncConnectorExecutorMixin, SqlTask):
     """A query that runs as a BigQuery job.
 
         top = BigQueryTask(
@@ -145,7 +145,7 @@ class BigQueryTask(AsyncConnectorExecutorMixin, _SqlTask):
 
 
 class BigQueryCheckTask(BigQueryTask):
-    """A query that fails the task, with its first row, unless all values of that row are true.
+    """A query that fails the task, for good, unless its result is as expected.
 
         fresh = BigQueryCheckTask(
             name="fresh",
@@ -154,16 +154,47 @@ class BigQueryCheckTask(BigQueryTask):
             inputs={"day": datetime.date},
         )
 
-    NULL, 0, FALSE and empty values are not true, and a result without a row fails, too. A retry does not
-    help, so the task is not retried. Arguments as those of `BigQueryTask`.
+    Args:
+        name: Name of the task.
+        query_template: As for `BigQueryTask`.
+        plugin_config: As for `BigQueryTask`.
+        expect: `true` if all values of the first row have to be true: NULL, 0, FALSE and empty values
+            are not, and neither is a result without a row. `no_rows` if the query looks for wrong rows:
+            the message has their number and the first.
+        expected_schema: Instead: columns that the result has to have, each with its type as in SQL.
+        **kwargs: As for `BigQueryTask`.
+
+    Raises:
+        ParameterTypeError: BigQuery has no type for an input, or none as `expected_schema` says.
+        ValueError: `expect` is something else.
     """
+
+    def __init__(
+        self,
+        name: str,
+        query_template: str,
+        plugin_config: BigQueryConfig,
+        *args: Any,
+        expect: Literal["true", "no_rows"] = "true",
+        expected_schema: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, query_template, plugin_config, *args, **kwargs)
+        if expect not in {"true", "no_rows"}:
+            message = f"task {name}: expect is 'true' or 'no_rows', not {expect!r}"
+            raise ValueError(message)
+        for written in (expected_schema or {}).values():
+            from_sql(written)
+        self._check: Any = True if expect == "true" else expect
+        if expected_schema:
+            self._check = {"schema": dict(expected_schema)}
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
         """That of a query, as a check."""
-        return {**super().custom_config(sctx), "check": True}
+        return {**super().custom_config(sctx), "check": self._check}
 
 
-class BigQueryDryRunTask(SyncConnectorExecutorMixin, _SqlTask):
+class BigQueryDryRunTask(SyncConnectorExecutorMixin, SqlTask):
     """What a query would read and give, without running it; see `dry_run` for the outputs.
 
     Args:

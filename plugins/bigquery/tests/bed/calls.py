@@ -25,6 +25,7 @@ from flyte_connectors_bigquery import (
     BigQueryDryRunConnector,
     BigQueryExtractConnector,
     BigQueryLoadConnector,
+    BigQuerySensorConnector,
     BigQueryTask,
 )
 from flyteidl2.connector import connector_pb2 as pb
@@ -123,6 +124,7 @@ def _here() -> Dispatcher:
     registry.register(BigQueryDryRunConnector())
     for connector in (BigQueryLoadConnector, BigQueryExtractConnector, BigQueryCopyConnector):
         registry.register(connector())
+    registry.register(BigQuerySensorConnector())
     return Dispatcher(registry, CallGuard())
 
 
@@ -176,3 +178,15 @@ class Job:
     def _address(self) -> dict[str, Any]:
         category = pb.TaskCategory(name=self.task.task_type, version=self.task.task_type_version)
         return {"resource_meta": self.meta, "task_category": category}
+
+
+class Handmade(BigQueryTask):
+    """A task whose `custom` somebody else wrote."""
+
+    def __init__(self, sql: str, custom: dict[str, Any], task_type: str | None = None) -> None:
+        super().__init__("handmade", sql, BigQueryConfig(ProjectID=PROJECT))
+        self.task_type = task_type or self.task_type
+        self._custom = custom
+
+    def custom_config(self, sctx: Any) -> dict[str, Any]:
+        return self._custom

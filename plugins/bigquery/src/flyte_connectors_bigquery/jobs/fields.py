@@ -33,3 +33,9 @@ STATE = f"{_JOB},statistics(numChildJobs,completionRatio,sessionInfo,{_OTHERS},q
 
 LOG = f"{_JOB},statistics(numChildJobs,{_TIMES},{_OTHERS},query({_QUERY},{_PLAN}))"
 """The same, and its timeline."""
+
+CONFIGURATION = "jobReference,configuration"
+"""What it was asked to do."""
+
+SIZE = "numRows,streamingBuffer/estimatedRows"
+"""How many rows a table has."""

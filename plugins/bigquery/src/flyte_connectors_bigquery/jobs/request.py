@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.errors import InvalidRequestError
 
 from flyte_connectors_bigquery.jobs.settings import job_configuration, number, text
+from flyte_connectors_bigquery.results.checks import Check, read_check
 from flyte_connectors_bigquery.values.parameters import query_parameter
 from flyte_connectors_bigquery.values.types import ParameterTypeError, checked, from_literal_type
 
@@ -73,13 +74,13 @@ class Query(JobRequest):
         sql: The statement or script; the configuration is without it.
         max_bytes: Most bytes that it may read by the estimate of a dry run; None for any.
         price_per_tebibyte: Rate for the estimated price.
-        check: Whether the values of its first row have to be true.
+        check: What its result has to be; see `results.checks`.
     """
 
     sql: str
     max_bytes: int | None
     price_per_tebibyte: float | None
-    check: bool
+    check: Check
 
     @property
     def body(self) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def read_query(
         sql=task_template.sql.statement,
         max_bytes=number(custom, "maxBytes", int),
         price_per_tebibyte=number(custom, "pricePerTebibyte", float),
-        check=custom.get("check") is True,
+        check=read_check(custom),
     )
 
 

@@ -134,7 +134,7 @@ OF_KIND: Mapping[Kind, frozenset[str]] = {
 
 OF_TASK = frozenset(
     {"ProjectID", "Location", "Domain", "impersonateServiceAccount", "readerSecret"}
-    | {"check", "maxBytes", "pricePerTebibyte", "secrets", "configs"}
+    | {"check", "maxBytes", "pricePerTebibyte", "wait", "secrets", "configs"}
 )
 """What is not a setting of a job."""
 

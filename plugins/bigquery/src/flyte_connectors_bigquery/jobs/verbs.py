@@ -47,7 +47,7 @@ class BigQueryMetadata(ResourceMeta):
             connector, whose only output is `results`.
         impersonate: Address of the service account that it was started as.
         reader_secret: Name of the secret that it was started with.
-        check: Whether it fails unless the values of its first row are true.
+        check: What its result has to be; see `results.checks`.
     """
 
     job_id: str
@@ -56,7 +56,7 @@ class BigQueryMetadata(ResourceMeta):
     outputs: dict[str, str] | None = None
     impersonate: str | None = None
     reader_secret: str | None = None
-    check: bool = False
+    check: Any = False
 
 
 class JobConnector(AsyncConnector[BigQueryMetadata]):
@@ -126,7 +126,7 @@ class JobConnector(AsyncConnector[BigQueryMetadata]):
         bigquery = _open(resource_meta, google_application_credentials)
         job = self._job(bigquery, resource_meta)
         phase = phase_of(job)
-        links = [_console(resource_meta, job.location)]
+        links = [console_link(resource_meta.project, job.location, resource_meta.job_id)]
         resource = Resource(phase=phase, message=message_of(job), log_links=links)
         if job.state == "DONE":
             reason = job.error_result.get("reason") if job.error_result else None
@@ -226,13 +226,13 @@ def _open(meta: BigQueryMetadata, service_account: str | None) -> BigQuery:
     return connect(meta.project, service_account, meta.impersonate)
 
 
-def _console(meta: BigQueryMetadata, location: str | None) -> TaskLog:
-    project, job_id = quote(meta.project, safe=""), quote(meta.job_id, safe="")
+def console_link(project: str, location: str | None, job_id: str) -> TaskLog:
+    """The page of a job."""
     return TaskLog(
         name="BigQuery Console",
         uri=(
-            f"https://console.cloud.google.com/bigquery?project={project}"
-            f"&j=bq:{location}:{job_id}&page=queryresults"
+            f"https://console.cloud.google.com/bigquery?project={quote(project, safe='')}"
+            f"&j=bq:{location}:{quote(job_id, safe='')}&page=queryresults"
         ),
         ready=True,
         link_type=TaskLog.DASHBOARD,

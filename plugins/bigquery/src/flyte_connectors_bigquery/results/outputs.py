@@ -11,14 +11,13 @@ An output called `rows_affected` is, for INSERT, UPDATE, DELETE and MERGE, their
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.io import DataFrame
 
 from flyte_connectors_bigquery.jobs.verbs import OutputError
 from flyte_connectors_bigquery.results.uris import TableUri
-from flyte_connectors_bigquery.values.columns import converted, plain
+from flyte_connectors_bigquery.values.columns import converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,23 +78,6 @@ def of_job(
     if columns:
         values.update(_row(bigquery.first_rows(job, 2), columns))
     return values
-
-
-def check_first_row(bigquery: BigQuery, job: QueryJob) -> None:
-    """Make sure that all values of the result's first row are true, that is neither NULL, 0, nor empty.
-
-    Raises:
-        OutputError: one is not; the text has the row. Or there is no row.
-    """
-    rows = bigquery.first_rows(job, 1)
-    if not rows:
-        message = "check failed: the query gives no row"
-        raise OutputError(message)
-    row = dict(rows[0].items())
-    wrong = [name for name, value in row.items() if not value]
-    if wrong:
-        message = f"check failed, {', '.join(wrong)}: the first row is {json.dumps(plain(row))}"
-        raise OutputError(message)
 
 
 def _kind(literal_type: LiteralType) -> str:

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.io import DataFrame, Dir, File
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flyteidl2.core.types_pb2 import LiteralType
 
 ParameterType = dict[str, Any]
@@ -182,6 +184,31 @@ def table_field(name: str, sql: str) -> dict[str, Any]:
         ParameterTypeError: `sql` is not a type.
     """
     return _table_field(name, from_sql(sql))
+
+
+def of_column(field: Mapping[str, Any]) -> ParameterType:
+    """The type of a column, from its REST `TableFieldSchema`."""
+    kind = _canonical(str(field["type"]))
+    if field.get("mode") == "REPEATED":
+        return _array(of_column({**field, "mode": "NULLABLE"}))
+    if kind == "STRUCT":
+        return _struct({part["name"]: of_column(part) for part in field.get("fields", ())})
+    if kind == "RANGE":
+        return _range(of_column(field["rangeElementType"]))
+    return {"type": kind}
+
+
+def to_sql(kind: ParameterType) -> str:
+    """A type as it is written in SQL; the inverse of `from_sql`."""
+    name: str = kind["type"]
+    if name == "ARRAY":
+        return f"ARRAY<{to_sql(kind['arrayType'])}>"
+    if name == "RANGE":
+        return f"RANGE<{to_sql(kind['rangeElementType'])}>"
+    if name == "STRUCT":
+        parts = (f"{part['name']} {to_sql(part['type'])}" for part in kind["structTypes"])
+        return f"STRUCT<{', '.join(parts)}>"
+    return name
 
 
 def _table_field(name: str, kind: ParameterType) -> dict[str, Any]:

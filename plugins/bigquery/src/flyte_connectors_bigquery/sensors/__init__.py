@@ -1,0 +1,1 @@
+"""Waiting for tables, partitions and rows. Read `config`, `connector`, `task`."""
