@@ -337,3 +337,23 @@ def test_a_forked_child_has_connections_of_its_own() -> None:
         loop.close()
         assert len(Handler.ports) == 2, Handler.ports
     """)
+
+
+async def test_a_unix_socket_stands_for_the_host(tmp_path: Path) -> None:
+    """No name is resolved, and no proxy asked."""
+    path = str(tmp_path / "vendor.sock")
+    heads: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, path):
+        client = Client("http://no.such.host", field="SOCKET", trusted=True, socket=path)
+        assert (await client.get("jobs")).json() == {}
+    assert heads[0].startswith("GET /jobs HTTP/1.1")
+    gone = Client("http://no.such.host", field="SOCKET", trusted=True, socket=f"{path}.gone")
+    with pytest.raises(ServiceUnavailableError) as caught:
+        await gone.get("jobs")
+    assert not caught.value.outcome_unknown

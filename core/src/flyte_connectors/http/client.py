@@ -67,6 +67,7 @@ class Client:
         limits: Of each request.
         tls: Trusted authorities and client certificate; by default what `SSL_CERT_FILE` or certifi
             say. Connections are shared by clients with the same object.
+        socket: Path of a Unix socket to connect to instead of the host of `base`, the operator's choice.
 
     Raises:
         InvalidRequestError: `base` is not a plain URL, or a header can't be sent.
@@ -83,6 +84,7 @@ class Client:
         trusted: bool = False,
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
+        socket: str | None = None,
     ) -> None:
         self._field = field
         self._trusted = trusted
@@ -91,6 +93,7 @@ class Client:
         self._headers = checked_headers({**(headers or {}), **(auth or {})}, field)
         self._limits = limits or Limits()
         self._tls = tls
+        self._socket = socket
         self._base = httpx.URL(self._granted(base))
 
     @property
@@ -283,7 +286,7 @@ class Client:
         async with loop_connections.slots(request.url):
             checked = not (self._trusted or is_unrestricted())
             response = await loop_connections.open(
-                request, self._field, checked=checked, tls=self._tls
+                request, self._field, checked=checked, tls=self._tls, socket=self._socket
             )
             try:
                 yield response

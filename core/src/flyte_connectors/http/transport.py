@@ -41,12 +41,14 @@ class Route(NamedTuple):
         proxy: URL of the proxy; None for none.
         checked: Whether internal addresses are refused unless the operator lists them.
         tls: The TLS context; None for the usual one.
+        socket: Path of a Unix socket to connect to instead of the host.
     """
 
     scheme: str
     proxy: str | None
     checked: bool
     tls: Any = None
+    socket: str | None = None
 
 
 class Connections:
@@ -68,7 +70,13 @@ class Connections:
         return slots
 
     async def open(
-        self, request: httpx.Request, field: str, *, checked: bool, tls: Any
+        self,
+        request: httpx.Request,
+        field: str,
+        *,
+        checked: bool,
+        tls: Any,
+        socket: str | None = None,
     ) -> httpcore.Response:
         """Send `request`; the body of the answer is yet to be read.
 
@@ -79,7 +87,8 @@ class Connections:
         url = request.url
         token = _field.set(field)
         try:
-            pool = await self._pool(Route(url.scheme, self._proxy(url), checked, tls))
+            proxy = None if socket else self._proxy(url)
+            pool = await self._pool(Route(url.scheme, proxy, checked, tls, socket))
             return await pool.handle_async_request(
                 httpcore.Request(
                     request.method,
@@ -106,7 +115,8 @@ class Connections:
         tls = route.tls
         if tls is None and route.scheme == "https":
             tls = await _usual_tls()
-        backend = _CheckedBackend() if route.checked and route.proxy is None else None
+        direct = route.proxy is None and route.socket is None
+        backend = _CheckedBackend() if route.checked and direct else None
         options: dict[str, Any] = {
             "ssl_context": tls,
             "max_connections": None,
@@ -115,7 +125,7 @@ class Connections:
             "network_backend": backend,
         }
         if route.proxy is None:
-            pool = httpcore.AsyncConnectionPool(**options)
+            pool = httpcore.AsyncConnectionPool(uds=route.socket, **options)
         else:
             pool = httpcore.AsyncHTTPProxy(**_proxy_options(route.proxy), **options)
         return self._pools.setdefault(route, pool)

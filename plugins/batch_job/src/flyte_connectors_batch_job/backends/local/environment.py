@@ -20,6 +20,7 @@ from flyte_connectors_batch_job.backends.local import outputs, slots, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from flyte_connectors_batch_job.backends.local.job import Job
@@ -35,7 +36,7 @@ def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
     return {
         **inherited,
         **spec["env"],
-        **_inputs(spec["inputs"]),
+        **input_variables(spec["inputs"]),
         "BATCH_JOB_ID": job.id,
         "BATCH_JOB_INPUTS": os.path.join(folder, "inputs.json"),
         "BATCH_JOB_OUTPUTS": os.path.join(folder, outputs.NAME),
@@ -43,7 +44,8 @@ def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _inputs(inputs: dict[str, Any]) -> dict[str, str]:
+def input_variables(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """`BATCH_JOB_INPUT_X` for each input that is a scalar and fits."""
     return {
         "BATCH_JOB_INPUT_" + re.sub(r"\W", "_", name).upper(): text
         for name, value in sorted(inputs.items())
