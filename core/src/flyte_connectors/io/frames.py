@@ -7,6 +7,8 @@ its first table:
     [project.entry-points."flyte_connectors.dataframe_readers"]
     bq = "flyte_connectors_bigquery.frames:READERS"     # {"pandas": read_pandas, ...}
 
+and its writer, as one in the group ``flyte_connectors.dataframe_writers``.
+
 ``register_reader`` does the same for what is in no package. Frame libraries are imported when their
 first frame is read; each is the user's own dependency.
 """
@@ -29,6 +31,10 @@ READERS_GROUP = "flyte_connectors.dataframe_readers"
 """Group of the entry points whose objects are readers by library, each as for `register_reader`."""
 
 _READERS: dict[tuple[str, str], Reader] = {}
+
+
+WRITERS_GROUP = "flyte_connectors.dataframe_writers"
+"""Group of the entry points that write a frame to a URI of their protocol, and return the URI to read it by."""
 
 
 def register_reader(protocol: str, library: str, reader: Reader) -> None:
@@ -80,6 +86,17 @@ def _reader(protocol: str, library: str) -> Reader | None:
             for name, reader in readers.items():
                 _READERS.setdefault((protocol, name), reader)
     return _READERS.get((protocol, library))
+
+
+def write(frame: Any, uri: str) -> tuple[str, str]:
+    """Write a frame; return the URI to read it by, and its format. Blocks."""
+    from importlib.metadata import entry_points
+
+    protocol = uri.partition("://")[0] if "://" in uri else ""
+    for entry_point in entry_points(group=WRITERS_GROUP, name=protocol):
+        return entry_point.load()(frame, uri), ""
+    write_parquet(frame, uri)
+    return uri, "parquet"
 
 
 def write_parquet(frame: Any, uri: str) -> None:

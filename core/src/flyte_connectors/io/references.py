@@ -265,18 +265,19 @@ class DataFrame:
 
     @classmethod
     def from_local_sync(cls, df: Any, remote_destination: str | None = None) -> Self:
-        """Write a frame of pandas, polars or pyarrow as parquet and returns the reference to it.
+        """Write a frame of pandas, polars or pyarrow and return the reference to it.
 
         Args:
             df: The frame.
-            remote_destination: URI of the file; a new temporary one if not given.
+            remote_destination: URI of a parquet file, or of a table of a plugin; a new temporary file if
+                not given.
         """
         folder = "" if remote_destination else tempfile.mkdtemp(prefix="flyte-")
         uri = remote_destination or storage.join(folder, "data.parquet")
         from flyte_connectors.io import frames  # few tasks have tables
 
-        frames.write_parquet(df, uri)
-        return cls(uri=uri, format="parquet")
+        uri, stored_as = frames.write(df, uri)
+        return cls(uri=uri, format=stored_as)
 
     @classmethod
     async def from_local(cls, df: Any, remote_destination: str | None = None) -> Self:

@@ -5,7 +5,7 @@
     BigQueryLoadTask, ...Extract...,    files into a table, a table into files, tables into a table,
     ...Copy...                          each with its configuration
     BigQueryConnector, ...              what a connector service hosts
-    read_batches                        a result too large for memory, batch by batch
+    read_batches, write_table           tables too large for memory, batch by batch
 
 Read `client` (the calls to BigQuery), `config` (what a task sets), `connector` (the verbs), `task`
 (what workflow authors declare), in this order; beside them are the rooms `transfers`, `sensors`, `jobs`, `values`,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.connector import BigQueryConnector
     from flyte_connectors_bigquery.dry_run import BigQueryDryRunConnector
     from flyte_connectors_bigquery.results.tables import read_batches
+    from flyte_connectors_bigquery.results.writing import write_table
     from flyte_connectors_bigquery.sensors.connector import BigQuerySensorConnector
     from flyte_connectors_bigquery.sensors.task import BigQuerySensor
     from flyte_connectors_bigquery.task import (
@@ -66,6 +67,7 @@ __all__ = [
     "RangePartitioning",
     "TimePartitioning",
     "read_batches",
+    "write_table",
 ]
 
 _MODULES = {
@@ -80,6 +82,7 @@ _MODULES = {
     "RangePartitioning": "config",
     "TimePartitioning": "config",
     "read_batches": "results.tables",
+    "write_table": "results.writing",
     **dict.fromkeys(
         ("BigQueryCopyConfig", "BigQueryExtractConfig", "BigQueryLoadConfig"), "transfers.config"
     ),

@@ -17,13 +17,14 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry
 from google.cloud import bigquery
 
+from flyte_connectors_bigquery.access import uploads
 from flyte_connectors_bigquery.access.vendor_errors import is_transient, translated
 from flyte_connectors_bigquery.jobs import fields
 from flyte_connectors_bigquery.jobs.request import DIGEST_LABEL, JobRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import TypeAlias
+    from typing import IO, TypeAlias
 
     from google.cloud.bigquery.job import UnknownJob
 
@@ -93,8 +94,13 @@ class BigQuery:
         with translated(f"BigQuery job {job_id} in project {request.project}"):
             return self._look_up(request, job_id) is not None
 
-    def start(self, request: JobRequest, job_id: str) -> AnyJob:
+    def start(self, request: JobRequest, job_id: str, content: IO[bytes] | None = None) -> AnyJob:
         """Run the job `job_id`, or return it if it has been started already.
+
+        Args:
+            request: The job.
+            job_id: Its id.
+            content: What a load job loads, unless that names files.
 
         Raises:
             ConflictError: `job_id` belongs to another job.
@@ -105,7 +111,7 @@ class BigQuery:
         body["labels"] = {**body["labels"], DIGEST_LABEL: request.digest}
         with translated(f"BigQuery project {request.project}", submitting=True):
             try:
-                job = self._insert(request, body, job_id)
+                job = self._insert(request, body, job_id, content)
             except exceptions.Conflict:
                 # Either this very job, started by a call whose answer was lost or by another
                 # replica, or a table that the statement was to create.
@@ -226,7 +232,11 @@ class BigQuery:
             return sorted(children, key=lambda child: (child.created, child.job_id))
 
     def _insert(
-        self, request: JobRequest, configuration: dict[str, Any], job_id: str | None
+        self,
+        request: JobRequest,
+        configuration: dict[str, Any],
+        job_id: str | None,
+        content: IO[bytes] | None = None,
     ) -> AnyJob:
         reference = {"projectId": request.project, "jobId": job_id, "location": request.location}
         resource = {
@@ -234,6 +244,10 @@ class BigQuery:
             "configuration": configuration,
         }
         path = f"/projects/{quote(request.project, safe=':')}/jobs"
+        if content is not None:
+            send = functools.partial(uploads.upload, self._client, resource, content)
+            uploaded = self._submitting.retry(send)(timeout=self._submitting.attempt)
+            return self._client.job_from_resource(uploaded)
         answer = self._call(self._submitting, method="POST", path=path, data=resource)
         return self._client.job_from_resource(answer)
 

@@ -1,6 +1,6 @@
-"""The readers of `bq://`, which the core finds by the entry point `bq`.
+"""The readers and the writer of `bq://`, which the core finds by the entry points `bq`.
 
-Imports nothing of Google's until a table is read.
+Imports nothing of Google's until a table is read or written.
 """
 
 from __future__ import annotations
@@ -31,3 +31,10 @@ def _polars(uri: str, columns: Sequence[str]) -> Any:
 
 READERS = {"pyarrow": _arrow, "pandas": _pandas, "polars": _polars}
 """By library, as `flyte_connectors.io.frames.register_reader` describes them."""
+
+
+def write(frame: Any, uri: str) -> str:
+    """See `results.writing.write_table`; as `flyte_connectors.io.frames.write` describes it."""
+    from flyte_connectors_bigquery.results import writing
+
+    return writing.write_table(frame, uri)

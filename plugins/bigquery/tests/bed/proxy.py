@@ -53,6 +53,7 @@ class Reply:
 
     status: int
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Trouble = Callable[["_Handler", Callable[[], Reply]], Reply | None]
@@ -161,6 +162,11 @@ class Front:
     lock: threading.Lock = field(default_factory=threading.Lock)
     inserting: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def host(self) -> str:
+        """HOST:PORT."""
+        return urlsplit(self.url).netloc
+
     def count(self, method: str = "", path: str = "") -> int:
         """How many calls with this method and with `path` in their path came in."""
         return sum(method in call.method and path in call.path for call in self.calls)
@@ -221,6 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in reply.headers:
+            self.send_header(name, value.replace(self.upstream, self.front.host))
         self.end_headers()
         self.wfile.write(reply.body)
 
@@ -233,7 +241,9 @@ class _Handler(BaseHTTPRequestHandler):
             }
             server.request(self.command, self.path, self.body, headers)
             response = server.getresponse()
-            return Reply(response.status, response.read())
+            kept = [(name, response.getheader(name)) for name in ("Location", "Range")]
+            headers = tuple((name, value) for name, value in kept if value is not None)
+            return Reply(response.status, response.read(), headers)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 

@@ -4,6 +4,7 @@
     bq://p:d.t?secret=bq-key                     the query ran with the secret of that name
     bq://p:d.t?impersonate=etl@p.iam.gserv...    the query ran as that service account
     bq://p:d.t?...&project=q                     the query ran in another project
+    bq://p:d.t?write=append                      for a frame that is written; or replace
 
 The names are not secret; the reader has to have the secret itself, or the right to impersonate.
 """
@@ -32,6 +33,8 @@ class TableUri:
         secret: Name of the secret that the query ran with.
         impersonate: Service account that the query ran as, as in `BigQueryConfig`.
         job_project: Project that the query ran in; None for that of the table.
+        write: What happens to rows that are there when a frame is written: `append`, `replace`, or None
+            to refuse.
     """
 
     project: str
@@ -40,6 +43,7 @@ class TableUri:
     secret: str | None = None
     impersonate: str | None = None
     job_project: str | None = None
+    write: str | None = None
 
     @classmethod
     def parse(cls, uri: str) -> TableUri:
@@ -50,7 +54,9 @@ class TableUri:
         """
         match = _URI.fullmatch(uri)
         access = dict(parse_qsl(match["access"] or "")) if match else {}
-        if match is None or access.keys() - {"secret", "impersonate", "project"}:
+        known = {"secret", "impersonate", "project", "write"}
+        written = access.get("write") in {None, "append", "replace"}
+        if match is None or access.keys() - known or not written:
             message = f"{uri!r} is not a table: write bq://project:dataset.table"
             raise FrameError(message)
         return cls(
@@ -60,10 +66,11 @@ class TableUri:
             secret=access.get("secret"),
             impersonate=access.get("impersonate"),
             job_project=access.get("project"),
+            write=access.get("write"),
         )
 
     def __str__(self) -> str:
-        access = {"secret": self.secret, "impersonate": self.impersonate}
+        access = {"secret": self.secret, "impersonate": self.impersonate, "write": self.write}
         known = {key: value for key, value in access.items() if value}
         if known and self.job_project and self.job_project != self.project:
             known["project"] = self.job_project
