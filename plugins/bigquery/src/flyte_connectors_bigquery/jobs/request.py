@@ -7,11 +7,12 @@ found here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
 
@@ -21,7 +22,7 @@ from flyte_connectors_bigquery.values.parameters import query_parameter
 from flyte_connectors_bigquery.values.types import ParameterTypeError, checked, from_literal_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
@@ -63,7 +64,12 @@ class JobRequest:
     @property
     def digest(self) -> str:
         """A digest of this job; the same for a replay, on every replica."""
-        return _digest(self.configuration[self.kind])
+        return digest_of(self.configuration[self.kind])
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[IO[bytes] | None]:
+        """Within this block, data to send along; None for none."""
+        yield None
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class Query(JobRequest):
     @property
     def digest(self) -> str:
         """A digest of this query, the same for a repeated request on every replica."""
-        return _digest([self.sql, self.configuration["query"]])
+        return digest_of([self.sql, self.configuration["query"]])
 
 
 def read_query(
@@ -163,7 +169,8 @@ def _project(custom: Mapping[str, Any]) -> str:
     return project
 
 
-def _digest(content: Any) -> str:
+def digest_of(content: Any) -> str:
+    """A digest of what JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

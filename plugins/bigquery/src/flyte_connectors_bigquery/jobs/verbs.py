@@ -101,7 +101,8 @@ class JobConnector(AsyncConnector[BigQueryMetadata]):
             ConnectorError: BigQuery does not accept it; see `vendor_errors`.
         """
         job_id = key or new_job_id()
-        job = bigquery.start(request, job_id)
+        with request.opened() as content:
+            job = bigquery.start(request, job_id, content)
         return BigQueryMetadata(
             job_id=job_id,
             project=request.project,

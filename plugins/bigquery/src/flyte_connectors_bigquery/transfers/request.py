@@ -1,7 +1,7 @@
 """What a load, extract or copy task asks of BigQuery, checked before anything is sent.
 
-Inputs of a load are files: text, `File`, `Dir` or `DataFrame`, or lists of these. Inputs of an extract
-or a copy are tables: `DataFrame`s at `bq://...`, or text `project.dataset.table`.
+Inputs of a load are files: text, `File`, `Dir` or `DataFrame`, or lists of these; or lists of rows. Inputs of
+an extract or a copy are tables: `DataFrame`s at `bq://...`, or text `project.dataset.table`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from flyte_connectors_bigquery.config import table_reference
 from flyte_connectors_bigquery.jobs.request import JobRequest, common, custom_of, names_of_run
 from flyte_connectors_bigquery.jobs.settings import job_configuration
 from flyte_connectors_bigquery.results.uris import TableUri
+from flyte_connectors_bigquery.transfers.uploads import Upload, check_readable, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,35 +55,55 @@ def read_transfer(
     # Sorted: inputs arrive in any order, and a replay has to be recognised.
     given = [(f"inputs.{name}", value) for name, value in sorted((inputs or {}).items())]
     known = common(kind, custom, job)
+    sent: dict[str, Any] = {}
     if kind == "load":
-        _add_files(settings, given)
+        sent = _add_data(settings, given)
     else:
         _add_tables(kind, settings, given, known["project"])
     if kind != "extract" and not isinstance(settings.get("destinationTable"), dict):
         raise InvalidRequestError("missing: name the table", field="custom.destinationTable")
-    return JobRequest(**known)
+    return Upload(**known, **sent) if sent else JobRequest(**known)
 
 
-def _add_files(load: dict[str, Any], given: list[tuple[str, Any]]) -> None:
+def _add_data(load: dict[str, Any], given: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Name the files in the settings; return what has to be sent along, as fields of `Upload`."""
     uris = _list(load, "sourceUris")
-    formats = set()
-    for field, value in given:
-        for uri, stored_as in _files(field, value):
-            uris.append(uri)
-            formats.add(_FORMATS.get(f".{stored_as}".lower()))
-    if not uris:
-        message = "missing: name files, here or as inputs of the task"
-        raise InvalidRequestError(message, field="custom.sourceUris")
     for uri in uris:
         _check_storage(uri, "custom.sourceUris")
-        formats.add(_FORMATS.get(posixpath.splitext(uri.removesuffix(".gz"))[1].lower()))
-    load["sourceUris"] = uris
-    formats.discard(None)
-    if "sourceFormat" not in load:
-        if len(formats) != 1:
-            message = f"{uris[0]!r}: its ending does not say what is in it: set source_format"
-            raise InvalidRequestError(message, field="custom.sourceFormat")
-        (load["sourceFormat"],) = formats
+    rows = b""
+    files: list[str] = []
+    said: set[str] = set()  # what is in the files, by their inputs
+    for field, value in given:
+        lines = rows_of(field, value)
+        rows += lines or b""
+        for uri, stored_as in _files(field, value) if lines is None else ():
+            (uris if uri.startswith("gs://") else files).append(uri)
+            said.add(f".{stored_as}".lower())
+    kinds = [kind for kind in (uris, files, rows) if kind]
+    if len(kinds) > 1:
+        message = "a job loads files of Cloud Storage, other files, or rows: use several tasks"
+        raise InvalidRequestError(message, field="inputs")
+    if not kinds:
+        message = "missing: name files, here or as inputs of the task"
+        raise InvalidRequestError(message, field="custom.sourceUris")
+    if rows:
+        load["sourceFormat"] = "NEWLINE_DELIMITED_JSON"
+    elif "sourceFormat" not in load:
+        load["sourceFormat"] = _format([*uris, *files], said)
+    load.pop("sourceUris", None)
+    if uris:
+        load["sourceUris"] = uris
+        return {}
+    return {"rows": rows, "files": tuple(files), "field": given[0][0]}
+
+
+def _format(uris: list[str], said: set[str]) -> str:
+    endings = {posixpath.splitext(uri.removesuffix(".gz"))[1].lower() for uri in uris}
+    formats = {_FORMATS[ending] for ending in endings | said if ending in _FORMATS}
+    if len(formats) != 1:
+        message = f"{uris[0]!r}: its ending does not say what is in it: set source_format"
+        raise InvalidRequestError(message, field="custom.sourceFormat")
+    return formats.pop()
 
 
 def _files(field: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -95,15 +116,21 @@ def _files(field: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         uri = value
     elif isinstance(value, Dir):
-        uri = f"{str(value.path).rstrip('/')}/*"
+        folder = f"{str(value.path).rstrip('/')}/"
+        uri = f"{folder}*" if folder.startswith("gs://") else folder
     elif isinstance(value, File):
         uri = str(value.path)
     elif isinstance(value, DataFrame):
         uri, stored_as = str(value.uri), stored_as or "parquet"
     else:
-        message = f"expected files (text, File, Dir or DataFrame), got {type(value).__name__}"
+        message = (
+            f"expected files (text, File, Dir or DataFrame) or rows, got {type(value).__name__}"
+        )
         raise InvalidRequestError(message, field=field)
-    _check_storage(uri, field)
+    if uri.startswith("bq://"):
+        raise InvalidRequestError(f"{uri!r} is a table: use BigQueryCopyTask", field=field)
+    if not uri.startswith("gs://"):
+        check_readable(uri, field)
     yield uri, stored_as
 
 

@@ -55,7 +55,7 @@ class _TransferTask(AsyncConnectorExecutorMixin, TaskTemplate):
 
 
 class BigQueryLoadTask(_TransferTask):
-    """Files of Cloud Storage into a table.
+    """Files or rows into a table.
 
         load = BigQueryLoadTask(
             name="load",
@@ -67,7 +67,8 @@ class BigQueryLoadTask(_TransferTask):
     Args:
         name: Name of the task.
         plugin_config: Where to, and how the files are read.
-        inputs: Files beside those of the configuration: `str`, `File`, `Dir`, `DataFrame` or lists.
+        inputs: Files beside those of the configuration: `str`, `File`, `Dir`, `DataFrame` or lists; or
+            rows: lists of `dict` or of a dataclass.
         outputs: Any of `results` (the table as a DataFrame), `rows`, `bytes`, `files`, `bad_records`.
         google_application_credentials: Name of the secret with credentials, as for `BigQueryTask`.
         **kwargs: As for every task.
