@@ -61,8 +61,7 @@ def parse_entry(text: str) -> Place:
         AllowListError: it is invalid.
     """
     if fault := next(_faults(text), None):
-        message = f"{text[:200]!r} is not an endpoint: {fault}"
-        raise AllowListError(message)
+        raise AllowListError(f"{text[:200]!r} is not an endpoint: {fault}")
     scheme, separator, rest = text.rpartition("://")
     authority, _, path = rest.partition("/")
     host, port = _split_port(authority)
@@ -82,8 +81,7 @@ def folders_of(path: str) -> tuple[str, ...]:
     """
     parts = path.strip("/").split("/") if path.strip("/") else []
     if "//" in path:
-        message = "it has an empty part"
-        raise ValueError(message)
+        raise ValueError("it has an empty part")
     return tuple(plain_part(part) for part in parts)
 
 
@@ -98,11 +96,9 @@ def plain_part(part: str) -> str:
         decoded = further
     # Some servers drop what follows a semicolon before they look for dots.
     if decoded.partition(";")[0] in ("", ".", "..") or set(decoded) & {"/", "\\"}:
-        message = f"{part[:80]!r} is not a plain part of a path"
-        raise ValueError(message)
+        raise ValueError(f"{part[:80]!r} is not a plain part of a path")
     if any(ord(sign) < ord(" ") or sign == "\x7f" for sign in decoded):
-        message = f"{part[:80]!r} has control characters"
-        raise ValueError(message)
+        raise ValueError(f"{part[:80]!r} has control characters")
     return decoded
 
 
@@ -111,8 +107,7 @@ def canonical(host: str) -> str:
     name = host.lower().strip("[]")
     if ":" in name:
         if "%" in name:
-            message = "leave out the zone: it has a meaning on one machine only"
-            raise ValueError(message)
+            raise ValueError("leave out the zone: it has a meaning on one machine only")
         from ipaddress import IPv6Address  # only for addresses
 
         return IPv6Address(name).compressed

@@ -44,8 +44,7 @@ def lazy_names(package: str, *eager: str) -> tuple[Callable[[str], Any], Callabl
             return exported()
         home = homes().get(name)
         if home is None:
-            message = f"module {package!r} has no attribute {name!r}"
-            raise AttributeError(message)
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if not _is_installed(home):
             raise ImportError(_not_installed(f"{package}.{name}", home), name=_top(home))
         value = getattr(importlib.import_module(home), name)

@@ -50,8 +50,7 @@ def check(cls: type) -> None:
     try:
         _plan(cls)
     except Exception as error:
-        message = f"{cls.__name__} can't be stored as resource meta: {error}"
-        raise TypeError(message) from error
+        raise TypeError(f"{cls.__name__} can't be stored as resource meta: {error}") from error
 
 
 def encode(meta: object) -> bytes:
@@ -69,8 +68,7 @@ def decode(cls: type[T], data: bytes) -> T:
     try:
         fields = _parse(data.decode())
     except ValueError as error:
-        message = "not JSON"
-        raise ValueError(message) from error
+        raise ValueError("not JSON") from error
     if not isinstance(fields, dict):
         message = f"JSON {type(fields).__name__}, expected an object"
         raise ValueError(message)  # noqa: TRY004  (callers handle one class for all bad bytes)
@@ -140,8 +138,7 @@ def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
         try:
             return cls(**known)
         except TypeError as error:
-            message = f"not a {cls.__name__}: {error}"
-            raise ValueError(message) from error
+            raise ValueError(f"not a {cls.__name__}: {error}") from error
 
     return _Plan(to_json, from_dict)
 
@@ -161,7 +158,6 @@ def _mashumaro_plan(cls: type) -> _Plan:
         try:
             return decoder.decode(fields)
         except (InvalidFieldValue, MissingField) as error:
-            message = f"not a {cls.__name__}: {error}"
-            raise ValueError(message) from None
+            raise ValueError(f"not a {cls.__name__}: {error}") from None
 
     return _Plan(JSONEncoder(cls).encode, from_dict)

@@ -237,5 +237,4 @@ class SyncConnector(_Connector):
 
 
 def _unwritten(connector: object, verb: str) -> NoReturn:
-    message = f"{type(connector).__name__} does not implement {verb}"
-    raise NotImplementedError(message)
+    raise NotImplementedError(f"{type(connector).__name__} does not implement {verb}")

@@ -53,8 +53,7 @@ class ThreadPool:
         if self._process != os.getpid():
             self._start()  # a forked child has none of the threads
         if self.pending >= self.capacity:
-            message = f"{self.name} has {self.pending} calls waiting: try again later"
-            raise RateLimitedError(message)
+            raise RateLimitedError(f"{self.name} has {self.pending} calls waiting: try again later")
         with self._lock:
             self.pending += 1
         future = self._executor.submit(function)
@@ -159,8 +158,7 @@ class LoopThread:
         pending = self._begun - self._ended
         if pending >= self._capacity:
             coroutine.close()
-            message = f"{self._name} has {pending} calls waiting: try again later"
-            raise RateLimitedError(message)
+            raise RateLimitedError(f"{self._name} has {pending} calls waiting: try again later")
         self._begun += 1
         left = threading.Event()
 

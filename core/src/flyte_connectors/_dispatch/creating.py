@@ -110,8 +110,7 @@ async def do_at_once(
     message = pb.Resource()
     wire.write_resource(resource, envelope.outputs, connector.category.name, message)
     if message.phase not in TERMINAL_PHASES:
-        text = f"{connector.name} returned a resource that is not finished from do"
-        raise ContractError(text)
+        raise ContractError(f"{connector.name} returned a resource that is not finished from do")
     await store_above(LARGEST_IN_META, message, arguments["output_prefix"])
     finished = envelope._replace(outputs=None, finished=message.SerializeToString())
     return seal(finished, connector.category.name)
@@ -186,10 +185,8 @@ async def _take_back(
 def _encode(connector: BoundConnector, meta: Any) -> bytes:
     if not isinstance(meta, connector.metadata_type):
         expected = connector.metadata_type.__name__
-        message = f"create returned {type(meta).__name__}, not {expected}"
-        raise TypeError(message)
+        raise TypeError(f"create returned {type(meta).__name__}, not {expected}")
     data: bytes = meta.encode()
     if holds_secret(data):
-        message = "it holds a secret"
-        raise ValueError(message)
+        raise ValueError("it holds a secret")
     return data

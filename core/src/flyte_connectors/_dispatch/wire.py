@@ -129,8 +129,7 @@ def write_resource(
     if phase not in _KNOWN_PHASES:
         answer = type(resource).__name__
         where = f"the connector of task type '{task}'"
-        text = f"{where} reported phase {phase!r} ({answer}): use one of Phase"
-        raise InternalError(text)
+        raise InternalError(f"{where} reported phase {phase!r} ({answer}): use one of Phase")
     message.phase = phase
     if resource.message:
         message.message = shortened(redact(resource.message), LONGEST_MESSAGE)
@@ -168,8 +167,7 @@ def write_outputs(
     for name, codec in codecs:
         if name not in given:
             got = ", ".join(given) or "none"
-            fault = f"outputs.{name}: missing; the connector gave {got}"
-            raise OutputError(fault)
+            raise OutputError(f"outputs.{name}: missing; the connector gave {got}")
         _write(message, name, given[name], codec)
     if len(given) > len(codecs):
         names = [name for name, _ in codecs]
@@ -198,8 +196,7 @@ def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None
         else:
             literal = (codec or codec_for_type(type(value))).encode(value)
     except ConversionError as error:
-        fault = f"outputs.{name}: {error}"
-        raise OutputError(fault) from None
+        raise OutputError(f"outputs.{name}: {error}") from None
     except Exception as error:  # of a value that no codec foresaw: asking again would not change it
         logger.warning("the output %r can't be written", name, exc_info=error)
         fault = f"outputs.{name}: a {type(value).__name__} can't be written as declared"
@@ -211,8 +208,7 @@ def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
     try:
         return _codecs(declared)
     except _DeclarationError as error:
-        fault = f"outputs.{error.variable}: {error}"
-        raise OutputError(fault) from None
+        raise OutputError(f"outputs.{error.variable}: {error}") from None
     except DecodeError:
         message = "its declared outputs can't be read: pass the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta") from None

@@ -91,10 +91,9 @@ def _functions(plugin: Any, name: str) -> dict[str, Callable[..., Any]]:
 
 def _check_coherence(plugin: Any, name: str, verbs: set[str]) -> None:
     if "do" in verbs and verbs != {"do"}:
-        message = (
+        raise RegistrationError(
             f"{name} has do and {_listing(verbs - {'do'})}: a task type is either sync or async"
         )
-        raise RegistrationError(message)
     missing = {"create", "get", "delete"} - verbs
     if "do" in verbs or not missing:
         return
@@ -108,8 +107,7 @@ def _check_coherence(plugin: Any, name: str, verbs: set[str]) -> None:
     }
     hint = f" (is {_listing(close)} meant to be {_listing(close.values())}?)" if close else ""
     wanted = "do, or create, get and delete" if not verbs else _listing(missing)
-    message = f"{name} does not implement {wanted}{hint}"
-    raise RegistrationError(message)
+    raise RegistrationError(f"{name} does not implement {wanted}{hint}")
 
 
 def _listing(names: Any) -> str:
@@ -141,24 +139,21 @@ def _category(plugin: Any, name: str) -> TaskCategory:
 def _check_hook_api(plugin: Any, name: str) -> None:
     wanted = getattr(plugin, "hook_api", hookspecs.HOOK_API)
     if wanted != hookspecs.HOOK_API:
-        message = (
+        raise RegistrationError(
             f"{name} was written for hook API {wanted}, this flyte-connectors has "
             f"{hookspecs.HOOK_API}: install releases that match"
         )
-        raise RegistrationError(message)
 
 
 def _metadata_type(plugin: Any, name: str) -> Any:
     metadata_type: Any = getattr(plugin, "metadata_type", None)
     if not (hasattr(metadata_type, "encode") and hasattr(metadata_type, "decode")):
-        message = f"{name} has no metadata_type: set it to its ResourceMeta class"
-        raise RegistrationError(message)
+        raise RegistrationError(f"{name} has no metadata_type: set it to its ResourceMeta class")
     if getattr(metadata_type.encode, "__module__", "") == "flyte_connectors.connector":
         try:
             _meta_codec.check(metadata_type)
         except TypeError as error:
-            message = f"{name}: {error}"
-            raise RegistrationError(message) from error
+            raise RegistrationError(f"{name}: {error}") from error
     return metadata_type
 
 
@@ -181,10 +176,9 @@ def _repeatable_create(
     if callable(stated) and not inspect.iscoroutinefunction(stated):
         return cast("Callable[[Any], bool]", stated)
     if stated is not None:
-        message = (
+        raise RegistrationError(
             f"{name} has repeatable_create {stated!r}: it must be True, False or a plain function"
         )
-        raise RegistrationError(message)
     return create is not None and "idempotency_key" in _named(create)
 
 

@@ -217,8 +217,7 @@ def _fill(report: PluginReport, registry: Registry, entry_point: InstalledPlugin
         if bound.source == report.source and bound not in before and bound not in connectors
     ]
     if not connectors and not hooks:
-        message = "registers no connector"
-        raise RegistrationError(message)
+        raise RegistrationError("registers no connector")
     report.connectors, report.hooks = connectors, tuple(hooks)
 
 

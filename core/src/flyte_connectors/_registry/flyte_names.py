@@ -43,11 +43,10 @@ class _Alias(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name not in MODULES[self.__name__]:
-            message = (
+            raise AttributeError(
                 f"{self.__name__}.{name} is not part of flyte_connectors: "
                 "install the official SDK (pip install flyte) for it"
             )
-            raise AttributeError(message)
         value = getattr(flyte_connectors, name)
         setattr(self, name, value)
         return value

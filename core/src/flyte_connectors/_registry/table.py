@@ -113,11 +113,10 @@ class Registry:
         key = (bound.category.name, bound.category.version)
         taken = self._connectors.get(key)
         if taken is not None and not override:
-            message = (
+            raise DuplicateTaskTypeError(
                 f"task type {bound.category} of {bound.name} ({bound.source}) is already served by "
                 f"{taken.name} ({taken.source}): uninstall or deny one of them"
             )
-            raise DuplicateTaskTypeError(message)
         self._apply_wrappers(bound)
         self._connectors[key] = bound
         self._metadata = None
@@ -239,10 +238,9 @@ def find_metadata(registry: Registry, name: str) -> ConnectorProto:
     """
     table = registry.metadata()
     if name not in table:
-        message = (
+        raise ConnectorNotFoundError(
             f"no connector is named '{name[:100]}'; known: {', '.join(sorted(table)) or 'none'}"
         )
-        raise ConnectorNotFoundError(message)
     return table[name]
 
 

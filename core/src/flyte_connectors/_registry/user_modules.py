@@ -72,8 +72,7 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
         return loaded
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        message = "not a Python file"
-        raise InvalidRequestError(message, field=str(path))
+        raise InvalidRequestError("not a Python file", field=str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:

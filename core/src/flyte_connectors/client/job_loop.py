@@ -165,8 +165,7 @@ async def run_job(
             return resource
         if phase is not Phase.RETRYABLE_FAILED or attempt >= policy.retries:
             text = resource.message or f"the job ended {phase.name} without a message"
-            message = f"task '{name}' {phase.name.lower()}: {text}"
-            raise TaskFailedError(message, phase=phase.name)
+            raise TaskFailedError(f"task '{name}' {phase.name.lower()}: {text}", phase=phase.name)
         logger.warning("attempt %d of '%s': %s", attempt, name, resource.message)
         await asyncio.sleep(min(0.1 * 2**attempt, policy.longest_poll))
         attempt += 1
@@ -201,8 +200,7 @@ async def _attempt(
             end = await _cancel(client, job, observer, seconds)
         if isinstance(error, asyncio.TimeoutError):
             text = f"timed out after {policy.timeout:g} s{end}"
-            message = f"task '{name}' {text}"
-            raise TaskFailedError(message, phase="TIMED_OUT") from None
+            raise TaskFailedError(f"task '{name}' {text}", phase="TIMED_OUT") from None
         if isinstance(error, ConnectorError):
             error.message += end
             error.args = (error.message,)

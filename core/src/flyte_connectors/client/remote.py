@@ -37,11 +37,10 @@ def _check_process() -> None:
     """
     _processes.append(os.getpid())
     if _processes[0] != _processes[-1]:
-        message = (
+        raise errors.InvalidRequestError(
             "gRPC does not work in a process that was forked after it was used: start it by "
             "multiprocessing's 'spawn' or 'forkserver', or call the first task after the fork"
         )
-        raise errors.InvalidRequestError(message)
     del _processes[1:]
 
 

@@ -74,20 +74,18 @@ class Reply:
         """
         answer = self.json()
         if not isinstance(answer, dict):
-            message = (
+            raise NotJsonError(
                 f"{self.where} answered JSON that is not an object: is this the service's API?"
             )
-            raise NotJsonError(message)
         if missing := [name for name in names if name not in answer]:
             message = f"{self.where} answered no {missing[0]!r}: is this the service's API?"
             raise NotJsonError(message)
         for name, expected in types.items():
             if not _fits(answer.setdefault(name, None), expected):
                 kind = getattr(expected, "__name__", None) or str(expected)
-                message = (
+                raise NotJsonError(
                     f"{self.where} answered no {name!r} of type {kind}: is this the service's API?"
                 )
-                raise NotJsonError(message)
         return answer
 
     @property
@@ -161,19 +159,16 @@ async def chunks(response: httpcore.Response, limit: int) -> AsyncIterator[bytes
     """
     encoding = httpx.Headers(response.headers).get("content-encoding", "identity").lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        message = f"answered in encoding {encoding[:40]!r}, which was not asked for"
-        raise _EncodingError(message)
+        raise _EncodingError(f"answered in encoding {encoding[:40]!r}, which was not asked for")
     decoder = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
     room = limit
     async for raw in response.aiter_stream():
         try:
             data = decoder.decompress(raw, room + 1) if decoder else raw
         except zlib.error as error:
-            message = "answered what can't be decompressed"
-            raise _EncodingError(message) from error
+            raise _EncodingError("answered what can't be decompressed") from error
         room -= len(data)
         if room < 0:
-            message = f"answered more than {limit} bytes"
-            raise _ReplyTooLargeError(message)
+            raise _ReplyTooLargeError(f"answered more than {limit} bytes")
         if data:
             yield data

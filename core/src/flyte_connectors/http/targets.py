@@ -33,8 +33,7 @@ def linked(base: httpx.URL, link: str, field: str) -> httpx.URL:
     try:
         return base.join(link).copy_with(fragment=None)
     except (httpx.InvalidURL, ValueError, TypeError) as error:
-        message = f"{str(link)[:80]!r} is not a URL"
-        raise InvalidRequestError(message, field=field) from error
+        raise InvalidRequestError(f"{str(link)[:80]!r} is not a URL", field=field) from error
 
 
 def check(url: httpx.URL, base: httpx.URL, field: str) -> None:
@@ -58,8 +57,7 @@ def check(url: httpx.URL, base: httpx.URL, field: str) -> None:
     if leaves or url.userinfo or fault:
         shown = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{path_of(url)}"[:200]
         reason = fault or ("it holds a user" if url.userinfo else "its host or port is another")
-        message = f"{shown} is not below {base}: {reason}"
-        raise InvalidRequestError(message, field=field)
+        raise InvalidRequestError(f"{shown} is not below {base}: {reason}", field=field)
 
 
 def _quoted(part: Part, field: str) -> str:
@@ -68,8 +66,7 @@ def _quoted(part: Part, field: str) -> str:
         plain_part(text)
         return quote(text, safe=":")
     except ValueError as error:  # UnicodeEncodeError as well
-        message = f"can't be part of a path: {error}"
-        raise InvalidRequestError(message, field=field) from None
+        raise InvalidRequestError(f"can't be part of a path: {error}", field=field) from None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -114,8 +114,7 @@ def _pages(routes: Iterable[tuple[str, WSGIApplication]]) -> Mapping[str, WSGIAp
     pages: dict[str, WSGIApplication] = {}
     for path, page in routes:
         if not path.startswith("/") or path.endswith("/"):
-            message = f"http_routes: {path!r} must begin with / and not end with it"
-            raise ServiceStartError(message)
+            raise ServiceStartError(f"http_routes: {path!r} must begin with / and not end with it")
         if path in (*OWN_PATHS, *pages):
             raise ServiceStartError(f"http_routes: {path} is taken: choose another path")
         pages[path] = page

@@ -270,8 +270,7 @@ def _bind(
     except RuntimeError:
         bound = 0
     if bound == 0:
-        message = f"can't listen on {address}: the port is in use or not allowed"
-        raise ServiceStartError(message)
+        raise ServiceStartError(f"can't listen on {address}: the port is in use or not allowed")
     return bound
 
 

@@ -176,8 +176,7 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
     except AllowListError as error:
         raise SettingsError(str(error), field=source) from None
     except (ValueError, TypeError):
-        message = f"invalid value {value!r} ({metadata['help']})"
-        raise SettingsError(message, field=source) from None
+        raise SettingsError(f"invalid value {value!r} ({metadata['help']})", field=source) from None
     if metadata["choices"] and parsed not in metadata["choices"]:
         message = f"invalid value {value!r}: choose from {', '.join(metadata['choices'])}"
         raise SettingsError(message, field=source)

@@ -103,8 +103,7 @@ class _Worker:
                 threading.Thread(target=_pass_on, args=(output,), daemon=True).start()
                 return ready[2]
             _pass_on([line])  # printed by a plugin
-        message = f"worker {self._number} failed to start; see its output above"
-        raise ServiceStartError(message)
+        raise ServiceStartError(f"worker {self._number} failed to start; see its output above")
 
     def revive(self) -> None:
         """Start it again if it has died."""
@@ -256,8 +255,7 @@ def _reserved_port(host: str, port: int) -> Iterator[int]:
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             mine.bind((host, port))
         except OSError as error:
-            message = f"can't listen on {host}:{port}: {error.strerror}"
-            raise ServiceStartError(message) from error
+            raise ServiceStartError(f"can't listen on {host}:{port}: {error.strerror}") from error
         yield int(mine.getsockname()[1])
 
 

@@ -78,8 +78,7 @@ class FunctionTask(TaskTemplate, Generic[P, R]):
             try:
                 codec_for_type(python_type).encode(value)
             except ConversionError as error:
-                message = f"output '{name}' of task '{self.name}': {error}"
-                raise TaskFailedError(message) from None
+                raise TaskFailedError(f"output '{name}' of task '{self.name}': {error}") from None
         return result
 
 

@@ -139,18 +139,15 @@ class NativeInterface:
         """
         literals = {named.name: named.value for named in outputs.literals}
         if undeclared := literals.keys() - self.outputs.keys():
-            message = f"task '{task}' returned undeclared output '{min(undeclared)}'"
-            raise TaskFailedError(message)
+            raise TaskFailedError(f"task '{task}' returned undeclared output '{min(undeclared)}'")
         values = {}
         for name, codec in self._output_codecs:
             if name not in literals:
-                message = f"task '{task}' returned no output '{name}'"
-                raise TaskFailedError(message)
+                raise TaskFailedError(f"task '{task}' returned no output '{name}'")
             try:
                 values[name] = codec.decode(literals[name])
             except ConversionError as error:
-                message = f"output '{name}' of task '{task}': {error}"
-                raise TaskFailedError(message) from None
+                raise TaskFailedError(f"output '{name}' of task '{task}': {error}") from None
         return values
 
     def to_proto(self) -> TypedInterface:

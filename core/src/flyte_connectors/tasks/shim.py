@@ -94,8 +94,7 @@ class ExecutableTemplateShimTask:
         try:
             wire.write_outputs(values, wire.declared_outputs(template), outputs)
         except OutputError as error:
-            message = f"{error} (task '{self.name}')"
-            raise TaskFailedError(message) from None
+            raise TaskFailedError(f"{error} (task '{self.name}')") from None
         return outputs
 
     def _by_name(self, result: Any) -> dict[str, Any]:
@@ -104,10 +103,9 @@ class ExecutableTemplateShimTask:
             return dict(result)
         values = result if isinstance(result, tuple) else (() if not names else (result,))
         if len(values) != len(names):
-            message = (
+            raise TaskFailedError(
                 f"the executor of task '{self.name}' must return {', '.join(names) or 'nothing'}"
             )
-            raise TaskFailedError(message)
         return dict(zip(names, values, strict=True))
 
 

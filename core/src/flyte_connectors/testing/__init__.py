@@ -34,6 +34,5 @@ _HOMES = {"ConnectorConformance": "conformance", "ControllableService": "service
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
