@@ -58,12 +58,7 @@ class CallGuard:
     """
 
     def __init__(
-        self,
-        *,
-        threads: int = 16,
-        backlog: int = 1000,
-        isolate: bool = False,
-        term: float = _TERM,
+        self, *, threads: int = 16, backlog: int = 1000, isolate: bool = False, term: float = _TERM
     ) -> None:
         self._threads = threads
         self._backlog = backlog

@@ -73,10 +73,7 @@ class PluginReport:
 
 
 def load_plugins(
-    registry: Registry,
-    *,
-    allow: Iterable[str] | None = None,
-    deny: Iterable[str] | None = None,
+    registry: Registry, *, allow: Iterable[str] | None = None, deny: Iterable[str] | None = None
 ) -> list[PluginReport]:
     """Load every installed plugin that is not blocked into `registry`.
 

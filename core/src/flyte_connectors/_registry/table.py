@@ -153,9 +153,7 @@ class Registry:
     def metadata(self) -> dict[str, ConnectorProto]:
         """`flyteidl2.connector.Connector` messages by connector name."""
         if self._metadata is None:
-            from flyteidl2.connector.connector_pb2 import (  # authors import this module
-                Connector,
-            )
+            from flyteidl2.connector.connector_pb2 import Connector  # authors import this module
 
             table: dict[str, ConnectorProto] = {}
             for bound in self:

@@ -29,10 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `logs`."""
     parser.add_argument("name", metavar="RUN", help="name of the run, as `run` printed it")
     parser.add_argument(
-        "--follow",
-        "-f",
-        action="store_true",
-        help="follow the log until the run has ended",
+        "--follow", "-f", action="store_true", help="follow the log until the run has ended"
     )
     parser.add_argument(
         "--timestamps", "-t", action="store_true", help="show the time of each line"

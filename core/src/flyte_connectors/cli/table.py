@@ -18,11 +18,7 @@ def colour(text: str, name: str, stream: TextIO) -> str:
 
 
 def print_table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    empty: str,
-    colours: Mapping[str, str],
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, colours: Mapping[str, str]
 ) -> None:
     """Print rows under a header to standard output.
 

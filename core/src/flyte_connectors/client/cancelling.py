@@ -51,10 +51,7 @@ async def cancel_job(
 
 
 async def cancel_left_job(
-    client: ConnectorClient,
-    request: pb.DeleteTaskRequest,
-    seconds: float,
-    not_yet: Waiting,
+    client: ConnectorClient, request: pb.DeleteTaskRequest, seconds: float, not_yet: Waiting
 ) -> ConnectorError | None:
     """Cancel the job of a run, even if the caller is cancelled meanwhile.
 

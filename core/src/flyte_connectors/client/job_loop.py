@@ -209,10 +209,7 @@ async def _attempt(
 
 
 async def _create(
-    client: ConnectorClient,
-    request: pb.CreateTaskRequest,
-    policy: RunPolicy,
-    observer: RunObserver,
+    client: ConnectorClient, request: pb.CreateTaskRequest, policy: RunPolicy, observer: RunObserver
 ) -> Job:
     """The new job; a caller that leaves meanwhile leaves no job behind."""
     retrying = Retrying(min(policy.give_up_after, _LONGEST_CREATE), observer.waiting)

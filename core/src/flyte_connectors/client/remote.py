@@ -155,9 +155,7 @@ class RemoteService:
     ) -> T:
         try:
             reply = await rpc(
-                request,
-                timeout=timeout or self._timeout,
-                metadata=self._call_metadata + metadata,
+                request, timeout=timeout or self._timeout, metadata=self._call_metadata + metadata
             )
         except grpc.aio.AioRpcError as error:
             raise await self._explained(error) from None

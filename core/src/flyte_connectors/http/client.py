@@ -17,10 +17,7 @@ import httpcore
 import httpx
 
 from flyte_connectors.endpoints import checked_endpoint, is_unrestricted, unrestricted
-from flyte_connectors.errors import (
-    InvalidRequestError,
-    ServiceUnavailableError,
-)
+from flyte_connectors.errors import InvalidRequestError, ServiceUnavailableError
 from flyte_connectors.http import targets
 from flyte_connectors.http.auth import checked_headers
 from flyte_connectors.http.failures import FAILURES, Limits, Progress, reason, uncertain
@@ -241,28 +238,17 @@ class Client:
         return reply
 
     async def _sent(
-        self,
-        request: httpx.Request,
-        *,
-        repeatable: bool,
-        write: Callable[[bytes], object] | None,
+        self, request: httpx.Request, *, repeatable: bool, write: Callable[[bytes], object] | None
     ) -> Reply:
         where = f"{request.url.netloc.decode()}{targets.path_of(request.url)}"
         progress = Progress()
         seconds = self._limits.connect_seconds
         request.extensions = {
-            "timeout": {
-                "connect": seconds,
-                "pool": seconds,
-                "read": self._limits.silence_seconds,
-            },
+            "timeout": {"connect": seconds, "pool": seconds, "read": self._limits.silence_seconds},
             "trace": progress.note,
         }
         try:
-            async with (
-                time_limit(self._limits.reply_seconds),
-                self._opened(request) as response,
-            ):
+            async with time_limit(self._limits.reply_seconds), self._opened(request) as response:
                 content = bytearray()
                 passes_on = write if 200 <= response.status < 300 else None  # noqa: PLR2004
                 async for chunk in chunks(response, self._limits.reply_bytes):

@@ -141,9 +141,7 @@ def _texts(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
 
 def _handler(rpc: Unary, request: Any) -> Handler:
     return grpc.unary_unary_rpc_method_handler(
-        rpc,
-        request_deserializer=partial(parse, request),
-        response_serializer=serialize,
+        rpc, request_deserializer=partial(parse, request), response_serializer=serialize
     )
 
 

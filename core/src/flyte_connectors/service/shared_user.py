@@ -13,11 +13,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
-from flyte_connectors.secrets import (
-    DEFAULT_DIRECTORY,
-    DIRECTORY_VARIABLE,
-    ENVIRONMENT_PREFIX,
-)
+from flyte_connectors.secrets import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,12 +13,7 @@ from flyteidl2.core.interface_pb2 import TypedInterface, VariableMap
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.types import (
-    Codec,
-    ConversionError,
-    codec_for_literal_type,
-    codec_for_type,
-)
+from flyte_connectors.types import Codec, ConversionError, codec_for_literal_type, codec_for_type
 
 REQUIRED = inspect.Parameter.empty
 

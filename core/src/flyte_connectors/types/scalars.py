@@ -221,11 +221,7 @@ def _build() -> dict[Any, Codec]:
         Codec(type(None), simple(SimpleType.NONE), "none", _encode_none, _decode_none),
         Codec(bytes, simple(SimpleType.BINARY), "bytes", _encode_bytes, _decode_bytes),
         Codec(
-            dt.datetime,
-            simple(SimpleType.DATETIME),
-            "datetime",
-            _encode_datetime,
-            _decode_datetime,
+            dt.datetime, simple(SimpleType.DATETIME), "datetime", _encode_datetime, _decode_datetime
         ),
         Codec(dt.date, simple(SimpleType.DATETIME), "date", _encode_date, _decode_date),
         Codec(

@@ -42,12 +42,7 @@ from flyte_connectors.types.plain.containers import (
     untyped_form,
 )
 from flyte_connectors.types.plain.records import dataclass_form, typed_dict_form
-from flyte_connectors.types.plain.scalars import (
-    JSON_INT_KEY,
-    choice_form,
-    enum_form,
-    scalar_form,
-)
+from flyte_connectors.types.plain.scalars import JSON_INT_KEY, choice_form, enum_form, scalar_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
