@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from flyte_connectors import ConnectorSecretsMixin, Secret
 from flyte_connectors._calls.log_filter import RedactingFilter
+from flyte_connectors._masking import MASK
 from flyte_connectors.errors import AuthenticationError, ConnectorError, InvalidRequestError
 from flyte_connectors.secrets import (
-    MASK,
     SecretValue,
     holds_secret,
     mask,

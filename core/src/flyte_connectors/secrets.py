@@ -20,11 +20,12 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors._masking import MASK, Masker, masker
 from flyte_connectors.errors import AuthenticationError, InvalidRequestError
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
+
+    from flyte_connectors._masking import Masker
 
 DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
 DEFAULT_DIRECTORY = "/etc/flyte/secrets"
@@ -38,7 +39,7 @@ class SecretValue(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"SecretValue('{MASK}')"
+        return "SecretValue('***')"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,7 +218,7 @@ def redact(text: str, secrets: Mapping[str, str] | None = None) -> str:
         text: Any text.
         secrets: Values by name to mask instead of those of the current call.
     """
-    found = current_masker() if secrets is None else masker(frozenset(secrets.values()))
+    found = current_masker() if secrets is None else _masker(frozenset(secrets.values()))
     return text if found is None else found.mask(text)
 
 
@@ -259,14 +260,20 @@ def current_masker() -> Masker | None:
     values = _outside_calls.values
     if call is not None:
         values = values | call.values if values else call.values
-    return masker(values) if values else None
+    return _masker(values) if values else None
 
 
 def masker_of_all_calls() -> Masker | None:
     """The masker of the secrets of all running calls; None if there are none."""
     with _lock:
         values = _NONE.union(*[call.values for call in _in_use])
-    return masker(values) if values else None
+    return _masker(values) if values else None
+
+
+def _masker(values: frozenset[str]) -> Masker:
+    from flyte_connectors._masking import masker  # many calls have no secrets
+
+    return masker(values)
 
 
 def redacted_value(

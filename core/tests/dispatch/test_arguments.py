@@ -23,10 +23,11 @@ from fake_jobs import (
 from flyte_connectors import Resource, hookspecs
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
+from flyte_connectors._masking import MASK
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, ServiceUnavailableError
-from flyte_connectors.secrets import MASK, mask
+from flyte_connectors.secrets import mask
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from flyte_connectors._dispatch.redaction import redact_message, redacted
-from flyte_connectors.secrets import MASK, mask, protected
+from flyte_connectors._masking import MASK
+from flyte_connectors.secrets import mask, protected
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.literals_pb2 import LiteralMap
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine

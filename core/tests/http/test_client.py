@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flyte_connectors._masking import MASK
 from flyte_connectors.errors import (
     AuthenticationError,
     ConflictError,
@@ -28,7 +29,7 @@ from flyte_connectors.http import (
     bearer,
     header,
 )
-from flyte_connectors.secrets import MASK, protected, redact
+from flyte_connectors.secrets import protected, redact
 
 if TYPE_CHECKING:
     from conftest import Server

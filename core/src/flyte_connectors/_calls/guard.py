@@ -18,7 +18,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flyte_connectors._calls.channel import Channel
 from flyte_connectors._calls.deadlines import Deadlines
 from flyte_connectors._calls.isolation import Lane, LoopThread
 from flyte_connectors._calls.texts import shortened
@@ -32,6 +31,7 @@ from flyte_connectors.errors import (
 from flyte_connectors.secrets import redact_error
 
 if TYPE_CHECKING:
+    from flyte_connectors._calls.channel import Channel
     from flyte_connectors._calls.loop_watch import LoopWatch
 
 T = TypeVar("T")
@@ -218,6 +218,8 @@ class CallGuard:
         self, verb: Verb, items: AsyncIterator[Any], own: LoopThread
     ) -> AsyncIterator[Any]:
         """`items` of an isolated connector."""
+        from flyte_connectors._calls.channel import Channel  # for connectors that block
+
         channel = Channel(_CHUNK)
         feeding = asyncio.ensure_future(own.run(self._feed(verb, items, channel)))
         feeding.add_done_callback(lambda _: channel.close())

@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flyte_connectors._calls.loop_watch import LoopWatch
 from flyte_connectors.errors import RateLimitedError
+
+if TYPE_CHECKING:
+    from flyte_connectors._calls.loop_watch import LoopWatch
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

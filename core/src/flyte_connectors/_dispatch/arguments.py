@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import hookspecs
-from flyte_connectors.endpoints import unrestricted
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.secrets import SecretValue, protected, resolve
 
@@ -63,6 +62,8 @@ def with_secrets(
         arguments.update(secrets)
     if not local:
         return protected(secrets)
+    from flyte_connectors.endpoints import unrestricted  # the service needs none of it
+
     stack = contextlib.ExitStack()
     stack.enter_context(unrestricted())
     stack.enter_context(protected(secrets))

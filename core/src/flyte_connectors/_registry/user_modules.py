@@ -11,7 +11,6 @@ import traceback
 import types
 from collections.abc import Callable
 
-from flyte_connectors._registry.flyte_names import install_as_flyte
 from flyte_connectors.errors import InvalidRequestError
 
 
@@ -61,6 +60,8 @@ def _with_flyte(load: Callable[[], types.ModuleType]) -> types.ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "flyte" or "flyte" in sys.modules:
             raise
+    from flyte_connectors._registry.flyte_names import install_as_flyte
+
     install_as_flyte()
     return load()
 

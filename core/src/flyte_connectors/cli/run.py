@@ -21,7 +21,6 @@ from flyte_connectors.cli.services import service_at
 from flyte_connectors.cli.streams import INTERRUPTED, complain
 from flyte_connectors.cli.task_files import describe_tasks, find_task
 from flyte_connectors.cli.task_options import parse_inputs
-from flyte_connectors.cli.user_tracebacks import user_traceback
 from flyte_connectors.cli.values import printable
 from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient
 from flyte_connectors.client.local import local_client
@@ -113,6 +112,8 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
 def _show(error: Exception, task: TaskTemplate, *, whole: bool) -> None:
     """Print what the task's own code has raised, and where."""
     import traceback
+
+    from flyte_connectors.cli.user_tracebacks import user_traceback
 
     text = "".join(traceback.format_exception(error)) if whole else user_traceback(error)
     print(text, end="", file=sys.stderr)

@@ -17,7 +17,6 @@ from flyte_connectors._registry.installed import Selection
 from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry, process_registry, registering_for
 from flyte_connectors._registry.user_modules import import_module
-from flyte_connectors.endpoints import VARIABLE as ENDPOINTS_VARIABLE
 from flyte_connectors.errors import ServiceStartError, SettingsError
 from flyte_connectors.service.log_format import configure_logging
 from flyte_connectors.service.server import ConnectorService
@@ -70,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
         print(as_toml(settings, sources), end="")
         return 0
     if settings.allowed_endpoints is not None:
-        os.environ[ENDPOINTS_VARIABLE] = ",".join(settings.allowed_endpoints)
+        from flyte_connectors import endpoints  # only with a list
+
+        os.environ[endpoints.VARIABLE] = ",".join(settings.allowed_endpoints)
     configure_logging(settings)
     is_worker = WORKER_VARIABLE in os.environ
     if settings.workers > 1 and not is_worker:

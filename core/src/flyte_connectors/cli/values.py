@@ -13,10 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from flyte_connectors.errors import ConversionError, InvalidRequestError
 from flyte_connectors.types import codec
 from flyte_connectors.types.codec import short
-from flyte_connectors.types.form import HANDWRITTEN
 from flyte_connectors.types.hints import is_subclass, is_union
-from flyte_connectors.types.plain import plain_form
-from flyte_connectors.types.plain.scalars import scalar_form
 
 _TRUE = frozenset({"true", "yes", "1", "on"})
 _FALSE = frozenset({"false", "no", "0", "off"})
@@ -102,6 +99,10 @@ def _parse_union(python_type: Any, text: str) -> Any:
 
 def _parse_json(python_type: Any, text: str) -> Any:
     """A value of several parts as JSON, or one of a single part, such as a date, as its text."""
+    from flyte_connectors.types.form import HANDWRITTEN  # most inputs are of one part
+    from flyte_connectors.types.plain import plain_form
+    from flyte_connectors.types.plain.scalars import scalar_form
+
     form = plain_form(python_type, HANDWRITTEN)
     try:
         return form.load(text)

@@ -24,50 +24,18 @@ statuses    what statuses mean
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flyte_connectors.errors import NotJsonError, UncertainOutcomeError
+from flyte_connectors._lazy_names import lazy_names
 
-if TYPE_CHECKING:
-    from flyte_connectors.http.auth import basic, bearer, header
-    from flyte_connectors.http.client import Client
-    from flyte_connectors.http.failures import Limits
-    from flyte_connectors.http.reply import Reply
-    from flyte_connectors.http.statuses import error_of_status
-
-_HOMES = {
-    "Client": "client",
-    "Limits": "failures",
-    "Reply": "reply",
-    "basic": "auth",
-    "bearer": "auth",
-    "error_of_status": "statuses",
-    "header": "auth",
-}
-
-__all__ = [
-    "Client",
-    "Limits",
-    "NotJsonError",
-    "Reply",
-    "UncertainOutcomeError",
-    "basic",
-    "bearer",
-    "error_of_status",
-    "header",
-]
+_get, __dir__ = lazy_names(__name__)
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = importlib.import_module(f"{__name__}.{home}")
+        return _get(name)
     except ModuleNotFoundError as error:
         if error.name not in ("httpx", "httpcore", "anyio"):
             raise
         message = f"{__name__}.{name} needs httpx: pip install flyte-connectors[http]"
         raise ImportError(message, name=error.name) from error
-    return getattr(module, name)

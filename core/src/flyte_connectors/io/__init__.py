@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from flyte_connectors.io.references import DataFrame, Dir, File
+from flyte_connectors._lazy_names import lazy_names
 
-__all__ = ["DataFrame", "Dir", "File"]
+__getattr__, __dir__ = lazy_names(__name__)

@@ -25,7 +25,7 @@ from flyte_connectors.service.log_batches import log_messages
 if TYPE_CHECKING:
     from flyte_connectors._dispatch.dispatcher import Dispatcher
     from flyte_connectors._registry.table import Registry
-    from flyte_connectors.service.drain import Calls
+    from flyte_connectors.service.calls import Calls
 
 ASYNC_SERVICE = "flyteidl2.connector.AsyncConnectorService"
 METADATA_SERVICE = "flyteidl2.connector.ConnectorMetadataService"

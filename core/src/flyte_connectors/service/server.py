@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import signal
 import socket
@@ -25,13 +26,10 @@ from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
-from flyte_connectors.service.auth import BearerAuth
-from flyte_connectors.service.connections import Connections
-from flyte_connectors.service.drain import Calls, stop_gracefully
+from flyte_connectors.service.calls import Calls
 from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.settings import ServiceSettings
 from flyte_connectors.service.standard_services import standard_handlers
-from flyte_connectors.service.tls import server_credentials
 
 if TYPE_CHECKING:
     from flyte_connectors._registry.discovery import PluginReport
@@ -41,6 +39,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LAST_STEPS_SECONDS = 1.0
+_USED_LATER = tuple(
+    f"flyte_connectors.{name}" for name in ("_masking", "endpoints", "service.drain")
+)
+"""Modules that the first SERVING does not wait for."""
 
 
 class ConnectorService:
@@ -95,14 +97,10 @@ class ConnectorService:
             ServiceStartError: a port is in use.
             SettingsError: a certificate or token file can't be read.
         """
-        settings = self.settings
-        credentials = server_credentials(settings)
-        token_file = settings.auth_token_file
-        interceptors = [BearerAuth(token_file)] if token_file else []
-        http_socket = listen_http(settings)
+        http_socket = listen_http(self.settings)
         self.metrics_port = http_socket.getsockname()[1]
         try:
-            await self._start_grpc(credentials, interceptors)
+            await self._start_grpc()
             await asyncio.to_thread(self._start_http, http_socket)
         except BaseException:
             if self._http is None:
@@ -110,15 +108,11 @@ class ConnectorService:
             await self.stop()
             raise
 
-    async def _start_grpc(
-        self,
-        credentials: grpc.ServerCredentials | None,
-        interceptors: Sequence[grpc.aio.ServerInterceptor],
-    ) -> None:
+    async def _start_grpc(self) -> None:
         settings = self.settings
-        server = grpc.aio.server(
-            interceptors=interceptors, options=_options(settings, shared=self._shared_port)
-        )
+        credentials = _credentials(settings)
+        options = _options(settings, shared=self._shared_port)
+        server = grpc.aio.server(interceptors=_interceptors(settings), options=options)
         dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
         services = (ASYNC_SERVICE, METADATA_SERVICE)
         standard = standard_handlers(self._health.servicer, services)
@@ -129,9 +123,8 @@ class ConnectorService:
         _warn_if_open(settings)
         self._guard.start()
         await self._health.set_ready()
-        if self.registry.warm_ups:
-            # A daemon: a service that stops does not wait for imports.
-            threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        # A daemon: a service that stops does not wait for imports.
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     async def stop(self) -> None:
         """Shut down gracefully, within the grace period."""
@@ -139,6 +132,9 @@ class ConnectorService:
         started = asyncio.get_running_loop().time()
         await self._health.set_draining()
         if self._server is not None:
+            from flyte_connectors.service.connections import Connections
+            from flyte_connectors.service.drain import stop_gracefully
+
             await stop_gracefully(self._server, self._calls, Connections(self.port), grace)
             await _last_steps()
         left = grace - (asyncio.get_running_loop().time() - started)
@@ -200,6 +196,8 @@ class ConnectorService:
         )
 
     def _warm_up(self) -> None:
+        for module in _USED_LATER:
+            importlib.import_module(module)
         for warm_up in self.registry.warm_ups:
             try:
                 warm_up()
@@ -255,6 +253,22 @@ def listen_http(settings: ServiceSettings) -> socket.socket:
         text = error.strerror or str(error)
         message = f"can't listen on {_address(host, port)} for metrics: {text}"
         raise ServiceStartError(message) from error
+
+
+def _credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None:
+        return None
+    from flyte_connectors.service.tls import server_credentials  # only with a certificate
+
+    return server_credentials(settings)
+
+
+def _interceptors(settings: ServiceSettings) -> list[grpc.aio.ServerInterceptor]:
+    if settings.auth_token_file is None:
+        return []
+    from flyte_connectors.service.auth import BearerAuth  # only with tokens
+
+    return [BearerAuth(settings.auth_token_file)]
 
 
 def _bind(

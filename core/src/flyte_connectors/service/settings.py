@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flyte_connectors._allow_list import AllowListError, parse_entry
 from flyte_connectors.errors import SettingsError
 
 PREFIX = "FLYTE_CONNECTORS_"
@@ -71,7 +70,12 @@ def _flag(text: str) -> bool:
 
 
 def _endpoint(text: str) -> str:
-    parse_entry(text)
+    from flyte_connectors._allow_list import parse_entry  # only with a list
+
+    try:
+        parse_entry(text)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     return text
 
 
@@ -173,8 +177,8 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
                 metadata["parse"](str(item).strip()) for item in items if str(item).strip()
             )
         parsed = metadata["parse"](_text(value))
-    except AllowListError as error:
-        raise SettingsError(str(error), field=source) from None
+    except SettingsError as error:
+        raise SettingsError(error.message, field=source) from None
     except (ValueError, TypeError):
         raise SettingsError(f"invalid value {value!r} ({metadata['help']})", field=source) from None
     if metadata["choices"] and parsed not in metadata["choices"]:

@@ -17,14 +17,12 @@ logger = logging.getLogger(__name__)
 _FILES = ("tls_cert", "tls_key", "tls_client_ca")
 
 
-def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
-    """Credentials for the service's port; None if it is to be plaintext.
+def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
+    """Credentials for the service's port.
 
     Raises:
         SettingsError: a file can't be read, is not a certificate, or not its key.
     """
-    if settings.tls_cert is None:
-        return None
     files = _CertificateFiles(settings)
     return grpc.dynamic_ssl_server_credentials(
         files.configuration(),

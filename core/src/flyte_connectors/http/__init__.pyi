@@ -1,0 +1,9 @@
+from flyte_connectors.errors import NotJsonError as NotJsonError
+from flyte_connectors.errors import UncertainOutcomeError as UncertainOutcomeError
+from flyte_connectors.http.auth import basic as basic
+from flyte_connectors.http.auth import bearer as bearer
+from flyte_connectors.http.auth import header as header
+from flyte_connectors.http.client import Client as Client
+from flyte_connectors.http.failures import Limits as Limits
+from flyte_connectors.http.reply import Reply as Reply
+from flyte_connectors.http.statuses import error_of_status as error_of_status
