@@ -30,10 +30,9 @@ def lazy_names(package: str, *eager: str) -> tuple[Callable[[str], Any], Callabl
 
     @functools.cache
     def homes() -> dict[str, str]:
-        import pkgutil
-
-        stub = pkgutil.get_data(package, "__init__.pyi") or b""
-        return {name: module for module, name in _LINE.findall(stub.decode())}
+        module = sys.modules[package]
+        stub = module.__spec__.loader.get_data(f"{module.__file__}i")  # type: ignore[union-attr]
+        return {name: home for home, name in _LINE.findall(stub.decode())}
 
     def exported() -> list[str]:
         there = (name for name, home in homes().items() if _is_installed(home))

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.machinery
 import importlib.util
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
-
-if sys.version_info >= (3, 11):
-    from importlib.metadata import EntryPoint, entry_points
-else:
-    from importlib_metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from flyte_connectors import hookspecs
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
 DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
 
-InstalledPlugin: TypeAlias = EntryPoint
+InstalledPlugin: TypeAlias = "EntryPoint"
 """An entry point of the group."""
 
 OFFICIAL_SERVICE_EXTRA = "flyte"
 """The extra of entry points that are there for the official SDK's service, which imports all of them."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Which plugins may be loaded, by the names of their distributions or entry points.
 
     Attributes:
@@ -72,6 +68,12 @@ class Selection:
 
 def installed_plugins() -> list[InstalledPlugin]:
     """The entry points in an order that does not depend on `sys.path`."""
+    # Slow, and not needed by authors.
+    if sys.version_info >= (3, 11):
+        from importlib.metadata import entry_points
+    else:
+        from importlib_metadata import entry_points
+
     found = entry_points(group=hookspecs.PROJECT)
     ours = (point for point in found if OFFICIAL_SERVICE_EXTRA not in point.extras)
     return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Collection
+from typing import NamedTuple
 
 EXTRAS = {"image": "deploy", "deploy": "deploy"}
 """Commands of this project's own plugins, and the extra of `flyte-connectors` that brings each."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command of the command line.
 
     Attributes:

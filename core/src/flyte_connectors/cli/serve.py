@@ -16,7 +16,6 @@ from flyte_connectors._registry.discovery import PluginReport, Status, load_modu
 from flyte_connectors._registry.installed import Selection
 from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry, process_registry, registering_for
-from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.errors import ServiceStartError, SettingsError
 from flyte_connectors.service.log_format import configure_logging
 from flyte_connectors.service.server import ConnectorService
@@ -141,6 +140,8 @@ def _check_denied(settings: ServiceSettings, source: str) -> None:
 def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
     registry.selection = Selection.of(settings.allow, settings.deny)
     for name in settings.module:
+        from flyte_connectors._registry.user_modules import import_module
+
         with registering_for(name):
             module = import_module(name)
         if not load_module(registry, module, name) and not hooks_of(module):

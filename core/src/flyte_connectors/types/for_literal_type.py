@@ -1,6 +1,6 @@
 """From a Flyte type to a codec: the service side, where only a ``LiteralType`` is at hand.
 
-References and structs are imported when the first one appears.
+All but simple types are imported when the first one appears.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types.codec import PICKLE_FORMAT, PICKLE_TAG, Codec
-from flyte_connectors.types.containers import list_codec, map_codec
-from flyte_connectors.types.enums import choice_codec
 from flyte_connectors.types.hints import one_line
 from flyte_connectors.types.scalars import SCALARS_BY_NUMBER
-from flyte_connectors.types.unions import union_codec
 
 _CACHED_TYPES = 1024
 
@@ -54,6 +51,10 @@ def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per k
         )
     if kind == "simple" and literal_type.simple in SCALARS_BY_NUMBER:
         return SCALARS_BY_NUMBER[literal_type.simple]
+    from flyte_connectors.types.containers import list_codec, map_codec
+    from flyte_connectors.types.enums import choice_codec
+    from flyte_connectors.types.unions import union_codec
+
     if kind == "collection_type":
         item = codec_for_literal_type(literal_type.collection_type)
         return list_codec(list[item.python_type], list, item)  # type: ignore[name-defined]  # made at run time

@@ -1,7 +1,6 @@
 """From a Python type to its codec: the task side, where the author's own types are at hand.
 
-Simple types, lists, maps and unions are served from here; the rest is in ``for_class``, which is
-imported when it is needed first.
+All but simple types are imported when the first one appears.
 """
 
 from __future__ import annotations
@@ -11,10 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from flyte_connectors.types import hints
-from flyte_connectors.types.containers import list_codec, map_codec
-from flyte_connectors.types.enums import choice_codec
 from flyte_connectors.types.scalars import SCALARS
-from flyte_connectors.types.unions import union_codec
 
 if TYPE_CHECKING:
     from flyte_connectors.types.codec import Codec
@@ -46,6 +42,10 @@ def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of ty
     origin, arguments = get_origin(python_type), get_args(python_type)
     if origin is None and python_type in SCALARS:
         return SCALARS[python_type]
+    from flyte_connectors.types.containers import list_codec, map_codec
+    from flyte_connectors.types.enums import choice_codec
+    from flyte_connectors.types.unions import union_codec
+
     if hints.is_union(python_type):
         return union_codec(python_type, [codec_for_type(argument) for argument in arguments])
     if origin is typing.Literal:
