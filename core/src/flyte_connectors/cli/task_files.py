@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flyte_connectors.cli.suggestions import did_you_mean
@@ -73,6 +72,8 @@ def _official_sdk(value: Any) -> str:
 
 
 def _release(sdk: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow
+
     try:
         return f"{sdk} {version(sdk)}"
     except PackageNotFoundError:  # imported from a folder
