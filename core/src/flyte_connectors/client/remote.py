@@ -179,7 +179,9 @@ class RemoteService:
 
         code = failed.code().name
         text = failed.details() or code
-        found = dict(failed.trailing_metadata() or ()).get(error_details.KEY)
+        # No dict of it: that of an older grpcio asks for keys, and gets pairs.
+        trailers = failed.trailing_metadata() or ()
+        found = next((value for key, value in trailers if key == error_details.KEY), None)
         details = found if isinstance(found, bytes) else None
         if code == "RESOURCE_EXHAUSTED" and "larger than max" in text:  # gRPC's own message
             text = f"{text}: raise --max-message-bytes of the service, or pass large data as a File"
