@@ -7,7 +7,7 @@ from flyte_connectors._dispatch.redaction import redact_message, redacted
 from flyte_connectors._masking import MASK
 from flyte_connectors.secrets import mask, protected
 from flyteidl2.connector import connector_pb2 as pb
-from flyteidl2.core.literals_pb2 import LiteralMap
+from flyteidl2.core.literals_pb2 import Literal, LiteralMap
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from google.protobuf.message import Message
 from hypothesis import given
@@ -28,7 +28,9 @@ MESSAGES: list[Message] = [
         custom_info={"a": {"b": CANARY}, CANARY: 1},
     ),
     pb.CreateTaskRequest(task_execution_metadata={"labels": {CANARY: CANARY, "other": "label"}}),
-    LiteralMap(literals={CANARY: {"map": {"literals": {CANARY: {"hash": CANARY}}}}}),
+    LiteralMap(
+        literals={CANARY: Literal(map=LiteralMap(literals={CANARY: Literal(hash=CANARY)}))}
+    ),
 ]
 
 

@@ -106,7 +106,7 @@ def test_a_missing_fixture_is_a_failure_and_the_summary_says_so(tmp_path: Path) 
 
 def test_no_bad_requests_are_a_failure(tmp_path: Path) -> None:
     """Every test of them would pass."""
-    ended = _run(tmp_path, CARELESS, "bad_requests")
+    ended = _run(tmp_path, CARELESS, "test_bad_requests")
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED
     assert "needs the fixture 'bad_requests'" in ended.stdout
     assert "passed" not in ended.stdout
