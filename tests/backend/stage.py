@@ -238,6 +238,8 @@ async def _replicas(
             environ={
                 "PYTHONPATH": os.pathsep.join(map(str, [*scenario.python_path, ROOT])),
                 "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": vendor,
+                # Others of the same environment would be imported in mid-run, and count as its memory.
+                "FLYTE_CONNECTORS_ALLOW": "flyte-connectors-batch-job",
                 **scenario.environ(spools, number),
             },
         )
