@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import google.auth
@@ -13,16 +14,18 @@ from bed.calls import CONFIG, Calls
 from bed.keys import issue
 from bed.proxy import Fault, Reply, answer
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
-from flyte_connectors_bigquery import BigQueryTask
+from flyte_connectors.errors import AuthenticationError, InvalidRequestError, PermissionDeniedError
+from flyte_connectors_bigquery import BigQueryConfig, BigQueryTask
 from flyte_connectors_bigquery.access import connections
 from flyte_connectors_bigquery.access.credentials import (
     ALLOWED_PROJECTS_VARIABLE,
     EMULATOR_VARIABLE,
     TOKEN_FILES_VARIABLE,
     Identity,
+    default_project,
     from_json,
 )
+from flyte_connectors_bigquery.jobs.verbs import LOCATION_VARIABLE
 from google.auth import iam, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
@@ -320,3 +323,52 @@ def _holds_no_part_of(key: str, text: str) -> None:
     lines = content["private_key"].splitlines()[1:-1]
     assert not [line for line in lines if line in text]
     assert "issued-token" not in text
+
+
+async def test_a_task_without_a_project_runs_in_that_of_its_credentials(
+    emulated: Calls, front: Front, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables without one are in it, too; the location is the operator's."""
+    issue(front)
+    sent: list[dict[str, Any]] = []
+
+    def look(handler: Any, forward: Any) -> Any:
+        sent.append(json.loads(handler.body))
+        return forward()
+
+    front.faults.append(Fault(look, method="POST", path="/projects/p1/jobs"))
+    monkeypatch.setenv(LOCATION_VARIABLE, "US")
+    config = BigQueryConfig(default_dataset="garden", destination=f"garden.t{uuid.uuid4().hex}")
+    task = BigQueryTask("count", "SELECT COUNT(*) AS n FROM iris", config, outputs={"n": int})
+    task.google_application_credentials = "bq-key"
+    own = json.dumps({**json.loads(key), "project_id": "p1"})
+    given = await emulated.run(task, secrets={SECRET: own})
+    assert given == {"n": 150}
+    (job,) = sent
+    assert job["jobReference"]["location"] == "US"
+    query = job["configuration"]["query"]
+    assert query["destinationTable"]["projectId"] == query["defaultDataset"]["projectId"] == "p1"
+
+
+async def test_credentials_that_name_no_project_need_one_in_the_task(
+    emulated: Calls, key: str
+) -> None:
+    """The error says where to put it."""
+    task = BigQueryTask("one", "SELECT 1", BigQueryConfig())
+    task.google_application_credentials = "bq-key"
+    with pytest.raises(InvalidRequestError, match=r"custom\.ProjectID: not set, and the credent"):
+        await emulated.create(task, secrets={SECRET: key})
+
+
+@pytest.mark.parametrize(
+    ("info", "project"),
+    [
+        ({"project_id": "a", "quota_project_id": "b"}, "a"),
+        ({"quota_project_id": "b"}, "b"),
+        ({"project_id": 1}, None),
+        ([], None),
+    ],
+)
+def test_the_project_of_credentials(info: Any, project: str | None) -> None:
+    """As each kind of JSON writes it."""
+    assert default_project(json.dumps(info)) == project

@@ -59,8 +59,9 @@ class BigQueryConfig:
     """Where and how a query runs.
 
     Attributes:
-        ProjectID: The project that the job runs in and is billed to.
-        Location: Region of the data, such as `US` or `europe-west1`; None lets BigQuery find out.
+        ProjectID: The project that the job runs in and is billed to; None for that of the credentials.
+        Location: Region of the data, such as `US` or `europe-west1`; None for the connector's default, or
+            to let BigQuery find out.
         QueryJobConfig: The vendor's own configuration object, for what has no field here. The
             fields below win over it.
         destination: Table for the result, `project.dataset.table` or `dataset.table`; None for an
@@ -90,7 +91,7 @@ class BigQueryConfig:
         price_per_tebibyte: What reading 2**40 bytes costs, for the estimate of a dry run; in any currency.
     """
 
-    ProjectID: str
+    ProjectID: str | None = None
     Location: str | None = None
     QueryJobConfig: bigquery.QueryJobConfig | None = None
     destination: str | None = None
@@ -160,8 +161,8 @@ class BigQueryConfig:
         }
 
 
-def table_reference(name: str, project: str) -> Custom:
-    """The REST `TableReference` of `project.dataset.table` or `dataset.table`.
+def table_reference(name: str, project: str | None) -> Custom:
+    """The REST `TableReference` of `project.dataset.table` or `dataset.table`, without an unknown project.
 
     Raises:
         ValueError: `name` is neither.
@@ -171,16 +172,21 @@ def table_reference(name: str, project: str) -> Custom:
         message = f"{name!r} is not a table: write 'project.dataset.table'"
         raise ValueError(message)
     *head, dataset, table = parts
-    return {"projectId": head[0] if head else project, "datasetId": dataset, "tableId": table}
+    return {**_project(head, project), "datasetId": dataset, "tableId": table}
 
 
-def _dataset(name: str, project: str) -> Custom:
+def _dataset(name: str, project: str | None) -> Custom:
     parts = name.rsplit(".", 1)
     if not all(parts):
         message = f"default_dataset {name!r} is not a dataset: write 'project.dataset'"
         raise ValueError(message)
     *head, dataset = parts
-    return {"projectId": head[0] if head else project, "datasetId": dataset}
+    return {**_project(head, project), "datasetId": dataset}
+
+
+def _project(written: Sequence[str], default: str | None) -> Custom:
+    project = written[0] if written else default
+    return {"projectId": project} if project else {}
 
 
 def partitioning(

@@ -15,6 +15,7 @@ from flyte_connectors_bigquery.jobs.verbs import (
     OutputError,
     connect,
     new_job_id,
+    with_defaults,
 )
 from flyte_connectors_bigquery.results import checks, outputs
 
@@ -53,6 +54,7 @@ class BigQueryConnector(JobConnector):
                 more than `max_bytes`.
             ConnectorError: anything else; see `vendor_errors`.
         """
+        task_template = with_defaults(task_template, google_application_credentials)
         query = request.read_query(task_template, inputs, task_execution_metadata)
         kinds = outputs.declared(task_template)
         bigquery = connect(query.project, google_application_credentials, query.impersonate)

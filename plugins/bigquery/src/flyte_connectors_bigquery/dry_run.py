@@ -13,7 +13,7 @@ from flyte_connectors.connector import Phase, Resource, SyncConnector
 from flyte_connectors.errors import InvalidRequestError
 
 from flyte_connectors_bigquery.jobs import request
-from flyte_connectors_bigquery.jobs.verbs import connect
+from flyte_connectors_bigquery.jobs.verbs import connect, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,7 @@ class BigQueryDryRunConnector(SyncConnector):
                 `estimated_price` is declared and no rate is configured.
             ConnectorError: anything else; see `vendor_errors`.
         """
+        task_template = with_defaults(task_template, google_application_credentials)
         query = request.read_query(task_template, inputs, task_execution_metadata, dry_run=True)
         wanted = [entry.key for entry in task_template.interface.outputs.variables]
         if "estimated_price" in wanted and query.price_per_tebibyte is None:

@@ -89,6 +89,28 @@ def from_json(text: str) -> Credentials:
         raise AuthenticationError(message) from None
 
 
+def default_project(secret: str | None) -> str | None:
+    """The project that credentials belong to; None if they do not say.
+
+    Args:
+        secret: JSON document with credentials; None for the server's own.
+
+    Raises:
+        AuthenticationError: there are none.
+    """
+    if secret is None:
+        if os.environ.get(EMULATOR_VARIABLE):
+            return None
+        with translated("the default project"):
+            return google.auth.default(scopes=SCOPES)[1]
+    try:
+        info = json.loads(secret)
+        names = [info.get(name) for name in ("project_id", "quota_project_id")]
+    except (ValueError, AttributeError):
+        return None  # what is wrong with it is said where it is used
+    return next((name for name in names if isinstance(name, str) and name), None)
+
+
 def acting_as(credentials: Credentials, accounts: str | None) -> Credentials:
     """`credentials` as the last of `accounts`, which are separated by commas."""
     *delegates, target = [name.strip() for name in (accounts or "").split(",")]

@@ -146,14 +146,21 @@ def custom_of(task_template: TaskTemplate) -> dict[str, Any]:
 
 
 def common(kind: Kind, custom: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `JobRequest`.
+    """The fields of `JobRequest`; tables without a project are in that of the job.
 
     Raises:
         InvalidRequestError: one of them is wrong.
     """
+    project = _project(custom)
+    settings = job[kind]
+    places = [settings.get(name) for name in ("destinationTable", "sourceTable", "defaultDataset")]
+    tables = settings.get("sourceTables")
+    for place in (*places, *(tables if isinstance(tables, list) else ())):
+        if isinstance(place, dict):
+            place.setdefault("projectId", project)
     return {
         "kind": kind,
-        "project": _project(custom),
+        "project": project,
         "location": text(custom, "Location"),
         "configuration": job,
         "impersonate": text(custom, "impersonateServiceAccount"),
@@ -163,6 +170,11 @@ def common(kind: Kind, custom: Mapping[str, Any], job: Mapping[str, Any]) -> dic
 
 def _project(custom: Mapping[str, Any]) -> str:
     project = custom.get("ProjectID")
+    if project is None:
+        message = (
+            "not set, and the credentials name none: set it to the id of a Google Cloud project"
+        )
+        raise InvalidRequestError(message, field="custom.ProjectID")
     if not isinstance(project, str) or not _PROJECT.fullmatch(project):
         message = f"expected the id of a Google Cloud project, got {project!r}: set ProjectID"
         raise InvalidRequestError(message, field="custom.ProjectID")

@@ -6,6 +6,7 @@ runs in threads, because the vendor's client blocks.
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,13 +23,19 @@ from flyte_connectors_bigquery.jobs import fields, log, progress
 from flyte_connectors_bigquery.jobs.states import message_of, phase_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
+    from google.protobuf.struct_pb2 import Value
 
     from flyte_connectors_bigquery.client import AnyJob, BigQuery
     from flyte_connectors_bigquery.jobs.request import JobRequest
     from flyte_connectors_bigquery.jobs.settings import Kind
+
+
+LOCATION_VARIABLE = "FLYTE_CONNECTORS_BIGQUERY_LOCATION"
+"""The location of tasks that name none."""
 
 
 class OutputError(Exception):
@@ -215,12 +222,40 @@ def new_job_id() -> str:
     return f"flyte-{uuid.uuid4().hex}"
 
 
+def with_defaults(task_template: TaskTemplate, credentials: str | None) -> TaskTemplate:
+    """The task, with the project of the credentials and the connector's location where it names none.
+
+    Raises:
+        AuthenticationError: there are no credentials that could.
+    """
+    custom = task_template.custom.fields
+    missing: dict[str, str | None] = {}
+    if _is_missing(custom, "ProjectID"):
+        from flyte_connectors_bigquery.access.credentials import default_project
+
+        missing["ProjectID"] = default_project(credentials)
+    if _is_missing(custom, "Location"):
+        missing["Location"] = os.environ.get(LOCATION_VARIABLE)
+    found = {name: value for name, value in missing.items() if value}
+    if not found:
+        return task_template
+    filled = type(task_template)()
+    filled.CopyFrom(task_template)
+    filled.custom.update(found)
+    return filled
+
+
 def connect(project: str, service_account: str | None, impersonate: str | None) -> BigQuery:
     """BigQuery as these credentials see it; imports the vendor's client when first called."""
     from flyte_connectors_bigquery.access import connections
     from flyte_connectors_bigquery.access.credentials import Identity
 
     return connections.connect(Identity(project, service_account, impersonate))
+
+
+def _is_missing(custom: Mapping[str, Value], name: str) -> bool:
+    # Asking a map of messages for a key adds it.
+    return name not in custom or custom[name].WhichOneof("kind") in {None, "null_value"}
 
 
 def _open(meta: BigQueryMetadata, service_account: str | None) -> BigQuery:

@@ -20,7 +20,7 @@ class Wait:
     """What a sensor waits for.
 
     Attributes:
-        table: REST `TableReference`; None if the task's query decides.
+        table: REST `TableReference`, maybe without a project; None if the task's query decides.
         min_rows: Rows that the table needs to have.
         poll_seconds: Time between two queries; a table is looked at whenever Flyte asks.
         timeout_seconds: After this time the task fails.
@@ -44,7 +44,7 @@ class Wait:
         table = given.get("table")
         if table is not None and (
             not isinstance(table, Mapping)
-            or table.keys() != set(TABLE)
+            or {"projectId", *table} != set(TABLE)
             or not all(isinstance(part, str) and part for part in table.values())
         ):
             message = f"expected a REST TableReference, got {table!r}"

@@ -27,6 +27,7 @@ from flyte_connectors_bigquery.jobs.verbs import (
     connect,
     console_link,
     new_job_id,
+    with_defaults,
 )
 from flyte_connectors_bigquery.results import checks, outputs
 from flyte_connectors_bigquery.results.uris import TableUri
@@ -92,6 +93,7 @@ class BigQuerySensorConnector(JobConnector):
             InvalidRequestError: a field, an input, or the query itself is wrong.
             ConnectorError: anything else; see `vendor_errors`.
         """
+        task_template = with_defaults(task_template, google_application_credentials)
         custom = request.custom_of(task_template)
         wait = Wait.read(custom)
         kinds = outputs.declared(task_template)
@@ -112,7 +114,7 @@ class BigQuerySensorConnector(JobConnector):
             impersonate=asked.impersonate,
             reader_secret=asked.reader_secret,
             started=time.time(),
-            table=dict(wait.table) if wait.table else None,
+            table={"projectId": asked.project, **wait.table} if wait.table else None,
             min_rows=wait.min_rows,
             poll_seconds=wait.poll_seconds,
             timeout_seconds=wait.timeout_seconds,

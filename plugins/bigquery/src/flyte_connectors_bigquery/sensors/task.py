@@ -123,7 +123,7 @@ def _partition_query(
         datetime.datetime: "FORMAT_TIMESTAMP('%Y%m%d%H', @partition)",
     }
     wanted = f"'{partition}'" if partition is not None else ids.get(by_input, "@partition")
-    dataset = f"{table['projectId']}`.`{table['datasetId']}"
+    dataset = "`.`".join(table[part] for part in ("projectId", "datasetId") if part in table)
     return (  # the names are checked above
         f"SELECT COALESCE(SUM(total_rows), -1) >= {int(min_rows)} AS found "  # noqa: S608
         f"FROM `{dataset}`.INFORMATION_SCHEMA.PARTITIONS "

@@ -35,8 +35,8 @@ class _TransferConfig:
     """What all three share.
 
     Attributes:
-        ProjectID: The project that the job runs in.
-        Location: Region of the data; None lets BigQuery find out.
+        ProjectID: The project that the job runs in; None for that of the credentials.
+        Location: Region of the data; None for the connector's default, or to let BigQuery find out.
         job_timeout: BigQuery stops the job after this time.
         reservation: The reservation that the job uses.
         labels: Labels of the job for cost reports; the run's names are added to them.
@@ -45,7 +45,7 @@ class _TransferConfig:
 
     _KIND: ClassVar[str]
 
-    ProjectID: str
+    ProjectID: str | None = None
     Location: str | None = None
     job_timeout: datetime.timedelta | None = None
     reservation: str | None = None

@@ -18,6 +18,7 @@ from flyte_connectors_bigquery.jobs.verbs import (
     JobConnector,
     OutputError,
     connect,
+    with_defaults,
 )
 from flyte_connectors_bigquery.results import outputs
 from flyte_connectors_bigquery.results.uris import TableUri
@@ -52,6 +53,7 @@ class _TransferConnector(JobConnector):
             InvalidRequestError: a field or an input is wrong.
             ConnectorError: anything else; see `vendor_errors`.
         """
+        task_template = with_defaults(task_template, google_application_credentials)
         request = read_transfer(self.kind, task_template, inputs, task_execution_metadata)
         kinds = outputs.declared(task_template)
         bigquery = connect(request.project, google_application_credentials, request.impersonate)
