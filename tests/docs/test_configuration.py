@@ -6,7 +6,10 @@ import dataclasses
 import re
 
 import pytest
+from flyte_connectors._registry.installed import Selection
+from flyte_connectors.service.plugin_settings import installed_settings
 from flyte_connectors.service.settings import FIELDS, flag_of, variable_of
+from flyte_connectors.settings import declared
 
 from tests.docs.markdown import DOCS, ROOT, sections, tables
 
@@ -54,6 +57,9 @@ def test_every_environment_variable_is_listed() -> None:
     }
     listed = {row["variable"] for row in tables(SECTIONS["Environment variables"])[0]}
     listed |= {row["variable"] for row in SETTINGS}
+    settings = installed_settings(Selection()).values()
+    read -= {one.variable for plugin in settings for one in declared(plugin)}
+    read -= {plugin.variable_prefix for plugin in settings}
     read = {"FLYTE_SECRET_<NAME>" if name.startswith("FLYTE_SECRET_") else name for name in read}
     assert listed - {"FLYTE_CONNECTORS_WORKER"} <= read | {variable_of(name) for name in FIELDS}
     assert read - NO_VARIABLES <= listed

@@ -66,15 +66,15 @@ class Selection(NamedTuple):
         }
 
 
-def installed_plugins() -> list[InstalledPlugin]:
-    """The entry points in an order that does not depend on `sys.path`."""
+def installed_plugins(group: str = hookspecs.PROJECT) -> list[InstalledPlugin]:
+    """The entry points of a group in an order that does not depend on `sys.path`."""
     # Slow, and not needed by authors.
     if sys.version_info >= (3, 11):
         from importlib.metadata import entry_points
     else:
         from importlib_metadata import entry_points
 
-    found = entry_points(group=hookspecs.PROJECT)
+    found = entry_points(group=group)
     ours = (point for point in found if OFFICIAL_SERVICE_EXTRA not in point.extras)
     return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))
 

@@ -18,6 +18,7 @@ from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry, process_registry, registering_for
 from flyte_connectors.errors import ServiceStartError, SettingsError
 from flyte_connectors.service.log_format import configure_logging
+from flyte_connectors.service.plugin_settings import PluginTables
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
@@ -64,9 +65,11 @@ def run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in FIELDS}
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     settings, sources = read_settings(flags, config=options.config)
+    plugins = PluginTables(Selection.of(settings.allow, settings.deny), config=options.config)
     if options.print_config:
-        print(as_toml(settings, sources), end="")
+        print(as_toml(settings, sources) + plugins.as_toml(), end="")
         return 0
+    plugins.export()
     if settings.allowed_endpoints is not None:
         from flyte_connectors import endpoints  # only with a list
 

@@ -9,14 +9,15 @@ the file are errors, as are variables whose name is nearly that of a setting.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flyte_connectors.errors import SettingsError
+from flyte_connectors.settings import as_toml as value_as_toml
+from flyte_connectors.settings import finite, flag, parse_value, setting
 
 PREFIX = "FLYTE_CONNECTORS_"
 WORKER_VARIABLE = PREFIX + "WORKER"
@@ -24,21 +25,8 @@ WORKER_VARIABLE = PREFIX + "WORKER"
 
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", ""})
-
-
-def _setting(  # noqa: PLR0913  (what argparse and the table need to know)
-    default: Any,
-    help: str,  # noqa: A002  (argparse's name)
-    parse: Callable[[str], Any] = str,
-    *,
-    many: bool = False,
-    choices: tuple[str, ...] = (),
-    metavar: str | None = None,
-) -> Any:
-    metadata = {"help": help, "parse": parse, "many": many, "choices": choices, "metavar": metavar}
-    return dataclasses.field(default=default, metadata=metadata)
+PLUGINS = "plugins"
+"""The table of the file that has a table for each plugin."""
 
 
 def _port(text: str) -> int:
@@ -46,27 +34,6 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:  # noqa: PLR2004
         raise ValueError(text)
     return port
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(text)
-    return seconds
-
-
-def _flag(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError(text)
-    return word in _TRUE
 
 
 def _endpoint(text: str) -> str:
@@ -86,61 +53,66 @@ class ServiceSettings:
     The help texts are the documentation of the fields; `docs/configuration.md` lists them.
     """
 
-    host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(8000, "gRPC port, 0 picks one", _port)
-    metrics_port: int = _setting(
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8000, "gRPC port, 0 picks one", _port)
+    metrics_port: int = setting(
         9090, "HTTP port of /metrics, /healthz and /readyz, 0 picks one", _port
     )
-    module: tuple[str, ...] = _setting(
+    module: tuple[str, ...] = setting(
         (), "also host the connectors of this module or file", many=True, metavar="M"
     )
-    allow: tuple[str, ...] | None = _setting(
+    allow: tuple[str, ...] | None = setting(
         None, "load only these plugins, by distribution or entry point", many=True, metavar="NAME"
     )
-    deny: tuple[str, ...] | None = _setting(
+    deny: tuple[str, ...] | None = setting(
         None, "never load these plugins", many=True, metavar="NAME"
     )
-    lenient: bool = _setting(
-        False, "start even if a plugin fails to load or a name in --deny matches no plugin", _flag
+    lenient: bool = setting(
+        False, "start even if a plugin fails to load or a name in --deny matches no plugin", flag
     )
-    workers: int = _setting(1, "number of processes that share the port", _positive, metavar="N")
-    event_loop: str = _setting(
+    workers: int = setting(
+        1, "number of processes that share the port", int, minimum=1, metavar="N"
+    )
+    event_loop: str = setting(
         "auto",
         "event loop; auto uses uvloop where it is installed",
         choices=("auto", "asyncio", "uvloop"),
     )
-    tls_cert: str | None = _setting(None, "certificate chain, PEM; reloaded when the file changes")
-    tls_key: str | None = _setting(None, "private key of the certificate, PEM")
-    tls_client_ca: str | None = _setting(
+    tls_cert: str | None = setting(None, "certificate chain, PEM; reloaded when the file changes")
+    tls_key: str | None = setting(None, "private key of the certificate, PEM")
+    tls_client_ca: str | None = setting(
         None, "accept only clients with a certificate of this CA, PEM"
     )
-    auth_token_file: str | None = _setting(
+    auth_token_file: str | None = setting(
         None, "accept only clients that send `authorization: Bearer` with a line of this file"
     )
-    allowed_endpoints: tuple[str, ...] | None = _setting(
+    allowed_endpoints: tuple[str, ...] | None = setting(
         None,
         "endpoints that a request may name: hosts, *.domains or URL prefixes; empty for none",
         _endpoint,
         many=True,
         metavar="TARGET",
     )
-    max_message_bytes: int = _setting(10 * 1024 * 1024, "largest request, in bytes", _positive)
-    threads: int = _setting(16, "threads per connector for plain functions", _positive)
-    backlog: int = _setting(1000, "calls per connector that may wait for a thread", _positive)
-    transient_errors: str = _setting(
+    max_message_bytes: int = setting(10 * 1024 * 1024, "largest request, in bytes", int, minimum=1)
+    threads: int = setting(16, "threads per connector for plain functions", int, minimum=1)
+    backlog: int = setting(1000, "calls per connector that may wait for a thread", int, minimum=1)
+    transient_errors: str = setting(
         "absorb",
         "what GetTask answers while a job's state can't be read: RUNNING (absorb) or the error (raise)",
         choices=("absorb", "raise"),
     )
-    lost_after: float = _setting(
+    lost_after: float = setting(
         600.0,
         "seconds after which a job whose state can't be read counts as lost",
-        _seconds,
+        finite,
+        minimum=0,
         metavar="SECONDS",
     )
-    grace: float = _setting(30.0, "shutdown grace period, in seconds", _seconds, metavar="SECONDS")
-    log_format: str = _setting("console", "format of log lines", choices=("console", "json"))
-    log_level: str = _setting(
+    grace: float = setting(
+        30.0, "shutdown grace period, in seconds", finite, minimum=0, metavar="SECONDS"
+    )
+    log_format: str = setting("console", "format of log lines", choices=("console", "json"))
+    log_level: str = setting(
         "info", "lowest level of log lines", choices=("debug", "info", "warning", "error")
     )
 
@@ -169,29 +141,7 @@ def parse_setting(name: str, value: Any, source: str) -> Any:
     Raises:
         SettingsError: the value is invalid.
     """
-    metadata = FIELDS[name].metadata
-    try:
-        if metadata["many"]:
-            items = value.split(",") if isinstance(value, str) else value
-            return tuple(
-                metadata["parse"](str(item).strip()) for item in items if str(item).strip()
-            )
-        parsed = metadata["parse"](_text(value))
-    except SettingsError as error:
-        raise SettingsError(error.message, field=source) from None
-    except (ValueError, TypeError):
-        raise SettingsError(f"invalid value {value!r} ({metadata['help']})", field=source) from None
-    if metadata["choices"] and parsed not in metadata["choices"]:
-        message = f"invalid value {value!r}: choose from {', '.join(metadata['choices'])}"
-        raise SettingsError(message, field=source)
-    return parsed
-
-
-def _text(value: Any) -> str:
-    """A single value of TOML as text."""
-    if isinstance(value, (list, dict)):
-        raise TypeError(value)
-    return str(value)
+    return parse_value(FIELDS[name].metadata, value, source)
 
 
 def read_settings(
@@ -216,14 +166,17 @@ def read_settings(
     values: dict[str, Any] = {}
     sources = dict.fromkeys(FIELDS, "default")
     path = config or environment.get(CONFIG_VARIABLE)
-    for key, value in (_read_file(path) if path else {}).items():
+    for key, value in (read_file(path) if path else {}).items():
         name = key.replace("-", "_")
+        if key == PLUGINS:
+            continue  # see `plugin_settings`
         if name not in FIELDS:
-            known = ", ".join(field.replace("_", "-") for field in FIELDS)
-            raise SettingsError(f"unknown key; available: {known}", field=f"{path}: {key}")
+            keys = ", ".join(field.replace("_", "-") for field in FIELDS)
+            raise SettingsError(f"unknown key; available: {keys}", field=f"{path}: {key}")
         values[name] = parse_setting(name, value, f"{path}: {key}")
         sources[name] = str(path)
-    _check_spelling(environment)
+    known = {variable_of(name) for name in FIELDS}
+    check_spelling(environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE}, PREFIX, known)
     for name in FIELDS:
         variable = variable_of(name)
         # Kubernetes sets <SERVICE>_PORT=tcp://... for every Service; one may be named like us.
@@ -250,22 +203,16 @@ def as_toml(settings: ServiceSettings, sources: Mapping[str, str]) -> str:
         if value is None:
             lines.append(f"# {key} is not set")
         else:
-            lines.append(f"{key} = {_toml(value)}  # {sources[name]}")
+            lines.append(f"{key} = {value_as_toml(value)}  # {sources[name]}")
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+def read_file(path: str) -> dict[str, Any]:
+    """What the TOML file says.
 
-
-def _read_file(path: str) -> dict[str, Any]:
+    Raises:
+        SettingsError: it can't be read.
+    """
     if sys.version_info >= (3, 11):
         import tomllib  # only with a file
     else:
@@ -279,10 +226,14 @@ def _read_file(path: str) -> dict[str, Any]:
         raise SettingsError(f"invalid TOML: {error}", field=path) from error
 
 
-def _check_spelling(environment: Mapping[str, str]) -> None:
-    known = {variable_of(name) for name in FIELDS}
-    for variable in environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE} - known:
-        if variable.startswith(PREFIX):
+def check_spelling(variables: Collection[str], prefix: str, known: Collection[str]) -> None:
+    """Refuse a variable whose name is nearly that of a setting.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    for variable in variables:
+        if variable.startswith(prefix) and variable not in known:
             import difflib  # only with a variable that is not a setting
 
             meant = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
