@@ -171,7 +171,9 @@ def test_a_wrong_setting_is_named(
 ) -> None:
     """With its value."""
     monkeypatch.setenv(f"FLYTE_BATCH_JOB_{name}", value)
-    with pytest.raises(ServiceUnavailableError, match=f"FLYTE_BATCH_JOB_{name}={value} is not"):
+    with pytest.raises(
+        ServiceUnavailableError, match=f"FLYTE_BATCH_JOB_{name}: invalid value '{value}'"
+    ):
         jobs.start("true")
 
 

@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `b
 from bed import emulator, google_cloud, iris, keys, proxy
 from bed.calls import CONFIG, Calls
 from flyte_connectors_bigquery.access import connections
-from flyte_connectors_bigquery.access.credentials import (
+from flyte_connectors_bigquery.settings import (
     ALLOWED_PROJECTS_VARIABLE,
     EMULATOR_VARIABLE,
+    STORAGE_EMULATOR_VARIABLE,
 )
-from flyte_connectors_bigquery.results.tables import STORAGE_EMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

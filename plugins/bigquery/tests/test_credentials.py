@@ -17,15 +17,13 @@ from flyte_connectors.connector import Phase
 from flyte_connectors.errors import AuthenticationError, InvalidRequestError, PermissionDeniedError
 from flyte_connectors_bigquery import BigQueryConfig, BigQueryTask
 from flyte_connectors_bigquery.access import connections
-from flyte_connectors_bigquery.access.credentials import (
+from flyte_connectors_bigquery.access.credentials import Identity, default_project, from_json
+from flyte_connectors_bigquery.settings import (
     ALLOWED_PROJECTS_VARIABLE,
     EMULATOR_VARIABLE,
+    LOCATION_VARIABLE,
     TOKEN_FILES_VARIABLE,
-    Identity,
-    default_project,
-    from_json,
 )
-from flyte_connectors_bigquery.jobs.verbs import LOCATION_VARIABLE
 from google.auth import iam, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request

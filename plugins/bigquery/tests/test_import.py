@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import flyte_connectors_bigquery as package
 import pytest
-from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
+from flyte_connectors_bigquery.settings import EMULATOR_VARIABLE
 
 HEAVY = ("google.cloud", "google.auth", "google.api_core", "requests", "pyarrow", "pandas")
 

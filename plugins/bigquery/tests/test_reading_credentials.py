@@ -17,9 +17,9 @@ from bed.proxy import Fault, Reply, answer
 from flyte_connectors import DataFrame, run
 from flyte_connectors.errors import AuthenticationError, FrameError, PermissionDeniedError
 from flyte_connectors_bigquery import BigQueryTask, read_batches
-from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.results import tables
 from flyte_connectors_bigquery.results.uris import TableUri
+from flyte_connectors_bigquery.settings import EMULATOR_VARIABLE
 from google.auth import iam
 from google.oauth2.credentials import Credentials
 from hypothesis import given

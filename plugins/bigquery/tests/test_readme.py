@@ -16,13 +16,10 @@ from flyte_connectors_bigquery import (
     BigQueryExtractConfig,
     BigQueryLoadConfig,
 )
-from flyte_connectors_bigquery.access.credentials import (
-    ALLOWED_PROJECTS_VARIABLE,
-    TOKEN_FILES_VARIABLE,
-)
 from flyte_connectors_bigquery.client import ASKING, SUBMITTING
 from flyte_connectors_bigquery.connector import BigQueryConnector
 from flyte_connectors_bigquery.jobs import reasons
+from flyte_connectors_bigquery.settings import ALLOWED_PROJECTS_VARIABLE, TOKEN_FILES_VARIABLE
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

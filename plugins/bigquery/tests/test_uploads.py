@@ -18,7 +18,7 @@ from flyte_connectors import DataFrame, Dir, File
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import ConflictError, InvalidRequestError
 from flyte_connectors_bigquery import BigQueryLoadConfig, BigQueryLoadTask
-from flyte_connectors_bigquery.transfers.uploads import UPLOAD_FROM_VARIABLE
+from flyte_connectors_bigquery.settings import UPLOAD_FROM_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

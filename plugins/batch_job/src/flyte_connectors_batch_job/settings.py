@@ -1,71 +1,117 @@
-"""What the operator sets: the back ends, the path of the spool, and the ids of deleted spools."""
+"""What the operator sets: the back ends, the slots, the path of the spool, and the ids of deleted spools."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 from pathlib import Path
 
-from flyte_connectors.errors import ServiceUnavailableError
+from flyte_connectors.errors import ServiceUnavailableError, SettingsError
+from flyte_connectors.settings import PluginSettings, setting
 
 from flyte_connectors_batch_job import backends
+from flyte_connectors_batch_job.backends.local.slots import mebibytes
 
-BACKEND_VARIABLE = "FLYTE_BATCH_JOB_BACKEND"
-SPOOL_VARIABLE = "FLYTE_BATCH_JOB_SPOOL"
-RETIRED_VARIABLE = "FLYTE_BATCH_JOB_RETIRED_SPOOLS"
+PREFIX = "FLYTE_BATCH_JOB_"
+SPOOL_VARIABLE = f"{PREFIX}SPOOL"
+RETIRED_VARIABLE = f"{PREFIX}RETIRED_SPOOLS"
 SHARED_VARIABLE = f"{SPOOL_VARIABLE}_SHARED"  # named by the rule that `deploy` goes by
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+def _path(text: str) -> str:
+    path = Path(text)
+    with contextlib.suppress(RuntimeError):  # users in containers often have no home directory
+        path = path.expanduser()
+    if not path.is_absolute():
+        message = f"the spool '{path}' is not an absolute path: set {SPOOL_VARIABLE} to one"
+        raise SettingsError(message)
+    return str(path)
 
 
-def allowed_backends() -> list[str]:
+def _memory(text: str) -> str:
+    mebibytes(text)
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchJobSettings(PluginSettings, prefix=PREFIX):
+    """What the operator of batch jobs sets."""
+
+    backend: tuple[str, ...] = setting(
+        (backends.LOCAL,),
+        "back ends that tasks may use; the first runs those that choose none",
+        choices=backends.NAMES,
+    )
+    slots: int | None = setting(
+        None,
+        "slots that local jobs have together: one for each core that a job asks for, at least one",
+        minimum=1,
+        default_text="the machine's cores",
+    )
+    memory: str | None = setting(
+        None,
+        "memory that local jobs may ask for together, such as `8Gi`",
+        _memory,
+        default_text="the machine's memory",
+    )
+    spool: str | None = setting(
+        None,
+        "folder of local jobs: an absolute path on a file system with locks and hard links; "
+        "its mode is 0700",
+        _path,
+        default_text="`$XDG_STATE_HOME/flyte-connectors/batch-job`, else below `~/.local/state`",
+    )
+    spool_shared: bool = setting(
+        default=False,
+        help="whether all replicas have the same spool; `flyte-connectors deploy` sets it with "
+        "`shared_volume`",
+    )
+    retired_spools: tuple[str, ...] = setting(
+        (), "ids of deleted spools, as the error has them: their jobs count as lost"
+    )
+
+
+def allowed_backends() -> tuple[str, ...]:
     """Names of the back ends that tasks may use; the first runs those that choose none.
 
     Raises:
-        ServiceUnavailableError: the variable names an unknown one.
+        ServiceUnavailableError: a setting is invalid.
     """
-    listed = os.environ.get(BACKEND_VARIABLE, "").replace(",", " ").split() or [backends.LOCAL]
-    for name in listed:
-        if name not in backends.NAMES:
-            message = f"{BACKEND_VARIABLE} names the unknown back end '{name}'"
-            raise ServiceUnavailableError(f"{message}; available: {', '.join(backends.NAMES)}")
-    return listed
+    return BatchJobSettings.read().backend or (backends.LOCAL,)
 
 
 def spool_directory() -> str:
-    """`$FLYTE_BATCH_JOB_SPOOL`, or else a folder in the user's state directory.
+    """The spool that the operator has set, or else a folder in the user's state directory.
 
     Source of the default: XDG Base Directory Specification 0.8, `$XDG_STATE_HOME`.
 
     Raises:
-        ServiceUnavailableError: the variable is relative, or unset and the user has no home directory.
+        ServiceUnavailableError: a setting is invalid, or unset and the user has no home directory.
     """
+    directory = BatchJobSettings.read().spool
+    if directory is not None:
+        return directory
     state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    directory = os.environ.get(SPOOL_VARIABLE) or state / "flyte-connectors" / "batch-job"
     try:
-        path = Path(directory).expanduser()
-    except RuntimeError:  # users in containers often have no home directory
-        path = Path(directory)
-    if not path.is_absolute():
-        message = f"the spool '{path}' is not an absolute path: set {SPOOL_VARIABLE} to one"
-        raise ServiceUnavailableError(message)
-    return str(path)
+        return _path(str(state / "flyte-connectors" / "batch-job"))
+    except SettingsError as error:
+        raise ServiceUnavailableError(error.message) from None
 
 
 def is_spool_shared() -> bool:
-    """Whether `$FLYTE_BATCH_JOB_SPOOL_SHARED` says that all replicas have the same spool.
+    """Whether the operator says that all replicas have the same spool.
 
     Raises:
-        ServiceUnavailableError: it says neither yes nor no.
+        ServiceUnavailableError: a setting is invalid.
     """
-    text = os.environ.get(SHARED_VARIABLE, "").strip().lower()
-    if text not in _TRUE | _FALSE:
-        message = f"{SHARED_VARIABLE} is '{text}': set it to true or false"
-        raise ServiceUnavailableError(message)
-    return text in _TRUE
+    return BatchJobSettings.read().spool_shared
 
 
 def retired_spools() -> frozenset[str]:
-    """Ids of the deleted spools, from `$FLYTE_BATCH_JOB_RETIRED_SPOOLS`; their jobs count as lost."""
-    listed = os.environ.get(RETIRED_VARIABLE, "").replace(",", " ").split()
-    return frozenset(listed)
+    """Ids of the deleted spools; their jobs count as lost.
+
+    Raises:
+        ServiceUnavailableError: a setting is invalid.
+    """
+    return frozenset(BatchJobSettings.read().retired_spools)

@@ -11,18 +11,15 @@ import os
 import threading
 from collections import OrderedDict
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import requests
 import requests.adapters
 from google.api_core.client_info import ClientInfo
 from google.cloud import bigquery
 
-from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
+from flyte_connectors_bigquery.access.credentials import Identity
 from flyte_connectors_bigquery.client import BigQuery
-
-if TYPE_CHECKING:
-    from flyte_connectors_bigquery.access.credentials import Identity
+from flyte_connectors_bigquery.settings import EMULATOR_VARIABLE
 
 DISTRIBUTION = "flyte-connectors-bigquery"
 _MAX_CLIENTS = 64

@@ -27,13 +27,16 @@ from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
 from flyte_connectors_bigquery.access.vendor_errors import translated
+from flyte_connectors_bigquery.settings import (
+    ALLOWED_PROJECTS_VARIABLE,
+    EMULATOR_VARIABLE,
+    TOKEN_FILES_VARIABLE,
+    BigQuerySettings,
+)
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
-ALLOWED_PROJECTS_VARIABLE = "FLYTE_CONNECTORS_BIGQUERY_ALLOWED_PROJECTS"
-TOKEN_FILES_VARIABLE = "FLYTE_CONNECTORS_BIGQUERY_TOKEN_FILES"  # noqa: S105
-EMULATOR_VARIABLE = "BIGQUERY_EMULATOR_HOST"
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _SERVICE_ACCOUNT_DOMAIN = ".iam.gserviceaccount.com"
 _UNIVERSE = "googleapis.com"
@@ -154,7 +157,7 @@ def _authorized_user(info: Any) -> Any:
 
 def _external_account(info: Any) -> Any:
     source = info["credential_source"]
-    allowed = os.environ.get(TOKEN_FILES_VARIABLE, "").split(",")
+    allowed = BigQuerySettings.read().token_files
     if source.keys() - {"file", "format"} or source["file"] not in allowed:
         message = "its credential_source is not allowed"
         raise ValueError(message)
@@ -205,10 +208,10 @@ def _of_server(project: str, impersonate: str | None) -> Credentials:
 
 
 def _allowed_projects(own_project: str | None) -> set[str]:
-    variable = os.environ.get(ALLOWED_PROJECTS_VARIABLE)
-    if variable is None:
+    allowed = BigQuerySettings.read().allowed_projects
+    if allowed is None:
         return {own_project} if own_project else set()
-    return {name.strip() for name in variable.split(",") if name.strip()}
+    return set(allowed)
 
 
 def _check_allowed(project: str, what: str, allowed: set[str]) -> None:

@@ -6,7 +6,6 @@ runs in threads, because the vendor's client blocks.
 
 from __future__ import annotations
 
-import os
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +20,7 @@ from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_bigquery.jobs import fields, log, progress
 from flyte_connectors_bigquery.jobs.states import message_of, phase_of
+from flyte_connectors_bigquery.settings import BigQuerySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from flyte_connectors_bigquery.client import AnyJob, BigQuery
     from flyte_connectors_bigquery.jobs.request import JobRequest
     from flyte_connectors_bigquery.jobs.settings import Kind
-
-
-LOCATION_VARIABLE = "FLYTE_CONNECTORS_BIGQUERY_LOCATION"
-"""The location of tasks that name none."""
 
 
 class OutputError(Exception):
@@ -235,7 +231,7 @@ def with_defaults(task_template: TaskTemplate, credentials: str | None) -> TaskT
 
         missing["ProjectID"] = default_project(credentials)
     if _is_missing(custom, "Location"):
-        missing["Location"] = os.environ.get(LOCATION_VARIABLE)
+        missing["Location"] = BigQuerySettings.read().location
     found = {name: value for name, value in missing.items() if value}
     if not found:
         return task_template

@@ -19,12 +19,12 @@ from flyte_connectors.secrets import resolve
 from google.auth.credentials import AnonymousCredentials
 
 from flyte_connectors_bigquery.access.credentials import (
-    EMULATOR_VARIABLE,
     SCOPES,
     acting_as,
     from_json,
 )
 from flyte_connectors_bigquery.access.vendor_errors import translated
+from flyte_connectors_bigquery.settings import EMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,10 +18,10 @@ from flyte_connectors.errors import FrameError
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from flyte_connectors_bigquery.access.credentials import EMULATOR_VARIABLE
 from flyte_connectors_bigquery.access.vendor_errors import translated
 from flyte_connectors_bigquery.results.readers import Reader
 from flyte_connectors_bigquery.results.uris import TableUri
+from flyte_connectors_bigquery.settings import EMULATOR_VARIABLE, STORAGE_EMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud.bigquery_storage import BigQueryReadClient
     from google.cloud.bigquery_storage_v1.types import ReadSession
-
-STORAGE_EMULATOR_VARIABLE = "BIGQUERY_STORAGE_EMULATOR_HOST"
-"""HOST:PORT of an emulator's Storage API, beside the vendor's `BIGQUERY_EMULATOR_HOST`."""
 
 STORAGE_SECONDS = 20.0
 """How long the Storage API may take to answer before REST takes over."""

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,11 @@ from flyte_connectors.errors import InvalidRequestError, StorageError
 from flyte_connectors.io import storage
 
 from flyte_connectors_bigquery.jobs.request import JobRequest, digest_of
+from flyte_connectors_bigquery.settings import UPLOAD_FROM_VARIABLE, BigQuerySettings
 from flyte_connectors_bigquery.values.columns import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-UPLOAD_FROM_VARIABLE = "FLYTE_CONNECTORS_BIGQUERY_UPLOAD_FROM"
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,7 @@ def check_readable(uri: str, field: str) -> None:
     Raises:
         InvalidRequestError: he does not.
     """
-    allowed = os.environ.get(UPLOAD_FROM_VARIABLE, "").split(",")
-    if not any(folder.strip() and _is_below(uri, folder.strip()) for folder in allowed):
+    if not any(_is_below(uri, folder) for folder in BigQuerySettings.read().upload_from):
         message = (
             f"{uri[:200]!r}: BigQuery reads files of Cloud Storage, gs://..., and the connector sends "
             f"files only from folders that its operator lists in {UPLOAD_FROM_VARIABLE}"

@@ -7,6 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 SLOTS_VARIABLE = "FLYTE_BATCH_JOB_SLOTS"
@@ -37,7 +38,8 @@ def limits() -> Amount:
     Raises:
         InvalidSlotsError: a setting is wrong.
     """
-    return Amount(_slots(), _memory_mib())
+    slots, memory = _set(SLOTS_VARIABLE, number_of_slots), _set(MEMORY_VARIABLE, mebibytes)
+    return Amount(_cores() if slots is None else slots, _memory_mib() if memory is None else memory)
 
 
 def wanted(spec: dict[str, Any]) -> Amount:
@@ -46,14 +48,42 @@ def wanted(spec: dict[str, Any]) -> Amount:
     return Amount(max(1, math.ceil(cpu or 1)), math.ceil((memory or 0) / _MIB))
 
 
-def _slots() -> int:
-    text = os.environ.get(SLOTS_VARIABLE, "")
-    if not text:
-        return _cores()
+def number_of_slots(text: str) -> int:
+    """The slots that a setting gives.
+
+    Raises:
+        ValueError: it is not a number of slots.
+    """
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        message = f"{SLOTS_VARIABLE}={text} is not a number of slots, such as {_cores()}"
-        raise InvalidSlotsError(message)
+        message = f"is not a number of slots, such as {_cores()}"
+        raise ValueError(message)
     return int(text)
+
+
+def mebibytes(text: str) -> int:
+    """The memory that a setting gives.
+
+    Raises:
+        ValueError: it is not an amount of memory.
+    """
+    digits = text.rstrip("MGi")
+    unit = text[len(digits) :]
+    if not (digits.isascii() and digits.isdigit() and unit in _UNITS):
+        message = "is not an amount of memory, such as 8Gi"
+        raise ValueError(message)
+    return int(digits) * _UNITS[unit] // _MIB
+
+
+def _set(variable: str, parse: Callable[[str], int]) -> int | None:
+    """What a variable says; None if it is unset."""
+    text = os.environ.get(variable, "")
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        message = f"{variable}={text} {error}"
+        raise InvalidSlotsError(message) from None
 
 
 def _cores() -> int:
@@ -64,12 +94,4 @@ def _cores() -> int:
 
 
 def _memory_mib() -> int:
-    text = os.environ.get(MEMORY_VARIABLE, "")
-    if not text:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
-    digits = text.rstrip("MGi")
-    unit = text[len(digits) :]
-    if not (digits.isascii() and digits.isdigit() and unit in _UNITS):
-        message = f"{MEMORY_VARIABLE}={text} is not an amount of memory, such as 8Gi"
-        raise InvalidSlotsError(message)
-    return int(digits) * _UNITS[unit] // _MIB
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
