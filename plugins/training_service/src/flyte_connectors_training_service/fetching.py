@@ -1,4 +1,4 @@
-"""Fetches a data set by URI, as bytes: regular files below allowed folders, web addresses, S3.
+"""Fetches a data set by URI, as bytes: regular files below allowed folders, web addresses, object stores.
 
 What is fetched is limited while it is read. An error never quotes what was read.
 """
@@ -17,8 +17,10 @@ import httpx
 from flyte_connectors import endpoints
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.http import Client, Limits, basic
-from pyarrow.fs import S3FileSystem
+from pyarrow.fs import FileSelector, FileType
 
+from flyte_connectors_training_service import object_stores, parts
+from flyte_connectors_training_service.parts import MAX_DATASET_BYTES, Destination
 from flyte_connectors_training_service.sources import DatasetError
 from flyte_connectors_training_service.training_spec import without_credentials
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from flyte_connectors_training_service.sources import Sources
 
-MAX_DATASET_BYTES = 4 * 1024**3
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 60.0
 _WEB_SECONDS = 6 * 3600.0
@@ -36,21 +37,18 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def fetch(uri: str, destination: IO[bytes], sources: Sources) -> None:
-    """Copy a data set into `destination`, if it may come from there.
-
-    S3 reads credentials from the environment, and `AWS_ENDPOINT_URL` where it is not Amazon's.
+    """Copy a data set into `destination`, if it may come from there; a folder's files become one.
 
     Raises:
         DatasetError: It is unreachable, missing, forbidden, not a regular file or larger than 4 GiB.
     """
     scheme = urlsplit(uri).scheme
-    bounded = _Bounded(destination)
+    bounded = Destination(destination)
     try:
         if scheme == "file":
             _fetch_file(uri, bounded, sources.roots)
-        elif scheme == "s3":
-            with s3_store().open_input_stream(s3_key(uri)) as source:
-                shutil.copyfileobj(source, bounded)
+        elif scheme in object_stores.SCHEMES:
+            _fetch_object(uri, bounded)
         else:
             asyncio.run(_fetch_web(uri, bounded, reaches_loopback=sources.serves_loopback_only))
     except (OSError, ConnectorError, httpx.InvalidURL) as error:
@@ -58,23 +56,31 @@ def fetch(uri: str, destination: IO[bytes], sources: Sources) -> None:
         raise DatasetError(message) from error
 
 
-def _fetch_file(uri: str, destination: _Bounded, roots: tuple[Path, ...] | None) -> None:
-    parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost"):
+def _fetch_file(uri: str, destination: Destination, roots: tuple[Path, ...] | None) -> None:
+    split = urlsplit(uri)
+    if split.netloc not in ("", "localhost"):
         shown = without_credentials(uri)
         message = f"dataset_uri {shown!r} names another host: a file is file:///path"
         raise DatasetError(message)
-    path = Path(unquote(parts.path)).resolve(strict=True)
+    path = Path(unquote(split.path)).resolve(strict=True)
     if roots is not None and not any(path.is_relative_to(root) for root in roots):
         message = "it is not below a --data-root of the service"
         raise OSError(message)
+    if path.is_dir():
+        # Links are left out: they may lead elsewhere.
+        names = sorted(
+            file.name for file in os.scandir(path) if file.is_file(follow_symlinks=False)
+        )
+        parts.join(names, lambda name, part: _copy_file(path / name, part), destination)
+        return
+    _copy_file(path, destination)
+
+
+def _copy_file(path: Path, destination: Destination) -> None:
     # A fifo would block, and a link may have been put there since.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     with open(descriptor, "rb") as source:  # noqa: PTH123, a descriptor
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            message = "Is a directory"
-            raise OSError(message)
         if not stat.S_ISREG(status.st_mode):
             message = "it is not a regular file"
             raise OSError(message)
@@ -82,7 +88,22 @@ def _fetch_file(uri: str, destination: _Bounded, roots: tuple[Path, ...] | None)
         shutil.copyfileobj(source, destination)
 
 
-async def _fetch_web(uri: str, destination: _Bounded, *, reaches_loopback: bool) -> None:
+def _fetch_object(uri: str, destination: Destination) -> None:
+    store, key = object_stores.store(uri), object_stores.key(uri)
+
+    def copy(name: str, part: Destination) -> None:
+        with store.open_input_stream(name) as source:
+            shutil.copyfileobj(source, part)
+
+    if store.get_file_info(key.rstrip("/")).type != FileType.Directory:
+        copy(key, destination)
+        return
+    listed = store.get_file_info(FileSelector(key.rstrip("/")))
+    names = sorted(info.path for info in listed if info.type == FileType.File)
+    parts.join(names, copy, destination)
+
+
+async def _fetch_web(uri: str, destination: Destination, *, reaches_loopback: bool) -> None:
     url, hops = httpx.URL(uri), _MAX_REDIRECTS
     is_own = reaches_loopback and endpoints.VARIABLE not in os.environ
     reply = await _get(url, destination, trusted=is_own and url.host in _LOOPBACK)
@@ -98,7 +119,7 @@ async def _fetch_web(uri: str, destination: _Bounded, *, reaches_loopback: bool)
         raise OSError(message)
 
 
-async def _get(url: httpx.URL, destination: _Bounded, *, trusted: bool) -> Reply:
+async def _get(url: httpx.URL, destination: Destination, *, trusted: bool) -> Reply:
     limits = Limits(
         connect_seconds=_CONNECT_SECONDS,
         reply_seconds=_WEB_SECONDS,
@@ -110,41 +131,6 @@ async def _get(url: httpx.URL, destination: _Bounded, *, trusted: bool) -> Reply
     headers = basic(url.username, url.password) if url.userinfo else None
     client = Client(origin, field="dataset_uri", headers=headers, trusted=trusted, limits=limits)
     return await client.download(str(url.copy_with(userinfo=b"")), destination.write)
-
-
-class _Bounded:
-    """A writer that refuses more than `MAX_DATASET_BYTES`."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._room = MAX_DATASET_BYTES
-
-    def expect(self, size: int) -> None:
-        """Refuse a size that does not fit on the disk, before anything is written."""
-        if size > self._room:
-            message = f"it is larger than {MAX_DATASET_BYTES} bytes"
-            raise DatasetError(message)
-
-    def write(self, data: bytes) -> int:
-        self.expect(len(data))
-        self._room -= len(data)
-        return self._file.write(data)
-
-
-def s3_store() -> S3FileSystem:
-    """Answer the S3 that the environment names, with its credentials."""
-    return S3FileSystem(
-        endpoint_override=os.environ.get("AWS_ENDPOINT_URL"),
-        region=os.environ.get("AWS_REGION", "us-east-1"),
-        connect_timeout=_CONNECT_SECONDS,
-        request_timeout=_SILENCE_SECONDS,
-    )
-
-
-def s3_key(uri: str) -> str:
-    """Answer bucket and key of an `s3://` URI, as Arrow writes them."""
-    parts = urlsplit(uri)
-    return f"{parts.netloc}{unquote(parts.path)}"
 
 
 def _reason(error: Exception) -> str:
