@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import skops.io
+from flyte_connectors_training_service import sweeps
+from flyte_connectors_training_service.training_spec import TrainingSpec
 from jsonschema import Draft202012Validator
 from sklearn.datasets import load_digits
 
@@ -268,26 +270,122 @@ def test_a_second_service_on_the_same_data_is_refused(service: ServiceProcess) -
     assert "is in use by another service" in second.stderr
 
 
-def test_links_follow_the_public_url(
-    new_service: Callable[..., ServiceProcess], digits: Path
-) -> None:
-    """Behind a proxy, the operator says where the service is."""
-    service = new_service("--public-url", "https://train.example.org/base")
-    job = service.submit(job_id="one", dataset_uri=digits.as_uri(), epochs=1)
-    assert job["dashboard"] == "https://train.example.org/base/jobs/one/dashboard"
-
-
 def test_a_hundred_trainings_queued_at_once_all_finish(
     new_service: Callable[..., ServiceProcess], tmp_path: Path
 ) -> None:
-    """None is lost, none fails, and each has its own seed."""
+    """None is lost, none fails, each has its own seed, and links follow the public URL."""
     rows = [f"{number % 7},{number % 5},{'ab'[number % 2]}" for number in range(200)]
     path = tmp_path / "small.csv"
     path.write_text("x,y,label\n" + "\n".join(rows) + "\n")
-    service = new_service("--workers", "2")
+    service = new_service("--workers", "2", "--public-url", "https://train.example.org/base")
     for seed in range(100):
         service.submit(job_id=f"job-{seed}", dataset_uri=path.as_uri(), epochs=2, seed=seed)
+    last = service.ended("job-99", poll_seconds=0.5)  # trainings begin in the order they came
+    assert last["dashboard"] == "https://train.example.org/base/jobs/job-99/dashboard"
     jobs = [service.ended(f"job-{seed}") for seed in range(100)]
     assert {job["status"] for job in jobs} == {"finished"}
     model = service.client.get("/jobs/job-99/results").content
     assert skops.io.load(io.BytesIO(model)).classes_.tolist() == ["a", "b"]
+
+
+@pytest.fixture(scope="module")
+def swept(service: ServiceProcess, digits: Path) -> dict[str, Any]:
+    """A finished sweep over six trainings."""
+    values = {"hyperparameters.alpha": [0.0001, 0.001, 10.0], "seed": [0, 1]}
+    service.submit(job_id="swept", dataset_uri=digits.as_uri(), epochs=2, sweep={"values": values})
+    return service.ended("swept")
+
+
+def test_a_sweep_trains_each_combination_and_answers_with_the_best(
+    service: ServiceProcess, swept: dict[str, Any]
+) -> None:
+    """Trials are jobs; the sweep's model, scores and log are there as those of any job."""
+    assert is_valid(service, "Job", swept)
+    assert (swept["status"], swept["epoch"], swept["epochs"]) == ("finished", 12, 12)
+    found = service.client.get("/jobs/swept/trials").json()
+    trials = {trial["job_id"]: trial for trial in found["trials"]}
+    tried = [tuple(trial["values"].values()) for trial in found["trials"]]
+    assert tried == [(alpha, seed) for alpha in (0.0001, 0.001, 10.0) for seed in (0, 1)]
+    assert {trial["parent"] for trial in trials.values()} == {"swept"}
+    best = trials[found["best"]]
+    assert best["score"] == max(trial["score"] for trial in trials.values())
+    assert swept["scores"] == best["scores"]
+    assert swept["message"] == f"6 of 6 trials finished, the best is {best['job_id']}"
+    model = service.client.get(swept["results"]).content
+    assert model == service.client.get(best["results"]).content
+    assert len(service.client.get("/jobs/swept/logs").json()["lines"]) == 6
+    again = service.submit(
+        job_id="swept",
+        dataset_uri=best["spec"]["dataset_uri"],
+        epochs=2,
+        sweep=swept["sweep"],
+    )
+    assert again == swept
+
+
+def test_a_cancelled_sweep_leaves_no_trial_running(service: ServiceProcess, large: Path) -> None:
+    """Those that wait never start."""
+    service.submit(
+        job_id="sweep-stopped",
+        dataset_uri=large.as_uri(),
+        epochs=10_000,
+        sweep={"values": {"seed": [1, 2, 3, 4]}},
+    )
+    service.wait_for("sweep-stopped", lambda job: job["status"] == "running")
+    assert service.client.delete("/jobs/sweep-stopped").json()["status"] == "cancelled"
+    trials = service.client.get("/jobs/sweep-stopped/trials").json()["trials"]
+    assert {trial["status"] for trial in trials} == {"cancelled"}
+
+
+def test_a_sweep_without_any_good_trial_fails(service: ServiceProcess, tmp_path: Path) -> None:
+    """One with some is finished, and says how many."""
+    sweep = {"values": {"seed": [0, 1]}}
+    missing = (tmp_path / "missing.csv").as_uri()
+    service.submit(job_id="sweep-failed", dataset_uri=missing, epochs=1, sweep=sweep)
+    job = service.ended("sweep-failed")
+    assert (job["status"], job["message"]) == ("failed", "none of 2 trials has finished")
+    assert service.client.get("/jobs/sweep-failed/trials").json()["best"] is None
+
+
+@pytest.mark.parametrize(
+    ("sweep", "reason"),
+    [
+        ([1], "sweep must be an object"),
+        ({"values": {}}, "sweep.values must be an object of lists"),
+        ({"values": {"seed": 1}}, "sweep.values.seed must be a list"),
+        ({"values": {"speed": [1]}}, "sweep.values: 'speed' can't be varied"),
+        ({"values": {"dataset_uri": ["file:///a"]}}, "can't be varied"),
+        ({"values": {"seed": [-1]}}, "seed must be an integer"),
+        ({"values": {"hyperparameters.alpha": ["x"]}}, "hyperparameters.alpha must be"),
+        ({"values": {"seed": [*range(300)]}}, "300 trials, at most 200: set samples"),
+        ({"values": {"seed": [1]}, "samples": 0}, "sweep.samples must be an integer from 1"),
+    ],
+)
+def test_a_wrong_sweep_is_refused(service: ServiceProcess, sweep: Any, reason: str) -> None:
+    """Before any of its trials is started."""
+    before = newest_of(service)
+    body = {"dataset_uri": "file:///a", "epochs": 1, "sweep": sweep}
+    assert reason in error_of(service.client.post("/jobs", json=body), 400)
+    assert newest_of(service) == before
+
+
+def test_samples_of_a_sweep_are_the_same_each_time() -> None:
+    """They are drawn with the seed: a repeated submission is the same sweep."""
+    spec = TrainingSpec("file:///a", 1)
+    sweep = {"values": {"seed": [*range(50)], "patience": [*range(50)]}, "samples": 5}
+    first = sweeps.trials_of("one", spec, sweep)
+    assert len(first) == 5
+    assert sweeps.trials_of("one", spec, sweep) == first
+
+
+def test_artifacts_are_those_that_the_job_names(
+    service: ServiceProcess, trained: dict[str, Any]
+) -> None:
+    """The report among them; no other file of the job can be had."""
+    report = service.client.get(trained["report"]).json()
+    assert report["final"]["validation_accuracy"] == trained["scores"]["validation_accuracy"]
+    assert trained["best_epoch"] == report["best_epoch"]
+    for name in ("train.log", "lock", "..%2f..%2fjobs.sqlite"):
+        reply = service.client.get(f"/jobs/trained/artifacts/{name}")
+        assert reply.status_code == 404
+    assert "set exports" in error_of(service.client.get("/jobs/trained/artifacts/model.onnx"), 404)

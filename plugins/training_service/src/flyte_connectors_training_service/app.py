@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from flyte_connectors_training_service import sweeps
 from flyte_connectors_training_service.job_files import MAX_LINES, LogOffsetError
 from flyte_connectors_training_service.job_store import JobConflictError, UnknownJobError
 from flyte_connectors_training_service.training_spec import (
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from flyte_connectors_training_service.job_files import JobFiles
     from flyte_connectors_training_service.job_store import Job, JobStore
     from flyte_connectors_training_service.supervisor import Supervisor
 
 MAX_BODY_BYTES = 64 * 1024
 _MAX_LISTED = 1000
+_ARTIFACTS = ("model.skops", "model.onnx", "report.json")
 _JOB_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # The dashboard is one page without anything from elsewhere.
@@ -74,6 +77,8 @@ def training_app(store: JobStore, supervisor: Supervisor, public_url: str | None
             Route("/jobs/{job_id}/metrics", api.metrics),
             Route("/jobs/{job_id}/logs", api.logs),
             Route("/jobs/{job_id}/results", api.results),
+            Route("/jobs/{job_id}/artifacts/{name}", api.artifact),
+            Route("/jobs/{job_id}/trials", api.trials),
             Route("/jobs/{job_id}/dashboard", api.dashboard),
             Route("/openapi.json", api.openapi),
             Route("/health", api.health),
@@ -106,12 +111,21 @@ class _Api:
     async def submit(self, request: Request) -> Response:
         body = await _json_body(request)
         job_id, key = _chosen_id(body), _idempotency_key(request)
+        sweep = body.pop("sweep", None)
         spec = TrainingSpec.from_json(body)
-        job, is_new = await run_in_threadpool(self._submit, job_id, key, spec)
+        trials = {} if sweep is None else sweeps.trials_of(job_id, spec, sweep)
+        job, is_new = await run_in_threadpool(self._submit, job_id, key, spec, sweep, trials)
         return JSONResponse(self._shown(job, request), status_code=201 if is_new else 200)
 
-    def _submit(self, job_id: str, key: str | None, spec: TrainingSpec) -> tuple[Job, bool]:
-        job, is_new = self._store.submit(job_id, key, spec)
+    def _submit(
+        self,
+        job_id: str,
+        key: str | None,
+        spec: TrainingSpec,
+        sweep: dict[str, Any] | None,
+        trials: dict[str, TrainingSpec],
+    ) -> tuple[Job, bool]:
+        job, is_new = self._store.submit(job_id, key, spec, sweep, trials)
         self._supervisor.wake()
         return job, is_new
 
@@ -124,12 +138,12 @@ class _Api:
 
     def cancel(self, request: Request) -> Response:
         job = self._requested(request)
-        self._store.end(job.job_id, "cancelled", "cancelled by request")
+        self._store.cancel(job.job_id)
         self._supervisor.wake()
         return JSONResponse(self._shown(self._store.job(job.job_id), request))
 
     def metrics(self, request: Request) -> Response:
-        files = self._supervisor.files(self._requested(request).job_id)
+        files = self._files_of(self._requested(request))
         after = _integer(request, "after", default=0)
         if after < 0:
             message = f"after must be an epoch's number, got {after}"
@@ -150,12 +164,44 @@ class _Api:
         )
 
     def results(self, request: Request) -> Response:
+        return self._file(request, "model.skops")
+
+    def artifact(self, request: Request) -> Response:
+        return self._file(request, request.path_params["name"])
+
+    def _file(self, request: Request, name: str) -> Response:
         job = self._requested(request)
+        if name not in _ARTIFACTS:
+            raise HTTPException(404, f"no artifact {name!r}; there are {', '.join(_ARTIFACTS)}")
         if job.status != "finished":
             message = f"job {job.job_id!r} is {job.status}: it has no results"
             raise HTTPException(404, message)
-        path = self._supervisor.files(job.job_id).model
-        return FileResponse(path, filename=f"{job.job_id}.skops")
+        path = self._files_of(job).directory / name
+        if not path.is_file():
+            raise HTTPException(404, f"job {job.job_id!r} has no {name}: set exports")
+        # As the dashboard's link names it: a file of this job.
+        return FileResponse(path, filename=f"{job.job_id}{path.suffix}")
+
+    def trials(self, request: Request) -> Response:
+        sweep = self._requested(request)
+        trials = self._store.trials(sweep.job_id) if sweep.sweep else []
+        best = sweeps.best(trials, self._supervisor.files)
+        shown = [
+            {
+                **self._shown(trial, request),
+                "values": sweeps.values_of(trial, sweep),
+                "score": sweeps.score_of(trial, self._supervisor.files(trial.job_id)),
+            }
+            for trial in trials
+        ]
+        return JSONResponse({"trials": shown, "best": best.job_id if best else None})
+
+    def _files_of(self, job: Job) -> JobFiles:
+        """The files of a job; of a sweep, those of its best trial so far."""
+        if job.sweep is None:
+            return self._supervisor.files(job.job_id)
+        best = sweeps.best(self._store.trials(job.job_id), self._supervisor.files)
+        return self._supervisor.files(best.job_id if best else job.job_id)
 
     def dashboard(self, request: Request) -> Response:
         self._requested(request)
@@ -175,23 +221,46 @@ class _Api:
 
     def _shown(self, job: Job, request: Request) -> dict[str, Any]:
         """Make the JSON of a job: `Job` in `openapi.json`."""
-        last = self._supervisor.files(job.job_id).last_epoch()
+        files = self._files_of(job)
+        last = files.last_epoch()
         url = f"{self._public_url or str(request.base_url).rstrip('/')}/jobs/{job.job_id}"
-        is_loading = job.status == "running" and last is None
+        is_loading = job.status == "running" and last is None and job.sweep is None
+        is_finished = job.status == "finished"
+        done, total = self._epochs_of(job, last)
+        exports = [f"model.{name}" for name in job.spec.exports]
         return {
             "job_id": job.job_id,
             "status": "loading" if is_loading else job.status,
             "message": job.message,
-            "epoch": last["epoch"] if last else 0,
-            "epochs": job.spec.epochs,
+            "epoch": done,
+            "epochs": total,
+            "best_epoch": last.get("best_epoch") if last else None,
             "metrics": last,
-            "results": f"{url}/results" if job.status == "finished" else None,
+            "scores": files.scores() if is_finished else None,
+            "results": f"{url}/artifacts/model.skops" if is_finished else None,
+            "report": f"{url}/artifacts/report.json" if is_finished else None,
+            "exports": {name: f"{url}/artifacts/{name}" for name in exports} if is_finished else {},
             "dashboard": f"{url}/dashboard",
+            "tracking": files.tracking_url(),
             "spec": job.spec.shown(),
+            "problem": job.spec.how.problem,
+            "sweep": job.sweep,
+            "parent": job.parent,
             "created_at": job.created_at,
             "started_at": job.started_at,
             "ended_at": job.ended_at,
         }
+
+    def _epochs_of(self, job: Job, last: dict[str, Any] | None) -> tuple[int, int]:
+        """How many epochs are done, and to do: of all trials, where it is a sweep."""
+        if job.sweep is None:
+            return (last["epoch"] if last else 0), job.spec.epochs
+        trials = self._store.trials(job.job_id)
+        done = 0
+        for trial in trials:
+            newest = self._supervisor.files(trial.job_id).last_epoch()
+            done += trial.spec.epochs if trial.has_ended else newest["epoch"] if newest else 0
+        return done, sum(trial.spec.epochs for trial in trials)
 
 
 async def _json_body(request: Request) -> dict[str, Any]:

@@ -4,10 +4,14 @@ A whole file is replaced in one step, and lines are appended; a reader, or a wor
 after a SIGKILL, never sees half of anything.
 
     dataset         the data set, fetched once
-    checkpoint.skops   the pipeline after the last whole epoch, to resume from
+    checkpoint.skops   the pipeline after an epoch, to resume from
     metrics.jsonl   one line per epoch, while training
-    metrics.json    the epochs and the final figures, when trained
+    folds.jsonl     one line per fold of a cross-validation
     model.skops     the trained pipeline, when trained
+    model.onnx      the same as ONNX, if that was asked for
+    report.json     how good it is, when trained
+    scores.json     the numbers of the report by name
+    tracking.json   where the training is tracked
     train.log       what happened, line by line
     outcome.json    how it ended
 """
@@ -19,6 +23,7 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,8 +65,12 @@ class JobFiles:
         self.checkpoint = directory / "checkpoint.skops"
         self.model = directory / "model.skops"
         self.log = directory / "train.log"
+        self.onnx = directory / "model.onnx"
+        self.report = directory / "report.json"
+        self._scores = directory / "scores.json"
         self._epochs = directory / "metrics.jsonl"
-        self._summary = directory / "metrics.json"
+        self._folds = directory / "folds.jsonl"
+        self._tracking = directory / "tracking.json"
         self._outcome = directory / "outcome.json"
 
     def create(self) -> None:
@@ -85,17 +94,19 @@ class JobFiles:
 
     def append_epoch(self, metrics: dict[str, Any]) -> None:
         """Add the metrics of one epoch."""
-        with self._epochs.open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
+        _append(self._epochs, metrics)
 
     def epochs(self, after: int = 0) -> list[dict[str, Any]]:
         """Answer the metrics of each epoch past number `after`, in order."""
-        try:
-            text = self._epochs.read_text()
-        except FileNotFoundError:
-            return []
-        whole, _, _ = text.rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()[after:]]
+        return _whole_lines(self._epochs)[after:]
+
+    def append_fold(self, scores: dict[str, float]) -> None:
+        """Add the scores of a fold of the cross-validation."""
+        _append(self._folds, scores)
+
+    def folds(self) -> list[dict[str, float]]:
+        """Answer the scores of each fold that was measured, in order."""
+        return _whole_lines(self._folds)
 
     def last_epoch(self) -> dict[str, Any] | None:
         """Answer the metrics of the last whole epoch, None before the first."""
@@ -120,16 +131,28 @@ class JobFiles:
         with self.replacing(self._epochs) as file:
             file.writelines(f"{json.dumps(metrics)}\n".encode() for metrics in kept)
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write `metrics.json`."""
-        self._write_json(self._summary, summary)
+    def write_report(self, report: dict[str, Any], scores: dict[str, float]) -> None:
+        """Write the report, and its numbers by name."""
+        self._write_json(self.report, report)
+        self._write_json(self._scores, scores)
+
+    def scores(self) -> dict[str, float] | None:
+        """Answer the report's numbers by name, None before the training has ended."""
+        scores: dict[str, float] | None = _read_json(self._scores)
+        return scores
+
+    def write_tracking(self, url: str) -> None:
+        """Record the page of the training on a tracking server."""
+        self._write_json(self._tracking, {"url": url})
+
+    def tracking_url(self) -> str | None:
+        """Answer the page of the training on a tracking server."""
+        return (_read_json(self._tracking) or {}).get("url")
 
     def outcome(self) -> Outcome | None:
         """Answer how the job ended, None as long as it has not."""
-        try:
-            return Outcome(**json.loads(self._outcome.read_text()))
-        except FileNotFoundError:
-            return None
+        read = _read_json(self._outcome)
+        return None if read is None else Outcome(**read)
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Record how the job ended: the last thing that a worker does."""
@@ -139,6 +162,12 @@ class JobFiles:
         """Delete what only an unfinished training needs."""
         self.dataset.unlink(missing_ok=True)
         self.checkpoint.unlink(missing_ok=True)
+
+    def log_line(self, text: str) -> None:
+        """Add a line to the log, in the form that a worker gives its own."""
+        moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        with self.log.open("a") as file:
+            file.write(f"{moment}Z INFO {text}\n")
 
     def log_page(self, offset: int, limit: int = MAX_LINES) -> LogPage:
         """Read up to `limit` complete lines from `offset` (bytes).
@@ -162,6 +191,28 @@ class JobFiles:
     def _write_json(self, path: Path, value: object) -> None:
         with self.replacing(path) as file:
             file.write(json.dumps(value).encode())
+
+
+def _append(path: Path, value: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(value) + "\n")
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The values of all lines that are complete."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return []
+    whole, _, _ = text.rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
 
 
 def _up_to(count: int, file: IO[bytes]) -> Iterator[bytes]:

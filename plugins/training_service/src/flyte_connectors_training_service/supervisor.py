@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flyte_connectors_training_service import sweeps
 from flyte_connectors_training_service.job_files import JobFiles
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class Supervisor:
         return JobFiles(self._jobs_directory / job_id)
 
     def _supervise(self) -> None:
+        for sweep in self._store.unfinished_sweeps():
+            self._end_sweep(sweep.job_id)
         while not self._stopping:
             self._kill_cancelled()
             self._fill_slots()
@@ -144,6 +147,24 @@ class Supervisor:
             self._deaths[job_id] = deaths
             return
         self._deaths.pop(job_id, None)
+        if parent := (job := self._store.job(job_id)).parent:
+            sweep = self.files(parent)
+            sweep.create()
+            sweep.log_line(f"trial {job_id} {job.status}: {job.message}")
+            self._end_sweep(parent)
+
+    def _end_sweep(self, sweep_id: str) -> None:
+        """End a sweep whose trials have all ended; the service may have been killed before it did."""
+        trials = self._store.trials(sweep_id)
+        if not all(trial.has_ended for trial in trials):
+            return
+        best = sweeps.best(trials, self.files)
+        if best is None:
+            self._store.end(sweep_id, "failed", f"none of {len(trials)} trials has finished")
+        else:
+            finished = sum(trial.status == "finished" for trial in trials)
+            message = f"{finished} of {len(trials)} trials finished, the best is {best.job_id}"
+            self._store.end(sweep_id, "finished", message)
 
 
 def _work(directory: Path, spec: TrainingSpec, sources: Sources, service_alive: Connection) -> None:

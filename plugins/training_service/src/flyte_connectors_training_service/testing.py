@@ -103,18 +103,23 @@ class ServiceProcess:
         """Return a job as the service shows it."""
         return dict(self.client.get(f"/jobs/{job_id}").raise_for_status().json())
 
-    def wait_for(self, job_id: str, is_reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def wait_for(
+        self,
+        job_id: str,
+        is_reached: Callable[[dict[str, Any]], bool],
+        poll_seconds: float = 0.02,
+    ) -> dict[str, Any]:
         """Poll a job until `is_reached`, and return it; fails if the job ends before that."""
         give_up = time.monotonic() + _TIMEOUT_SECONDS
         while not is_reached(job := self.job(job_id)):
             assert time.monotonic() < give_up, f"still waiting: {job}"
             assert job["ended_at"] is None, f"ended before: {job}"
-            time.sleep(0.02)
+            time.sleep(poll_seconds)
         return job
 
-    def ended(self, job_id: str) -> dict[str, Any]:
+    def ended(self, job_id: str, poll_seconds: float = 0.02) -> dict[str, Any]:
         """Poll a job until it has ended, and return it."""
-        return self.wait_for(job_id, lambda job: job["ended_at"] is not None)
+        return self.wait_for(job_id, lambda job: job["ended_at"] is not None, poll_seconds)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 The environment says what to train, so that no value passes through a shell:
 `TRAINING_DATASET_URI`, `TRAINING_EPOCHS`, `TRAINING_PARAMETERS` (a JSON object of further fields of
-`TrainingSpec`) and `TRAINING_RESULTS_URI`, where the model goes: a path, `file://` or `s3://`.
+`TrainingSpec`), `TRAINING_RESULTS_URI`, where the model goes, and `TRAINING_REPORT_URI`, where its report
+goes, if anywhere: a path, `file://`, `s3://` or `gs://`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from flyte_connectors import endpoints
 
-from flyte_connectors_training_service import fetching, worker
+from flyte_connectors_training_service import object_stores, worker
 from flyte_connectors_training_service.job_files import JobFiles
 from flyte_connectors_training_service.sources import DatasetError, Sources
 from flyte_connectors_training_service.training_spec import (
@@ -42,6 +43,11 @@ def train_once(environment: Mapping[str, str]) -> int:
             with endpoints.unrestricted():  # the job is its user's own
                 worker.train(files, spec, Sources(roots=None))
             _store(files.model, results_uri)
+            if report_uri := environment.get("TRAINING_REPORT_URI"):
+                # The numbers by name, too: what declared outputs are read from.
+                report = {**json.loads(files.report.read_text()), "scores": files.scores()}
+                files.report.write_text(json.dumps(report))
+                _store(files.report, report_uri)
     except KeyError as error:
         print(f"flyte-model-training: {error.args[0]} is not set", file=sys.stderr)  # noqa: T201
         return 2
@@ -64,15 +70,15 @@ def _spec(environment: Mapping[str, str]) -> TrainingSpec:
 
 def _store(model: Path, uri: str) -> None:
     parts = urlsplit(uri)
-    if parts.scheme == "s3":
+    if parts.scheme in object_stores.SCHEMES:
         with (
             model.open("rb") as source,
-            fetching.s3_store().open_output_stream(fetching.s3_key(uri)) as target,
+            object_stores.store(uri).open_output_stream(object_stores.key(uri)) as target,
         ):
             shutil.copyfileobj(source, target)
         return
     if parts.scheme not in ("", "file"):
-        message = f"TRAINING_RESULTS_URI {uri!r}: the model goes to a path, file:// or s3://"
+        message = f"TRAINING_RESULTS_URI {uri!r}: the model goes to a path, file://, s3:// or gs://"
         raise ValueError(message)
     path = Path(unquote(parts.path))
     path.parent.mkdir(parents=True, exist_ok=True)

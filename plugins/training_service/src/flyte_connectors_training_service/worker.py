@@ -7,6 +7,7 @@ and the checkpoint does not is trained again.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import signal
@@ -14,12 +15,17 @@ import threading
 import time
 import traceback
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import skops.io
-
-from flyte_connectors_training_service import dataset, fetching, training
+from flyte_connectors_training_service import (
+    cross_validation,
+    dataset,
+    fetching,
+    model_files,
+    results,
+    tracking,
+    training,
+)
 from flyte_connectors_training_service.job_files import JobFiles, Outcome
 from flyte_connectors_training_service.sources import DatasetError
 
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from flyte_connectors_training_service.training_spec import TrainingSpec
 
 _log = logging.getLogger("training")
+
+_TRAINING_PER_CHECKPOINT = 4.0  # seconds of training for each second of writing checkpoints
 
 
 def run(directory: Path, spec: TrainingSpec, sources: Sources, service_alive: Connection) -> None:
@@ -84,7 +92,7 @@ def log_to(handler: logging.Handler) -> None:
 
 def _outcome_of_training(files: JobFiles, spec: TrainingSpec, sources: Sources) -> Outcome:
     try:
-        train(files, spec, sources)
+        message = train(files, spec, sources)
     except DatasetError as error:
         _log.error("%s", error)
         return Outcome("failed", str(error))
@@ -93,64 +101,113 @@ def _outcome_of_training(files: JobFiles, spec: TrainingSpec, sources: Sources) 
         where = "".join(traceback.format_tb(error.__traceback__))
         _log.error("training failed: %s\n%s", type(error).__name__, where)
         return Outcome("failed", f"training failed: {type(error).__name__}, see the job's log")
-    accuracy = (files.last_epoch() or {})["validation_accuracy"]
-    message = f"trained {spec.epochs} epochs, validation accuracy {accuracy:.4f}"
     _log.info("%s", message)
     return Outcome("finished", message)
 
 
-def train(files: JobFiles, spec: TrainingSpec, sources: Sources) -> None:
-    """Train from the last checkpoint on and write the model.
+def train(files: JobFiles, spec: TrainingSpec, sources: Sources) -> str:
+    """Train from the last checkpoint on, and write the model and its report; answers a summary.
 
     Raises:
         DatasetError: The data set cannot be trained on.
     """
-    data = _split(files, spec, sources)
-    model, done = _resumed(files) or (training.new_model(data), 0)
+    rows, data = _split(files, spec, sources)
+    with tracking.tracked(files, spec) as run:
+        model, kept = _trained(files, spec, data, run)
+        if kept != files.last_epoch()["epoch"]:  # type: ignore[index]
+            _log.info("keeping the model of epoch %d", kept)
+        report = results.report(files.epochs(), kept, model, data, spec)
+        if spec.folds:
+            report["cross_validation"] = _cross_validated(files, rows, spec, kept)
+        scores = results.flat(report)
+        with files.replacing(files.model) as file:
+            model_files.write(model, file)
+        if "onnx" in spec.exports:
+            with files.replacing(files.onnx) as file:
+                model_files.write_onnx(model, data.train, file)
+        files.write_report(report, scores)
+        run.finish(files, model, scores)
+    return results.summary(report, scores, spec)
+
+
+def _trained(
+    files: JobFiles, spec: TrainingSpec, data: training.Split, run: tracking.Run
+) -> tuple[Pipeline, int]:
+    """Train all epochs; answers the model to keep, and the epoch that it is of."""
+    state = _resumed(files) or {"epoch": 0, "model": training.new_model(data, spec)}
+    done, model = state["epoch"], state["model"]
     files.keep_epochs(done)
+    best = state.get("best")
+    epoch, lowest = results.best_epoch(files.epochs(), spec)
+    checkpointing = _Checkpoints(files)
     for metrics in training.train(model, data, spec, done):
-        files.append_epoch({**asdict(metrics), "ended_at": round(time.time(), 3)})
-        _save_checkpoint(files, model, metrics.epoch)
-        _log.info(
-            "epoch %d of %d: loss %.4f, accuracy %.4f, validation loss %.4f, accuracy %.4f",
-            metrics.epoch,
-            spec.epochs,
-            metrics.loss,
-            metrics.accuracy,
-            metrics.validation_loss,
-            metrics.validation_accuracy,
-        )
-    with files.replacing(files.model) as file:
-        skops.io.dump(model, file)
-    epochs = files.epochs()
-    files.write_summary({"spec": spec.shown(), "final": epochs[-1], "epochs": epochs})
+        if metrics["validation_loss"] < lowest - (spec.min_delta if epoch else 0.0):
+            epoch, lowest = int(metrics["epoch"]), metrics["validation_loss"]
+            best = copy.deepcopy(model) if spec.keeps_best else None
+        done = int(metrics["epoch"])
+        measured = {**metrics, "best_epoch": epoch, "ended_at": round(time.time(), 3)}
+        files.append_epoch(measured)
+        run.log(measured)
+        is_over = done == spec.epochs or bool(spec.patience and done - epoch >= spec.patience)
+        checkpointing.offer({"epoch": done, "model": model, "best": best}, is_last=is_over)
+        _log.info("epoch %d of %d: %s", done, spec.epochs, results.line(metrics, spec))
+        if is_over:
+            break
+    if spec.keeps_best and best is not None:
+        return best, epoch
+    return model, done
 
 
-def _split(files: JobFiles, spec: TrainingSpec, sources: Sources) -> training.Split:
+class _Checkpoints:
+    """Writes checkpoints, as often as costs little beside the training itself."""
+
+    def __init__(self, files: JobFiles) -> None:
+        self._files = files
+        self._next = 0.0
+
+    def offer(self, state: dict[str, Any], *, is_last: bool) -> None:
+        """Write the state, unless the last one was written just now."""
+        begun = time.monotonic()
+        if begun < self._next and not is_last:
+            return
+        with self._files.replacing(self._files.checkpoint) as file:
+            model_files.write(state, file)
+        ended = time.monotonic()
+        self._next = ended + _TRAINING_PER_CHECKPOINT * (ended - begun)
+
+
+def _resumed(files: JobFiles) -> dict[str, Any] | None:
+    if not files.checkpoint.exists():
+        return None
+    state: dict[str, Any] = model_files.read(files.checkpoint)
+    _log.info("resuming after epoch %d", state["epoch"])
+    return state
+
+
+def _split(
+    files: JobFiles, spec: TrainingSpec, sources: Sources
+) -> tuple[dataset.Dataset, training.Split]:
     if not files.dataset.exists():
         _log.info("fetching %s", spec.shown()["dataset_uri"])
         with files.replacing(files.dataset) as file:
             fetching.fetch(spec.dataset_uri, file, sources)
-    rows = dataset.read(files.dataset, spec.label)
+    rows = dataset.read(files.dataset, spec)
     data = training.split(rows, spec)
-    _log.info(
-        "%d rows for training, %d for validation, %d features, %d classes",
-        len(data.train.labels),
-        len(data.validation.labels),
-        rows.features.shape[1],
-        len(data.classes),
+    counts = (
+        f"{len(data.train.labels)} rows for training, {len(data.validation.labels)} for validation"
     )
-    return data
+    if data.test is not None:
+        counts += f", {len(data.test.labels)} for the test"
+    _log.info("%s, %d features (%d categories)", counts, len(rows.names), len(rows.categories))
+    return rows, data
 
 
-def _resumed(files: JobFiles) -> tuple[Pipeline, int] | None:
-    if not files.checkpoint.exists():
-        return None
-    checkpoint = skops.io.load(files.checkpoint)
-    _log.info("resuming after epoch %d", checkpoint["epoch"])
-    return checkpoint["model"], checkpoint["epoch"]
-
-
-def _save_checkpoint(files: JobFiles, model: Pipeline, epoch: int) -> None:
-    with files.replacing(files.checkpoint) as file:
-        skops.io.dump({"epoch": epoch, "model": model}, file)
+def _cross_validated(
+    files: JobFiles, rows: dataset.Dataset, spec: TrainingSpec, epochs: int
+) -> dict[str, Any]:
+    measured = files.folds()
+    for fold in cross_validation.folds(rows, spec, epochs, len(measured)):
+        measured.append(fold)
+        files.append_fold(fold)
+        _log.info("fold %d of %d: %s", len(measured), spec.folds, results.line(fold, spec))
+    return cross_validation.summary(measured)
