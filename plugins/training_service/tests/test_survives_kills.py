@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,18 +89,18 @@ def test_a_killed_worker_is_replaced(
 
 
 def test_a_worker_that_dies_in_every_attempt_fails_its_job(
-    new_service: Callable[..., ServiceProcess], tmp_path: Path
+    new_service: Callable[..., ServiceProcess],
 ) -> None:
     """Three deaths without an epoch in between are enough."""
-    fifo = tmp_path / "never.csv"
-    os.mkfifo(fifo)
     service = new_service("--workers", "1")
-    service.submit(job_id="job", dataset_uri=fifo.as_uri(), epochs=1)
-    for _ in range(3):
-        service.wait_for("job", lambda _: "fetching" in _last_line(service))
-        os.kill(worker_of("job", service), signal.SIGKILL)
-        (service.data_dir / "jobs" / "job" / "train.log").unlink()
-    job = service.ended("job")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/never.csv"
+        service.submit(job_id="job", dataset_uri=uri, epochs=1)
+        for _ in range(3):
+            service.wait_for("job", lambda _: "fetching" in _last_line(service))
+            os.kill(worker_of("job", service), signal.SIGKILL)
+            (service.data_dir / "jobs" / "job" / "train.log").unlink()
+        job = service.ended("job")
     assert job["status"] == "failed"
     assert "the worker died 3 times in one epoch" in job["message"]
 
