@@ -42,7 +42,7 @@ async def test_a_training_ends_with_its_model(
         results = await task(epochs=2, dataset_uri=dataset)
     assert isinstance(results, File)
     assert results.path.startswith(endpoint)
-    assert results.path.endswith("/results")
+    assert results.path.endswith("/artifacts/model.skops")
     model = await asyncio.to_thread(httpx.get, results.path)
     assert model.content.startswith(b"PK")  # it is a zip archive
 

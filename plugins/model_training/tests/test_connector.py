@@ -73,7 +73,7 @@ async def test_a_finished_training_shows_file_progress_and_dashboard(
     meta = await create(service.endpoint, "shown", {"epochs": 2, "dataset_uri": digits.as_uri()})
     resource = await ended(meta)
     assert resource.phase == Phase.SUCCEEDED
-    assert resource.outputs["results"].path.endswith("/jobs/shown/results")
+    assert resource.outputs["results"].path.endswith("/jobs/shown/artifacts/model.skops")
     assert resource.log_links[0].uri.endswith("/jobs/shown/dashboard")
     assert resource.custom_info["epoch"] == resource.custom_info["epochs"] == 2
     assert await ModelTrainingConnector().get(meta) == resource
@@ -199,7 +199,7 @@ async def test_metrics_are_a_series_per_measure(service: ServiceProcess, digits:
     response = await ModelTrainingConnector().get_metrics(meta)
     by_name = {result.metric: result.data for result in response.results}
     assert set(by_name) == {
-        "accuracy", "epoch", "loss", "validation_accuracy", "validation_loss",
+        "accuracy", "best_epoch", "epoch", "loss", "validation_accuracy", "validation_loss",
     }  # fmt: skip
     values = by_name["epoch"]["result"][0]["values"]
     assert [value[1] for value in values] == ["1", "2", "3"]
