@@ -274,6 +274,10 @@ async def test_a_script_gives_the_result_of_its_last_query(calls: Calls) -> None
     assert resource.phase == Phase.SUCCEEDED, resource.message
     assert resource.custom_info["statement_type"] == "SCRIPT"
     assert resource.custom_info["child_jobs"] >= 2
+    told = resource.custom_info["statements"]
+    assert len(told) == resource.custom_info["child_jobs"]
+    assert told[-1]["statement_type"] == "SELECT"
+    assert all(statement["job_id"] and "bytes_billed" in statement for statement in told)
     results = task.interface.read_outputs(task.name, resource.outputs)["results"]
     frame = await results.open(pandas.DataFrame).all()
     assert list(frame["n"]) == [2, 3]
@@ -319,3 +323,33 @@ async def test_the_console_shows_the_job(calls: Calls) -> None:
         "https://console.cloud.google.com/bigquery"
         f"?project={calls.config.ProjectID}&j=bq:{calls.config.Location}:"
     )
+
+
+async def test_the_statements_of_a_script_are_an_output(calls: Calls) -> None:
+    """Each with its kind and its cost, in the order they ran."""
+    script = "CREATE TEMP TABLE x AS SELECT 1 AS n; INSERT INTO x VALUES (2), (3); SELECT * FROM x;"
+    task = calls.query(script, outputs={"statements": list[dict]})
+    statements = (await calls.run(task))["statements"]
+    kinds = [statement["statement_type"] for statement in statements]
+    assert kinds == ["CREATE_TABLE_AS_SELECT", "INSERT", "SELECT"]
+    assert statements[1]["rows_affected"] == 2
+    assert all(int(statement["bytes_billed"]) >= 0 for statement in statements)
+
+
+async def test_a_session_goes_on_from_query_to_query(calls: Calls) -> None:
+    """Its id is an output of the first and an input of the next, whose temporary tables it has."""
+    first = calls.query(
+        "CREATE TEMP TABLE kept AS SELECT @n AS n",
+        inputs={"n": int},
+        outputs={"session_id": str},
+        create_session=True,
+    )
+    session = (await calls.run(first, {"n": 7}))["session_id"]
+    later = calls.query("SELECT n FROM kept", inputs={"session_id": str}, outputs={"n": int})
+    assert await calls.run(later, {"session_id": session}) == {"n": 7}
+
+
+async def test_a_parameter_may_be_called_session_id(calls: Calls) -> None:
+    """Where the statement uses it."""
+    task = calls.query("SELECT @session_id AS s", inputs={"session_id": str}, outputs={"s": str})
+    assert await calls.run(task, {"session_id": "x"}) == {"s": "x"}

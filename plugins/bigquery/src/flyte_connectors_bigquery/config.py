@@ -79,6 +79,7 @@ class BigQueryConfig:
         reservation: The reservation that the job uses,
             `projects/p/locations/l/reservations/r`; `none` for on-demand slots.
         max_slots: Most slots that the job uses at a time.
+        create_session: Whether the query opens a session, whose id is the output `session_id`.
         default_dataset: Dataset of unqualified tables, `project.dataset` or `dataset`.
         labels: Labels of the job for cost reports; the run's names are added to them.
         use_query_cache: Whether a cached result will do; None for BigQuery's default, yes.
@@ -106,6 +107,7 @@ class BigQueryConfig:
     job_timeout: datetime.timedelta | None = None
     reservation: str | None = None
     max_slots: int | None = None
+    create_session: bool = False
     default_dataset: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     use_query_cache: bool | None = None
@@ -152,6 +154,7 @@ class BigQueryConfig:
             "jobTimeoutMs": self.job_timeout and milliseconds(self.job_timeout),
             "defaultDataset": self.default_dataset
             and _dataset(self.default_dataset, self.ProjectID),
+            "createSession": self.create_session,
             "reservation": self.reservation,
             "maxSlots": _int64(self.max_slots),
             "labels": dict(self.labels),

@@ -77,8 +77,8 @@ class BigQueryConnector(JobConnector):
             bigquery, job, kinds, secret=meta.reader_secret, impersonate=meta.impersonate
         )
 
-    def facts_of(self, job: Any) -> dict[str, Any]:
-        """Its cost, and what it did."""
+    def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:
+        """Its cost, and what it did; of a script, also those of its statements."""
         return {
             "statement_type": job.statement_type,
             "bytes_processed": job.total_bytes_processed,
@@ -87,6 +87,7 @@ class BigQueryConnector(JobConnector):
             "cache_hit": job.cache_hit,
             "rows_affected": job.num_dml_affected_rows,
             "child_jobs": job.num_child_jobs or None,
+            "statements": outputs.statements(bigquery, job) if job.num_child_jobs else None,
             "session_id": job.session_info.session_id if job.session_info else None,
         }
 

@@ -64,6 +64,7 @@ class SqlTask(TaskTemplate):
             if key in plugin_config.parameter_types
             else from_python(python_type)
             for key, python_type in (inputs or {}).items()
+            if not (isinstance(python_type, type) and issubclass(python_type, DataFrame))
         }
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
@@ -102,10 +103,10 @@ class BigQueryTask(AsyncConnectorExecutorMixin, SqlTask):
         name: Name of the task.
         query_template: A statement or script; inputs are its named parameters, `@name`.
         plugin_config: Where and how it runs.
-        inputs: Python type of each input.
+        inputs: Python type of each input; a `DataFrame` is a table of that name in the statement.
         output_dataframe_type: `DataFrame` to have the result table as the output `results`.
         outputs: Further outputs, taken by name from the columns of a result with one row; and
-            `rows_affected` for DML.
+            `rows_affected` for DML, `session_id` for a query in a session, `statements` for a script.
         google_application_credentials: Name of the secret with the JSON key of a service account;
             None for the credentials of the connector service.
         **kwargs: As for every task.

@@ -1,7 +1,7 @@
 """What a task template asks of BigQuery, checked before anything is sent.
 
 `read_query` turns the template, official or ours, and the input values into a `Query`: the SQL,
-untouched, and a REST `JobConfiguration`. Everything that can be wrong without asking BigQuery is
+untouched unless DataFrames are its inputs, and a REST `JobConfiguration`. Everything that can be wrong without asking BigQuery is
 found here.
 """
 
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.io import DataFrame
 
 from flyte_connectors_bigquery.jobs.settings import job_configuration, number, text
+from flyte_connectors_bigquery.jobs.tables import add_tables
 from flyte_connectors_bigquery.results.checks import Check, read_check
 from flyte_connectors_bigquery.values.parameters import query_parameter
 from flyte_connectors_bigquery.values.types import ParameterTypeError, checked, from_literal_type
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 DIGEST_LABEL = "flyte-request"
 """Label of a job with a digest of its request, which distinguishes a repeated request from another one with the same job id."""
+
+SESSION_INPUT = "session_id"
+"""Name of the input with the session that a query runs in."""
 
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+")
 
@@ -127,17 +132,29 @@ def read_query(
     if not isinstance(job["query"].pop("query", ""), str):
         message = "expected text: put settings of the query beside it"
         raise InvalidRequestError(message, field="custom.query")
-    parameters = _parameters(task_template, job["query"], inputs or {})
+    values = dict(inputs or {})
+    _take_session(task_template.sql.statement, job["query"], values)
+    sql, rows = add_tables(task_template.sql.statement, job["query"], values)
+    values = {name: value for name, value in values.items() if not isinstance(value, DataFrame)}
+    parameters = rows + _parameters(task_template, job["query"], values)
     job["query"].pop("queryParameters", None)
     if parameters:
         job["query"]["queryParameters"] = parameters
     return Query(
         **common("query", custom, job),
-        sql=task_template.sql.statement,
+        sql=sql,
         max_bytes=number(custom, "maxBytes", int),
         price_per_tebibyte=number(custom, "pricePerTebibyte", float),
         check=read_check(custom),
     )
+
+
+def _take_session(sql: str, query: dict[str, Any], inputs: dict[str, Any]) -> None:
+    """Run in the session that the input `session_id` names, unless that is a parameter."""
+    if SESSION_INPUT in inputs and f"@{SESSION_INPUT}" not in sql:
+        session = str(inputs.pop(SESSION_INPUT))
+        properties = query.setdefault("connectionProperties", [])
+        properties.append({"key": "session_id", "value": session})
 
 
 def custom_of(task_template: TaskTemplate) -> dict[str, Any]:

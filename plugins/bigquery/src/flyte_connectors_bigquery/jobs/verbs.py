@@ -87,7 +87,7 @@ class JobConnector(AsyncConnector[BigQueryMetadata]):
         """
         raise NotImplementedError
 
-    def facts_of(self, job: AnyJob) -> dict[str, Any]:
+    def facts_of(self, bigquery: BigQuery, job: AnyJob) -> dict[str, Any]:
         """Details about a finished job besides its outputs; None where one is unknown."""
         raise NotImplementedError
 
@@ -134,7 +134,7 @@ class JobConnector(AsyncConnector[BigQueryMetadata]):
         resource = Resource(phase=phase, message=message_of(job), log_links=links)
         if job.state == "DONE":
             reason = job.error_result.get("reason") if job.error_result else None
-            facts = {**self.facts_of(job), "error_reason": reason}
+            facts = {**self.facts_of(bigquery, job), "error_reason": reason}
             resource.custom_info = {name: fact for name, fact in facts.items() if fact is not None}
         else:
             resource.custom_info = progress.of_job(job)

@@ -6,7 +6,8 @@
     INTEGER, ...      the column of that name in the only row (names of `flyteidl2.core.SimpleType`)
     []FLOAT, ...      the same, for a repeated column
 
-An output called `rows_affected` is, for INSERT, UPDATE, DELETE and MERGE, their number of rows.
+Some names are not columns: `rows_affected` is, for INSERT, UPDATE, DELETE and MERGE, their number of rows;
+`session_id` is the session, for a query in one; `statements` has the child jobs of a script, with their cost.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ DATAFRAME = "DATAFRAME"
 OFFICIAL: Mapping[str, str] = {"results": DATAFRAME}
 """What a task of the official SDK has if anything."""
 
-ROWS_AFFECTED = "rows_affected"
+ROWS_AFFECTED, SESSION, STATEMENTS = "rows_affected", "session_id", "statements"
+
+MOST_STATEMENTS = 100
+"""Child jobs that are told of; a script with a loop may have any number."""
 
 
 def declared(task_template: TaskTemplate) -> dict[str, str]:
@@ -65,6 +69,10 @@ def of_job(
     values: dict[str, Any] = {}
     if job.num_dml_affected_rows is not None and ROWS_AFFECTED in kinds:
         values[ROWS_AFFECTED] = job.num_dml_affected_rows
+    if job.session_info is not None and SESSION in kinds:
+        values[SESSION] = job.session_info.session_id
+    if job.num_child_jobs and STATEMENTS in kinds:
+        values[STATEMENTS] = statements(bigquery, job)
     columns = {
         name: kind for name, kind in kinds.items() if kind != DATAFRAME and name not in values
     }
@@ -78,6 +86,21 @@ def of_job(
     if columns:
         values.update(_row(bigquery.first_rows(job, 2), columns))
     return values
+
+
+def statements(bigquery: BigQuery, job: QueryJob) -> list[dict[str, Any]]:
+    """The child jobs of a script in the order they ran, each with what it did and cost."""
+    return [
+        {
+            "job_id": child.job_id,
+            "statement_type": child.statement_type,
+            "bytes_processed": child.total_bytes_processed,
+            "bytes_billed": child.total_bytes_billed,
+            "slot_ms": child.slot_millis,
+            "rows_affected": child.num_dml_affected_rows,
+        }
+        for child in bigquery.children(job)[:MOST_STATEMENTS]
+    ]
 
 
 def _kind(literal_type: LiteralType) -> str:

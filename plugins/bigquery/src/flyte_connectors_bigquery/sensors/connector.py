@@ -192,7 +192,7 @@ class BigQuerySensorConnector(JobConnector):
             return super().get_metrics(resource_meta, queries, google_application_credentials)
         return metrics_response(dict.fromkeys(self.metrics), queries or ())
 
-    def facts_of(self, job: Any) -> dict[str, Any]:
+    def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:  # noqa: ARG002
         """What the last question cost."""
         return {
             "bytes_processed": job.total_bytes_processed,
@@ -200,9 +200,9 @@ class BigQuerySensorConnector(JobConnector):
             "slot_ms": job.slot_millis,
         }
 
-    def metrics_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:  # noqa: ARG002
+    def metrics_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:
         """The same."""
-        return self.facts_of(job)
+        return self.facts_of(bigquery, job)
 
     def _table(self, bigquery: BigQuery, meta: SensorMetadata) -> Resource:
         table = meta.table or {}
@@ -235,7 +235,7 @@ class BigQuerySensorConnector(JobConnector):
                     return Resource(phase=Phase.FAILED, message=str(error))
                 resource = _there(meta, values)
                 resource.custom_info = {
-                    k: v for k, v in self.facts_of(job).items() if v is not None
+                    k: v for k, v in self.facts_of(bigquery, job).items() if v is not None
                 }
                 resource.log_links = [console_link(meta.project, job.location, str(job.job_id))]
                 return resource

@@ -59,9 +59,11 @@ class _TransferConnector(JobConnector):
         bigquery = connect(request.project, google_application_credentials, request.impersonate)
         return self.start(bigquery, request, idempotency_key, kinds)
 
-    def outputs_of(self, bigquery: BigQuery, job: Any, meta: BigQueryMetadata) -> dict[str, Any]:  # noqa: ARG002
+    def outputs_of(self, bigquery: BigQuery, job: Any, meta: BigQueryMetadata) -> dict[str, Any]:
         """The table or the files, and the numbers of `facts_of`."""
-        values = {name: fact for name, fact in self.facts_of(job).items() if fact is not None}
+        values = {
+            name: fact for name, fact in self.facts_of(bigquery, job).items() if fact is not None
+        }
         given: dict[str, Any] = {}
         for name, kind in (meta.outputs or {}).items():
             if kind == outputs.DATAFRAME and self.kind != "extract":
@@ -86,9 +88,9 @@ class _TransferConnector(JobConnector):
                 raise OutputError(message)
         return given
 
-    def metrics_of(self, bigquery: BigQuery, job: AnyJob) -> dict[str, Any]:  # noqa: ARG002
+    def metrics_of(self, bigquery: BigQuery, job: AnyJob) -> dict[str, Any]:
         """Those of the facts that are numbers."""
-        facts = self.facts_of(job)
+        facts = self.facts_of(bigquery, job)
         return {name: facts.get(name) for name in self.metrics}
 
 
@@ -100,7 +102,7 @@ class BigQueryLoadConnector(_TransferConnector):
     kind = "load"
     metrics = ("rows", "bytes", "files", "bad_records")
 
-    def facts_of(self, job: Any) -> dict[str, Any]:
+    def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:  # noqa: ARG002
         """What was read and written."""
         statistics = _statistics(job)
         return {
@@ -119,7 +121,7 @@ class BigQueryExtractConnector(_TransferConnector):
     kind = "extract"
     metrics = ("files", "bytes")
 
-    def facts_of(self, job: Any) -> dict[str, Any]:
+    def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:  # noqa: ARG002
         """Which files were written, and how much was read for them."""
         counts = job.destination_uri_file_counts
         return {
@@ -137,7 +139,7 @@ class BigQueryCopyConnector(_TransferConnector):
     kind = "copy"
     metrics = ("rows", "bytes")
 
-    def facts_of(self, job: Any) -> dict[str, Any]:
+    def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:  # noqa: ARG002
         """What was copied."""
         statistics = _statistics(job)
         return {

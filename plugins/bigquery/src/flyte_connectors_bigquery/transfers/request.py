@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.errors import FrameError, InvalidRequestError
 from flyte_connectors.io import DataFrame, Dir, File
 
+from flyte_connectors_bigquery.access.files import check_readable
 from flyte_connectors_bigquery.config import table_reference
 from flyte_connectors_bigquery.jobs.request import JobRequest, common, custom_of, names_of_run
 from flyte_connectors_bigquery.jobs.settings import job_configuration
+from flyte_connectors_bigquery.jobs.tables import FORMATS
 from flyte_connectors_bigquery.results.uris import TableUri
-from flyte_connectors_bigquery.transfers.uploads import Upload, check_readable, rows_of
+from flyte_connectors_bigquery.transfers.uploads import Upload, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,16 +27,6 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors_bigquery.jobs.settings import Kind
-
-_FORMATS = {
-    ".csv": "CSV",
-    ".json": "NEWLINE_DELIMITED_JSON",
-    ".jsonl": "NEWLINE_DELIMITED_JSON",
-    ".ndjson": "NEWLINE_DELIMITED_JSON",
-    ".avro": "AVRO",
-    ".parquet": "PARQUET",
-    ".orc": "ORC",
-}
 
 
 def read_transfer(
@@ -99,7 +91,7 @@ def _add_data(load: dict[str, Any], given: list[tuple[str, Any]]) -> dict[str, A
 
 def _format(uris: list[str], said: set[str]) -> str:
     endings = {posixpath.splitext(uri.removesuffix(".gz"))[1].lower() for uri in uris}
-    formats = {_FORMATS[ending] for ending in endings | said if ending in _FORMATS}
+    formats = {FORMATS[ending] for ending in endings | said if ending in FORMATS}
     if len(formats) != 1:
         message = f"{uris[0]!r}: its ending does not say what is in it: set source_format"
         raise InvalidRequestError(message, field="custom.sourceFormat")

@@ -1,8 +1,7 @@
 """Data that BigQuery can't fetch itself, so that the connector sends them along with a load job.
 
-Rows of a task's inputs travel in the request. Files outside Cloud Storage are read by the connector, and only
-from where the operator allows it: `FLYTE_CONNECTORS_BIGQUERY_UPLOAD_FROM` lists folders, as paths or
-URIs, separated by commas. They pass through a temporary file, piece by piece.
+Rows of a task's inputs travel in the request. Files outside Cloud Storage are read by the connector, see
+`access.files`, and pass through a temporary file, piece by piece.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from flyte_connectors.errors import InvalidRequestError, StorageError
-from flyte_connectors.io import storage
+from flyte_connectors.errors import InvalidRequestError
 
+from flyte_connectors_bigquery.access.files import fetch
 from flyte_connectors_bigquery.jobs.request import JobRequest, digest_of
-from flyte_connectors_bigquery.settings import UPLOAD_FROM_VARIABLE, BigQuerySettings
 from flyte_connectors_bigquery.values.columns import plain
 
 if TYPE_CHECKING:
@@ -65,14 +63,7 @@ class Upload(JobRequest):
                 yield file
 
     def _fetched(self, folder: Path) -> Path:
-        paths: list[Path] = []
-        try:
-            for uri in self.files:
-                for part in parts_of(uri):
-                    paths.append(folder / str(len(paths)))
-                    storage.download(part, paths[-1])
-        except (FileNotFoundError, StorageError) as error:
-            raise InvalidRequestError(str(error), field=self.field) from None
+        paths = fetch(self.files, folder, self.field)
         if len(paths) == 1:
             return paths[0]
         if self.configuration["load"].get("sourceFormat") != "PARQUET":
@@ -96,39 +87,6 @@ def rows_of(field: str, value: Any) -> bytes | None:
     except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"a row has no form in JSON: {error}", field=field) from None
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def check_readable(uri: str, field: str) -> None:
-    """Make sure that the operator lets requests have the connector read `uri`.
-
-    Raises:
-        InvalidRequestError: he does not.
-    """
-    if not any(_is_below(uri, folder) for folder in BigQuerySettings.read().upload_from):
-        message = (
-            f"{uri[:200]!r}: BigQuery reads files of Cloud Storage, gs://..., and the connector sends "
-            f"files only from folders that its operator lists in {UPLOAD_FROM_VARIABLE}"
-        )
-        raise InvalidRequestError(message, field=field)
-
-
-def parts_of(uri: str) -> Sequence[str]:
-    """The file, or the files of the folder, at `uri`."""
-    if not storage.is_remote(uri):
-        path = storage.local_path(uri)
-        return storage.list_files(uri) if path.is_dir() else [uri]
-    if uri.endswith("/"):
-        return storage.list_files(uri)
-    return [uri]
-
-
-def _is_below(uri: str, folder: str) -> bool:
-    if storage.is_remote(uri) != storage.is_remote(folder):
-        return False
-    if not storage.is_remote(uri):
-        path = storage.local_path(uri).resolve()
-        return path.is_relative_to(storage.local_path(folder).resolve())
-    return uri.startswith(f"{folder.rstrip('/')}/") and ".." not in uri.split("/")
 
 
 def _is_row(value: Any) -> bool:
