@@ -1,4 +1,4 @@
-"""What the operator sets: the back ends, the slots, the path of the spool, and the ids of deleted spools."""
+"""What the operator sets: the back ends, those of Slurm, the slots, the path of the spool, and the ids of deleted spools."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 
 from flyte_connectors.errors import ServiceUnavailableError, SettingsError
-from flyte_connectors.settings import PluginSettings, setting
+from flyte_connectors.settings import PluginSettings, setting, table
 
 from flyte_connectors_batch_job import backends
 from flyte_connectors_batch_job.backends.local.slots import mebibytes
+from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings
 
 PREFIX = "FLYTE_BATCH_JOB_"
 SPOOL_VARIABLE = f"{PREFIX}SPOOL"
@@ -70,6 +71,7 @@ class BatchJobSettings(PluginSettings, prefix=PREFIX):
     retired_spools: tuple[str, ...] = setting(
         (), "ids of deleted spools, as the error has them: their jobs count as lost"
     )
+    slurm: SlurmSettings = table(SlurmSettings)  # noqa: RUF009  (a field, like the others)
 
 
 def allowed_backends() -> tuple[str, ...]:

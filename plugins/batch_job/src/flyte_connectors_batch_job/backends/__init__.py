@@ -2,22 +2,28 @@
 
 interface    what each back end offers, and the job that it is asked to run
 local        processes on this machine, under a supervisor each
+slurm        jobs of a Slurm cluster
 
 A back end is loaded when it is first used.
 """
 
 from __future__ import annotations
 
+import importlib
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.interface import BatchBackend
 
 LOCAL = "local"
-NAMES = (LOCAL,)
+
+_HOMES = {LOCAL: "LocalBackend", "slurm": "SlurmBackend"}
+
+NAMES = tuple(_HOMES)
 
 
 def load(name: str) -> BatchBackend:
     """The back end of a name, one of `NAMES`."""
-    from flyte_connectors_batch_job.backends.local.backend import LocalBackend
-
-    return {LOCAL: LocalBackend}[name]()
+    module = importlib.import_module(f"{__name__}.{name}.backend")
+    backend: BatchBackend = getattr(module, _HOMES[name])()
+    return backend
