@@ -73,17 +73,22 @@ def test_a_job_of_another_spool_is_not_here_and_not_lost(
     assert jobs.connector.get(meta).phase == Phase.RUNNING
 
 
-def test_a_job_goes_on_while_its_spool_is_away(jobs: Jobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [be_absent, be_empty, be_another])
+def test_a_job_goes_on_while_its_spool_is_away(
+    jobs: Jobs, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
     """Its end is reported when the spool is back."""
     meta = jobs.start(
         f"touch {tmp_path}/ran; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; exit 3"
     )
     wait_for((tmp_path / "ran").exists)
     root = Path(jobs.spool.root)
-    be_another(root)
+    change(root)
     try:
+        time.sleep(0.5)
         (tmp_path / "go").touch()
-        time.sleep(1)
+        time.sleep(0.5)
+        assert not list(root.glob("**/.queue"))  # nothing of this spool is written elsewhere
     finally:
         come_back(root)
     assert jobs.end(meta).message == "the job ended with exit code 3"
@@ -143,3 +148,20 @@ def test_two_services_on_one_spool_share_its_jobs(jobs: Jobs) -> None:
     meta = jobs.start("true")
     assert Spool(jobs.spool.root).id == meta.spool_id
     assert jobs.end(meta).phase == Phase.SUCCEEDED
+
+
+def test_a_spool_that_stays_away_was_removed(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor gives its job up then, and not before."""
+    meta = jobs.start("sleep 60")
+    job = jobs.job(meta)
+    be_absent(Path(jobs.spool.root))
+    try:
+        assert not job.is_removed()
+        clock = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: clock + 61)
+        assert job.is_removed()
+    finally:
+        come_back(Path(jobs.spool.root))
+    assert not job.is_removed()

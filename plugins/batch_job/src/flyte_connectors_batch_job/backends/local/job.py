@@ -48,6 +48,9 @@ LOST_MESSAGE = "the job's supervisor vanished, for example by a reboot or kill -
 CANCELLING = "being cancelled"
 METRICS = ("cpu_seconds", "wall_seconds", "peak_memory_bytes")
 
+AWAY_SECONDS = 60.0
+"""For so long a spool may be away, for example while it is mounted again or renamed."""
+
 _MODE = 0o700
 _CLAIM_RETRY_SECONDS = 0.005
 
@@ -67,6 +70,7 @@ class Job:
         self.path = path
         self.guardians = Guardians(path)
         self._spool_id = spool_id
+        self._away_since: float | None = None
 
     @property
     def id(self) -> str:
@@ -87,14 +91,23 @@ class Job:
         return files.exists(self.path)
 
     def is_removed(self) -> bool:
-        """Whether the job was removed; not if the whole spool is unavailable."""
-        if self.exists():
-            return False
+        """Whether the job was removed; not if the whole spool is unavailable.
+
+        A spool that stays away for `AWAY_SECONDS`, as this object sees it, was removed with all its jobs.
+        """
         root = os.path.dirname(self.path)
+        if not files.exists(root):
+            now = time.monotonic()
+            if self._away_since is None:
+                self._away_since = now
+            return now - self._away_since >= AWAY_SECONDS
+        self._away_since = None
         try:
-            return not files.exists(root) or identity.read(root) == self._spool_id
+            # Looked for twice: the spool may go and come in between.
+            is_there = self.exists() or identity.read(root) != self._spool_id or self.exists()
         except files.DamagedFileError:
             return False
+        return not is_there
 
     def spec(self) -> dict[str, Any]:
         """What to run, as it was submitted.

@@ -23,7 +23,7 @@ import contextlib
 import fcntl
 import os
 
-from flyte_connectors_batch_job.backends.local import files, slots
+from flyte_connectors_batch_job.backends.local import files, identity, slots
 from flyte_connectors_batch_job.backends.local.guardians import try_lock
 from flyte_connectors_batch_job.backends.local.job import ENDED, Job
 
@@ -77,6 +77,8 @@ class Queue:
         """
         limits = slots.limits()
         admitted: list[tuple[Job, int]] = []
+        if identity.read(self._root) != self._spool_id:
+            return []  # it is away, and something else is in its place
         with self._locked():
             if entering is not None:
                 self._enter(entering)
@@ -160,7 +162,9 @@ class Queue:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         for kind in (_WAITING, _RUNNING):
-            os.makedirs(self._path(kind), mode=0o700, exist_ok=True)
+            for folder in (self._folder, self._path(kind)):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, mode=0o700)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         lock = os.open(self._path("lock"), flags, 0o600)
         try:
