@@ -11,9 +11,9 @@ from flyte_connectors.errors import InvalidRequestError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flyte_connectors_batch_job.backends.local.environment import MAX_INPUT_BYTES
 from flyte_connectors_batch_job.backends.local.outputs import MAX_BYTES
 from flyte_connectors_batch_job.inputs import to_json
+from flyte_connectors_batch_job.wrapper.preparing import MAX_INPUT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -82,7 +82,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         **kwargs: Any,
     ) -> BatchJobMetadata:
         """Submit the job of this key; return once it has begun or waits."""
-        request = job_request(task_template, inputs)
+        request = job_request(task_template, inputs, output_prefix)
         backend = _chosen(request.config.backend)
         check_abilities(request, backend)
         handle = backend.submit(idempotency_key, request)

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.core.tasks_pb2 import Container, Resources
-from flyteidl2.core.types_pb2 import SimpleType
+from flyteidl2.core.types_pb2 import BlobType, SimpleType
 
 from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import JobRequest
 from flyte_connectors_batch_job.config import BatchJobConfig
-from flyte_connectors_batch_job.inputs import to_json
+from flyte_connectors_batch_job.inputs import references, to_json
+from flyte_connectors_batch_job.wrapper import uris
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from flyteidl2.core.interface_pb2 import VariableEntry
     from flyteidl2.core.tasks_pb2 import TaskTemplate
+    from flyteidl2.core.types_pb2 import LiteralType
 
     from flyte_connectors_batch_job.backends.interface import BatchBackend
 
@@ -31,8 +34,19 @@ _FIELDS = {
 }
 
 
-def job_request(task_template: TaskTemplate, inputs: Mapping[str, Any] | None) -> JobRequest:
+FOLDER = "files"
+"""Name of the folder under the output prefix that has the files of outputs."""
+
+
+def job_request(
+    task_template: TaskTemplate, inputs: Mapping[str, Any] | None, output_prefix: str = ""
+) -> JobRequest:
     """The job of a task.
+
+    Args:
+        task_template: The task.
+        inputs: Its inputs, by name.
+        output_prefix: URI under which files of outputs are stored.
 
     Raises:
         InvalidRequestError: a field is wrong, or set twice; the error names it.
@@ -54,8 +68,58 @@ def job_request(task_template: TaskTemplate, inputs: Mapping[str, Any] | None) -
         inputs=to_json(inputs),
         outputs=[output.key for output in outputs],
         line_output=outputs[0].key if is_line else None,
+        files=_files(inputs, outputs, output_prefix),
         interruptible=task_template.metadata.interruptible,
     )
+
+
+def _files(
+    inputs: Mapping[str, Any] | None, outputs: Iterable[VariableEntry], output_prefix: str
+) -> dict[str, Any] | None:
+    """What is to be copied before and after the command; None if there is nothing."""
+    forms = {output.key: _form(output.key, output.value.type) for output in outputs}
+    stored = {name: form for name, form in forms.items() if form is not None}
+    fetched = references(inputs)
+    if not stored and not fetched:
+        return None
+    if stored:
+        _check_prefix(output_prefix)
+    return {"inputs": fetched, "outputs": stored, "prefix": uris.join(output_prefix, FOLDER)}
+
+
+def _form(name: str, literal_type: LiteralType) -> Any:
+    """The form of an output that has files, as `wrapper.plan` says it; None if it has none."""
+    kind = literal_type.WhichOneof("type")
+    if kind == "blob":
+        return "file" if literal_type.blob.dimensionality == BlobType.SINGLE else "dir"
+    if kind == "structured_dataset_type":
+        _refuse(f"outputs.{name}", "batch jobs can't return a DataFrame: return its File or Dir")
+    if kind == "union_type":
+        forms = [_form(name, variant) for variant in literal_type.union_type.variants]
+        found = [form for form in forms if form is not None]
+        others = [variant.simple for variant in literal_type.union_type.variants]
+        if found and (len(forms) > 2 or SimpleType.NONE not in others):  # noqa: PLR2004
+            _refuse(f"outputs.{name}", "batch jobs can't return a file or something else")
+        return ["optional", found[0]] if found else None
+    containers = {
+        "collection_type": ("list", literal_type.collection_type),
+        "map_value_type": ("map", literal_type.map_value_type),
+    }
+    if kind not in containers:
+        return None
+    container, inner_type = containers[kind]
+    inner = _form(name, inner_type)
+    return None if inner is None else [container, inner]
+
+
+def _check_prefix(prefix: str) -> None:
+    scheme = uris.scheme_of(prefix)
+    if not prefix:
+        _refuse("output_prefix", "empty: the task's files can't be stored")
+    if scheme not in ("file", *uris.OBJECT_STORES):
+        _refuse("output_prefix", f"{scheme}:// can't be written")
+    if scheme == "file" and not uris.local_path(prefix).startswith("/"):
+        _refuse("output_prefix", f"{prefix!r} is not an absolute path")
 
 
 def check_abilities(request: JobRequest, backend: BatchBackend) -> None:
@@ -69,6 +133,10 @@ def check_abilities(request: JobRequest, backend: BatchBackend) -> None:
         is_set = getattr(config, field.name) not in (field.default, None, (), {}, [])
         if is_set and field.name not in _ALWAYS | backend.abilities:
             _refuse(f"custom.{field.name}", f"the back end '{backend.name}' does not support it")
+    if request.files and "files" not in backend.abilities:
+        names = [reference["at"][0] for reference in request.files["inputs"]]
+        which = f"inputs.{names[0]}" if names else f"outputs.{next(iter(request.files['outputs']))}"
+        _refuse(which, f"the back end '{backend.name}' does not support files")
     if request.interruptible and "interruptible" not in backend.abilities:
         message = f"the back end '{backend.name}' has no interruptible machines: set it to False"
         _refuse("template.metadata.interruptible", message)

@@ -1,4 +1,4 @@
-"""What the operator sets: the back ends, those of Slurm, the slots, the path of the spool, and the ids of deleted spools."""
+"""What the operator sets: the back ends, those of Slurm, the slots, the spool, and the size of files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from flyte_connectors.errors import ServiceUnavailableError, SettingsError
 from flyte_connectors.settings import PluginSettings, setting, table
 
-from flyte_connectors_batch_job import backends
+from flyte_connectors_batch_job import backends, quantities
 from flyte_connectors_batch_job.backends.local.slots import mebibytes
 from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings
+from flyte_connectors_batch_job.wrapper import copying
 
 PREFIX = "FLYTE_BATCH_JOB_"
 SPOOL_VARIABLE = f"{PREFIX}SPOOL"
@@ -32,6 +33,11 @@ def _path(text: str) -> str:
 
 def _memory(text: str) -> str:
     mebibytes(text)
+    return text
+
+
+def _bytes(text: str) -> str:
+    quantities.whole(text)
     return text
 
 
@@ -67,6 +73,11 @@ class BatchJobSettings(PluginSettings, prefix=PREFIX):
         default=False,
         help="whether all replicas have the same spool; `flyte-connectors deploy` sets it with "
         "`shared_volume`",
+    )
+    file_limit: str = setting(
+        copying.DEFAULT_LIMIT,
+        "most bytes of each input and output that has files, such as `20Gi`",
+        _bytes,
     )
     retired_spools: tuple[str, ...] = setting(
         (), "ids of deleted spools, as the error has them: their jobs count as lost"
@@ -108,6 +119,15 @@ def is_spool_shared() -> bool:
         ServiceUnavailableError: a setting is invalid.
     """
     return BatchJobSettings.read().spool_shared
+
+
+def file_limit() -> int:
+    """Most bytes of each input and output that has files.
+
+    Raises:
+        ServiceUnavailableError: a setting is invalid.
+    """
+    return quantities.whole(BatchJobSettings.read().file_limit)
 
 
 def retired_spools() -> frozenset[str]:

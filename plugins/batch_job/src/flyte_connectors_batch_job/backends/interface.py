@@ -40,10 +40,11 @@ class JobRequest:
 
     Args:
         config: What to run and what it needs, the task's own settings included.
-        inputs: The inputs as JSON values, by name; references as `inputs.to_json` writes them.
+        inputs: The inputs as JSON values, by name; in place of a file, folder or table its URI.
         outputs: Names of the declared outputs.
         line_output: Name of the output that falls back to the last line of stdout, if one does.
-        files: Where declared files are stored; None if the job has neither files nor folders.
+        files: What is to be copied before and after the command, see `wrapper.plan`; None if the job has no
+            files.
         interruptible: Whether it may run on machines that can vanish.
     """
 

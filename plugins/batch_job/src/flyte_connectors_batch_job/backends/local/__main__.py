@@ -1,4 +1,4 @@
-"""Entry of the keeper's process: `python -I -S <this directory> <job directory> <two descriptors>`.
+"""Entry of the keeper's process: `python -I -S <this directory> <job directory> <three descriptors>`.
 
 Started by its path and without `site`, it is independent of how the package was installed and skips
 whatever the environment does at start-up; the standard library is all it needs.
@@ -17,5 +17,5 @@ sys.path.append(_folder)
 
 from flyte_connectors_batch_job.backends.local.keeper import main  # noqa: E402  (the path first)
 
-main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+main(sys.argv[1], *map(int, sys.argv[2:]))
 os._exit(0)  # nothing is left to tidy up: that would cost each job 10 ms

@@ -26,9 +26,11 @@ from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Sp
 from flyte_connectors_batch_job.settings import (
     RETIRED_VARIABLE,
     SPOOL_VARIABLE,
+    file_limit,
     retired_spools,
     spool_directory,
 )
+from flyte_connectors_batch_job.wrapper.packing import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +59,7 @@ class LocalBackend:
 
     name: ClassVar[str] = "local"
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"env", "working_directory", "cpu", "memory", "priority", "retry_exit_codes"}
+        {"env", "working_directory", "cpu", "memory", "priority", "retry_exit_codes", "files"}
     )
 
     def submit(self, job_id: str, request: JobRequest) -> str:
@@ -67,6 +69,7 @@ class LocalBackend:
             if not spool.job(job_id).exists():
                 _check_directory(spec["working_directory"])
                 _check_size(spec)
+                file_limit()  # a wrong setting is told to who submits
             try:
                 spool.submit(job_id, spec)
             except JobConflictError as error:
@@ -126,19 +129,12 @@ class LocalBackend:
 def _spec(request: JobRequest) -> dict[str, Any]:
     config = request.config
     return {
-        "command": None if config.command is None else list(config.command),
-        "script": config.script,
-        "env": dict(config.env),
-        "working_directory": config.working_directory,
+        **spec_of(request),
         "timeout_seconds": config.timeout_seconds,
         "grace_seconds": GRACE_SECONDS,
-        "inputs": request.inputs,
-        "outputs": list(request.outputs),
-        "line_output": request.line_output,
         "cpu": config.cpu_count,
         "memory_bytes": config.memory_bytes,
         "priority": config.priority,
-        "retry_exit_codes": list(config.retry_exit_codes),
     }
 
 

@@ -6,7 +6,8 @@ import os
 import resource
 import subprocess
 
-from flyte_connectors_batch_job.backends.local import cgroup, environment, files, kernel
+from flyte_connectors_batch_job.backends.local import cgroup, environment, kernel
+from flyte_connectors_batch_job.wrapper import preparing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,28 @@ FOLDER = "job"
 """What is the job's own in its directory; beside it lie the supervisor's files."""
 
 
-def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[bytes], int]:
+def path_of(job: Job) -> str:
+    """Path of the job's own folder."""
+    return job.file(FOLDER)
+
+
+def make_folder(job: Job, spec: dict[str, Any]) -> int:
+    """Make and fill the job's folder.
+
+    Returns:
+        A descriptor of it: the job may put another in its place.
+
+    Raises:
+        OSError: the spool can't be written.
+    """
+    path = path_of(job)
+    os.mkdir(path, 0o700)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    preparing.make_folder(path, spec)
+    return folder
+
+
+def start(job: Job, spec: dict[str, Any], group: str) -> subprocess.Popen[bytes]:
     """Start the job's command, in a new session.
 
     Args:
@@ -29,21 +51,10 @@ def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[
         spec: What to run.
         group: The control group to run it in, or empty.
 
-    Returns:
-        The process, and a descriptor of the job's folder: the job may put another in its place.
-
     Raises:
         OSError: the spool can't be written, or the program can't be started.
     """
-    path = job.file(FOLDER)
-    os.mkdir(path, 0o700)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    files.write_json(os.path.join(path, "inputs.json"), spec["inputs"], durable=False)
-    directory = spec["working_directory"]
-    if directory is None:
-        directory = os.path.join(path, "work")
-        os.mkdir(directory)
-
+    path = path_of(job)
     memory = spec.get("memory_bytes")
 
     def prepare() -> None:
@@ -53,9 +64,9 @@ def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[
             _limit_data(memory + SPARE_BYTES)
         kernel.confine()
 
-    process = subprocess.Popen(  # noqa: S603  (to run the user's command is the whole point)
-        _command(path, spec),
-        cwd=directory,
+    return subprocess.Popen(  # noqa: S603  (to run the user's command is the whole point)
+        preparing.program(path, spec),
+        cwd=preparing.directory(path, spec),
         env=environment.of_job(job, path, spec),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -63,7 +74,6 @@ def start(job: Job, spec: dict[str, Any], group: str) -> tuple[subprocess.Popen[
         preexec_fn=prepare,  # noqa: PLW1509  (there are no threads here)
         start_new_session=True,
     )
-    return process, folder
 
 
 def _limit_data(size: int) -> None:
@@ -71,14 +81,3 @@ def _limit_data(size: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most == resource.RLIM_INFINITY or size < most:
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
-
-
-def _command(folder: str, spec: dict[str, Any]) -> list[str]:
-    if spec["script"] is None:
-        command: list[str] = spec["command"]
-        return command
-    path = os.path.join(folder, "script")
-    with open(path, "x", encoding="utf-8") as file:
-        file.write(spec["script"])
-    os.chmod(path, 0o700)
-    return [path] if spec["script"].startswith("#!") else ["/bin/sh", path]

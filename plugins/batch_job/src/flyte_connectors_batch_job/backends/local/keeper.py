@@ -18,6 +18,7 @@ from flyte_connectors_batch_job.backends.local import (
     kernel,
     launch,
     slots,
+    storage_settings,
     supervisor,
     tree,
 )
@@ -25,18 +26,25 @@ from flyte_connectors_batch_job.backends.local.job import Job
 from flyte_connectors_batch_job.backends.local.launch import READY
 from flyte_connectors_batch_job.backends.local.queue import Queue
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NAME = "keeper"
 NO_SLOT = -1
 MOST_STOPS = 100
 
 
-def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
+def main(
+    path: str, launcher: int, slot: int = NO_SLOT, settings: int = storage_settings.NONE
+) -> None:
     """Run the job of a directory, unless some process has done so before.
 
     Args:
         path: The job's directory.
         launcher: Descriptor to which `READY` is written once the job has begun, or else an error message.
         slot: Descriptor that holds the job's slots for as long as it is open, if it needs any.
+        settings: Descriptor to read the settings for storage from.
     """
     if os.fork():
         os._exit(0)  # the launcher reaps this one; init adopts the other
@@ -44,6 +52,7 @@ def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a keeper starts this one with all blocked
     kernel.close_memory()
     kernel.adopt_orphans()
+    storage = storage_settings.receive(settings)
     spool_id = os.environ[tree.GUARDIAN_MARK].partition("/")[0]
     job = Job(path, spool_id)
     try:
@@ -53,7 +62,7 @@ def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
         return
     if lock is None:
         _tell(launcher, READY)
-        _pass_on(slot, path, spool_id)
+        _pass_on(slot, path, spool_id, storage)
         return
     group = cgroup.make()
     keeper_gone, keeper_alive = os.pipe()
@@ -62,7 +71,7 @@ def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
     if pid:
         _keep_only(lock, keeper_alive, slot)
         _watch(job, pid, group)
-        _pass_on(slot, path, spool_id)
+        _pass_on(slot, path, spool_id, storage)
         return
     os.close(keeper_alive)
     begun = supervisor.begin(job, lock, group, keeper)
@@ -70,12 +79,12 @@ def main(path: str, launcher: int, slot: int = NO_SLOT) -> None:
         _tell(launcher, str(begun).encode())
         return
     _tell(launcher, READY)
-    supervisor.run(job, begun, group, keeper_gone)
+    supervisor.run(job, begun, group, keeper_gone, storage)
     if os.getppid() != keeper:
-        _pass_on(slot, path, spool_id)
+        _pass_on(slot, path, spool_id, storage)
 
 
-def _pass_on(slot: int, path: str, spool_id: str) -> None:
+def _pass_on(slot: int, path: str, spool_id: str, storage: Mapping[str, str]) -> None:
     """Free the slots of a job that has ended, and start the jobs whose turn it is.
 
     What goes wrong here is made up for by the next call that asks about one of these jobs.
@@ -87,7 +96,7 @@ def _pass_on(slot: int, path: str, spool_id: str) -> None:
     with contextlib.suppress(*faults):
         for job, held in Queue(os.path.dirname(path), spool_id).admit():
             with contextlib.suppress(OSError):
-                launch.start(job, held)
+                launch.start(job, held, storage)
             os.close(held)
 
 

@@ -11,6 +11,7 @@ import sys
 
 _IS_LINUX = sys.platform == "linux"
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -28,6 +29,11 @@ _ARGUMENTS_AT = 45  # place of arg_start in /proc/<pid>/stat, counted behind the
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends (a "child subreaper")."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, 9)
 
 
 def close_memory() -> None:

@@ -7,10 +7,12 @@ import select
 import subprocess
 import sys
 
-from flyte_connectors_batch_job.backends.local import slots, tree
+from flyte_connectors_batch_job.backends.local import slots, storage_settings, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flyte_connectors_batch_job.backends.local.job import Job
 
 INHERITED = (
@@ -47,7 +49,7 @@ def launch(job: Job, slot: int) -> None:
         LaunchError: no supervisor claimed the job.
         OSError: no process could be started.
     """
-    process, answer = start(job, slot)
+    process, answer = start(job, slot, storage_settings.of_environment())
     with process:
         text = _read(answer)
     if text != READY:
@@ -58,7 +60,7 @@ def launch(job: Job, slot: int) -> None:
         raise LaunchError(message)
 
 
-def start(job: Job, slot: int) -> tuple[subprocess.Popen[bytes], int]:
+def start(job: Job, slot: int, storage: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start a keeper and a supervisor for the job.
 
     They are in separate sessions, are not children of this process and share none of its
@@ -67,6 +69,7 @@ def start(job: Job, slot: int) -> tuple[subprocess.Popen[bytes], int]:
     Args:
         job: The job.
         slot: Descriptor that holds the job's slots.
+        storage: The service's settings for storage.
 
     Returns:
         A process that ends soon, and a descriptor to read `READY` or an error from.
@@ -77,18 +80,20 @@ def start(job: Job, slot: int) -> tuple[subprocess.Popen[bytes], int]:
     passed = (*INHERITED, *slots.VARIABLES)
     environment = {name: os.environ[name] for name in passed if name in os.environ}
     environment[tree.GUARDIAN_MARK] = job.mark
+    settings = storage_settings.send(storage)
     answer, launcher = os.pipe()
+    passed_on = (launcher, slot, settings)
     program = [sys.executable, "-I", "-S", os.path.dirname(__file__)]
     try:
         with open(job.file("supervisor.err"), "ab", opener=_open_own) as errors:
             process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
-                [*program, job.path, str(launcher), str(slot)],
+                [*program, job.path, *map(str, passed_on)],
                 cwd="/",
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                pass_fds=[launcher, slot],
+                pass_fds=passed_on,
                 start_new_session=True,
             )
     except BaseException:
@@ -96,6 +101,7 @@ def start(job: Job, slot: int) -> tuple[subprocess.Popen[bytes], int]:
         raise
     finally:
         os.close(launcher)
+        os.close(settings)
     return process, answer
 
 

@@ -12,6 +12,7 @@ from flyte_connectors_batch_job.backends.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 NAME = "outputs.json"
@@ -23,7 +24,13 @@ class OutputsError(Exception):
     """The outputs are missing or wrong; the text says which and how to correct it."""
 
 
-def collect(folder: int, declared: list[str], line_output: str | None, last: str) -> dict[str, Any]:
+def collect(
+    folder: int,
+    declared: list[str],
+    line_output: str | None,
+    last: str,
+    stored: Collection[str] = (),
+) -> dict[str, Any]:
     """Read the outputs.
 
     Args:
@@ -31,22 +38,27 @@ def collect(folder: int, declared: list[str], line_output: str | None, last: str
         declared: Names of the declared outputs.
         line_output: Name of the output that falls back to the last line of stdout, if one does.
         last: The last line of stdout; empty if there is none.
+        stored: Names of outputs that are files, which may be missing there.
 
     Raises:
         OutputsError: they are missing or wrong.
     """
-    return check(_read(folder), declared, line_output, last)
+    return check(_read(folder), declared, line_output, last, stored)
 
 
 def check(
-    data: bytes | None, declared: list[str], line_output: str | None, last: str
+    data: bytes | None,
+    declared: list[str],
+    line_output: str | None,
+    last: str,
+    stored: Collection[str] = (),
 ) -> dict[str, Any]:
     """The outputs in the bytes of the file `NAME`, or None if there is no file; see `collect`."""
     if data is not None:
-        return _check(_parse(data), declared)
+        return _check(_parse(data), declared, stored)
     if line_output is not None and last:
         return {line_output: last}
-    return _check({}, declared)
+    return _check({}, declared, stored)
 
 
 def _read(folder: int) -> bytes | None:
@@ -73,13 +85,13 @@ def _parse(data: bytes) -> dict[str, Any]:
     return outputs
 
 
-def _check(outputs: dict[str, Any], declared: list[str]) -> dict[str, Any]:
+def _check(outputs: dict[str, Any], declared: list[str], stored: Collection[str]) -> dict[str, Any]:
     known = ", ".join(declared) or "none"
     for name in sorted(outputs.keys() - set(declared)):
         message = f"the job wrote the undeclared output '{name}' (declared: {known})"
         raise OutputsError(message)
     for name in declared:
-        if name not in outputs:
+        if name not in outputs and name not in stored:
             message = f"the job ended without its output '{name}': write it to $BATCH_JOB_OUTPUTS"
             raise OutputsError(message)
     return outputs

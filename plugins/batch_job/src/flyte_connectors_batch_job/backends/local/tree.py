@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 
 from flyte_connectors_batch_job.backends.local import cgroup, processes
@@ -21,6 +22,7 @@ from flyte_connectors_batch_job.backends.local import cgroup, processes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from resource import struct_rusage
     from typing import Any
 
 MEMBER_MARK = "BATCH_JOB_MARK"
@@ -30,9 +32,27 @@ GUARDIAN_MARK = "BATCH_JOB_GUARDS"
 """The same in the environment of the job's supervisor and keeper."""
 
 SWEEP_SECONDS = 2.0
+_RUSAGE_MEMORY_BYTES = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss, getrusage(2)
 _BURST = 20  # rounds without a pause: faster than a process that forks and ends all the time
 _PAUSE_SECONDS = 0.25
 _WAIT_ALL = 0x40000000 if processes.IS_LINUX else 0  # __WALL: children of clone(2), too
+
+
+class Ended:
+    """A child that has ended.
+
+    Attributes:
+        exit_code: Its exit code; negative for a signal.
+        cpu_seconds: What it has used, and those children that it has waited for.
+        peak_bytes: Memory of the largest of them.
+    """
+
+    __slots__ = ("cpu_seconds", "exit_code", "peak_bytes")
+
+    def __init__(self, status: int, used: struct_rusage) -> None:
+        self.exit_code = os.waitstatus_to_exitcode(status)
+        self.cpu_seconds = used.ru_utime + used.ru_stime
+        self.peak_bytes = used.ru_maxrss * _RUSAGE_MEMORY_BYTES
 
 
 def of_this_process() -> list[int]:
@@ -40,16 +60,16 @@ def of_this_process() -> list[int]:
     return processes.descendants([os.getpid()])
 
 
-def end_all(group: str = "") -> dict[int, int]:
+def end_all(group: str = "") -> dict[int, Ended]:
     """Kill all processes that descend from this one; return when none is left.
 
     Args:
         group: The job's control group, or empty.
 
     Returns:
-        The wait status of each child, by its id.
+        How each child has ended, by its id.
     """
-    statuses: dict[int, int] = {}
+    statuses: dict[int, Ended] = {}
     pause = 0.001
     while True:
         for _ in range(_BURST):
@@ -64,17 +84,17 @@ def end_all(group: str = "") -> dict[int, int]:
         pause = min(2 * pause, _PAUSE_SECONDS)
 
 
-def reap() -> tuple[dict[int, int], bool]:
-    """Wait statuses of the children that have ended, and whether others are left."""
-    ended: dict[int, int] = {}
+def reap() -> tuple[dict[int, Ended], bool]:
+    """How children have ended since the last call, by their ids; and whether others are left."""
+    ended: dict[int, Ended] = {}
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG | _WAIT_ALL)
+            pid, status, used = os.wait4(-1, os.WNOHANG | _WAIT_ALL)
         except ChildProcessError:
             return ended, False
         if not pid:
             return ended, True
-        ended[pid] = status
+        ended[pid] = Ended(status, used)
 
 
 def kill(pids: Iterable[int]) -> None:

@@ -7,8 +7,6 @@ runs; what `getrusage` says at its end is there everywhere.
 from __future__ import annotations
 
 import os
-import resource
-import sys
 
 from flyte_connectors_batch_job.backends.local.processes import read
 
@@ -18,21 +16,20 @@ if TYPE_CHECKING:
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_RUSAGE_MEMORY_BYTES = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss, getrusage(2)
 
 # Places in /proc/<pid>/stat, counted behind the command's name.
 _UTIME, _CSTIME, _RESIDENT = 11, 14, 21
 
 
 def of_processes(pids: Iterable[int]) -> tuple[float, int]:
-    """CPU seconds of processes and of this one's children that have ended; resident bytes."""
+    """CPU seconds of processes and of their children that have ended; resident bytes."""
     ticks = pages = 0
     for pid in pids:
         fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         if fields:  # else it has ended since
             ticks += sum(map(int, fields[_UTIME : _CSTIME + 1]))
             pages += int(fields[_RESIDENT])
-    return of_finished_children()[0] + ticks / _TICKS_PER_SECOND, pages * _PAGE_BYTES
+    return ticks / _TICKS_PER_SECOND, pages * _PAGE_BYTES
 
 
 def memory_of(pids: Iterable[int]) -> int:
@@ -48,9 +45,3 @@ def memory_of(pids: Iterable[int]) -> int:
             if line.startswith(b"Pss:"):
                 kibibytes += int(line.split()[1])
     return kibibytes * 1024
-
-
-def of_finished_children() -> tuple[float, int]:
-    """CPU seconds of all children that have ended, and peak bytes of the largest of them."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * _RUSAGE_MEMORY_BYTES
