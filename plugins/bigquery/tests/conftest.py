@@ -20,7 +20,7 @@ from google.cloud import bigquery
 
 sys.path.insert(0, str(Path(__file__).parent))  # the tests share the package `bed`
 
-from bed import emulator, google_cloud, iris, keys, proxy
+from bed import discovery, emulator, google_cloud, iris, keys, proxy
 from bed.calls import CONFIG, Calls
 from flyte_connectors_bigquery.access import connections
 from flyte_connectors_bigquery.settings import (
@@ -53,12 +53,14 @@ def server() -> Iterator[Emulator]:
 
 @pytest.fixture
 def front(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
-    """The proxy that the plugin talks to, in place of Google."""
+    """The proxy that the plugin talks to, in place of Google; jobs have to be as Google describes them."""
     with proxy.running(server.url) as front:
         monkeypatch.setenv(EMULATOR_VARIABLE, front.url)
         monkeypatch.setenv(STORAGE_EMULATOR_VARIABLE, server.storage_host)
         yield front
         connections.close_all()
+    for job in front.jobs:
+        assert list(discovery.deviations(job, discovery.schemas()["Job"], "job")) == []
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
-import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from flyte_connectors import DataFrame
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors_bigquery import BigQuerySensor, BigQueryTask
+from flyte_connectors_bigquery.sensors import queries
 
 if TYPE_CHECKING:
     from bed.calls import Calls
@@ -87,14 +89,7 @@ async def test_a_partition_is_waited_for(emulated: Calls, name: str, by: str) ->
 async def test_rows_are_asked_for_once_per_interval(
     emulated: Calls, front: Front, name: str
 ) -> None:
-    """A table that does not exist yet is waited for; parameters are sent again; two replicas start one query."""
-    inserted: list[str] = []
-
-    def look(handler: Any, forward: Any) -> Any:
-        inserted.append(json.loads(handler.body)["jobReference"]["jobId"])
-        return forward()
-
-    front.faults.append(Fault(look, method="POST", path="/jobs"))
+    """However often Flyte asks; a table that does not exist is waited for; parameters are sent again."""
     task = sensor(
         emulated,
         query_template=f"SELECT COUNT(*) >= @n AS enough FROM {name}",
@@ -102,18 +97,55 @@ async def test_rows_are_asked_for_once_per_interval(
         outputs={"enough": bool},
     )
     job = await emulated.create(task, {"n": 2})
+    started = time.monotonic()
     for _ in range(5):
         resource = await job.get()
         assert resource.phase == Phase.RUNNING
         assert "Not found" in resource.message or "running" in resource.message
-    assert len(set(inserted)) <= 2
-    front.faults.clear()
+    assert len(front.jobs) <= 1 + (time.monotonic() - started)
     await make(emulated, f"CREATE TABLE {name} AS SELECT n FROM UNNEST([1, 2]) AS n")
-    front.faults.append(Fault(look, method="POST", path="/jobs"))
     resource = await job.end()
     assert resource.phase == Phase.SUCCEEDED
     assert task.interface.read_outputs("sensor", resource.outputs) == {"enough": True}
-    assert inserted == sorted(set(inserted), key=lambda job: (len(job), job))
+
+
+async def test_replicas_ask_together(
+    emulated: Calls, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each finds the last query, and two that are due at once begin one; its answer is always heard."""
+    began = time.time()
+    now = [began]
+    ahead: dict[str, float] = {}
+
+    def later(job: dict[str, Any]) -> None:
+        """BigQuery's clock goes on with this one."""
+        seconds = ahead.setdefault(
+            job["jobReference"]["jobId"] if "jobReference" in job else "", now[0] - began
+        )
+        if "creationTime" in job.get("statistics", {}):
+            created = int(job["statistics"]["creationTime"])
+            job["statistics"]["creationTime"] = str(created + int(1000 * seconds))
+
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    front.faults.append(Fault(rewrite(later), path="/jobs"))
+    task = sensor(emulated, query_template="SELECT 0 AS n", poll_interval=60, timeout=10**6)
+    job = await emulated.create(task)
+
+    def asked() -> list[str]:
+        return [inserted["jobReference"]["jobId"] for inserted in front.jobs]
+
+    key = asked()[0]
+    for number in range(1, 6):
+        now[0] += 100  # it stands still meanwhile, and the server's does not
+        queries._last.clear()  # other replicas
+        for resource in await asyncio.gather(*(job.get() for _ in range(3))):
+            assert resource.phase == Phase.RUNNING
+        assert set(asked()) == {key, *(f"{key}-{begun}" for begun in range(1, number + 1))}
+    before = len(front.calls)
+    assert (await job.get()).phase == Phase.RUNNING
+    assert len(front.calls) - before <= 2  # the job, and its first row
+    now[0] += 10**6
+    assert (await job.get()).message.startswith("timed out after")
 
 
 async def test_a_sensor_obeys_its_timeout(emulated: Calls, name: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
 
 import pytest
+from bed import discovery
 from bed.calls import Calls, Handmade
 from bed.proxy import Fault, Front, Reply
 from flyte_connectors.connector import Phase
@@ -15,8 +15,7 @@ from flyte_connectors_bigquery import BigQueryConfig, BigQueryDryRunTask, BigQue
 from flyte_connectors_bigquery.jobs.settings import OF_JOB, OF_KIND, OF_TASK, job_configuration
 from google.cloud import bigquery
 
-DISCOVERY = files("googleapiclient") / "discovery_cache/documents/bigquery.v2.json"
-SCHEMAS: dict[str, Any] = json.loads(DISCOVERY.read_text())["schemas"]
+SCHEMAS = discovery.schemas()
 SCHEMA_OF = {
     "query": "JobConfigurationQuery",
     "load": "JobConfigurationLoad",
@@ -50,6 +49,7 @@ def test_settings_of_the_job_are_beside_those_of_its_kind(kind: Any) -> None:
         **resource.get(kind, {}),
         **{key: value for key, value in resource.items() if key != kind},
     }
+    resource["maxSlots"] = 10  # a number, says Google, and its client sends text
     assert job_configuration(kind, {"ProjectID": "p1", **flat}) == {kind: {}, **resource}
 
 
@@ -72,7 +72,7 @@ async def test_every_job_setting_reaches_bigquery_at_its_level(
         emulated.query("SELECT 1", priority="BATCH", max_slots=10, reservation="none")
     )
     for configuration in sent:
-        assert (configuration["maxSlots"], configuration["reservation"]) == ("10", "none")
+        assert (configuration["maxSlots"], configuration["reservation"]) == (10, "none")
         assert configuration["query"]["priority"] == "BATCH"
         assert configuration.keys() <= SCHEMAS["JobConfiguration"]["properties"].keys()
         assert configuration["query"].keys() <= OF_KIND["query"]
@@ -137,3 +137,32 @@ async def test_a_job_type_that_says_what_runs_anyway_is_accepted(calls: Calls) -
     custom = {"ProjectID": calls.config.ProjectID, "Location": calls.config.Location}
     job = await calls.create(Handmade("SELECT 1", {**custom, "jobType": "QUERY", "dryRun": False}))
     assert (await job.end()).phase == Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (
+            {"configuration": {"query": {"prioritty": "x"}}},
+            "job.configuration.query.prioritty: no such",
+        ),
+        (
+            {"configuration": {"load": {"sourceUris": "x"}}},
+            "job.configuration.load.sourceUris: expected",
+        ),
+        ({"configuration": {"maxSlots": "10"}}, "job.configuration.maxSlots: expected integer"),
+        (
+            {"configuration": {"jobTimeoutMs": "long"}},
+            "job.configuration.jobTimeoutMs: expected a whole number",
+        ),
+        ({"configuration": {"labels": {"a": 1}}}, "job.configuration.labels.a: expected string"),
+        (
+            {"configuration": {"load": {"schema": {"fields": [{"typ": "x"}]}}}},
+            "job.configuration.load.schema.fields[0].typ: no such member",
+        ),
+    ],
+)
+def test_a_job_that_google_does_not_describe_is_seen(job: dict[str, Any], said: str) -> None:
+    """Each test that starts a job has it looked at; this is what would be found."""
+    (deviation,) = discovery.deviations(job, SCHEMAS["Job"], "job")
+    assert deviation.startswith(said)

@@ -3,6 +3,7 @@
 *   `emulator`  installs, starts and stops `local-bigquery` in an environment of its own
 *   `proxy`     forwards the vendor client's calls, counts them and injects faults
 *   `jobs`      shows jobs as running until a test ends them
+*   `discovery` holds jobs against Google's description of its API
 *   `partial`   cuts down answers as Google's APIs do
 *   `iris`      the public data set, as rows and as a table
 *   `keys`      credentials whose tokens come from the proxy

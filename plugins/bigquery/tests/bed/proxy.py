@@ -28,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from bed.discovery import job_of
 from bed.partial import masked
 
 INSERT = re.compile(r"/projects/[^/]+/jobs(\?|$)")
@@ -153,11 +154,12 @@ class Fault:
 
 @dataclass
 class Front:
-    """The running proxy: its address, the calls it has seen and the faults to come."""
+    """The running proxy: its address, the calls and jobs it has seen, and the faults to come."""
 
     url: str = ""
     faults: deque[Fault] = field(default_factory=deque)
     calls: list[Call] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
     inserting: threading.Lock = field(default_factory=threading.Lock)
@@ -213,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         call = Call(self.command, self.path)
+        if call.inserts:
+            self.front.jobs.append(job_of(self.body, self.headers.get("Content-Type") or ""))
         trouble = self.front.fault_for(call)
 
         def forward() -> Reply:

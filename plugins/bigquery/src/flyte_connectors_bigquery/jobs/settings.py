@@ -223,10 +223,10 @@ def _unknown(name: str, kind: Kind) -> InvalidRequestError:
 
 
 def _check_job(job: dict[str, Any]) -> None:
-    """Check what belongs to every job; 64-bit numbers are text in REST."""
-    for name in ("jobTimeoutMs", "maxSlots"):
+    """Check what belongs to every job; 64-bit numbers are text in REST, others are not."""
+    for name, kind in (("jobTimeoutMs", str), ("maxSlots", int)):
         if name in job:
-            job[name] = str(number(job, name, int))
+            job[name] = kind(number(job, name, int))
     text(job, "reservation")
     job["labels"] = _labels(job.get("labels", {}))
 

@@ -1,8 +1,7 @@
 """The connector of sensors: tasks that succeed once a table, a partition or rows are there.
 
 A table is looked at in the catalog, which costs nothing. Anything else is a query whose first row tells,
-run every `poll_seconds` as a job of its own: `get` starts it if nobody has, so that any replica may, and
-all find the same one. The first is the job of `create`.
+asked every `poll_seconds`; see `queries`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from flyte_connectors.io import DataFrame
 from flyte_connectors_bigquery.jobs import request
 from flyte_connectors_bigquery.jobs.request import JobRequest
 from flyte_connectors_bigquery.jobs.settings import job_configuration
-from flyte_connectors_bigquery.jobs.states import message_of, phase_of
 from flyte_connectors_bigquery.jobs.verbs import (
     BigQueryMetadata,
     JobConnector,
@@ -29,8 +27,9 @@ from flyte_connectors_bigquery.jobs.verbs import (
     new_job_id,
     with_defaults,
 )
-from flyte_connectors_bigquery.results import checks, outputs
+from flyte_connectors_bigquery.results import outputs
 from flyte_connectors_bigquery.results.uris import TableUri
+from flyte_connectors_bigquery.sensors import queries
 from flyte_connectors_bigquery.sensors.config import TABLE, Wait
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
     from flyte_connectors_bigquery.client import BigQuery
 
-_NOT_THERE_YET = "notFound"
-
 
 @dataclass
 class SensorMetadata(BigQueryMetadata):
@@ -54,6 +51,7 @@ class SensorMetadata(BigQueryMetadata):
 
     Attributes:
         table: REST `TableReference` of the table waited for; None for a query's first row.
+        first_created: When the first query was created by BigQuery's clock, likewise.
         min_rows: Rows that the table needs to have.
         started: When the waiting began by this service's clock, in seconds since the epoch.
         poll_seconds: Time between two queries.
@@ -63,6 +61,7 @@ class SensorMetadata(BigQueryMetadata):
     table: dict[str, str] | None = None
     min_rows: int = 0
     started: float = 0.0
+    first_created: float = 0.0
     poll_seconds: float = 0.0
     timeout_seconds: float = 0.0
 
@@ -124,6 +123,7 @@ class BigQuerySensorConnector(JobConnector):
             return meta
         job = bigquery.start(asked, meta.job_id)
         meta.location = job.location
+        meta.first_created = job.created.timestamp() if job.created else 0.0
         return meta
 
     def get(
@@ -163,7 +163,8 @@ class BigQuerySensorConnector(JobConnector):
         meta = resource_meta
         if meta.table is None:
             bigquery = connect(meta.project, google_application_credentials, meta.impersonate)
-            bigquery.cancel(meta.project, meta.location, _job_id(meta, _turn(meta)))
+            last = queries.job_id(meta, queries.last(bigquery, meta))
+            bigquery.cancel(meta.project, meta.location, last)
 
     def get_logs(
         self,
@@ -223,57 +224,19 @@ class BigQuerySensorConnector(JobConnector):
         return _there(meta, found)
 
     def _query(self, bigquery: BigQuery, meta: SensorMetadata) -> Resource:
-        job = self._latest(bigquery, meta)
-        phase, said = phase_of(job), message_of(job)
-        reason = (job.error_result or {}).get("reason")
-        if phase == Phase.SUCCEEDED:
-            said = checks.untrue(bigquery, job)
-            if not said:
-                try:
-                    values = outputs.of_job(bigquery, job, meta.outputs or {})
-                except OutputError as error:
-                    return Resource(phase=Phase.FAILED, message=str(error))
-                resource = _there(meta, values)
-                resource.custom_info = {
-                    k: v for k, v in self.facts_of(bigquery, job).items() if v is not None
-                }
-                resource.log_links = [console_link(meta.project, job.location, str(job.job_id))]
-                return resource
-        if phase in {Phase.SUCCEEDED, Phase.RETRYABLE_FAILED} or reason == _NOT_THERE_YET:
-            phase = Phase.RUNNING
-        resource = Resource(phase=phase, message=said)
+        job, phase, said = queries.look(bigquery, meta)
+        resource = Resource(phase=phase, message=said or None)
         if phase in {Phase.RUNNING, Phase.QUEUED}:
             resource.message = f"waiting: {said or 'the query is running'}"
+        if phase == Phase.SUCCEEDED:
+            try:
+                resource = _there(meta, outputs.of_job(bigquery, job, meta.outputs or {}))
+            except OutputError as error:
+                resource = Resource(phase=Phase.FAILED, message=str(error))
+            facts = self.facts_of(bigquery, job)
+            resource.custom_info = {name: fact for name, fact in facts.items() if fact is not None}
         resource.log_links = [console_link(meta.project, job.location, str(job.job_id))]
         return resource
-
-    def _latest(self, bigquery: BigQuery, meta: SensorMetadata) -> Any:
-        """The query of this turn; the one before while that runs, and started if nobody has."""
-        turn = _turn(meta)
-        if turn == 0:
-            return bigquery.job(meta.project, meta.location, meta.job_id)
-        job = bigquery.job_if_any(meta.project, meta.location, _job_id(meta, turn))
-        if job is not None:
-            return job
-        before = bigquery.job_if_any(meta.project, meta.location, _job_id(meta, turn - 1))
-        if before is not None and (before.state != "DONE" or _is_over(before)):
-            return before
-        again = bigquery.query_of(meta.project, meta.location, meta.job_id)
-        return bigquery.start(again, _job_id(meta, turn))
-
-
-def _is_over(job: Any) -> bool:
-    """Whether another question is of no use: somebody cancelled this one, or it is wrong."""
-    reason = (job.error_result or {}).get("reason")
-    return phase_of(job) in {Phase.ABORTED, Phase.FAILED} and reason != _NOT_THERE_YET
-
-
-def _turn(meta: SensorMetadata) -> int:
-    return max(0, int((time.time() - meta.started) / meta.poll_seconds))
-
-
-def _job_id(meta: SensorMetadata, turn: int) -> str:
-    return f"{meta.job_id}-{turn}" if turn else meta.job_id
 
 
 def _there(meta: SensorMetadata, values: Mapping[str, Any]) -> Resource:
