@@ -2,6 +2,7 @@
 
 interface    what each back end offers, and the job that it is asked to run
 local        processes on this machine, under a supervisor each
+kubernetes   Jobs in a cluster
 slurm        jobs of a Slurm cluster
 
 A back end is loaded when it is first used.
@@ -17,13 +18,23 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 
-_HOMES = {LOCAL: "LocalBackend", "slurm": "SlurmBackend"}
+_HOMES = {LOCAL: "LocalBackend", "slurm": "SlurmBackend", "kubernetes": "KubernetesBackend"}
 
 NAMES = tuple(_HOMES)
 
 
 def load(name: str) -> BatchBackend:
-    """The back end of a name, one of `NAMES`."""
-    module = importlib.import_module(f"{__name__}.{name}.backend")
+    """The back end of a name, one of `NAMES`.
+
+    Raises:
+        ServiceUnavailableError: what it needs is not installed.
+    """
+    try:
+        module = importlib.import_module(f"{__name__}.{name}.backend")
+    except ImportError as error:
+        from flyte_connectors.errors import ServiceUnavailableError
+
+        message = f"the back end '{name}' can't be loaded: {error}"
+        raise ServiceUnavailableError(message, outcome_unknown=False) from error
     backend: BatchBackend = getattr(module, _HOMES[name])()
     return backend
