@@ -17,6 +17,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"clients": "flyte"}, "clients: 'flyte' is not a list"),
     ({"include": "my_connector"}, "include: 'my_connector' is not a list"),
     ({"service_account": "Me!"}, "service_account: 'Me!'"),
+    ({"batch_jobs_namespace": "jobs"}, "batch_jobs_namespace: needs a service_account"),
     ({"secrets": "a/b"}, "secrets: 'a/b' is not a valid key of a Secret"),
     ({"secrets": ".."}, "secrets: '..' is not a valid key"),
     ({"secrets": "1key"}, "secrets: '1KEY' is not a valid environment variable name"),

@@ -20,6 +20,7 @@ FULL = ConnectorEnvironment(
     secrets=["plain", Secret("key.json", group="google", as_env_var="GOOGLE_KEY")],
     env_vars={"REGION": "eu", "ON": "true"},
     service_account="bigquery-reader",
+    batch_jobs_namespace="jobs",
     service_monitor=True,
     grace=45.5,
 )
@@ -139,3 +140,25 @@ def test_only_the_named_namespaces_may_call() -> None:
     assert callers == [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flyte"}}}
     ]
+
+
+def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
+    """And no others: no secrets, no pods of its own, nothing of the cluster's."""
+    objects = _objects(FULL)
+    role, binding = objects["Role"], objects["RoleBinding"]
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "jobs"
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "bigquery-reader", "namespace": "flyte"}
+    ]
+    rights = {
+        (kind, verb)
+        for rule in role["rules"]
+        for kind in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert ("pods", "create") not in rights
+    assert {kind for kind, _ in rights} == {"jobs", "pods", "pods/log", "events"}
+    container = _pod(FULL)["containers"][0]
+    assert {"name": "FLYTE_BATCH_JOB_KUBERNETES_NAMESPACE", "value": "jobs"} in container["env"]
+    assert "Role" not in _objects(SMALL)

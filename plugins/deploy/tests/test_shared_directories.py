@@ -78,6 +78,20 @@ def test_a_directory_of_the_authors_own_stays(environment: Any) -> None:
     ]
 
 
+def test_jobs_that_run_in_a_cluster_need_no_directory(environment: Any, tmp_path: Path) -> None:
+    """Batch jobs on Kubernetes: every replica finds them there."""
+    batch = textwrap.dedent(LOCAL).replace("LOCAL_JOBS_DIRECTORY", "FLYTE_BATCH_JOB_SPOOL")
+    cluster = {"service_account": "jobs", "batch_jobs_namespace": "jobs", "replicas": 2}
+    made = environment(**cluster)
+    (tmp_path / "local_jobs.py").write_text(batch)
+    (deployment,) = (item for item in plan(made).objects if item["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert {"name": "FLYTE_BATCH_JOB_BACKEND", "value": "kubernetes"} in container["env"]
+    both = environment(**cluster, env_vars={"FLYTE_BATCH_JOB_BACKEND": "kubernetes,local"})
+    with pytest.raises(InvalidRequestError, match="set shared_volume"):
+        plan(both)
+
+
 def test_a_volume_has_the_name_of_an_object() -> None:
     """As Kubernetes takes it."""
     with pytest.raises(InvalidRequestError, match="shared_volume: 'My Claim'"):

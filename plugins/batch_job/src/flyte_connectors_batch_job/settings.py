@@ -11,6 +11,7 @@ from flyte_connectors.errors import ServiceUnavailableError, SettingsError
 from flyte_connectors.settings import PluginSettings, setting, table
 
 from flyte_connectors_batch_job import backends, quantities
+from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings
 from flyte_connectors_batch_job.backends.local.slots import mebibytes
 from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings
 from flyte_connectors_batch_job.wrapper import copying
@@ -82,6 +83,7 @@ class BatchJobSettings(PluginSettings, prefix=PREFIX):
     retired_spools: tuple[str, ...] = setting(
         (), "ids of deleted spools, as the error has them: their jobs count as lost"
     )
+    kubernetes: KubernetesSettings = table(KubernetesSettings)  # noqa: RUF009  (a field)
     slurm: SlurmSettings = table(SlurmSettings)  # noqa: RUF009  (a field, like the others)
 
 

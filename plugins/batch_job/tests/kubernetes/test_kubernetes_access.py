@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from flyte_connectors.errors import AuthenticationError, ServiceUnavailableError
 
 from flyte_connectors_batch_job.backends.kubernetes import access as module
 from flyte_connectors_batch_job.backends.kubernetes.access import access
-from flyte_connectors_batch_job.backends.kubernetes.settings import Settings, settings
+from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings
+from flyte_connectors_batch_job.settings import BatchJobSettings
 
 
 @pytest.fixture(autouse=True)
@@ -156,26 +156,27 @@ def test_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them; what is not set has a default."""
-    assert settings() == Settings()
+    """Those of the table `kubernetes`; what is not set has a default."""
+    assert BatchJobSettings.read().kubernetes == KubernetesSettings()
     given = {
         "NAMESPACE": "jobs",
         "IMAGES": "a/*, b:1",
         "NODE_SELECTOR": "pool=batch,disk=ssd",
-        "TOLERATIONS": "spot=true:NoSchedule gpu a/b:NoExecute",
+        "TOLERATIONS": "spot=true:NoSchedule, gpu, a/b:NoExecute",
         "KEEP_SECONDS": "60",
-        "LINKS": "Logs=https://l.example.org/{namespace}/{job}",
+        "LINKS": "Logs=https://l.example.org/{namespace}/{job}?a=b",
     }
     for name, value in given.items():
         monkeypatch.setenv(f"FLYTE_BATCH_JOB_KUBERNETES_{name}", value)
-    assert settings() == Settings(
-        namespace="jobs",
-        images=("a/*", "b:1"),
-        node_selector=(("pool", "batch"), ("disk", "ssd")),
-        tolerations=(("spot", "true", "NoSchedule"), ("gpu", None, ""), ("a/b", None, "NoExecute")),
-        keep_seconds=60,
-        links=(("Logs", "https://l.example.org/{namespace}/{job}"),),
-    )
+    found = BatchJobSettings.read().kubernetes
+    assert (found.namespace, found.images, found.keep_seconds) == ("jobs", ("a/*", "b:1"), 60)
+    assert found.labels(interruptible=True) == {"pool": "batch", "disk": "ssd"}
+    assert found.taints(interruptible=False) == [
+        {"key": "spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"},
+        {"key": "gpu", "operator": "Exists"},
+        {"key": "a/b", "operator": "Exists", "effect": "NoExecute"},
+    ]
+    assert found.pages("n", "j") == [("Logs", "https://l.example.org/n/j?a=b")]
 
 
 @pytest.mark.parametrize(
@@ -194,18 +195,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_setting_that_is_wrong_is_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the variable, its value, and an example."""
+    """With the variable and its value."""
     variable = f"FLYTE_BATCH_JOB_KUBERNETES_{name}"
     monkeypatch.setenv(variable, value)
     with pytest.raises(ServiceUnavailableError) as caught:
-        settings()
-    assert caught.value.message.startswith(f"{variable} is '{value}': set it to ")
-
-
-def test_every_setting_is_documented() -> None:
-    """On the page for administrators."""
-    page = Path(__file__).parents[2] / "docs" / "kubernetes.md"
-    text = page.read_text()
-    for name in Settings.__dataclass_fields__:
-        assert f"`{name.upper()}`" in text
-    assert os.linesep in text
+        BatchJobSettings.read()
+    assert variable in caught.value.message
+    assert value in caught.value.message

@@ -71,9 +71,9 @@ def test_pages_make_the_whole_log(lines: list[tuple[int, bytes]], size: int) -> 
     """Each line once, in order, however many there are in a second."""
     served, millis = Served(), 0
     wanted = []
-    for pause, text in lines:
+    for pause, line in lines:
         millis += pause
-        text = text.replace(b"\n", b"n").replace(b"\r", b"r")
+        text = line.replace(b"\n", b"n").replace(b"\r", b"r")
         served.add("p", millis, text)
         wanted.append(text)
     for text in (b"\x0b", b"\x0c", b"\x1c"):  # splitlines() of bytes ends no line at these
@@ -133,9 +133,7 @@ def test_times_are_those_of_the_lines() -> None:
     served = Served()
     served.add("p", 1500, b"x")
     (records,) = logs.page(served, lambda _: None, [pod("p")], "", 0, may_grow=False)
-    assert records == [(int(START.timestamp() * 1_000_000) + 1_500_000, b"o", b"x")] or (
-        records[0][0] == int(START.timestamp() * 1_000_000) + 1_500_000
-    )
+    assert records[0][0] == int(START.timestamp() * 1_000_000) + 1_500_000
 
 
 @pytest.mark.parametrize("token", ["x", "1", "1.2", "1.2.x", "-1.0.0", "1.2.3.4", "9999999.0.0"])

@@ -21,7 +21,7 @@ from flyte_connectors_batch_job.backends.kubernetes.manifest import (
     summary,
 )
 from flyte_connectors_batch_job.backends.kubernetes.records import Request, job_record
-from flyte_connectors_batch_job.backends.kubernetes.settings import Settings
+from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings as Settings
 from flyte_connectors_batch_job.request import job_request
 
 VERSIONS = (all_versions()[0], all_versions()[-1])
@@ -29,10 +29,10 @@ EVERYTHING = Settings(
     service_account="jobs",
     images=("python:*",),
     pull_secrets=("registry",),
-    node_selector=(("pool", "batch"),),
-    tolerations=(("batch", None, ""),),
-    interruptible_node_selector=(("spot", "yes"),),
-    interruptible_tolerations=(("spot", "true", "NoSchedule"),),
+    node_selector=("pool=batch",),
+    tolerations=("batch",),
+    interruptible_node_selector=("spot=yes",),
+    interruptible_tolerations=("spot=true:NoSchedule",),
 )
 
 

@@ -183,10 +183,8 @@ def test_why_an_image_cannot_be_pulled_is_known() -> None:
     assert failure
     assert failure[0] == pods[0].created
     assert "the image 'missing.example/x:1' can't be pulled: ImagePullBackOff" in failure[1]
-    hopeless = dataclasses.replace(pods[0], waiting="InvalidImageName")
-    assert pull_failure([hopeless]) == (
-        0,
-        "the image 'missing.example/x:1' can't be pulled: InvalidImageName: "
-        'failed to resolve "missing.example/x:1": no such host',
-    )
+    hopeless = pull_failure([dataclasses.replace(pods[0], waiting="InvalidImageName")])
+    assert hopeless
+    assert hopeless[0] == 0
+    assert "can't be pulled: InvalidImageName: failed to resolve" in hopeless[1]
     assert pull_failure(recorded("running")[1]) is None

@@ -17,6 +17,7 @@ lock.py               the exact packages, pinned by hash
 builders.py           buildah and docker, run as commands
 remote_builder.py     builds in Flyte's back end, through the official SDK
 manifests.py          the Kubernetes objects of an environment
+batch_jobs.py         the rights to run batch jobs
 routing.py            the configuration of Flyte's back end that sends tasks to it
 kubernetes_yaml.py     plain data as YAML
 kustomize.py          the objects as a kustomize base

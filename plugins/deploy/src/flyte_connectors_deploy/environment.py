@@ -53,7 +53,8 @@ class ConnectorEnvironment:
         grace: Shutdown grace period, in seconds.
         shared_volume: A PersistentVolumeClaim in `namespace` that all replicas mount (ReadWriteMany), for
             connectors whose jobs live on the service's own disk.
-        service_account: Kubernetes service account, for a cloud's workload identity.
+        service_account: Kubernetes service account, for a cloud's workload identity and for batch jobs.
+        batch_jobs_namespace: Namespace in which the batch-job plugin may run jobs, with `service_account`.
         service_monitor: Whether the Prometheus operator shall scrape it.
         root: Folder that `include` is relative to; that of the file which says
             `ConnectorEnvironment(...)` by default. The modules' names are relative to the `root_dir` of
@@ -78,24 +79,12 @@ class ConnectorEnvironment:
     grace: float = 30.0
     shared_volume: str | None = None
     service_account: str | None = None
+    batch_jobs_namespace: str | None = None
     service_monitor: bool = False
     root: pathlib.Path | None = None
 
     def __post_init__(self) -> None:
-        check_service_name(self.name, "name")
-        check_service_name(self.namespace, "namespace")
-        for client in _several(self.clients, "clients"):
-            check_service_name(client, "clients")
-        if not self.clients:  # which Kubernetes would read as everybody
-            raise InvalidRequestError("must name at least one namespace", field="clients")
-        if self.shared_volume is not None:
-            check_object_name(self.shared_volume, "shared_volume")
-        if self.service_account is not None:
-            check_object_name(self.service_account, "service_account")
-        for secret in self.mounted_secrets:
-            check_secret_key(secret.key, "secrets")
-            check_object_name(self.secret_group(secret), "secrets")
-            check_variable(variable_of(secret), "secrets")
+        self._check_names()
         for variable in self.env_vars:
             check_variable(variable, "env_vars")
         container_resources(self.resources)
@@ -112,6 +101,27 @@ class ConnectorEnvironment:
             script = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001
             folder = pathlib.Path(script).resolve().parent if script else pathlib.Path.cwd()
             object.__setattr__(self, "root", folder)
+
+    def _check_names(self) -> None:
+        check_service_name(self.name, "name")
+        check_service_name(self.namespace, "namespace")
+        for client in _several(self.clients, "clients"):
+            check_service_name(client, "clients")
+        if not self.clients:  # which Kubernetes would read as everybody
+            raise InvalidRequestError("must name at least one namespace", field="clients")
+        if self.shared_volume is not None:
+            check_object_name(self.shared_volume, "shared_volume")
+        if self.service_account is not None:
+            check_object_name(self.service_account, "service_account")
+        if self.batch_jobs_namespace is not None:
+            check_service_name(self.batch_jobs_namespace, "batch_jobs_namespace")
+            if self.service_account is None:
+                message = "needs a service_account, which gets the rights there: name one"
+                raise InvalidRequestError(message, field="batch_jobs_namespace")
+        for secret in self.mounted_secrets:
+            check_secret_key(secret.key, "secrets")
+            check_object_name(self.secret_group(secret), "secrets")
+            check_variable(variable_of(secret), "secrets")
 
     def _check_image(self) -> None:
         plugin_packages(_several(self.plugins, "plugins"))

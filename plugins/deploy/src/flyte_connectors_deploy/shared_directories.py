@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from flyte_connectors.errors import InvalidRequestError
 
+from flyte_connectors_deploy.batch_jobs import need_directory
 from flyte_connectors_deploy.environment import ConnectorEnvironment
 from flyte_connectors_deploy.registered import Served
 
@@ -25,7 +26,12 @@ def shared_directories(
     Raises:
         InvalidRequestError: several replicas would each have their own.
     """
-    local = [connector for connector in connectors if connector.directory_variable]
+    local = [
+        connector
+        for connector in connectors
+        if connector.directory_variable
+        and need_directory(environment, connector.directory_variable)
+    ]
     if environment.shared_volume is not None:
         directories = {
             connector.directory_variable: f"{MOUNT}/{connector.task_type}"

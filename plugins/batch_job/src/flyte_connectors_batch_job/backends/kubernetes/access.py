@@ -25,7 +25,7 @@ from flyte_connectors.errors import AuthenticationError, ServiceUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VARIABLE = "KUBECONFIG"
+KUBECONFIG_VARIABLE = "KUBECONFIG"
 
 _MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _UNSUPPORTED = {
@@ -93,7 +93,11 @@ def access() -> Access:
 
 
 def _source() -> tuple[tuple[Path, ...], Any]:
-    named = [Path(name).expanduser() for name in os.environ.get(VARIABLE, "").split(":") if name]
+    named = [
+        Path(name).expanduser()
+        for name in os.environ.get(KUBECONFIG_VARIABLE, "").split(":")
+        if name
+    ]
     if named:
         return tuple(named), _of_kubeconfig
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
@@ -102,7 +106,7 @@ def _source() -> tuple[tuple[Path, ...], Any]:
         usual = Path("~/.kube/config").expanduser()
         if usual.exists():
             return (usual,), _of_kubeconfig
-    message = f"no access to Kubernetes: set {VARIABLE}, or run in a pod with a service account"
+    message = f"no access to Kubernetes: set {KUBECONFIG_VARIABLE}, or run in a pod with a service account"
     raise ServiceUnavailableError(message)
 
 
@@ -128,7 +132,9 @@ def _of_pod(files: tuple[Path, ...]) -> Access:
 def _of_kubeconfig(files: tuple[Path, ...]) -> Access:
     configs = [_read(file) for file in files if file.exists()]
     if not configs:
-        message = f"the kubeconfig {':'.join(map(str, files))} ({VARIABLE}) does not exist"
+        message = (
+            f"the kubeconfig {':'.join(map(str, files))} ({KUBECONFIG_VARIABLE}) does not exist"
+        )
         raise ServiceUnavailableError(message)
     where = f"the kubeconfig {configs[0][0]}"
     name = next((str(c["current-context"]) for _, c in configs if c.get("current-context")), "")

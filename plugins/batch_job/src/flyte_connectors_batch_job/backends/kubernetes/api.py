@@ -1,7 +1,7 @@
 """Requests to the API server, from any thread, and what its refusals mean.
 
 The HTTP client of the core is asynchronous and back ends are not, so requests are made in one event loop, in a
-thread of its own, and callers wait for them.
+separate thread, and callers wait for them.
 
 Reference: https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
@@ -206,7 +206,7 @@ def _said(reply: Reply) -> str:
 
 
 class Loop:
-    """An event loop in a thread of its own, for all callers of a process."""
+    """An event loop in a separate thread, for all callers of a process."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

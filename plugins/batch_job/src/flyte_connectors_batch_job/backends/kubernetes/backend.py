@@ -24,7 +24,7 @@ from flyte_connectors_batch_job.backends.kubernetes.access import access
 from flyte_connectors_batch_job.backends.kubernetes.api import Api, ExpiredError, loop
 from flyte_connectors_batch_job.backends.kubernetes.mirror import Mirror, Refusals
 from flyte_connectors_batch_job.backends.kubernetes.records import job_record, pod_record
-from flyte_connectors_batch_job.backends.kubernetes.settings import settings
+from flyte_connectors_batch_job.settings import BatchJobSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.interface import JobRequest, LogRecord
     from flyte_connectors_batch_job.backends.kubernetes.access import Access
     from flyte_connectors_batch_job.backends.kubernetes.records import JobRecord, PodRecord
+    from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings
 
 _HANDLE = re.compile(
     r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/([0-9a-f-]{36})"
@@ -67,7 +68,7 @@ class KubernetesBackend:
 
     def submit(self, job_id: str, request: JobRequest) -> str:
         """Create the Job, or find that it is there: its name is the job's id."""
-        chosen, where = settings(), access()
+        chosen, where = _settings(), access()
         api = Api(where, chosen.namespace or where.namespace)
         job = manifest.manifest(job_id, request, chosen)
         return loop().run(_create(api, job, manifest.summary(request)))
@@ -79,7 +80,7 @@ class KubernetesBackend:
         if record.why or record.ended:
             return states.state_of(record, pods)
         failure = states.pull_failure(pods)
-        if failure and time.time() - failure[0] > settings().pull_seconds:
+        if failure and time.time() - failure[0] > _settings().pull_seconds:
             # The Job would try on for ever, and might run after it was said to have failed.
             loop().run(_end(one.api, record.name, record.uid, failure[1]))
         refused = ""
@@ -117,11 +118,12 @@ class KubernetesBackend:
 
     def links(self, job_id: str, handle: str) -> Sequence[Link]:  # noqa: ARG002
         """The pages that the operator names."""
-        pages = settings().links
-        if not pages:
-            return ()
         namespace, name, _ = _parts(handle)
-        return [Link(text, url.format(namespace=namespace, job=name)) for text, url in pages]
+        return [Link(*page) for page in _settings().pages(namespace, name)]
+
+
+def _settings() -> KubernetesSettings:
+    return BatchJobSettings.read().kubernetes
 
 
 class _Namespace:

@@ -30,7 +30,7 @@ from flyte_connectors_batch_job.backends.local.environment import input_variable
 
 if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.interface import JobRequest
-    from flyte_connectors_batch_job.backends.kubernetes.settings import Settings
+    from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings
 
 MOST_OUTPUT_BYTES = 4096
 """Kubernetes keeps no more of a termination message."""
@@ -86,7 +86,7 @@ def name_of(job_id: str, *, is_array: bool = False) -> str:
 
 
 def summary(request: JobRequest) -> records.Request:
-    """What a Job has to tell of its request later."""
+    """What a Job has to say of its request later."""
     config = request.config
     content = _set(request) | {"config": _set(config)}
     text = json.dumps(content, sort_keys=True, default=str)
@@ -107,7 +107,7 @@ def _set(what: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def manifest(job_id: str, request: JobRequest, chosen: Settings) -> dict[str, Any]:
+def manifest(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> dict[str, Any]:
     """The Job.
 
     Raises:
@@ -159,16 +159,14 @@ def _given(request: JobRequest) -> dict[str, str]:
 
 
 def _pod(
-    job_id: str, request: JobRequest, chosen: Settings, given: dict[str, str]
+    job_id: str, request: JobRequest, chosen: KubernetesSettings, given: dict[str, str]
 ) -> dict[str, Any]:
     config = request.config
-    selector, tolerations = dict(chosen.node_selector), list(chosen.tolerations)
-    if request.interruptible:
-        if not (chosen.interruptible_node_selector or chosen.interruptible_tolerations):
-            message = f"the operator has no interruptible nodes ({PREFIX}INTERRUPTIBLE_TOLERATIONS)"
-            _refuse("template.metadata.interruptible", f"{message}: set it to False")
-        selector |= dict(chosen.interruptible_node_selector)
-        tolerations += chosen.interruptible_tolerations
+    if request.interruptible and not chosen.has_interruptible:
+        message = f"the operator has no interruptible nodes ({PREFIX}INTERRUPTIBLE_TOLERATIONS)"
+        _refuse("template.metadata.interruptible", f"{message}: set it to False")
+    selector = chosen.labels(interruptible=request.interruptible)
+    tolerations = chosen.taints(interruptible=request.interruptible)
     items = [
         {
             "path": name.rpartition("/")[2].replace("inputs", "inputs.json"),
@@ -197,11 +195,11 @@ def _pod(
     if selector:
         pod["nodeSelector"] = selector
     if tolerations:
-        pod["tolerations"] = [_toleration(*entry) for entry in tolerations]
+        pod["tolerations"] = tolerations
     return pod
 
 
-def _container(job_id: str, request: JobRequest, chosen: Settings) -> dict[str, Any]:
+def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> dict[str, Any]:
     config = request.config
     return {
         "name": records.CONTAINER,
@@ -219,7 +217,7 @@ def _container(job_id: str, request: JobRequest, chosen: Settings) -> dict[str, 
     }
 
 
-def _image(wanted: str | None, chosen: Settings) -> str:
+def _image(wanted: str | None, chosen: KubernetesSettings) -> str:
     image = wanted or chosen.image
     if not image:
         _refuse("custom.image", f"missing: give the image to run in, or set {PREFIX}IMAGE")
@@ -273,7 +271,7 @@ def _plain(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _resources(request: JobRequest, chosen: Settings) -> dict[str, Any]:
+def _resources(request: JobRequest, chosen: KubernetesSettings) -> dict[str, Any]:
     config = request.config
     amounts: dict[str, str] = {}
     if config.cpu_count is not None:
@@ -283,13 +281,6 @@ def _resources(request: JobRequest, chosen: Settings) -> dict[str, Any]:
     if config.gpu is not None:
         amounts[chosen.gpu_resource] = str(config.gpu)
     return {"requests": amounts, "limits": dict(amounts)} if amounts else {}
-
-
-def _toleration(key: str, value: str | None, effect: str) -> dict[str, str]:
-    toleration = {"key": key, "operator": "Exists" if value is None else "Equal"}
-    if value is not None:
-        toleration["value"] = value
-    return {**toleration, "effect": effect} if effect else toleration
 
 
 def _refuse(field: str, message: str) -> NoReturn:

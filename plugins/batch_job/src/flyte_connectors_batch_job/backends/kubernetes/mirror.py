@@ -1,7 +1,7 @@
-"""The jobs and pods of a namespace, as the API server last told them.
+"""The jobs and pods of a namespace, as the API server last reported them.
 
-However many jobs are asked about, the server is asked for all of them once, by their label, and from then on it tells
-what changes (list and watch, as Kubernetes' own controllers do it). A mirror ends when nobody has asked for a while.
+However many jobs are polled, the server is asked for all of them once, by their label, and from then on it reports
+what changes (list and watch, as Kubernetes' own controllers do it). A mirror ends when it has not been used for a while.
 
 Reference: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
@@ -55,7 +55,7 @@ class Mirror:
 
     @property
     def is_used(self) -> bool:
-        """Whether somebody has asked it lately; else it has ended."""
+        """Whether it was used lately; else it has ended."""
         return time.monotonic() - self._used < UNUSED_SECONDS
 
     def job(self, name: str) -> JobRecord | None:

@@ -32,7 +32,7 @@ class Request:
         outputs: Names of the declared outputs.
         line_output: Name of the output that falls back to the last line of stdout; empty if none does.
         retry_exit_codes: Exit codes after which Flyte may try again.
-        array: Number of pods, or None if the job is no array.
+        array: Number of pods, or None if the job is not an array.
         timeout_seconds: Time limit.
         queue: The queue that it waits in; empty if in none.
     """
@@ -74,7 +74,7 @@ class JobRecord:
         ended: `Complete`, `Failed`, or empty while neither is final.
         reason: Of its end.
         message: Of its end.
-        why: Value of the annotation `ENDED`; empty if nobody has ended it.
+        why: Value of the annotation `ENDED`; empty if it was left alone.
         is_suspended: Whether it may not start, as Kueue says it.
         created: When, in seconds since 1970.
         started: When its controller began with it; 0 if it has not.
@@ -104,7 +104,7 @@ class PodRecord:
         name: Its name.
         uid: Its identity.
         job: Name of its Job.
-        index: Its index in the array; None if the Job is no array.
+        index: Its index in the array; None if the Job is not an array.
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         reason: Why it failed, as the node or the cluster says.
         message: The same, for people.

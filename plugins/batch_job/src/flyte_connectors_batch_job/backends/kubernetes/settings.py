@@ -1,144 +1,143 @@
-"""What the operator sets for jobs on Kubernetes, in `FLYTE_BATCH_JOB_KUBERNETES_...`."""
+"""What the operator sets for jobs on Kubernetes: the table `kubernetes` in the plugin's own."""
 
 from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import os
 import re
-from typing import Any
 
-from flyte_connectors.errors import ServiceUnavailableError
+from flyte_connectors.errors import SettingsError
+from flyte_connectors.settings import setting
 
 PREFIX = "FLYTE_BATCH_JOB_KUBERNETES_"
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PAIR = re.compile(r"([\w./-]{1,317})=([\w.-]{0,63})")
-_TOLERATION = re.compile(r"([\w./-]{1,317})(?:=([\w.-]{0,63}))?(?::(\w+))?")
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_TAINT = re.compile(
+    r"([\w./-]{1,317})(?:=([\w.-]{0,63}))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?"
+)
 _LINK = re.compile(r"([^=\s]{1,64})=(https?://\S+)")
 
 
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise _invalid(text, "lower-case letters, digits and '-'")
+    return text
+
+
+def _word(text: str) -> str:
+    if len(text.split()) != 1:
+        raise _invalid(text, "one word")
+    return text
+
+
+def _pair(text: str) -> str:
+    if not _PAIR.fullmatch(text):
+        raise _invalid(text, "a label such as 'pool=batch'")
+    return text
+
+
+def _taint(text: str) -> str:
+    if not _TAINT.fullmatch(text):
+        raise _invalid(text, "a taint such as 'spot=true:NoSchedule' or 'gpu'")
+    return text
+
+
+def _link(text: str) -> str:
+    match = _LINK.fullmatch(text)
+    try:
+        if match and match[2].format(namespace="", job=""):
+            return text
+    except (LookupError, ValueError):
+        pass
+    raise _invalid(text, "a link such as 'Logs=https://logs.example.org/{namespace}/{job}'")
+
+
+def _invalid(text: str, expected: str) -> SettingsError:
+    return SettingsError(f"invalid value {text[:200]!r}: use {expected}")
+
+
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """The operator's choices.
+class KubernetesSettings:
+    """What the operator sets for jobs on Kubernetes."""
 
-    Attributes:
-        namespace: Where jobs run; empty for the namespace of the credentials.
-        service_account: Of the jobs' pods; empty for the namespace's default. Its token is not mounted.
-        image: For tasks that name none; empty if they have to.
-        images: Patterns of the images that tasks may name, such as `registry.example.org/team/*`; empty for any.
-        pull_secrets: Names of Secrets with which images are pulled.
-        node_selector: Labels of the nodes that jobs run on.
-        tolerations: Taints that jobs tolerate.
-        interruptible_node_selector: Labels of nodes for interruptible tasks, beside those of all.
-        interruptible_tolerations: Taints that interruptible tasks tolerate, beside those of all.
-        gpu_resource: By which GPUs are asked for.
-        keep_seconds: How long an ended Job stays, with its log.
-        pull_seconds: How long an image may fail to be pulled before its job fails.
-        links: Name and URL of pages about a job; `{namespace}` and `{job}` stand for its own.
-    """
-
-    namespace: str = ""
-    service_account: str = ""
-    image: str = ""
-    images: tuple[str, ...] = ()
-    pull_secrets: tuple[str, ...] = ()
-    node_selector: tuple[tuple[str, str], ...] = ()
-    tolerations: tuple[tuple[str, str | None, str], ...] = ()
-    interruptible_node_selector: tuple[tuple[str, str], ...] = ()
-    interruptible_tolerations: tuple[tuple[str, str | None, str], ...] = ()
-    gpu_resource: str = "nvidia.com/gpu"
-    keep_seconds: int = 86400
-    pull_seconds: int = 300
-    links: tuple[tuple[str, str], ...] = ()
+    namespace: str | None = setting(
+        None, "namespace of the jobs", _name, default_text="that of the credentials"
+    )
+    service_account: str | None = setting(
+        None,
+        "service account of the jobs' pods, whose token is not mounted",
+        _word,
+        default_text="the namespace's default",
+    )
+    image: str | None = setting(None, "image of tasks that name none", _word)
+    images: tuple[str, ...] = setting(
+        (),
+        "images that tasks may name, as patterns such as `registry.example.org/team/*`",
+        _word,
+        default_text="any",
+    )
+    pull_secrets: tuple[str, ...] = setting(
+        (), "names of Secrets with which images are pulled", _word
+    )
+    node_selector: tuple[str, ...] = setting(
+        (), "labels of the nodes that jobs run on, such as `pool=batch`", _pair
+    )
+    tolerations: tuple[str, ...] = setting(
+        (), "taints that jobs tolerate, such as `batch=yes:NoSchedule` or `gpu`", _taint
+    )
+    interruptible_node_selector: tuple[str, ...] = setting(
+        (), "labels of the nodes of tasks with `interruptible=True`, beside the others", _pair
+    )
+    interruptible_tolerations: tuple[str, ...] = setting(
+        (),
+        "taints that only tasks with `interruptible=True` tolerate; these are refused if there are "
+        "neither such labels nor such taints",
+        _taint,
+    )
+    gpu_resource: str = setting("nvidia.com/gpu", "resource by which GPUs are asked for", _word)
+    keep_seconds: int = setting(
+        86400, "seconds that an ended Job stays, with its log and its outputs", minimum=0
+    )
+    pull_seconds: int = setting(
+        300, "seconds that an image may fail to be pulled before its job fails", minimum=0
+    )
+    links: tuple[str, ...] = setting(
+        (),
+        "pages about each job, such as `Logs=https://logs.example.org/{namespace}/{job}`",
+        _link,
+    )
 
     def allows(self, image: str) -> bool:
         """Whether tasks may run in this image."""
-        patterns = (*self.images, self.image) if self.images else ("*",)
+        patterns = (*self.images, self.image or "") if self.images else ("*",)
         return any(fnmatch.fnmatchcase(image, pattern) for pattern in patterns)
 
+    @property
+    def has_interruptible(self) -> bool:
+        """Whether there are nodes for interruptible tasks."""
+        return bool(self.interruptible_node_selector or self.interruptible_tolerations)
 
-def settings() -> Settings:
-    """The settings in the environment.
+    def labels(self, *, interruptible: bool) -> dict[str, str]:
+        """The labels of a task's nodes."""
+        more = self.interruptible_node_selector if interruptible else ()
+        matches = (_PAIR.fullmatch(text) for text in (*self.node_selector, *more))
+        return {match[1]: match[2] for match in matches if match}
 
-    Raises:
-        ServiceUnavailableError: one is invalid; the text names its variable.
-    """
-    found: dict[str, Any] = {}
-    for field in dataclasses.fields(Settings):
-        text = os.environ.get(PREFIX + field.name.upper(), "").strip()
-        if text:
-            found[field.name] = _READERS[field.name](PREFIX + field.name.upper(), text)
-    return Settings(**found)
+    def taints(self, *, interruptible: bool) -> list[dict[str, str]]:
+        """The tolerations of a task, as the API takes them."""
+        more = self.interruptible_tolerations if interruptible else ()
+        matches = (_TAINT.fullmatch(text) for text in (*self.tolerations, *more))
+        return [_toleration(match[1], match[2], match[3]) for match in matches if match]
 
-
-def _name(variable: str, text: str) -> str:
-    if not _LABEL.fullmatch(text):
-        _refuse(variable, text, "a name of lower-case letters, digits and '-'")
-    return text
-
-
-def _plain(variable: str, text: str) -> str:
-    if len(text.split()) != 1:
-        _refuse(variable, text, "one word")
-    return text
+    def pages(self, namespace: str, job: str) -> list[tuple[str, str]]:
+        """Name and URL of the pages about a job."""
+        found = (text.partition("=") for text in self.links)
+        return [(name, url.format(namespace=namespace, job=job)) for name, _, url in found]
 
 
-def _several(variable: str, text: str) -> tuple[str, ...]:  # noqa: ARG001  (as all readers)
-    return tuple(text.replace(",", " ").split())
-
-
-def _seconds(variable: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004  (31 years)
-        _refuse(variable, text, "a whole number of seconds")
-    return int(text)
-
-
-def _pairs(variable: str, text: str) -> tuple[tuple[str, str], ...]:
-    matches = [_PAIR.fullmatch(word) for word in _several(variable, text)]
-    if not all(matches):
-        _refuse(variable, text, "labels such as 'pool=batch,disk=ssd'")
-    return tuple((match[1], match[2]) for match in matches if match)
-
-
-def _tolerations(variable: str, text: str) -> tuple[tuple[str, str | None, str], ...]:
-    matches = [_TOLERATION.fullmatch(word) for word in _several(variable, text)]
-    found = tuple((match[1], match[2], match[3] or "") for match in matches if match)
-    if len(found) < len(matches) or any(entry[2] not in ("", *_EFFECTS) for entry in found):
-        _refuse(variable, text, "taints such as 'spot=true:NoSchedule,gpu'")
-    return found
-
-
-def _links(variable: str, text: str) -> tuple[tuple[str, str], ...]:
-    matches = [_LINK.fullmatch(word) for word in text.split()]
-    try:
-        for match in matches:
-            if match:
-                match[2].format(namespace="", job="")
-    except (KeyError, IndexError, ValueError):
-        matches = [None]
-    if not all(matches):
-        _refuse(variable, text, "links such as 'Logs=https://logs.example.org/{namespace}/{job}'")
-    return tuple((match[1], match[2]) for match in matches if match)
-
-
-def _refuse(variable: str, text: str, expected: str) -> None:
-    raise ServiceUnavailableError(f"{variable} is {text[:200]!r}: set it to {expected}")
-
-
-_READERS: dict[str, Any] = {
-    "namespace": _name,
-    "service_account": _plain,
-    "image": _plain,
-    "images": _several,
-    "pull_secrets": _several,
-    "node_selector": _pairs,
-    "tolerations": _tolerations,
-    "interruptible_node_selector": _pairs,
-    "interruptible_tolerations": _tolerations,
-    "gpu_resource": _plain,
-    "keep_seconds": _seconds,
-    "pull_seconds": _seconds,
-    "links": _links,
-}
+def _toleration(key: str, value: str | None, effect: str | None) -> dict[str, str]:
+    toleration = {"key": key, "operator": "Exists" if value is None else "Equal"}
+    if value is not None:
+        toleration["value"] = value
+    return {**toleration, "effect": effect} if effect else toleration
