@@ -16,6 +16,7 @@ Used by these:
     copying      what all ways of copying share
     uris         URIs of stored files
     forked       copying in a forked process
+    endings      what is said of a command that has ended
     faults       what can go wrong
 
 All but `outcomes` and `packing` need nothing but Python and its standard library, and `objects` obstore. On the

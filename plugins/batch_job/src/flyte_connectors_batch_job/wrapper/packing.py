@@ -32,7 +32,7 @@ _PACKED = (
     *(
         f"wrapper.{name}"
         for name in (
-            *("copying", "faults", "forked", "objects", "plan", "preparing"),
+            *("copying", "endings", "faults", "forked", "objects", "plan", "preparing"),
             *("run", "staging", "storage", "uris"),
         )
     ),

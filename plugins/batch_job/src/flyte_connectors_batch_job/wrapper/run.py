@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors_batch_job.backends.local import kernel, outputs, tree
 from flyte_connectors_batch_job.backends.local.log import LineSplitter
-from flyte_connectors_batch_job.wrapper import forked, preparing
+from flyte_connectors_batch_job.wrapper import endings, forked, preparing
 from flyte_connectors_batch_job.wrapper.faults import TransferError
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ _INDEX = "BATCH_JOB_INDEX"
 
 _TICK_SECONDS = 1.0
 _PIPE_BYTES = 64 * 1024
-_MESSAGE_CHARACTERS = 1024
 _RECORD_SECONDS = (0, 1, 5, 30)  # pauses before each attempt to write the outcome
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -140,7 +139,7 @@ class _Run:
         if self._code:
             return self._failure(self._code)
         stored = plan["outputs"] if plan else ()
-        last = _text(self._splitters[0].last)
+        last = endings.text(self._splitters[0].last)
         written = outputs.collect(descriptor, spec["outputs"], spec["line_output"], last, stored)
         if stored and not self._signal:
             written = self._staged(
@@ -212,13 +211,8 @@ class _Run:
         return bool(data)
 
     def _failure(self, code: int) -> dict[str, Any]:
-        if code > 0:
-            end = f"ended with exit code {code}"
-        else:
-            end = f"was killed by signal {-code} ({signal.strsignal(-code)})"
-        last = _text(self._splitters[1].last)
         may_retry = code in self._spec.get("retry_exit_codes", ())
-        message = f"the job {end}" + (f": {last}" if last else "")
+        message = endings.failure(code, self._splitters[1].last)
         return {"state": LOST if may_retry else FAILED, "message": message}
 
     def _see_signal(self, number: int, _: object) -> None:
@@ -256,7 +250,3 @@ def _wakeups() -> int:
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     return readable
-
-
-def _text(line: bytes) -> str:
-    return line.decode(errors="replace").strip()[:_MESSAGE_CHARACTERS]

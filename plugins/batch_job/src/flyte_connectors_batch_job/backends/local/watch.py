@@ -21,6 +21,7 @@ from flyte_connectors_batch_job.backends.local.log import (
     LineSplitter,
     LogWriter,
 )
+from flyte_connectors_batch_job.wrapper import endings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.2
 USAGE_SECONDS = 1.0
 PIPE_BYTES = 64 * 1024
-MESSAGE_CHARACTERS = 1024
 
 _MEBIBYTE = 1024 * 1024
 
@@ -77,7 +77,7 @@ class Watch:
     @property
     def last_line(self) -> str:
         """The last line of the command's stdout that was not blank."""
-        return _text(self._streams[STDOUT].last)
+        return endings.text(self._streams[STDOUT].last)
 
     def command(self, process: subprocess.Popen[bytes], group: str) -> dict[str, Any] | None:
         """Wait for the job's command, and end all that it leaves.
@@ -171,9 +171,7 @@ class Watch:
         assert code is not None
         if not code:
             return None
-        end = f"ended with exit code {code}" if code > 0 else f"was killed by {_signal(-code)}"
-        last = _text(self._streams[STDERR].last)
-        message = f"the job {end}" + (f": {last}" if last else "")
+        message = endings.failure(code, self._streams[STDERR].last)
         may_retry = code in self._spec.get("retry_exit_codes", ())
         return {"state": states.LOST, "message": message} if may_retry else failed(message)
 
@@ -280,14 +278,3 @@ def _copy(pipe: int, sink: Sink) -> bool:
 
 def _drain(descriptor: int) -> None:
     os.read(descriptor, PIPE_BYTES)
-
-
-def _text(line: bytes) -> str:
-    return line.decode(errors="replace").strip()[:MESSAGE_CHARACTERS]
-
-
-def _signal(number: int) -> str:
-    try:
-        return f"signal {number} ({signal.Signals(number).name})"
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
