@@ -227,7 +227,7 @@ class _Api:
         is_loading = job.status == "running" and last is None and job.sweep is None
         is_finished = job.status == "finished"
         done, total = self._epochs_of(job, last)
-        exports = [f"model.{name}" for name in job.spec.exports]
+        exports = {name: f"{url}/artifacts/model.{name}" for name in job.spec.exports}
         return {
             "job_id": job.job_id,
             "status": "loading" if is_loading else job.status,
@@ -239,7 +239,7 @@ class _Api:
             "scores": files.scores() if is_finished else None,
             "results": f"{url}/artifacts/model.skops" if is_finished else None,
             "report": f"{url}/artifacts/report.json" if is_finished else None,
-            "exports": {name: f"{url}/artifacts/{name}" for name in exports} if is_finished else {},
+            "exports": exports if is_finished else {},
             "dashboard": f"{url}/dashboard",
             "tracking": files.tracking_url(),
             "spec": job.spec.shown(),
