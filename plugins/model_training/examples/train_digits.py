@@ -66,7 +66,7 @@ def main() -> None:
     with training_service() as endpoint:
         print("training on the service ...", flush=True)
         model = train_model(endpoint)
-        job = httpx.get(model.path.partition("/artifacts/")[0]).json()
+        job = httpx.get(endpoint).json()["jobs"][0]
         print(f"model      {model.path}")
         print(f"accuracy   {job['metrics']['validation_accuracy']:.4f}")
         if sys.stdin.isatty():  # the page is there for as long as the service

@@ -9,8 +9,11 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+import boto3
+import gcp_storage_emulator.server
 import pytest
 from flyte_connectors_training_service.testing import ServiceProcess, digits, large, service
+from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,6 +27,34 @@ __all__ = ["ServiceProcess", "digits", "large", "service"]
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator allows this machine's own services."""
     monkeypatch.setenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS", "127.0.0.1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def object_stores() -> Iterator[None]:
+    """An S3 server, and one of Google Cloud Storage's API, each with a bucket; the service knows them."""
+    s3 = ThreadedMotoServer("127.0.0.1", 0)
+    s3.start()
+    gcs = gcp_storage_emulator.server.create_server(
+        "127.0.0.1", 0, in_memory=True, default_bucket="bucket"
+    )
+    gcs.start()
+    host, port = s3.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{gcs._api._httpd.server_address[1]}",
+        }.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        client.close()
+        yield
+    gcs.stop()
+    s3.stop()
 
 
 class ScriptedServer:

@@ -10,9 +10,9 @@ from flyte_connectors_model_training.config import (
     CREDENTIAL,
     Auth,
     RayTrainConfig,
-    TrainingApi,
     TrainingConfig,
 )
+from flyte_connectors_model_training.training_api import TrainingApi
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st

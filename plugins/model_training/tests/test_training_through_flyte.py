@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 import pytest
 import skops.io
@@ -48,7 +47,7 @@ def accuracy_of(model: File) -> float:
     _, held_out, _, held_out_labels = train_test_split(
         features, labels, test_size=0.2, random_state=0, stratify=labels
     )
-    pipeline = skops.io.loads(httpx.get(model.path).raise_for_status().content)
+    pipeline = skops.io.load(model.download_sync())
     return float(pipeline.score(held_out, held_out_labels))
 
 

@@ -5,23 +5,27 @@ Only what differs from the defaults travels, so that a plain task is `{"endpoint
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flyte_connectors.authoring import read_custom, write_custom
-from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
 from google.protobuf.struct_pb2 import Struct
+
+from flyte_connectors_model_training.training_api import TrainingApi
 
 CREDENTIAL = "training_credential"
 """The keyword argument in which the connector receives the secret."""
 
+DATASET = "dataset_uri"
+"""The input that is the data set, unless a task names another one."""
+
 AUTH_SCHEMES = ("bearer", "basic", "header")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:{}-]+)*/?", re.ASCII)
-_PHASE_NAMES = frozenset(phase.name for phase in Phase) - {Phase.UNDEFINED.name}
 
 
 @dataclass(frozen=True)
@@ -39,45 +43,14 @@ class Auth:
     scheme: str = "bearer"
     name: str = ""
 
-
-@dataclass(frozen=True)
-class TrainingApi:
-    """The API of an HTTP training service; the defaults are those of the reference service.
-
-    Fields of replies are named by dotted paths, such as `job.state`. An empty name means that the service
-    does not have it.
-
-    Args:
-        job_id: The job's id, in the reply to a submission.
-        chosen_job_id: Where a submission carries an id of the client's choice. A service that takes
-            one knows a repeated submission; without one, a submission whose reply was lost is not
-            repeated.
-        status: The job's status, a word.
-        message: A text about the status.
-        results: URI of the trained model, once there is one.
-        dashboard: URL of a page about the job.
-        epoch: Epochs trained so far; `epochs` all of them, `loss` the current loss.
-        job_path: Appended to the endpoint: where a job is read (GET) and cancelled (DELETE).
-        logs_path: Where its log is paged: `?offset=N&limit=M` answers `lines`, `next_offset` and
-            `complete`.
-        metrics_path: Where its metrics are: `epochs`, a list of objects of numbers with the time
-            `ended_at` (seconds since 1970).
-        statuses: Name of a `Phase` for words that `KNOWN_STATUSES` lacks, or has otherwise.
-    """
-
-    job_id: str = "job_id"
-    chosen_job_id: str = "job_id"
-    status: str = "status"
-    message: str = "message"
-    results: str = "results"
-    dashboard: str = "dashboard"
-    epoch: str = "epoch"
-    epochs: str = "epochs"
-    loss: str = "metrics.loss"
-    job_path: str = "/{job_id}"
-    logs_path: str = "/{job_id}/logs"
-    metrics_path: str = "/{job_id}/metrics"
-    statuses: Mapping[str, str] = field(default_factory=dict)
+    def check(self) -> None:
+        """Check that it is one of HTTP. Raises InvalidRequestError."""
+        if self.scheme not in AUTH_SCHEMES:
+            _refuse("custom.auth.scheme", f"{self.scheme!r} is not one of {AUTH_SCHEMES}")
+        if self.scheme != "bearer" and not self.name:
+            _refuse("custom.auth.name", f"{self.scheme} needs the name of a user or header")
+        if self.scheme == "header" and not _HEADER.fullmatch(self.name):
+            _refuse("custom.auth.name", f"{self.name[:80]!r} is not the name of a header")
 
 
 @dataclass(frozen=True)
@@ -93,12 +66,30 @@ class RayTrainConfig:
         entrypoint: The command that Ray runs in a shell.
         runtime_env: Ray's description of the job's environment (`pip`, `env_vars`, ...).
         results_prefix: URI under which models are written; the task's output prefix if empty.
+        num_cpus: CPUs that the entrypoint needs, beside what it asks Ray for itself.
+        num_gpus: GPUs that it needs.
+        memory: Bytes that it needs.
+        resources: Other resources of Ray that it needs, by name.
+        metadata: Texts by name, which Ray shows with the job.
     """
 
     address: str
     entrypoint: str = "flyte-model-training train"
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
     results_prefix: str = ""
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: int | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Check that what it needs are quantities. Raises InvalidRequestError."""
+        needed = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "memory": self.memory}
+        needed |= {f"resources.{name}": value for name, value in self.resources.items()}
+        for name, value in needed.items():
+            if value is not None and not 0 <= value < math.inf:
+                _refuse(f"custom.ray.{name}", f"must be a number from 0, got {value!r}")
 
     def results_uri(self, job_id: str, output_prefix: str) -> str:
         """Answer where the model of a job goes.
@@ -117,6 +108,38 @@ class RayTrainConfig:
 
 
 @dataclass(frozen=True)
+class MlflowConfig:
+    """Tracks a training on an MLflow server: parameters, the metrics of each epoch, the model.
+
+    The training service does that, so it needs the extra `mlflow`.
+
+    Args:
+        tracking_uri: The server; the training service's own (`MLFLOW_TRACKING_URI`) if empty.
+        experiment: Name of the experiment, which is made if there is none; `Default` if empty.
+        run_name: Name of the run; the job's id if empty.
+        registered_model: Registers the model as a new version under this name, if any.
+    """
+
+    tracking_uri: str = ""
+    experiment: str = ""
+    run_name: str = ""
+    registered_model: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Trains once for each combination of values, and answers with the best model.
+
+    Args:
+        values: Values to try by field of the submission, such as `hyperparameters.alpha` or `seed`.
+        samples: How many combinations to try, drawn at random; 0 for all.
+    """
+
+    values: Mapping[str, Any]
+    samples: int = 0
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """All of a training task but its inputs.
 
@@ -126,6 +149,10 @@ class TrainingConfig:
         ray: Trains on Ray instead.
         parameters: Further fields of the submission, such as `label` or `seed`.
         auth: How to authenticate.
+        dataset: Name of the input that is the data set.
+        sweep: Trains many times.
+        mlflow: Tracks the training.
+        copy_outputs: Whether files are copied from the service into the task's storage.
     """
 
     endpoint: str = ""
@@ -133,6 +160,22 @@ class TrainingConfig:
     ray: RayTrainConfig | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     auth: Auth | None = None
+    dataset: str = DATASET
+    sweep: Sweep | None = None
+    mlflow: MlflowConfig | None = None
+    copy_outputs: bool = True
+
+    def submitted_parameters(self) -> dict[str, Any]:
+        """Answer the fields of the submission that do not depend on the inputs."""
+        fields = dict(self.parameters)
+        if self.sweep:
+            drawn = {"samples": self.sweep.samples} if self.sweep.samples else {}
+            fields["sweep"] = {"values": dict(self.sweep.values), **drawn}
+        if self.mlflow:
+            fields["mlflow"] = {
+                name: text for name, text in dataclasses.asdict(self.mlflow).items() if text
+            }
+        return fields
 
     def to_custom(self) -> dict[str, Any]:
         """Answer the task's `custom`.
@@ -148,8 +191,13 @@ class TrainingConfig:
     def kept(self) -> dict[str, Any]:
         """Answer what later calls need: neither what only a submission does, nor the endpoint."""
         kept = write_custom(self)
-        kept.pop("endpoint", None)
-        kept.pop("parameters", None)
+        for name in ("endpoint", "parameters", "dataset", "sweep", "mlflow", "copy_outputs"):
+            kept.pop(name, None)
+        if "api" in kept:
+            for name in ("fields", "hyperparameters", "chosen_job_id"):
+                kept["api"].pop(name, None)
+            if not kept["api"]:
+                del kept["api"]
         if self.ray:
             kept["ray"] = {"address": self.ray.address}
         return kept
@@ -180,28 +228,15 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if bool(self.endpoint) == bool(self.ray):
             _refuse("custom.endpoint", "give the URL of a training service, or else custom.ray")
-        if self.auth and self.auth.scheme not in AUTH_SCHEMES:
-            _refuse("custom.auth.scheme", f"{self.auth.scheme!r} is not one of {AUTH_SCHEMES}")
-        if self.auth and self.auth.scheme != "bearer" and not self.auth.name:
-            _refuse("custom.auth.name", f"{self.auth.scheme} needs the name of a user or header")
-        if self.auth and self.auth.scheme == "header" and not _HEADER.fullmatch(self.auth.name):
-            _refuse("custom.auth.name", f"{self.auth.name[:80]!r} is not the name of a header")
-        for name in ("job_path", "logs_path", "metrics_path"):
-            _check_path(f"custom.api.{name}", getattr(self.api, name))
-        if not self.api.job_path:
-            _refuse("custom.api.job_path", "missing: set the path of a job, such as /{job_id}")
-        for word, phase in self.api.statuses.items():
-            if phase not in _PHASE_NAMES:
-                known = ", ".join(sorted(_PHASE_NAMES))
-                _refuse(
-                    f"custom.api.statuses.{word}", f"{phase!r} is not a phase: use one of {known}"
-                )
-
-
-def _check_path(name: str, path: str) -> None:
-    if not _PATH.fullmatch(path):
-        rule = "must be a path such as /{job_id}/logs, of letters, digits and -._~:"
-        _refuse(name, f"{rule}, got {path[:80]!r}")
+        if self.auth:
+            self.auth.check()
+        if self.ray:
+            self.ray.check()
+        if self.ray and self.sweep:
+            _refuse("custom.sweep", "a Ray job trains once: use a training service")
+        if self.sweep and not self.sweep.values:
+            _refuse("custom.sweep.values", "must be an object of lists by the name of a field")
+        self.api.check()
 
 
 def _refuse(name: str, message: str) -> NoReturn:

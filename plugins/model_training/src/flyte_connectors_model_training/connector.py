@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from flyte_connectors.authoring import log_page, metrics_response, read_log_token
+from flyte_connectors.authoring import log_page, metrics_response
 from flyte_connectors.connector import (
     TERMINAL_PHASES,
     AsyncConnector,
@@ -20,26 +19,24 @@ from flyte_connectors.connector import (
 )
 from flyte_connectors.errors import ConflictError, InvalidRequestError
 from flyte_connectors.io import File
+from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 from flyteidl2.core.execution_pb2 import TaskLog
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
+from flyte_connectors_model_training import copies, outputs
 from flyte_connectors_model_training.config import TrainingConfig
+from flyte_connectors_model_training.inputs import submission_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
-    from flyteidl2.connector.connector_pb2 import (
-        GetTaskLogsResponse,
-        GetTaskMetricsResponse,
-        TaskExecutionMetadata,
-    )
+    from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse, TaskExecutionMetadata
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from flyte_connectors_model_training.client import JobState, TrainingPlatform
+    from flyte_connectors_model_training.platforms import JobState, TrainingPlatform
 
 PAGE_LINES = 1000
-_MAX_EPOCHS = 2**31
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
 
 
@@ -52,12 +49,16 @@ class ModelTrainJobMeta(ResourceMeta):
         endpoint: The training service; empty on Ray.
         config: What else of the task's configuration later calls need.
         results_uri: Where the model will be, if the platform does not report it.
+        outputs: Type and place of each output, such as `file:results`; none for the model alone.
+        copies_to: Where files are copied to, if they are.
     """
 
     job_id: str
     endpoint: str
     config: dict[str, Any] = field(default_factory=dict)
     results_uri: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+    copies_to: str = ""
 
 
 class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
@@ -85,28 +86,36 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         idempotency_key: str,
         **kwargs: Any,
     ) -> ModelTrainJobMeta:
-        from flyte_connectors_model_training.client import Submission, platform_of
+        from flyte_connectors_model_training.client import platform_of
 
         config = TrainingConfig.from_custom(task_template.custom)
-        epochs, dataset_uri = _checked_inputs(inputs or {})
+        interface = task_template.interface
+        sources = outputs.declared(interface.outputs, config.api)
         results_uri = config.ray.results_uri(idempotency_key, output_prefix) if config.ray else ""
-        submission = Submission(
-            idempotency_key, epochs, dataset_uri, config.parameters, results_uri
+        submission = submission_of(
+            idempotency_key, config, interface.inputs, inputs or {}, results_uri
         )
         job_id = await platform_of(config, kwargs, results_uri).submit(submission)
-        return ModelTrainJobMeta(job_id, config.endpoint, config.kept(), results_uri)
+        copies_to = ""
+        if config.copy_outputs and not config.ray:
+            copies_to = copies.target_prefix(output_prefix, idempotency_key)
+        kept = config.kept()
+        if sources == outputs.plain(kept):
+            sources = {}
+        return ModelTrainJobMeta(job_id, config.endpoint, kept, results_uri, sources, copies_to)
 
     async def get(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> Resource:  # noqa: D102
-        state = await _existing(resource_meta, kwargs).state(resource_meta.job_id)
-        links = [TaskLog(name="training-dashboard", uri=state.dashboard)] if state.dashboard else []
-        if state.phase == Phase.SUCCEEDED:
-            return _succeeded(resource_meta, state, links)
-        return Resource(
+        platform = _existing(resource_meta, kwargs)
+        state = await platform.state(resource_meta.job_id)
+        resource = Resource(
             phase=state.phase,
             message=state.message,
-            log_links=links,
+            log_links=[TaskLog(name=name, uri=url) for name, url in state.links.items()],
             custom_info=_info(state),
         )
+        if state.phase == Phase.SUCCEEDED:
+            await _add_outputs(resource, resource_meta, state, platform)
+        return resource
 
     async def delete(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> None:  # noqa: D102
         platform, job_id = _existing(resource_meta, kwargs), resource_meta.job_id
@@ -122,9 +131,11 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
     ) -> AsyncIterator[GetTaskLogsResponse]:
         limit = min(lines or PAGE_LINES, PAGE_LINES)
         platform = _existing(resource_meta, kwargs)
-        page = await platform.log_page(resource_meta.job_id, read_log_token(token), limit)
-        for message in log_page([_log_line(line) for line in page.lines], page.next_offset):
+        page = await platform.log_page(resource_meta.job_id, token, limit)
+        for message in log_page([_log_line(line) for line in page.lines], None):
             yield message
+        if page.next_token is not None:
+            yield GetTaskLogsResponse(header={"token": page.next_token})
 
     async def get_metrics(  # noqa: D102
         self,
@@ -152,30 +163,26 @@ def _existing(meta: ModelTrainJobMeta, secrets: Mapping[str, Any]) -> TrainingPl
     return platform_of(config, secrets, meta.results_uri)
 
 
-def _checked_inputs(inputs: Mapping[str, Any]) -> tuple[int, str]:
-    epochs, dataset_uri = inputs.get("epochs"), inputs.get("dataset_uri")
-    if not isinstance(epochs, int) or not 0 < epochs < _MAX_EPOCHS:
-        message = f"must be an integer over 0, got {epochs!r}"
-        raise InvalidRequestError(message, field="inputs.epochs")
-    if not isinstance(dataset_uri, str) or not urlsplit(dataset_uri).scheme:
-        message = f"must be a URI such as s3://bucket/data.csv, got {dataset_uri!r}"
-        raise InvalidRequestError(message, field="inputs.dataset_uri")
-    return epochs, dataset_uri
-
-
-def _succeeded(meta: ModelTrainJobMeta, state: JobState, links: list[TaskLog]) -> Resource:
-    uri = state.results or meta.results_uri
-    if not isinstance(uri, str) or not (uri.startswith("/") or urlsplit(uri).scheme):
-        shown = repr(uri)[:80]
-        message = f"training {meta.job_id} ended, but its results are not a file: {shown}"
-        return Resource(phase=Phase.FAILED, message=message, log_links=links)
-    return Resource(
-        phase=Phase.SUCCEEDED,
-        message=state.message,
-        log_links=links,
-        outputs={"results": File(path=uri)},
-        custom_info=_info(state),
-    )
+async def _add_outputs(
+    resource: Resource, meta: ModelTrainJobMeta, state: JobState, platform: TrainingPlatform
+) -> None:
+    """Give a training that has ended its outputs, or the phase that it is in without them."""
+    sources = meta.outputs or outputs.plain(meta.config)
+    try:
+        found = outputs.values(sources, state.body)
+    except outputs.MissingOutputError as error:
+        resource.phase = Phase.FAILED
+        resource.message = f"training {meta.job_id} ended, but {error}"
+        return
+    for name, source in sources.items():
+        if source.startswith("file:"):
+            path = await copies.copied(platform, found[name], meta.copies_to, name)
+            if path is None:
+                resource.phase = Phase.RUNNING
+                resource.message = f"copying {name} to {meta.copies_to}"
+                return
+            found[name] = File(path=path)
+    resource.outputs = found
 
 
 def _info(state: JobState) -> dict[str, float] | None:

@@ -4,7 +4,7 @@ https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.h
 
 Ray itself is not needed here. Where its answers are odd (measured with 2.60): a submission id
 that exists is a 500 with "already exists" in its text; a job that has ended answers
-`{"stopped": false}` to a stop; a log is always answered as a whole.
+`{"stopped": false}` to a stop; the Jobs API answers a log as a whole, the State API streams it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import asyncio
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+from flyte_connectors.authoring import read_log_token
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
     ConflictError,
@@ -27,15 +28,17 @@ from flyte_connectors.errors import (
 from flyte_connectors.http import NotJsonError
 from flyte_connectors.io import storage
 
-from flyte_connectors_model_training.client import JobState, LogPage
+from flyte_connectors_model_training.config import DATASET
+from flyte_connectors_model_training.paths import merged
+from flyte_connectors_model_training.platforms import JobState, LogPage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from flyte_connectors.http import Client
+    from flyte_connectors.http import Client, Reply
 
-    from flyte_connectors_model_training.client import Submission
     from flyte_connectors_model_training.config import RayTrainConfig
+    from flyte_connectors_model_training.platforms import Submission
 
 _DIGEST = "flyte_training"  # in the job's metadata: what was asked for under its id
 
@@ -77,9 +80,12 @@ class RayJobs:
             "entrypoint": self._config.entrypoint,
             "submission_id": submission.job_id,
             "runtime_env": self._runtime_env(submission),
+            **self._needs(),
         }
+        if self._config.metadata:
+            body["metadata"] = dict(self._config.metadata)
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        body["metadata"] = {_DIGEST: digest}
+        body["metadata"] = {**self._config.metadata, _DIGEST: digest}
         try:
             reply = await self._client.post(
                 *("api", "jobs"), body=body, trailing_slash=True, repeatable=True, check=False
@@ -114,7 +120,22 @@ class RayJobs:
             phase = Phase.FAILED
             message = f"the job ended without a model at {self._results_uri} (TRAINING_RESULTS_URI)"
         dashboard = f"{self._client.base}/#/jobs/{quote(job_id, safe='')}"
-        return JobState(phase, message, dashboard)
+        body = await self._body() if phase == Phase.SUCCEEDED else {}
+        return JobState(phase, message, {"training-dashboard": dashboard}, body)
+
+    async def _body(self) -> dict[str, Any]:
+        """What the job wrote: its model, and its report with the scores, if there is one."""
+        body: dict[str, Any] = {"results": self._results_uri}
+        uri = report_uri(self._results_uri)
+        try:
+            report = json.loads(await asyncio.to_thread(storage.read_bytes, uri))
+        except FileNotFoundError:
+            return body
+        except (StorageError, OSError, ValueError) as error:
+            message = f"the training has ended, but its report can't be read: {error}"
+            raise ServiceUnavailableError(message) from error
+        scores = report.get("scores") if isinstance(report, dict) else None
+        return {**body, "report": uri, "scores": scores if isinstance(scores, dict) else {}}
 
     async def _has_model(self) -> bool:
         """Check that the job wrote its model: Ray knows its exit code only."""
@@ -130,36 +151,113 @@ class RayJobs:
         """Stop the job; see `TrainingPlatform`."""
         await self._ask("POST", job_id, "stop", repeatable=True)
 
-    async def log_page(self, job_id: str, offset: int, limit: int) -> LogPage:
-        """Answer a part of the job's output; an offset counts its bytes."""
-        has_ended = (await self._ask("GET", job_id)).get("end_time") is not None
-        log = str((await self._ask("GET", job_id, "logs")).get("logs") or "").encode()
-        if offset > len(log):
+    async def log_page(self, job_id: str, token: str, limit: int) -> LogPage:
+        """Answer a part of the job's output; a token counts its bytes."""
+        offset = read_log_token(token)
+        job = await self._ask("GET", job_id)
+        has_ended = job.get("end_time") is not None
+        part = _LogPart(offset, limit)
+        reply = await self._read_log(job_id, part)
+        if reply is not None and not reply.is_success:
+            if job.get("status") == "PENDING":
+                return LogPage([], str(offset))
+            part.write(str((await self._ask("GET", job_id, "logs")).get("logs") or "").encode())
+        if part.size < offset:
             message = f"{offset} is past the end of the log: start again with an empty token"
             raise InvalidRequestError(message, field="token")
-        lines = log[offset:].splitlines(keepends=True)[:limit]
-        if lines and not has_ended and not lines[-1].endswith(b"\n"):
-            lines.pop()  # it may go on
+        lines, is_last = part.lines(has_ended=has_ended)
         following = offset + sum(map(len, lines))
-        is_last = has_ended and following == len(log)
         texts = [line.decode(errors="replace").rstrip("\r\n") for line in lines]
-        return LogPage(texts, None if is_last else following)
+        return LogPage(texts, None if is_last and has_ended else str(following))
+
+    async def _read_log(self, job_id: str, part: _LogPart) -> Reply | None:
+        """Read the log of the job's driver until the page is full; None if it was full before the end.
+
+        The Jobs API answers with the whole log. The State API streams it, and what lies before and after
+        the page is not kept.
+        """
+        query = urlencode({"submission_id": job_id, "lines": -1})
+        try:
+            return await self._client.download(
+                f"{self._client.base}/api/v0/logs/file?{query}", part.write
+            )
+        except _PageFullError:
+            return None
 
     async def metrics(self, job_id: str) -> list[Mapping[str, float]]:  # noqa: ARG002
         """Raise UnsupportedVerbError: Ray keeps its metrics elsewhere."""
         message = "Ray has no metrics of a job: see the log, or Ray's dashboard"
         raise UnsupportedVerbError(message)
 
+    async def download(self, uri: str, write: Callable[[bytes], object]) -> None:
+        """Raise UnsupportedVerbError: a job writes its files to storage itself."""
+        del write
+        message = f"{uri} is in no storage: a Ray job writes its model to TRAINING_RESULTS_URI"
+        raise UnsupportedVerbError(message)
+
+    def _needs(self) -> dict[str, Any]:
+        """What the entrypoint needs, in Ray's words."""
+        needs = {
+            "entrypoint_num_cpus": self._config.num_cpus,
+            "entrypoint_num_gpus": self._config.num_gpus,
+            "entrypoint_memory": self._config.memory,
+            "entrypoint_resources": dict(self._config.resources) or None,
+        }
+        return {name: value for name, value in needs.items() if value is not None}
+
     async def _ask(self, method: str, *parts: str, **options: Any) -> dict[str, Any]:
         reply = await self._client.request(method, "api", "jobs", *parts, **options)
         return reply.json_object()
 
     def _runtime_env(self, submission: Submission) -> dict[str, Any]:
+        parameters = dict(submission.parameters)
+        if submission.inputs:
+            parameters = merged(parameters, {"hyperparameters": dict(submission.inputs)})
+        epochs = submission.epochs or parameters.pop("epochs", None) or 1
         inputs = {
-            "TRAINING_EPOCHS": str(submission.epochs),
-            "TRAINING_DATASET_URI": submission.dataset_uri,
-            "TRAINING_PARAMETERS": json.dumps(submission.parameters),
+            "TRAINING_EPOCHS": str(epochs),
+            "TRAINING_DATASET_URI": submission.dataset_uri or str(parameters.pop(DATASET, "")),
+            "TRAINING_PARAMETERS": json.dumps(parameters),
             "TRAINING_RESULTS_URI": submission.results_uri,
+            "TRAINING_REPORT_URI": report_uri(submission.results_uri),
         }
         own = self._config.runtime_env.get("env_vars", {})
         return {**self._config.runtime_env, "env_vars": {**own, **inputs}}
+
+
+def report_uri(results_uri: str) -> str:
+    """Answer where the report goes: beside the model."""
+    return f"{results_uri.rpartition('/')[0]}/report.json"
+
+
+class _PageFullError(Exception):
+    """The page is full: the rest of the log is not read."""
+
+
+class _LogPart:
+    """The lines of a log from an offset on, as many as a page has; the rest is counted, not kept.
+
+    Attributes:
+        size: Bytes of the log that were read.
+    """
+
+    def __init__(self, offset: int, limit: int) -> None:
+        self.size = 0
+        self._offset = offset
+        self._limit = limit
+        self._kept = bytearray()
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece. Raises _PageFullError."""
+        skipped = max(0, self._offset - self.size)
+        self.size += len(piece)
+        self._kept += piece[skipped:]
+        if self._kept.count(b"\n") > self._limit:
+            raise _PageFullError
+
+    def lines(self, *, has_ended: bool) -> tuple[list[bytes], bool]:
+        """Answer the lines, and whether they are the log's last ones."""
+        lines = bytes(self._kept).splitlines(keepends=True)
+        if lines and not has_ended and not lines[-1].endswith(b"\n"):
+            lines.pop()  # it may go on
+        return lines[: self._limit], len(lines) <= self._limit
