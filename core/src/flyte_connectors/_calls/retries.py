@@ -20,12 +20,17 @@ SHARE = 0.8
 DEFAULT_TIMEOUT = 10.0
 """Seconds that Flyte's back end gives a call by default."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _TRIES_OF_UNFORESEEN = 5
 
 
+def _pause_after(error: ConnectorError, tries: int, longest: float) -> float:
+    """Seconds until the next try: twice as many each time, with jitter, and as many as the vendor asks for."""
+    pause: float = min(0.05 * 2 ** min(tries, 10), longest) * random.uniform(0.5, 1.0)  # noqa: S311
+    return max(pause, error.retry_after or 0.0)
+
+
 class Backoff:
-    """Pauses between tries, each twice as long as the one before, with jitter.
+    """Pauses between the tries of one call of a service.
 
     Args:
         timeout: Seconds that the caller waits; None takes Flyte's default.
@@ -33,19 +38,18 @@ class Backoff:
 
     def __init__(self, timeout: float | None) -> None:
         self._deadline = time.monotonic() + SHARE * (timeout or DEFAULT_TIMEOUT)
-        self._pause = _FIRST_PAUSE
+        self._tries = 0
 
     def left(self) -> float:
         """Seconds that are left for a try."""
         return max(self._deadline - time.monotonic(), 0.001)
 
     async def again(self, error: ConnectorError) -> bool:
-        """Whether to try again after `error`; pauses first if so, as long as the vendor asks for."""
-        pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
-        pause = max(pause, error.retry_after or 0.0)
+        """Whether to try again after `error`; pauses first if so."""
+        pause = _pause_after(error, self._tries, longest=1.0)
         if not error.retryable or pause > self.left():
             return False
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._tries += 1
         await asyncio.sleep(pause)
         return True
 
@@ -100,11 +104,9 @@ class Retrying:
                     self.outcome_unknown |= error.outcome_unknown
                     if self._clock is None:
                         self._clock = _AwakeClock()
-                    pause = self._pause(tries)
-                    if (
-                        not self._may_pass(error, tries)
-                        or self._clock.read() + pause > self._seconds
-                    ):
+                    pause = _pause_after(error, tries, longest=5.0)
+                    ends = self._clock.read() + pause
+                    if not self._may_pass(error, tries) or ends > self._seconds:
                         raise
                     if self._waiting is not None:
                         self._waiting(error, pause)
@@ -112,11 +114,6 @@ class Retrying:
         finally:
             if self._clock is not None:
                 self._clock.stop()
-
-    @staticmethod
-    def _pause(tries: int) -> float:
-        longest: float = 0.05 * 2 ** min(tries, 10)
-        return min(longest, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311  (jitter)
 
     def _may_pass(self, error: ConnectorError, tries: int) -> bool:
         if isinstance(error, InternalError):

@@ -29,7 +29,7 @@ def with_secrets(
     connector: BoundConnector,
     arguments: dict[str, Any],
     names: Mapping[str, str],
-    connection: Connection | None,
+    connection: Connection | None = None,
     *,
     local: bool,
 ) -> contextlib.AbstractContextManager[object]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from flyteidl2.core.security_pb2 import Connection
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors._calls.guard import CallGuard
     from flyte_connectors.bound import BoundConnector
@@ -69,6 +70,7 @@ class Creates:
     def __init__(self, guard: CallGuard, *, local: bool) -> None:
         self._guard = guard
         self._local = local
+        self._secrets = partial(with_secrets, local=local)
         self._runs = OncePerKey(guard.unfinished)
         self._abandoned: dict[str, asyncio.Event] = {}  # each set when the request is repeated
 
@@ -101,10 +103,7 @@ class Creates:
         must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
         seconds = None if timeout is None or must_wait else SHARE * timeout
         connection = request.connection if request.HasField("connection") else None
-        secrets = with_secrets(
-            connector, arguments, envelope.secrets, connection, local=self._local
-        )
-        with secrets:
+        with self._secrets(connector, arguments, envelope.secrets, connection):
             if connector.is_sync:
                 work = partial(do_at_once, self._guard, connector, arguments, envelope, timeout)
             else:
@@ -147,9 +146,7 @@ class Creates:
             if not (self._runs.is_known(place) or connector.may_repeat_create(request.template)):
                 raise NotCreatedYetError(_lost(connector).message)
             arguments, envelope = _read(request, envelope.key)
-            secrets = with_secrets(
-                connector, arguments, envelope.secrets, connection, local=self._local
-            )
+            secrets = self._secrets(connector, arguments, envelope.secrets, connection)
         except InvalidRequestError as error:  # another release has accepted it
             raise NotCreatedYetError(f"this replica can't repeat the create: {error}") from error
         try:
@@ -236,8 +233,11 @@ def _read(request: pb.CreateTaskRequest, key: str) -> tuple[dict[str, Any], Enve
         "task_execution_metadata": request.task_execution_metadata,
         "idempotency_key": key,
     }
-    names = secret_names(template.custom)
-    return arguments, Envelope(b"", wire.declared_outputs(template), names, key)
+    return arguments, _envelope(template, key)
+
+
+def _envelope(template: TaskTemplate, key: str) -> Envelope:
+    return Envelope(b"", wire.declared_outputs(template), secret_names(template.custom), key)
 
 
 def meta_holding(request: pb.CreateTaskRequest) -> bytes:
@@ -246,10 +246,9 @@ def meta_holding(request: pb.CreateTaskRequest) -> bytes:
     Raises:
         InvalidRequestError: the table of secrets is not as declared.
     """
-    template = request.template
     key = idempotency_key(request.task_execution_metadata.task_execution_id)
-    names, outputs = secret_names(template.custom), wire.declared_outputs(template)
-    return seal(Envelope(b"", outputs, names, key, request=_kept(request)), template.type)
+    envelope = _envelope(request.template, key)._replace(request=_kept(request))
+    return seal(envelope, request.template.type)
 
 
 def _kept(request: pb.CreateTaskRequest) -> bytes:
@@ -273,14 +272,13 @@ def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest
         request = pb.CreateTaskRequest()
     template, category = request.template, connector.category
     if (template.type, template.task_type_version) != (category.name, category.version):
-        message = f"it does not hold a request of task type {category}: pass the meta that create returned"
-        raise InvalidResourceMetaError(message, field="resource_meta")
-    if not envelope.key:
-        message = (
-            "it holds a request without an idempotency key: pass the meta that create returned"
-        )
-        raise InvalidResourceMetaError(message, field="resource_meta")
-    return request
+        fault = f"it does not hold a request of task type {category}"
+    elif not envelope.key:
+        fault = "it holds a request without an idempotency key"
+    else:
+        return request
+    message = f"{fault}: pass the meta that create returned"
+    raise InvalidResourceMetaError(message, field="resource_meta")
 
 
 def _lost(connector: BoundConnector) -> CreateOutcomeUnknownError:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from flyte_connectors._registry.table import Registry
     from flyte_connectors.bound import BoundConnector
 
+_JobRequest: TypeAlias = (
+    "pb.GetTaskRequest | pb.DeleteTaskRequest | pb.GetTaskMetricsRequest | pb.GetTaskLogsRequest"
+)
+
 
 class Dispatcher:
     """Serves the requests of `flyteidl2.connector` from a registry.
@@ -65,7 +70,8 @@ class Dispatcher:
         self.guard = guard
         self._faults = faults
         self._creates = Creates(guard, local=local)
-        self._local = local
+        self._secrets = partial(with_secrets, local=local)
+        self._is_persistent = not local  # a local run tries again by itself, for longer
 
     async def create(
         self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
@@ -93,13 +99,10 @@ class Dispatcher:
         Raises:
             ConnectorError: the meta is invalid, or the connector raised it.
         """
-        category = request.task_category
-        connector = self.registry.find(category.name, category.version)
-        envelope = unseal(request.resource_meta, category.name)
+        connector, envelope = self._job(request, "get")
         if connector.is_sync:
-            return pb.GetTaskResponse(resource=_finished(envelope, category.name))
+            return pb.GetTaskResponse(resource=_finished(envelope, connector.category.name))
         response = pb.GetTaskResponse()
-        current.set(CallContext("get", category.name, envelope.key))
         faults = self._faults
         if faults is None:
             await self._ask(connector, envelope, request, response.resource, timeout)
@@ -124,12 +127,9 @@ class Dispatcher:
         Raises:
             ConnectorError: the meta is invalid, or the connector raised it.
         """
-        category = request.task_category
-        connector = self.registry.find(category.name, category.version)
-        envelope = unseal(request.resource_meta, category.name)
+        connector, envelope = self._job(request, "delete")
         if connector.is_sync:
             return pb.DeleteTaskResponse()
-        current.set(CallContext("delete", category.name, envelope.key))
         connection = _connection(request)
         if envelope.request:
             began = time.monotonic()
@@ -140,11 +140,8 @@ class Dispatcher:
                 raise ServiceUnavailableError("the job is still being created: try again")
             envelope, timeout = created, _left(timeout, began)
         arguments = {"resource_meta": _decode(connector, envelope.meta)}
-        secrets = with_secrets(
-            connector, arguments, envelope.secrets, connection, local=self._local
-        )
-        with secrets:
-            persist = not self._local  # a local run tries again by itself, for longer
+        with self._secrets(connector, arguments, envelope.secrets, connection):
+            persist = self._is_persistent
             await delete_job(self.guard, connector, arguments, timeout, persist=persist)
         return pb.DeleteTaskResponse()
 
@@ -156,19 +153,17 @@ class Dispatcher:
         Raises:
             ConnectorError: the meta is invalid, or the connector raised it.
         """
-        category = request.task_category
-        connector = self.registry.find(category.name, category.version)
-        verb = connector.verb("get_metrics")
-        envelope = self._started(connector, request.resource_meta)
+        connector, sealed = self._job(request, "get_metrics", is_optional=True)
+        envelope = self._started(connector, sealed)
         if envelope is None:
             return pb.GetTaskMetricsResponse()
-        current.set(CallContext("get_metrics", category.name, envelope.key))
         arguments = {
             "resource_meta": _decode(connector, envelope.meta),
             "queries": list(request.queries),
             **wire.read_period(request),
         }
-        with with_secrets(connector, arguments, envelope.secrets, None, local=self._local):
+        with self._secrets(connector, arguments, envelope.secrets):
+            verb = connector.verb("get_metrics")
             response = redacted(await self.guard.call(verb, arguments, timeout=timeout))
         if not isinstance(response, pb.GetTaskMetricsResponse):
             message = f"{connector.name} returned {type(response).__name__} from get_metrics"
@@ -183,20 +178,17 @@ class Dispatcher:
         Raises:
             ConnectorError: the meta or the token is invalid, or the connector raised it.
         """
-        category = request.task_category
-        connector = self.registry.find(category.name, category.version)
-        verb = connector.verb("get_logs")
-        envelope = self._started(connector, request.resource_meta)
+        connector, sealed = self._job(request, "get_logs", is_optional=True)
+        envelope = self._started(connector, sealed)
         if envelope is None:
             return
-        current.set(CallContext("get_logs", category.name, envelope.key))
         arguments = {
             "resource_meta": _decode(connector, envelope.meta),
             "token": request.token,
             "lines": request.lines,
         }
-        with with_secrets(connector, arguments, envelope.secrets, None, local=self._local):
-            async for item in self.guard.stream(verb, arguments):
+        with self._secrets(connector, arguments, envelope.secrets):
+            async for item in self.guard.stream(connector.verb("get_logs"), arguments):
                 yield redacted(item)
 
     def get_connector(self, name: str) -> pb.Connector:
@@ -232,22 +224,26 @@ class Dispatcher:
             "resource_meta": _decode(connector, envelope.meta),
             "output_prefix": request.output_prefix,
         }
-        secrets = with_secrets(
-            connector, arguments, envelope.secrets, connection, local=self._local
-        )
-        with secrets:
+        with self._secrets(connector, arguments, envelope.secrets, connection):
             resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
             wire.write_resource(resource, envelope.outputs, connector.category.name, message)
             if message.phase == TaskExecution.SUCCEEDED:
                 await store_above(LARGEST_IN_REPLY, message, request.output_prefix)
 
-    def _started(self, connector: BoundConnector, resource_meta: bytes) -> Envelope | None:
-        """The envelope of a job for a verb that only reads; None unless the job is known to have started.
+    def _job(
+        self, request: _JobRequest, verb: str, *, is_optional: bool = False
+    ) -> tuple[BoundConnector, Envelope]:
+        """The connector of a job and what its meta holds; `verb` and the job are named in log lines."""
+        category = request.task_category
+        connector = self.registry.find(category.name, category.version)
+        if is_optional:
+            connector.verb(verb)
+        envelope = unseal(request.resource_meta, category.name)
+        current.set(CallContext(verb, category.name, envelope.key))
+        return connector, envelope
 
-        Raises:
-            InvalidResourceMetaError: the meta is empty, damaged or another connector's.
-        """
-        envelope = unseal(resource_meta, connector.category.name)
+    def _started(self, connector: BoundConnector, envelope: Envelope) -> Envelope | None:
+        """The envelope of a job for a verb that only reads; None unless the job is known to have started."""
         if not envelope.request:
             return envelope
         created = self._creates.known(connector, envelope)
