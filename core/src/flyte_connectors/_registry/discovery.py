@@ -21,9 +21,14 @@ from flyte_connectors._registry.installed import (
     distribution_of,
     installed_plugins,
 )
-from flyte_connectors._registry.official_sdks import is_ours, needs_official, official_sdk_of
 from flyte_connectors._registry.plugin_hooks import Hook, hooks_of
-from flyte_connectors._registry.table import Registry, registering_for
+from flyte_connectors._registry.table import (
+    Registry,
+    is_ours,
+    needs_official,
+    official_sdk_of,
+    registering_for,
+)
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError

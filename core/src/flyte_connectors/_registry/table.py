@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import types
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors._registry.binding import bind
 from flyte_connectors._registry.installed import Selection
-from flyte_connectors._registry.official_sdks import is_ours, needs_official, official_sdk_of
-from flyte_connectors._registry.plugin_hooks import Hook, call_hook, hooks_of, installed_hooks
+from flyte_connectors._registry.plugin_hooks import (
+    Hook,
+    call_hook,
+    has_hooks,
+    hooks_of,
+    installed_hooks,
+)
 from flyte_connectors.bound import BoundConnector, Wrapper
-from flyte_connectors.connector import TaskCategory
+from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import (
     ConnectorNotFoundError,
     DuplicateTaskTypeError,
@@ -25,6 +31,31 @@ from flyte_connectors.errors import (
 
 if TYPE_CHECKING:
     from flyteidl2.connector.connector_pb2 import Connector as ConnectorProto
+
+
+_OFFICIAL = ("flyte", "flytekit")
+
+
+def is_ours(plugin: Any) -> bool:
+    """Whether a connector object or module is written for our contract, correctly or not."""
+    ours = (AsyncConnector, SyncConnector, types.ModuleType)
+    return isinstance(plugin, ours) or has_hooks(plugin)
+
+
+def official_sdk_of(connector: type) -> str | None:
+    """The official SDK that a connector class is derived from, if any."""
+    tops = (base.__module__.partition(".")[0] for base in connector.__mro__)
+    return next((top for top in tops if top in _OFFICIAL), None)
+
+
+def needs_official(name: str, sdk: str) -> RegistrationError:
+    """The error for a connector of the official SDK where no plugin hosts it."""
+    message = (
+        f"{name} was written for the official SDK ({sdk}), and no loaded plugin hosts those: "
+        'pip install "flyte-connectors[official]", and allow flyte-connectors-official'
+    )
+    return RegistrationError(message)
+
 
 _source: contextvars.ContextVar[str | None] = contextvars.ContextVar("source", default=None)
 

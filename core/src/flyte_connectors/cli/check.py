@@ -11,8 +11,8 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs
 
+from flyte_connectors.cli.job_clients import service_at
 from flyte_connectors.cli.messages import read_message
-from flyte_connectors.cli.services import service_at
 from flyte_connectors.testing.check import Finding, check_service
 
 

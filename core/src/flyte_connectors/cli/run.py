@@ -16,8 +16,8 @@ from typing import Any
 
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli import history
+from flyte_connectors.cli.job_clients import service_at
 from flyte_connectors.cli.progress import Progress
-from flyte_connectors.cli.services import service_at
 from flyte_connectors.cli.streams import INTERRUPTED, complain
 from flyte_connectors.cli.task_files import describe_tasks, find_task
 from flyte_connectors.cli.task_options import parse_inputs

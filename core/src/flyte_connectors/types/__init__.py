@@ -7,21 +7,18 @@
 
     One kind of literal each:
     scalars.py           numbers, text, dates and times, bytes; texts.py types that travel as text
-    containers.py        list[T], dict[str, T]
-    unions.py            Union, Optional
+    containers.py        list[T], dict[str, T], Union, Optional
     enums.py             Enum, Literal
-    references.py        File, Dir, DataFrame; columns.py their columns
+    references.py        File, Dir, DataFrame
     structs.py           dataclasses, models, untyped dicts
     declared_structs.py  the same where only the Flyte type is known
     tuples.py            tuple[A, B], named tuples, typed dicts
 
     Inside structs:
-    form.py, plain/      values as plain data; iso8601.py durations
+    form.py, plain/      values as plain data
     models.py            pydantic's share of it
     msgpack_binary.py    plain data in a literal
-
-    JSON schemas:
-    dataclass_schema.py, record_schema.py, reference_schemas.py, from_schema.py, descriptions.py
+    struct_schemas.py    JSON schemas; from_schema.py back to types
 
 Nothing here unpickles, and nothing named in a literal is imported.
 """

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, get_origin
 from google.protobuf import json_format
 
 from flyte_connectors.types import hints
+from flyte_connectors.types.codec import convert_at
 from flyte_connectors.types.form import FIELDS, MODEL, Form
 from flyte_connectors.types.from_schema import type_from_schema
 from flyte_connectors.types.models import MODEL_TAG
 from flyte_connectors.types.plain import plain_form
-from flyte_connectors.types.plain.undeclared import dump_undeclared_struct
 from flyte_connectors.types.structs import DICT_TAG, struct_codec, whole_numbers
 from flyte_connectors.types.tuples import record_form
 
@@ -25,6 +25,32 @@ if TYPE_CHECKING:
     from flyteidl2.core.types_pb2 import LiteralType
 
     from flyte_connectors.types.codec import Codec
+    from flyte_connectors.types.form import Spelling
+
+
+def dump_undeclared(value: Any, spelling: Spelling) -> Any:
+    """Return plain data for a value of any supported type. Raises ConversionError for others."""
+    if isinstance(value, dict):
+        return {
+            key: convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{key!r}]")
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [
+            convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{i}]")
+            for i, inner in enumerate(value)
+        ]
+    return plain_form(type(value), spelling).dump(value)
+
+
+def dump_undeclared_struct(value: Any, spelling: Spelling) -> Any:
+    """Return the same for a whole struct, where a tuple is a record and not a list."""
+    if hints.is_named_tuple(type(value)):
+        value = value._asdict()
+    elif isinstance(value, tuple):
+        value = {f"item_{i}": item for i, item in enumerate(value)}
+    return dump_undeclared(value, spelling)
+
 
 _MODEL_TAGS = (MODEL_TAG, "Typed Tuple", "NamedTuple", "TypedDict")
 

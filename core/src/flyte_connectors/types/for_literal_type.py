@@ -51,9 +51,8 @@ def _build(literal_type: LiteralType) -> Codec:  # noqa: PLR0911 (one line per k
         )
     if kind == "simple" and literal_type.simple in SCALARS_BY_NUMBER:
         return SCALARS_BY_NUMBER[literal_type.simple]
-    from flyte_connectors.types.containers import list_codec, map_codec
+    from flyte_connectors.types.containers import list_codec, map_codec, union_codec
     from flyte_connectors.types.enums import choice_codec
-    from flyte_connectors.types.unions import union_codec
 
     if kind == "collection_type":
         item = codec_for_literal_type(literal_type.collection_type)

@@ -42,9 +42,8 @@ def _build(python_type: Any) -> Codec:  # noqa: PLR0911 (one line per kind of ty
     origin, arguments = get_origin(python_type), get_args(python_type)
     if origin is None and python_type in SCALARS:
         return SCALARS[python_type]
-    from flyte_connectors.types.containers import list_codec, map_codec
+    from flyte_connectors.types.containers import list_codec, map_codec, union_codec
     from flyte_connectors.types.enums import choice_codec
-    from flyte_connectors.types.unions import union_codec
 
     if hints.is_union(python_type):
         return union_codec(python_type, [codec_for_type(argument) for argument in arguments])

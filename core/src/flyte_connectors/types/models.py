@@ -15,7 +15,7 @@ from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import Form
-from flyte_connectors.types.reference_schemas import MARKED as REFERENCE_SCHEMAS
+from flyte_connectors.types.struct_schemas import MARKED as REFERENCE_SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -59,7 +59,7 @@ def struct_codec(python_type: Any, literal_type: LiteralType, tag: str, form: Fo
 
 def dataclass_codec(python_type: Any) -> Codec:
     """Return the codec of a dataclass. Raises ConversionError for fields without a plain form."""
-    from flyte_connectors.types.dataclass_schema import dataclass_schema
+    from flyte_connectors.types.struct_schemas import dataclass_schema
 
     form = plain_form(python_type, FIELDS)
     from_dict = form.load

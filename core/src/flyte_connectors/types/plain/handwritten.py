@@ -12,7 +12,7 @@ from flyte_connectors.io.storage import is_remote
 from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import Form
 from flyte_connectors.types.hints import is_subclass
-from flyte_connectors.types.iso8601 import parse_duration
+from flyte_connectors.types.plain.scalars import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
