@@ -18,28 +18,27 @@ from flyte_connectors.testing.check import Finding, check_service
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `check`."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--endpoint",
         required=True,
         metavar="HOST:PORT",
         help="the service; https://HOST:PORT for TLS",
     )
-    parser.add_argument(
+    add(
         "--task-template",
         required=True,
         metavar="F",
         help="file with a serialized TaskTemplate that the service accepts",
     )
-    parser.add_argument(
-        "--inputs", metavar="F", help="file with the task's serialized Inputs, if it has any"
-    )
-    parser.add_argument(
+    add("--inputs", metavar="F", help="file with the task's serialized Inputs, if it has any")
+    add(
         "--output-prefix",
         default="",
         metavar="P",
         help="folder or URI prefix where its jobs may write outputs",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add("--json", action="store_true", help="print JSON for programs")
 
 
 def run(options: argparse.Namespace) -> int:

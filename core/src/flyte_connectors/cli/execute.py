@@ -27,10 +27,11 @@ ERROR_FILE = "error.pb"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `execute`."""
-    parser.add_argument("--task-template", required=True, metavar="F", help="path or URI")
-    parser.add_argument("--executor", required=True, metavar="MODULE:CLASS", help="what to run")
-    parser.add_argument("--inputs", required=True, metavar="F", help="path or URI")
-    parser.add_argument("--output-prefix", required=True, metavar="P", help="folder or URI prefix")
+    add = parser.add_argument
+    add("--task-template", required=True, metavar="F", help="path or URI")
+    add("--executor", required=True, metavar="MODULE:CLASS", help="what to run")
+    add("--inputs", required=True, metavar="F", help="path or URI")
+    add("--output-prefix", required=True, metavar="P", help="folder or URI prefix")
 
 
 def run(options: argparse.Namespace) -> int:

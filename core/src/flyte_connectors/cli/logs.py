@@ -27,13 +27,10 @@ _PAUSE = 0.5  # seconds between two looks at the jobs of a live run, and at the 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `logs`."""
-    parser.add_argument("name", metavar="RUN", help="name of the run, as `run` printed it")
-    parser.add_argument(
-        "--follow", "-f", action="store_true", help="follow the log until the run has ended"
-    )
-    parser.add_argument(
-        "--timestamps", "-t", action="store_true", help="show the time of each line"
-    )
+    add = parser.add_argument
+    add("name", metavar="RUN", help="name of the run, as `run` printed it")
+    add("--follow", "-f", action="store_true", help="follow the log until the run has ended")
+    add("--timestamps", "-t", action="store_true", help="show the time of each line")
 
 
 def run(options: argparse.Namespace) -> int:

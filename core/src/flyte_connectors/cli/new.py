@@ -17,27 +17,24 @@ DEFAULT_NAME = "flyte-connectors-acme"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `new`: the template's questions, and where the package goes."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "name",
         nargs="?",
         default=DEFAULT_NAME,
         metavar="NAME",
         help=f"the distribution's name, and the new folder's ({DEFAULT_NAME})",
     )
-    parser.add_argument(
-        "--output-dir", default=".", metavar="D", help="where the new folder goes (default .)"
-    )
-    parser.add_argument(
-        "--no-input", action="store_true", help="ask no questions: use the flags and defaults"
-    )
-    parser.add_argument("--service", metavar="NAME", help="name of the external system")
-    parser.add_argument("--task-type", metavar="TYPE", help="the task type")
-    parser.add_argument(
+    add("--output-dir", default=".", metavar="D", help="where the new folder goes (default .)")
+    add("--no-input", action="store_true", help="ask no questions: use the flags and defaults")
+    add("--service", metavar="NAME", help="name of the external system")
+    add("--task-type", metavar="TYPE", help="the task type")
+    add(
         "--connector",
         choices=("async", "sync", "both"),
         help="async starts jobs, sync answers at once, both does both",
     )
-    parser.add_argument(
+    add(
         "--client",
         choices=("rest", "sdk"),
         help="REST with the core's HTTP client, or the vendor's blocking SDK",
@@ -47,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("--metrics", "metrics of its jobs"),
         ("--fake-service", "a fake service in the package, not only in its tests"),
     ):
-        parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=subject)
+        add(flag, action=argparse.BooleanOptionalAction, help=subject)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -34,14 +34,15 @@ ENDPOINT_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `run`; a task's inputs become options once it is known."""
+    add = parser.add_argument
     parser.usage = "%(prog)s [options] FILE TASK [--input value ...] [options]"
     _add_options(parser)
-    parser.add_argument("file", metavar="FILE", help="Python file or module that defines the task")
-    parser.add_argument(
+    add("file", metavar="FILE", help="Python file or module that defines the task")
+    add(
         "task", metavar="TASK", nargs="?",
         help="name of the task, or of its variable; without it, the tasks of FILE are listed",
     )  # fmt: skip
-    inputs = parser.add_argument(
+    inputs = add(
         "inputs",
         nargs=argparse.REMAINDER,
         metavar="--input value",
@@ -150,14 +151,15 @@ async def _client(endpoint: str, stack: contextlib.AsyncExitStack) -> ConnectorC
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """Add options that may stand before FILE and after TASK; those that are not given set nothing."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--endpoint",
         metavar="HOST:PORT",
         default=argparse.SUPPRESS,
         help="run on this connector service instead of in this process; https://HOST:PORT for TLS "
         f"({ENDPOINT_VARIABLE})",
     )
-    parser.add_argument(
+    add(
         "--give-up-after",
         metavar="SECONDS",
         type=seconds,
@@ -170,7 +172,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         ("--quiet", "print only the run's name, without progress and logs"),
         ("--traceback", "show whole tracebacks, including the framework's frames"),
     ):
-        parser.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=text)
+        add(flag, action="store_true", default=argparse.SUPPRESS, help=text)
 
 
 def _print_outputs(task: TaskTemplate, result: Any, *, as_json: bool) -> None:

@@ -28,18 +28,17 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `runs`."""
-    parser.add_argument("--task", metavar="NAME", help="only runs of this task")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--task", metavar="NAME", help="only runs of this task")
+    add(
         "--phase",
         metavar="PHASE",
         type=str.upper,
         choices=(*(phase.name for phase in Phase if phase), _UNKNOWN),
         help="only runs in this phase, such as RUNNING or FAILED",
     )
-    parser.add_argument(
-        "--limit", metavar="N", type=_limit, default=20, help="show the N newest (default 20)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add("--limit", metavar="N", type=_limit, default=20, help="show the N newest (default 20)")
+    add("--json", action="store_true", help="print JSON for programs")
 
 
 def run(options: argparse.Namespace) -> int:

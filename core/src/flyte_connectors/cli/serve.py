@@ -36,19 +36,16 @@ from flyte_connectors.service.shared_user import close_memory, warn_of_shared_cr
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `serve`: one for each setting."""
-    parser.add_argument(
-        "--config", metavar="F", help=f"TOML file with settings ({CONFIG_VARIABLE})"
-    )
-    parser.add_argument(
-        "--print-config", action="store_true", help="print the settings in force and exit"
-    )
+    add = parser.add_argument
+    add("--config", metavar="F", help=f"TOML file with settings ({CONFIG_VARIABLE})")
+    add("--print-config", action="store_true", help="print the settings in force and exit")
     for name, field in FIELDS.items():
         metadata = field.metadata
         default = "" if field.default in (None, False, ()) else f"default {field.default}; "
         text = f"{metadata['help']} ({default}{variable_of(name)})"
         given: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
         if isinstance(field.default, bool):
-            parser.add_argument(flag_of(name), action="store_true", **given)
+            add(flag_of(name), action="store_true", **given)
             continue
         given["metavar"] = metadata["metavar"]
         if metadata["choices"]:
@@ -56,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if metadata["many"]:
             given["action"] = "extend"
             given["help"] = f"{text}; repeatable"
-        parser.add_argument(flag_of(name), type=_parser_of(name), **given)
+        add(flag_of(name), type=_parser_of(name), **given)
 
 
 def run(options: argparse.Namespace) -> int:
