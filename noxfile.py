@@ -1,5 +1,8 @@
 """Everything that is done to this repository; `nox -l` lists it.
 
+Sections: packages, installing, what a change affects; then the sessions: checks, tests, the official SDKs,
+faults and load, machines with more, releasing.
+
 The packages are found in `core/` and `plugins/*/`: a new folder joins every session by itself, on the
 Python versions that it classifies itself for. Tests run against built wheels, never against the source
 tree. `nox -- --changed [REF]` leaves out what no change since REF (usually main) can affect.
@@ -25,6 +28,8 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 IN_CI = bool(os.environ.get("CI"))
 nox.options.error_on_missing_interpreters = IN_CI
 
+# ---- Packages -------------------------------------------------------------------------------------
+
 ROOT = pathlib.Path(__file__).parent
 PACKAGES = {"core": ROOT / "core"} | {
     file.parent.name: file.parent for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
@@ -48,26 +53,31 @@ def _is_installed(python: str) -> bool:
 INSTALLED = PYTHONS if IN_CI else [python for python in PYTHONS if _is_installed(python)]
 DEFAULT_PYTHON = "3.11" if "3.11" in INSTALLED else INSTALLED[0]
 
-# The versions that sessions install, so that new releases of other packages do not break them.
-# It names no hosts: every developer may have another index. `nox -s lock` brings it up to date.
-LOCK = ROOT / "constraints.txt"
-LOCKED = ["--constraints", str(LOCK)]
 
-_wheels_of: dict[str, str] = {}
+def _needs(package: str, *, tests: bool) -> set[str]:
+    """The packages of this repository that one needs, or its tests do, and what those need in turn."""
+    project = PROJECTS[package]
+    stated = [*project["project"]["dependencies"]]
+    if tests and "test" in project.get("dependency-groups", {}):
+        stated += nox.project.dependency_groups(project, "test")
+    names = {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in stated}
+    direct = {name for name in PACKAGES if PROJECTS[name]["project"]["name"] in names} - {package}
+    return direct.union(*(_needs(name, tests=False) for name in direct))
 
 
-def _wheels(session: nox.Session) -> dict[str, str]:
-    """The wheel of every package, built once per run of nox."""
-    if not _wheels_of:
-        folder = session.cache_dir / "wheels"
-        shutil.rmtree(folder, ignore_errors=True)
-        for name, source in PACKAGES.items():
-            session.run_install(
-                "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder / name), str(source),
-                external=True,
-            )  # fmt: skip
-            _wheels_of[name] = str(next((folder / name).glob("*.whl")))
-    return _wheels_of
+def _dependents(package: str) -> set[str]:
+    """The packages that need one, or whose tests do."""
+    return {name for name in PACKAGES if package in _needs(name, tests=True)}
+
+
+def _stated(*packages: str) -> list[str]:
+    """What packages say that they need, for any of their extras, from elsewhere."""
+    stated = []
+    for project in (PROJECTS[name]["project"] for name in packages):
+        stated += project["dependencies"]
+        for extra in project.get("optional-dependencies", {}).values():
+            stated += extra
+    return [requirement for requirement in stated if not requirement.startswith("flyte-connectors")]
 
 
 # What `nox` alone runs, in about 15 minutes on two cores: the core on every Python, and with the lowest
@@ -93,6 +103,30 @@ nox.options.sessions = [
     f"tests(core, {INSTALLED[0]}, lowest)",
     "product",
 ]
+
+
+# ---- Installing -----------------------------------------------------------------------------------
+
+# The versions that sessions install, so that new releases of other packages do not break them.
+# It names no hosts: every developer may have another index. `nox -s lock` brings it up to date.
+LOCK = ROOT / "constraints.txt"
+LOCKED = ["--constraints", str(LOCK)]
+
+_wheels_of: dict[str, str] = {}
+
+
+def _wheels(session: nox.Session) -> dict[str, str]:
+    """The wheel of every package, built once per run of nox."""
+    if not _wheels_of:
+        folder = session.cache_dir / "wheels"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, source in PACKAGES.items():
+            session.run_install(
+                "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder / name), str(source),
+                external=True,
+            )  # fmt: skip
+            _wheels_of[name] = str(next((folder / name).glob("*.whl")))
+    return _wheels_of
 
 
 def _install(
@@ -123,14 +157,7 @@ def _install(
     session.install(*requirements)
 
 
-def _stated(*packages: str) -> list[str]:
-    """What packages say that they need, for any of their extras, from elsewhere."""
-    stated = []
-    for project in (PROJECTS[name]["project"] for name in packages):
-        stated += project["dependencies"]
-        for extra in project.get("optional-dependencies", {}).values():
-            stated += extra
-    return [requirement for requirement in stated if not requirement.startswith("flyte-connectors")]
+# ---- What a change affects ------------------------------------------------------------------------
 
 
 def _chosen(session: nox.Session, *packages: str, beside: tuple[str, ...] = ()) -> list[str]:
@@ -181,20 +208,38 @@ def affected(paths: Iterable[pathlib.PurePath]) -> set[str]:
     return found
 
 
-def _dependents(package: str) -> set[str]:
-    """The packages that need one, or whose tests do."""
-    return {name for name in PACKAGES if package in _needs(name, tests=True)}
+# ---- Checks ---------------------------------------------------------------------------------------
 
 
-def _needs(package: str, *, tests: bool) -> set[str]:
-    """The packages of this repository that one needs, or its tests do, and what those need in turn."""
-    project = PROJECTS[package]
-    stated = [*project["project"]["dependencies"]]
-    if tests and "test" in project.get("dependency-groups", {}):
-        stated += nox.project.dependency_groups(project, "test")
-    names = {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in stated}
-    direct = {name for name in PACKAGES if PROJECTS[name]["project"]["name"] in names} - {package}
-    return direct.union(*(_needs(name, tests=False) for name in direct))
+@nox.session(python=DEFAULT_PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style and spelling."""
+    session.install("--group", "lint", *LOCKED)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+
+
+@nox.session(python=INSTALLED[0])
+def typing(session: nox.Session) -> None:
+    """Check types with mypy and pyright, those that connector authors see included."""
+    _chosen(session, *PACKAGES)
+    _install(session, *PACKAGES, groups=("typing",))
+    for folder in (*(package / "src" for package in PACKAGES.values()), "core/typing_tests"):
+        session.run("mypy", str(folder))
+    session.run("pyright", "--pythonpath", f"{session.bin}/python")
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site, without any warning; prints where it is."""
+    session.install("--group", "docs", *LOCKED)
+    site = ROOT / ".nox" / "site"
+    session.run("sphinx-build", "-aEqW", "--keep-going", "-c", "docs", ".", str(site))
+    session.log(f"built {site / 'index.html'}")
+
+
+# ---- Tests ----------------------------------------------------------------------------------------
 
 
 @nox.session
@@ -238,6 +283,9 @@ def template(session: nox.Session) -> None:
     session.run("pytest", "tests/template", "-m", "slow or not slow", *chosen, env=everything)
 
 
+# ---- The official SDKs ----------------------------------------------------------------------------
+
+
 @nox.session(python=DEFAULT_PYTHON)
 def interop(session: nox.Session) -> None:
     """Compare types and literals with the official SDK, each reading the other's."""
@@ -258,6 +306,9 @@ def official(session: nox.Session) -> None:
     session.run("python", "-m", "tests.official")
 
 
+# ---- Faults and load ------------------------------------------------------------------------------
+
+
 @nox.session(python=DEFAULT_PYTHON)
 def chaos(session: nox.Session) -> None:
     """Drive the service as Flyte's back end does, through every fault there is; prints what it lost."""
@@ -274,108 +325,6 @@ def attack(session: nox.Session) -> None:
     _install(session, *PACKAGES, groups=("product",))
     session.install("cookiecutter")
     session.run("python", "-m", "tests.attack", *(session.posargs or ["--full"]))
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def browser(session: nox.Session) -> None:
-    """Look at the training dashboard in a real browser (`apt-get install chromium`)."""
-    if not shutil.which("chromium"):
-        session.error("chromium is not installed: apt-get install chromium")
-    _install(session, "training_service")
-    project = PACKAGES["training_service"] / "pyproject.toml"
-    session.install("--group", f"{project}:browser", *LOCKED)
-    session.run("pytest", str(PACKAGES["training_service"] / "tests" / "test_dashboard.py"))
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def ray(session: nox.Session) -> None:
-    """Train on a real Ray cluster, in a separate network namespace (needs root)."""
-    _install(session, "model_training")
-    session.install("ray[default]==2.60.*")
-    command = "ip link set lo up && pytest plugins/model_training/tests/ray"
-    session.run("unshare", "--net", "sh", "-c", command, external=True)
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def live(session: nox.Session) -> None:
-    """Run BigQuery's tests of results on Google's service, where credentials are present."""
-    if not os.environ.get("BIGQUERY_TEST_PROJECT"):
-        session.skip("BIGQUERY_TEST_PROJECT names no project of Google Cloud")
-    _install(session, "bigquery")
-    session.run("pytest", str(PACKAGES["bigquery"] / "tests"), "-m", "live", *session.posargs)
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def demo(session: nox.Session) -> None:
-    """Show real jobs: served, followed, not lost when the service is killed; and a model trained."""
-    training = f"{PACKAGES['model_training']}[service]"
-    packages = (str(PACKAGES[name]) for name in ("core", "batch_job", "training_service"))
-    session.install(*packages, training, silent=True)
-    session.run("python", "docs/demo/demo.py", *session.posargs)
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def lint(session: nox.Session) -> None:
-    """Check style and spelling."""
-    session.install("--group", "lint", *LOCKED)
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("codespell")
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def lock(session: nox.Session) -> None:
-    """Write the newest versions of all that the sessions need to `constraints.txt`."""
-    needed = set(_stated(*PACKAGES))
-    root = nox.project.load_toml(ROOT / "pyproject.toml")
-    for project in (root, *PROJECTS.values()):
-        for group in project.get("dependency-groups", {}):
-            needed |= set(nox.project.dependency_groups(project, group))
-    requirements = pathlib.Path(session.create_tmp()) / "requirements.in"
-    foreign = sorted(one for one in needed if not one.startswith("flyte-connectors"))
-    requirements.write_text("".join(f"{one}\n" for one in foreign))
-    session.run_install(
-        *("uv", "pip", "compile", "--quiet", "--upgrade", "--universal", str(requirements)),
-        *("--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--no-emit-index-url"),
-        *("--output-file", str(LOCK)),
-        external=True,
-    )
-
-
-@nox.session(python=DEFAULT_PYTHON)
-def docs(session: nox.Session) -> None:
-    """Build the documentation as a site, without any warning; prints where it is."""
-    session.install("--group", "docs", *LOCKED)
-    site = ROOT / ".nox" / "site"
-    session.run("sphinx-build", "-aEqW", "--keep-going", "-c", "docs", ".", str(site))
-    session.log(f"built {site / 'index.html'}")
-
-
-@nox.session
-@nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
-def build(session: nox.Session, package: str) -> None:
-    """Build one package for its release into dist/, check it, and show what is new in it."""
-    dist, source = ROOT / "dist" / package, PACKAGES[package]
-    shutil.rmtree(dist, ignore_errors=True)
-    session.run_install("uv", "build", "-q", "--out-dir", str(dist), str(source), external=True)
-    wheel, sdist = (str(next(dist.glob(f"*{ending}"))) for ending in (".whl", ".tar.gz"))
-    session.install(wheel, *([] if package == "core" else [_wheels(session)["core"]]))
-    session.run("flyte-connectors", "list")
-    session.install("--group", "release")
-    session.run("twine", "check", "--strict", wheel, sdist)
-    version = PROJECTS[package]["project"]["version"]
-    notes = ("--draft", "--config", "pyproject.toml", "--dir", str(source), "--version", version)
-    session.run("towncrier", "build", *notes)
-
-
-@nox.session(python=INSTALLED[0])
-def typing(session: nox.Session) -> None:
-    """Check types with mypy and pyright, those that connector authors see included."""
-    _chosen(session, *PACKAGES)
-    _install(session, *PACKAGES, groups=("typing",))
-    for folder in (*(package / "src" for package in PACKAGES.values()), "core/typing_tests"):
-        session.run("mypy", str(folder))
-    session.run("pyright", "--pythonpath", f"{session.bin}/python")
 
 
 @nox.session(python=DEFAULT_PYTHON)
@@ -403,6 +352,9 @@ def bench(session: nox.Session) -> None:
         "--peer-python", str(peer / "bin" / "python"),
         *session.posargs,
     )  # fmt: skip
+
+
+# ---- What needs more of the machine: root, Debian, a browser, a cloud -----------------------------
 
 
 def _unpack(session: nox.Session, *packages: str) -> pathlib.Path:
@@ -453,3 +405,80 @@ def images(session: nox.Session) -> None:
         *("pytest", "tests/images", "-m", "slow", "-s", *session.posargs),
         env={"PATH": _path(session, folder / "usr" / "bin")},
     )
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def browser(session: nox.Session) -> None:
+    """Look at the training dashboard in a real browser (`apt-get install chromium`)."""
+    if not shutil.which("chromium"):
+        session.error("chromium is not installed: apt-get install chromium")
+    _install(session, "training_service")
+    project = PACKAGES["training_service"] / "pyproject.toml"
+    session.install("--group", f"{project}:browser", *LOCKED)
+    session.run("pytest", str(PACKAGES["training_service"] / "tests" / "test_dashboard.py"))
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def ray(session: nox.Session) -> None:
+    """Train on a real Ray cluster, in a separate network namespace (needs root)."""
+    _install(session, "model_training")
+    session.install("ray[default]==2.60.*")
+    command = "ip link set lo up && pytest plugins/model_training/tests/ray"
+    session.run("unshare", "--net", "sh", "-c", command, external=True)
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def live(session: nox.Session) -> None:
+    """Run BigQuery's tests of results on Google's service, where credentials are present."""
+    if not os.environ.get("BIGQUERY_TEST_PROJECT"):
+        session.skip("BIGQUERY_TEST_PROJECT names no project of Google Cloud")
+    _install(session, "bigquery")
+    session.run("pytest", str(PACKAGES["bigquery"] / "tests"), "-m", "live", *session.posargs)
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def demo(session: nox.Session) -> None:
+    """Show real jobs: served, followed, not lost when the service is killed; and a model trained."""
+    training = f"{PACKAGES['model_training']}[service]"
+    packages = (str(PACKAGES[name]) for name in ("core", "batch_job", "training_service"))
+    session.install(*packages, training, silent=True)
+    session.run("python", "docs/demo/demo.py", *session.posargs)
+
+
+# ---- Releasing ------------------------------------------------------------------------------------
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def lock(session: nox.Session) -> None:
+    """Write the newest versions of all that the sessions need to `constraints.txt`."""
+    needed = set(_stated(*PACKAGES))
+    root = nox.project.load_toml(ROOT / "pyproject.toml")
+    for project in (root, *PROJECTS.values()):
+        for group in project.get("dependency-groups", {}):
+            needed |= set(nox.project.dependency_groups(project, group))
+    requirements = pathlib.Path(session.create_tmp()) / "requirements.in"
+    foreign = sorted(one for one in needed if not one.startswith("flyte-connectors"))
+    requirements.write_text("".join(f"{one}\n" for one in foreign))
+    session.run_install(
+        *("uv", "pip", "compile", "--quiet", "--upgrade", "--universal", str(requirements)),
+        *("--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--no-emit-index-url"),
+        *("--output-file", str(LOCK)),
+        external=True,
+    )
+
+
+@nox.session
+@nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
+def build(session: nox.Session, package: str) -> None:
+    """Build one package for its release into dist/, check it, and show what is new in it."""
+    dist, source = ROOT / "dist" / package, PACKAGES[package]
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run_install("uv", "build", "-q", "--out-dir", str(dist), str(source), external=True)
+    wheel, sdist = (str(next(dist.glob(f"*{ending}"))) for ending in (".whl", ".tar.gz"))
+    session.install(wheel, *([] if package == "core" else [_wheels(session)["core"]]))
+    session.run("flyte-connectors", "list")
+    session.install("--group", "release")
+    session.run("twine", "check", "--strict", wheel, sdist)
+    version = PROJECTS[package]["project"]["version"]
+    notes = ("--draft", "--config", "pyproject.toml", "--dir", str(source), "--version", version)
+    session.run("towncrier", "build", *notes)
