@@ -16,14 +16,11 @@ ROOT = pathlib.Path(flyte_connectors.__file__).parent
 FILES = sorted(set(ROOT.rglob("*.py")) - set((ROOT / "template").rglob("*.py")))
 
 LONGEST_FILE = 350
-TO_BE_SPLIT = {"http/client.py"}
-"""Longer, still."""
-
-LARGEST_WHEEL = 12_000
+LARGEST_WHEEL = 11_650
 """Lines of code, without the conformance kit. Neither here nor below are docstrings, comments and
 empty lines counted: what explains the code does not have to be thin."""
 
-LOADED = {"serve": 6_000, "run": 7_000}
+LARGEST_START = 6_000
 """Lines of code that a command may import."""
 
 
@@ -48,8 +45,7 @@ def lines_of_code(file: pathlib.Path) -> int:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_can_be_read_in_one_go(file: pathlib.Path) -> None:
     """Docstrings included."""
-    if str(file.relative_to(ROOT)) not in TO_BE_SPLIT:
-        assert len(file.read_text().splitlines()) <= LONGEST_FILE
+    assert len(file.read_text().splitlines()) <= LONGEST_FILE
 
 
 def test_the_wheel_is_thin() -> None:
@@ -58,7 +54,7 @@ def test_the_wheel_is_thin() -> None:
     assert sum(lines_of_code(file) for file in FILES if kit not in file.parents) < LARGEST_WHEEL
 
 
-@pytest.mark.parametrize("command", LOADED)
+@pytest.mark.parametrize("command", ["serve", "run"])
 def test_a_command_loads_no_more_than_it_needs(command: str) -> None:
     """What is only for some calls is imported by those."""
     code = (
@@ -68,7 +64,7 @@ def test_a_command_loads_no_more_than_it_needs(command: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = sum(lines_of_code(pathlib.Path(file)) for file in done.stdout.splitlines())
-    assert 1_000 < loaded < LOADED[command]
+    assert 1_000 < loaded < LARGEST_START
 
 
 def test_the_core_is_no_plugin() -> None:

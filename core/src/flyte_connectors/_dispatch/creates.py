@@ -22,13 +22,12 @@ from flyte_connectors._calls.context import CallContext, current
 from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.arguments import with_secrets
-from flyte_connectors._dispatch.creating import create_job, do_at_once
+from flyte_connectors._dispatch.creating import create_job, do_at_once, outcome_unknown
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.once_per_key import OncePerKey
 from flyte_connectors.errors import (
     ConnectorError,
-    CreateOutcomeUnknownError,
     InvalidRequestError,
     InvalidResourceMetaError,
     ServiceUnavailableError,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 LARGEST_REQUEST = 64 * 1024
 """Bytes of a request that fits a meta; the create of a larger one is waited for to its end."""
 
+_MAYBE_STARTED = "it is not known whether the job was started"
 _UNCLAIMED_SECONDS = 1.0  # in which a caller whose deadline has passed may ask for the job again
 
 Work: TypeAlias = "Callable[..., Coroutine[Any, Any, bytes]]"
@@ -99,7 +99,7 @@ class Creates:
         place = _place(connector, key)
         is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
         if again and is_once and not self._runs.is_known(place):
-            raise _lost(connector)
+            raise outcome_unknown(connector, _MAYBE_STARTED)
         must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
         seconds = None if timeout is None or must_wait else SHARE * timeout
         connection = request.connection if request.HasField("connection") else None
@@ -144,7 +144,8 @@ class Creates:
         request = _held(connector, envelope)
         try:
             if not (self._runs.is_known(place) or connector.may_repeat_create(request.template)):
-                raise NotCreatedYetError(_lost(connector).message)
+                lost = outcome_unknown(connector, _MAYBE_STARTED)
+                raise NotCreatedYetError(lost.message)
             arguments, envelope = _read(request, envelope.key)
             secrets = self._secrets(connector, arguments, envelope.secrets, connection)
         except InvalidRequestError as error:  # another release has accepted it
@@ -279,11 +280,3 @@ def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest
         return request
     message = f"{fault}: pass the meta that create returned"
     raise InvalidResourceMetaError(message, field="resource_meta")
-
-
-def _lost(connector: BoundConnector) -> CreateOutcomeUnknownError:
-    message = (
-        f"it is not known whether the job was started, and {connector.name} can't repeat a create: "
-        "check the external system before you run the task again"
-    )
-    return CreateOutcomeUnknownError(message)

@@ -66,7 +66,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     except ConnectorError as error:
         if is_repeatable or not error.outcome_unknown:
             raise
-        raise _outcome_unknown(connector, error) from error
+        raise outcome_unknown(connector, f"{error.message}; a job may have been started") from error
     try:
         data = _encode(connector, meta)
     except Exception as error:
@@ -163,12 +163,12 @@ async def _persistently(
                 raise
 
 
-def _outcome_unknown(connector: BoundConnector, error: ConnectorError) -> ConnectorError:
-    message = (
-        f"{error.message}; a job may have been started, and {connector.name} can't repeat a create: "
-        "check the external system before you run the task again"
+def outcome_unknown(connector: BoundConnector, why: str) -> CreateOutcomeUnknownError:
+    """The error of a create that may not be repeated."""
+    return CreateOutcomeUnknownError(
+        f"{why}, and {connector.name} can't repeat a create: check the external system before you run "
+        "the task again"
     )
-    return CreateOutcomeUnknownError(message)
 
 
 async def _take_back(

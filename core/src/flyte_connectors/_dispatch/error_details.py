@@ -54,9 +54,7 @@ _BY_CODE: dict[str, type[ConnectorError]] = {
         errors.InvalidRequestError,
     )
 }
-_BY_CODE["CANCELLED"] = (
-    errors.ServiceUnavailableError
-)  # what a call meets that a server is closing on
+_BY_CODE["CANCELLED"] = errors.ServiceUnavailableError  # what calls meet that a server closes on
 _BY_CODE["FAILED_PRECONDITION"] = ConnectorError
 
 

@@ -88,9 +88,7 @@ class Registry:
         Args:
             wrapper: See `hookspecs.wrap_verb`.
         """
-        if wrapper in self.wrappers:
-            return
-        self.wrappers = (*self.wrappers, wrapper)
+        self.wrappers = _with(self.wrappers, wrapper)
         for bound in self:
             self._apply_wrappers(bound)
 
@@ -98,15 +96,8 @@ class Registry:
         """Use a plugin's hooks besides the verbs, those that concern the registry."""
         if "wrap_verb" in hooks:
             self.wrap(hooks["wrap_verb"])
-        pages = hooks.get("http_routes")
-        if pages is not None and pages not in self.http_routes:
-            self.http_routes = (*self.http_routes, pages)
-        self._take_warm_up(hooks)
-
-    def _take_warm_up(self, hooks: Mapping[str, Hook]) -> None:
-        warm_up = hooks.get("warm_up")
-        if warm_up is not None and warm_up not in self.warm_ups:
-            self.warm_ups = (*self.warm_ups, warm_up)
+        self.http_routes = _with(self.http_routes, hooks.get("http_routes"))
+        self.warm_ups = _with(self.warm_ups, hooks.get("warm_up"))
 
     def adapted(self, plugin: Any) -> list[Any]:
         """The connectors that installed plugins make of one from another framework; empty if none knows it.
@@ -151,7 +142,7 @@ class Registry:
         self._apply_wrappers(bound)
         self._connectors[key] = bound
         self._metadata = None
-        self._take_warm_up(hooks_of(plugin))
+        self.warm_ups = _with(self.warm_ups, hooks_of(plugin).get("warm_up"))
         return bound
 
     def find(self, task_type: str, version: int = 0) -> BoundConnector:
@@ -207,6 +198,11 @@ class Registry:
         return ConnectorNotFoundError(
             f"no connector for task type {wanted}; known: {known}{failed}"
         )
+
+
+def _with(hooks: tuple[Hook, ...], hook: Hook | None) -> tuple[Hook, ...]:
+    """The hooks and one more, unless that is None or there already."""
+    return hooks if hook is None or hook in hooks else (*hooks, hook)
 
 
 _process_registry = Registry()

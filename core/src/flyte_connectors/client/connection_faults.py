@@ -90,11 +90,8 @@ async def _fault_of_plaintext(endpoint: Endpoint) -> Fault | None:
         return None
     if answer and answer[0] != _ALERT:
         return Fault("the port does not serve gRPC: is it the metrics port?", passes=False)
-    anybody = ssl.create_default_context()
-    anybody.check_hostname, anybody.verify_mode = (
-        False,
-        ssl.CERT_NONE,
-    )  # nothing is sent or believed
+    anybody = ssl.create_default_context()  # nothing is sent or believed
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     with contextlib.suppress(OSError, asyncio.TimeoutError):
         await _talk(endpoint, anybody)
         return Fault(

@@ -271,9 +271,7 @@ async def _poll(
     """The job's state; one that is not known any more has to be run again."""
     request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
     try:
-        missing = (
-            ConnectorNotFoundError,
-        )  # a replica that is starting may lack a plugin for a while
+        missing = (ConnectorNotFoundError,)  # a starting replica may lack a plugin for a while
         retrying = Retrying(policy.give_up_after, observer.waiting, also=missing)
         return (await retrying.call(partial(client.get, request))).resource
     except JobNotFoundError as error:

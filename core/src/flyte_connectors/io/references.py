@@ -49,18 +49,30 @@ class _Reference(abc.ABC):
         return cls  # File["csv"] says something to the reader only
 
     @classmethod
-    @abc.abstractmethod
     def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Return a reference to something local, copied if a destination is given."""
+        """Return a reference to something local, copied to ``remote_destination`` if that is given.
+
+        Raises:
+            FileNotFoundError: There is no such file or folder.
+            StorageError: The destination refuses it.
+        """
+        path = pathlib.Path(local_path)
+        cls._check(path)
+        if remote_destination is None:
+            return cls(path=str(path.absolute()))
+        cls._upload(path, remote_destination)
+        return cls(path=remote_destination, name=path.name)
 
     @classmethod
     async def from_local(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
         """Do what `from_local_sync` does, in a thread."""
         return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination)
 
-    @abc.abstractmethod
     def download_sync(self, local_path: PathLike | None = None) -> str:
-        """Take a copy; return where it is."""
+        """Copy it to a local path or folder (a temporary one if none); return where it is."""
+        if local_path is None and not storage.is_remote(self.path):
+            return str(storage.local_path(self.path))
+        return str(self._download(local_path))
 
     async def download(self, local_path: PathLike | None = None) -> str:
         """Do what `download_sync` does, in a thread."""
@@ -73,6 +85,17 @@ class _Reference(abc.ABC):
     async def exists(self) -> bool:
         """Return whether something is stored at the path."""
         return await asyncio.to_thread(self.exists_sync)
+
+    @classmethod
+    @abc.abstractmethod
+    def _check(cls, path: pathlib.Path) -> None: ...
+
+    @classmethod
+    @abc.abstractmethod
+    def _upload(cls, path: pathlib.Path, destination: str) -> None: ...
+
+    @abc.abstractmethod
+    def _download(self, local_path: PathLike | None) -> pathlib.Path: ...
 
     def _target(self, local_path: PathLike | None) -> pathlib.Path:
         name = self.name or "data"
@@ -99,28 +122,18 @@ class File(_Reference):
         return cls(path=remote_path, hash=file_cache_key)
 
     @classmethod
-    def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Return a reference to a local file, copied to ``remote_destination`` if that is given.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            StorageError: The destination refuses it.
-        """
-        path = pathlib.Path(local_path)
+    def _check(cls, path: pathlib.Path) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {str(path)!r}")
-        if remote_destination is None:
-            return cls(path=str(path.absolute()))
-        storage.upload(path, remote_destination)
-        return cls(path=remote_destination, name=path.name)
 
-    def download_sync(self, local_path: PathLike | None = None) -> str:
-        """Copy the file to a local path or folder (a temporary one if none); return where it is."""
-        if local_path is None and not storage.is_remote(self.path):
-            return str(storage.local_path(self.path))
+    @classmethod
+    def _upload(cls, path: pathlib.Path, destination: str) -> None:
+        storage.upload(path, destination)
+
+    def _download(self, local_path: PathLike | None) -> pathlib.Path:
         target = self._target(local_path)
         storage.download(self.path, target)
-        return str(target)
+        return target
 
     @contextlib.contextmanager
     def open_sync(self, mode: str = "rb", *, encoding: str = "utf-8") -> Iterator[IO[Any]]:
@@ -190,22 +203,24 @@ class Dir(_Reference):
         return cls(path=remote_path, hash=dir_cache_key)
 
     @classmethod
-    def from_local_sync(cls, local_path: PathLike, remote_destination: str | None = None) -> Self:
-        """Return a reference to a local folder, copied to ``remote_destination`` if that is given.
-
-        Raises:
-            FileNotFoundError: There is no such folder.
-            StorageError: The destination refuses it.
-        """
-        path = pathlib.Path(local_path)
+    def _check(cls, path: pathlib.Path) -> None:
         if not path.is_dir():
             raise FileNotFoundError(f"there is no folder {str(path)!r}")
-        if remote_destination is None:
-            return cls(path=str(path.absolute()))
+
+    @classmethod
+    def _upload(cls, path: pathlib.Path, destination: str) -> None:
         for file in storage.list_files(str(path)):
             inside = pathlib.Path(file).relative_to(path).as_posix()
-            storage.upload(file, storage.join(remote_destination, inside))
-        return cls(path=remote_destination, name=path.name)
+            storage.upload(file, storage.join(destination, inside))
+
+    def _download(self, local_path: PathLike | None) -> pathlib.Path:
+        target = self._target(None) if local_path is None else pathlib.Path(local_path)
+        prefix = storage.join(self.path, "") if storage.is_remote(self.path) else ""
+        root = storage.local_path(self.path)
+        for path in storage.list_files(self.path):
+            inside = path[len(prefix) :] if prefix else str(pathlib.Path(path).relative_to(root))
+            storage.download(path, target / inside)
+        return target
 
     def list_files_sync(self) -> list[File]:
         """Return the files in the folder and below it, sorted by path."""
@@ -223,18 +238,6 @@ class Dir(_Reference):
     async def get_file(self, file_name: str) -> File | None:
         """Do what `get_file_sync` does, in a thread."""
         return await asyncio.to_thread(self.get_file_sync, file_name)
-
-    def download_sync(self, local_path: PathLike | None = None) -> str:
-        """Copy all files into a local folder (a temporary one if none); return where it is."""
-        if local_path is None and not storage.is_remote(self.path):
-            return str(storage.local_path(self.path))
-        target = self._target(None) if local_path is None else pathlib.Path(local_path)
-        prefix = storage.join(self.path, "") if storage.is_remote(self.path) else ""
-        root = storage.local_path(self.path)
-        for path in storage.list_files(self.path):
-            inside = path[len(prefix) :] if prefix else str(pathlib.Path(path).relative_to(root))
-            storage.download(path, target / inside)
-        return str(target)
 
 
 @dataclasses.dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import secrets
 from collections.abc import Iterator
 from typing import IO
 
@@ -24,7 +23,7 @@ def replacing(path: pathlib.Path, *, durable: bool = True) -> Iterator[IO[bytes]
         durable: Whether to wait until the disk has it; else a crash of the system may leave it empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}{_MARK}")
+    partial = path.with_name(f".{os.urandom(8).hex()}{_MARK}")
     try:
         with partial.open("xb") as file:
             yield file

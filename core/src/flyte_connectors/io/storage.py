@@ -59,8 +59,7 @@ def read_bytes(uri: str) -> bytes:
         from flyte_connectors.io import web  # only for web addresses
 
         return web.read_bytes(uri)
-    with _translated(uri):
-        store, key = _object(uri)
+    with _object(uri) as (store, key):
         return bytes(_obstore().get(store, key).bytes())
 
 
@@ -74,8 +73,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     """
     check_writable(uri)
     if is_remote(uri):
-        with _translated(uri):
-            store, key = _object(uri)
+        with _object(uri) as (store, key):
             _obstore().put(store, key, data)
         return
     with replacing(local_path(uri)) as file:
@@ -97,8 +95,7 @@ def exists(uri: str) -> bool:
 
         return web.exists(uri)
     try:
-        with _translated(uri):
-            store, key = _object(uri)
+        with _object(uri) as (store, key):
             _obstore().head(store, key)
     except FileNotFoundError:
         return next(_keys(uri), None) is not None
@@ -131,8 +128,7 @@ def download(uri: str, path: str | os.PathLike[str]) -> None:
 
             web.download(uri, file)
             return
-        with _translated(uri):
-            store, key = _object(uri)
+        with _object(uri) as (store, key):
             for piece in _obstore().get(store, key).stream(min_chunk_size=_CHUNK_BYTES):
                 file.write(piece)
 
@@ -143,8 +139,7 @@ def upload(path: str | os.PathLike[str], uri: str) -> None:
     if not is_remote(uri):
         _copy(pathlib.Path(path), local_path(uri))
         return
-    with _translated(uri):
-        store, key = _object(uri)
+    with _object(uri) as (store, key):
         _obstore().put(store, key, pathlib.Path(path))
 
 
@@ -162,15 +157,8 @@ def _scheme(uri: str) -> str:
     return scheme.lower() if separator else ""
 
 
-def _object(uri: str) -> tuple[Any, str]:
-    """Return the store of a bucket and the key in it."""
-    parts = urlsplit(uri, allow_fragments=False)
-    return _store(f"{parts.scheme}://{parts.netloc}"), parts.path.lstrip("/")
-
-
 @functools.lru_cache(maxsize=64)
 def _store(bucket: str) -> Any:
-    _obstore()
     from obstore.store import from_url
 
     return from_url(bucket)
@@ -178,9 +166,8 @@ def _store(bucket: str) -> Any:
 
 def _keys(prefix: str) -> Iterator[str]:
     """Yield the keys below a folder, relative to it."""
-    with _translated(prefix):
-        store, folder = _object(prefix)
-        folder = f"{folder.rstrip('/')}/" if folder.strip("/") else ""
+    with _object(prefix) as (store, key):
+        folder = f"{key.rstrip('/')}/" if key.strip("/") else ""
         for batch in _obstore().list(store, folder):
             for item in batch:
                 yield item["path"][len(folder) :]
@@ -190,19 +177,19 @@ def _obstore() -> Any:
     try:
         import obstore
     except ImportError:
-        raise StorageError(
-            'object stores need the extra: pip install "flyte-connectors[storage]"'
-        ) from None
+        text = 'object stores need the extra: pip install "flyte-connectors[storage]"'
+        raise StorageError(text) from None
     return obstore
 
 
 @contextlib.contextmanager
-def _translated(uri: str) -> Iterator[None]:
-    """Turn obstore's errors, which carry pages of debug text, into ours."""
+def _object(uri: str) -> Iterator[tuple[Any, str]]:
+    """The store of a bucket and the key in it; obstore's errors, which carry pages of debug text, become ours."""
     shown = uri.partition("?")[0]
     errors = _obstore().exceptions
     try:
-        yield
+        parts = urlsplit(uri, allow_fragments=False)
+        yield _store(f"{parts.scheme}://{parts.netloc}"), parts.path.lstrip("/")
     except (FileNotFoundError, errors.NotFoundError):
         raise FileNotFoundError(f"{shown} not found: no such object or bucket") from None
     except (PermissionError, ValueError, errors.BaseError) as error:

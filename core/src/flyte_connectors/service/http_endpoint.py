@@ -143,7 +143,6 @@ def _guarded(
     except Exception:
         logger.exception("%s of %s failed", request["REQUEST_METHOD"], request["SCRIPT_NAME"])
         text = [("Content-Type", "text/plain")]
-        start(
-            "500 Internal Server Error", text, sys.exc_info()
-        )  # raises, if it had begun to answer
+        # Raises, if it had begun to answer.
+        start("500 Internal Server Error", text, sys.exc_info())
         yield b"failed; see the service's log\n"

@@ -179,16 +179,13 @@ def read_settings(
     check_spelling(environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE}, PREFIX, known)
     for name in FIELDS:
         variable = variable_of(name)
+        text = environment.get(variable)
         # Kubernetes sets <SERVICE>_PORT=tcp://... for every Service; one may be named like us.
-        is_of_kubernetes = name.endswith("port") and environment.get(variable, "").startswith(
-            "tcp:"
-        )
-        if variable in environment and not is_of_kubernetes:
-            values[name] = parse_setting(name, environment[variable], variable)
+        if text is not None and not (name.endswith("port") and text.startswith("tcp:")):
+            values[name] = parse_setting(name, text, variable)
             sources[name] = variable
-    for name, value in flags.items():
-        values[name] = value
-        sources[name] = flag_of(name)
+    values.update(flags)
+    sources.update({name: flag_of(name) for name in flags})
     settings = ServiceSettings(**values)
     _check_tls(settings)
     return settings, sources
@@ -244,8 +241,7 @@ def check_spelling(variables: Collection[str], prefix: str, known: Collection[st
 def _check_tls(settings: ServiceSettings) -> None:
     if bool(settings.tls_cert) != bool(settings.tls_key):
         missing = "tls_key" if settings.tls_cert else "tls_cert"
-        raise SettingsError(
-            "a certificate needs its key, and a key its certificate", field=flag_of(missing)
-        )
+        text = "a certificate needs its key, and a key its certificate"
+        raise SettingsError(text, field=flag_of(missing))
     if settings.tls_client_ca and not settings.tls_cert:
         raise SettingsError("needs --tls-cert and --tls-key", field="--tls-client-ca")

@@ -273,9 +273,8 @@ def _growing(families: list[Metric]) -> list[Metric]:
 def _pass_on(lines: Iterable[str]) -> None:
     """Forward a worker's output to standard error; an unread pipe would block the worker."""
     for line in lines:
-        with contextlib.suppress(
-            OSError
-        ):  # standard error is closed; the worker must not fail because of it
+        # Standard error may be closed; the worker must not fail because of it.
+        with contextlib.suppress(OSError):
             sys.stderr.write(line)
 
 

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flyteidl2.core.interface_pb2 import TypedInterface, VariableMap
+from flyteidl2.core.interface_pb2 import TypedInterface
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
@@ -61,8 +61,13 @@ class NativeInterface:
         Raises:
             InvalidRequestError: a type has no form in Python.
         """
-        inputs = _declared("inputs", interface.inputs)
-        outputs = _declared("outputs", interface.outputs)
+        inputs, outputs = (
+            [
+                (each.key, _codec(side, each.key, each.value.type, codec_for_literal_type))
+                for each in variables.variables
+            ]
+            for side, variables in (("inputs", interface.inputs), ("outputs", interface.outputs))
+        )
         native = cls(
             {name: codec.python_type for name, codec in inputs},
             {name: codec.python_type for name, codec in outputs},
@@ -167,21 +172,13 @@ class NativeInterface:
         return [(name, _codec("outputs", name, type_)) for name, type_ in self.outputs.items()]
 
 
-def _codec(side: str, name: str, python_type: Any) -> Codec:
+def _codec(
+    side: str, name: str, declared: Any, codec_for: Callable[[Any], Codec] = codec_for_type
+) -> Codec:
     try:
-        return codec_for_type(python_type)
+        return codec_for(declared)
     except ConversionError as error:
         raise InvalidRequestError(str(error), field=f"{side}.{name}") from None
-
-
-def _declared(side: str, variables: VariableMap) -> list[tuple[str, Codec]]:
-    codecs = []
-    for entry in variables.variables:
-        try:
-            codecs.append((entry.key, codec_for_literal_type(entry.value.type)))
-        except ConversionError as error:
-            raise InvalidRequestError(str(error), field=f"{side}.{entry.key}") from None
-    return codecs
 
 
 def _with_default(spec: Any) -> tuple[Any, Any]:

@@ -80,9 +80,7 @@ class _RunFunction:
         if not self._endpoint:
             yield local_client()
             return
-        from flyte_connectors.client.remote import (
-            RemoteService,  # needs grpc, which a local run does not
-        )
+        from flyte_connectors.client.remote import RemoteService  # needs grpc, unlike a local run
 
         async with RemoteService.from_environment(self._endpoint) as service:
             yield service

@@ -41,9 +41,8 @@ def _decode_int(literal: Literal) -> int:
     primitive = literal.scalar.primitive
     if primitive.HasField("integer"):
         return primitive.integer
-    if primitive.HasField(
-        "float_value"
-    ):  # a console writes 3 as 3.0: JavaScript has one number type
+    if primitive.HasField("float_value"):
+        # A console writes 3 as 3.0: JavaScript has one number type.
         number = primitive.float_value
         if number.is_integer() and -(2**63) <= number < 2**63:
             return int(number)
