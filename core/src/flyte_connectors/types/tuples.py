@@ -73,7 +73,7 @@ def _model(title: str, fields: dict[str, Any], optional: Container[str], *, type
         name: (hint, None) if name in optional else (hint, ...) for name, hint in types.items()
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a field may be called `json`, or `model_name`
+        warnings.simplefilter("ignore", UserWarning)  # a field may be called `json`
         return create_model(title, **definitions)
 
 
