@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from flyte_connectors import ConnectorSecretsMixin, Secret
+from flyte_connectors._calls.log_filter import RedactingFilter
 from flyte_connectors._masking import MASK
 from flyte_connectors.errors import AuthenticationError, ConnectorError, InvalidRequestError
 from flyte_connectors.secrets import (
@@ -28,7 +29,6 @@ from flyte_connectors.secrets import (
     resolve,
     secret_names,
 )
-from flyte_connectors.service.log_format import RedactingFilter
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,9 +14,9 @@ import pytest
 from flyte_connectors import Phase, Resource, SyncConnector, hookimpl
 from flyte_connectors._registry.discovery import load_module
 from flyte_connectors._registry.table import Registry
+from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
-from flyte_connectors.service.standard_services import ServiceHealth
 
 SECONDS = 10.0
 

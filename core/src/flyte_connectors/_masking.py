@@ -20,7 +20,8 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
-MASK = "***"
+from flyte_connectors.errors import MASK
+
 SHORTEST = 4
 """Secrets with fewer characters are not masked: they can't be distinguished from ordinary words."""
 

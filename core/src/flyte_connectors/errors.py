@@ -40,6 +40,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+MASK = "***"
+"""What stands for a secret in the text of an error, a reply or a log line."""
+
 
 class ConnectorError(Exception):
     """Base of all errors of this framework.

@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.errors import AuthenticationError, InvalidRequestError
+from flyte_connectors.errors import MASK, AuthenticationError, InvalidRequestError
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
@@ -39,7 +39,7 @@ class SecretValue(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "SecretValue('***')"
+        return f"SecretValue('{MASK}')"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -420,7 +420,7 @@ class TestSecrets:
         self, dispatcher: Dispatcher, service: JobService, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The traceback of an unforeseen error, too."""
-        from flyte_connectors.service.log_format import RedactingFilter
+        from flyte_connectors._calls.log_filter import RedactingFilter
 
         caplog.handler.addFilter(RedactingFilter())
         caplog.set_level(logging.DEBUG)

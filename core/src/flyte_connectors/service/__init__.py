@@ -7,8 +7,9 @@ log_batches.py     batches small log items into large messages
 auth.py           bearer tokens
 tls.py            certificates, read again when their files change
 grpc_threads.py   whether those of grpcio are behind
+health.py         health by load status, of each connector and of the whole
 standard_services.py
-                  health by load status, of each connector and of the whole; reflection
+                  the RPCs of health and reflection
 exposition.py     what the service counts, as Prometheus metrics
 http_endpoint.py  /metrics, /healthz, /readyz, and pages of plugins
 calls.py          the calls that are being answered

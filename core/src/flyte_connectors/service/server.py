@@ -27,8 +27,9 @@ from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
 from flyte_connectors.service.calls import Calls
+from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.settings import ServiceSettings
-from flyte_connectors.service.standard_services import ServiceHealth, standard_handlers
+from flyte_connectors.service.standard_services import standard_handlers
 
 if TYPE_CHECKING:
     from flyte_connectors._registry.discovery import PluginReport
