@@ -28,9 +28,7 @@ MESSAGES: list[Message] = [
         custom_info={"a": {"b": CANARY}, CANARY: 1},
     ),
     pb.CreateTaskRequest(task_execution_metadata={"labels": {CANARY: CANARY, "other": "label"}}),
-    LiteralMap(
-        literals={CANARY: Literal(map=LiteralMap(literals={CANARY: Literal(hash=CANARY)}))}
-    ),
+    LiteralMap(literals={CANARY: Literal(map=LiteralMap(literals={CANARY: Literal(hash=CANARY)}))}),
 ]
 
 
