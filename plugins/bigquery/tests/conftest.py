@@ -4,8 +4,8 @@
     emulated    on the emulator: tests that inject faults through the proxy `front`, or count calls
     live        on Google's service: tests of what no emulator can promise
 
-There is one server for the whole session and one proxy for each test, with Fisher's irises in a
-table.
+There is one server with one proxy for the whole session, with Fisher's irises in a table. Each test has faults
+and counts of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bed.emulator import Emulator
-    from bed.proxy import Front
+    from bed.proxy import Front, Proxy
     from flyte_connectors_bigquery import BigQueryConfig
 
 
@@ -51,10 +51,17 @@ def server() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def forwarding(server: Emulator) -> Iterator[Proxy]:
+    """The proxy of all tests."""
+    with proxy.running(server.url) as running:
+        yield running
+
+
 @pytest.fixture
-def front(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
-    """The proxy that the plugin talks to, in place of Google; jobs have to be as Google describes them."""
-    with proxy.running(server.url) as front:
+def front(server: Emulator, forwarding: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """What the plugin talks to, in place of Google; jobs have to be as Google describes them."""
+    with forwarding.fronting() as front:
         monkeypatch.setenv(EMULATOR_VARIABLE, front.url)
         monkeypatch.setenv(STORAGE_EMULATOR_VARIABLE, server.storage_host)
         yield front

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bed.calls import CONFIG, Calls
 from bed.proxy import Fault, answer, rewrite
-from flyte_connectors import DataFrame
+from flyte_connectors import File
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
     InvalidRequestError,
@@ -107,7 +107,7 @@ async def test_a_value_that_does_not_fit_its_parameter_is_named(  # noqa: PLR091
     assert not front.calls
 
 
-@pytest.mark.parametrize("python_type", [complex, list[list[int]], DataFrame, int | str])
+@pytest.mark.parametrize("python_type", [complex, list[list[int]], File, int | str])
 def test_an_input_type_without_counterpart_is_refused_when_declared(python_type: Any) -> None:
     """BigQuery has no parameter for it, and the author learns so at once."""
     with pytest.raises(ParameterTypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -50,9 +49,13 @@ class _Conformance(ConnectorConformance):
 
     @pytest.fixture
     def service(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-        impatient = partial(BigQuery, submitting=self.limit, asking=self.limit)
+        jobs = self.jobs_class(front, self.limit)
+
+        def impatient(client: Any) -> BigQuery:
+            return BigQuery(client, submitting=jobs.limit, asking=jobs.limit)
+
         monkeypatch.setattr(connections, "BigQuery", impatient)
-        return self.jobs_class(front)
+        return jobs
 
     @pytest.fixture
     def connector(self, service: Jobs) -> Callable[[], Any]:
@@ -119,7 +122,9 @@ class TestCopies(_Conformance):
 
     connector_class = BigQueryCopyConnector
     jobs_class = Jobs
-    limit = TimeLimit(attempt=2.0, total=3.0)  # the server copies before it answers
+    limit = TimeLimit(
+        attempt=2.0, total=3.0
+    )  # unlike Google's, the server copies before it answers an insert
     task = BigQueryCopyTask(
         "copy",
         BigQueryCopyConfig(

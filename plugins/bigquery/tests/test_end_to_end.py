@@ -51,20 +51,14 @@ def test_a_task_runs_on_a_laptop(
 
 
 async def test_a_task_runs_over_grpc(calls: Calls, address: str) -> None:
-    """The same task through a service process gives the same table."""
+    """The same task through a service process gives the same table, and a bad query BigQuery's words."""
     orders = calls.query(SQL, inputs=TYPES, frame=True)
+    refused = (TaskFailedError, InvalidRequestError)  # when it runs, or when it is handed in
     async with RemoteService(address) as remote:
         with within_run(CurrentRun(client=remote)):
             _check(await orders.execute(**INPUTS))
-
-
-async def test_a_failure_over_grpc_has_bigquerys_reason(calls: Calls, address: str) -> None:
-    """What BigQuery says to a bad query is what the author reads."""
-    task = calls.query("SELECT nothing")
-    refused = (TaskFailedError, InvalidRequestError)  # when it runs, or when it is handed in
-    async with RemoteService(address) as remote:
         with within_run(CurrentRun(client=remote)), pytest.raises(refused, match="nothing"):
-            await task.execute()
+            await calls.query("SELECT nothing").execute()
 
 
 def _check(results: DataFrame) -> None:

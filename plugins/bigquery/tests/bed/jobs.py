@@ -6,6 +6,7 @@ cancelled, with BigQuery's own words for each.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from bed.proxy import Fault, Reply, answer, hang, reset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from flyte_connectors_bigquery.client import TimeLimit
 
     from bed.proxy import Front
 
@@ -67,9 +70,14 @@ class _Shown:
 
 
 class Jobs:
-    """Jobs, by BigQuery's id; all of a `Front`'s calls pass here."""
+    """Jobs, by BigQuery's id; all of a `Front`'s calls pass here.
 
-    def __init__(self, front: Front) -> None:
+    Attributes:
+        limit: How long the connector may try. Answers that come at once need not be repeated for long.
+    """
+
+    def __init__(self, front: Front, limit: TimeLimit) -> None:
+        self.limit = limit
         self._shown: dict[str, _Shown] = {}
         self._forgotten: set[str] = set()
         self._trouble: Any = None
@@ -92,6 +100,7 @@ class Jobs:
         del self._shown[job]
 
     def go_away(self) -> None:
+        self.limit = dataclasses.replace(self.limit, total=0.1)
         self._trouble = reset
 
     def hang(self) -> None:
@@ -107,6 +116,7 @@ class Jobs:
         self._loses_reply = True
 
     def refuse(self, status: int) -> None:
+        self.limit = dataclasses.replace(self.limit, total=0.1)
         self._trouble = answer(status, REASONS[status], "because")
 
     def remark(self, job: str) -> None:

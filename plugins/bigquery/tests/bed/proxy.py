@@ -5,8 +5,8 @@ job id two succeed, so inserts are forwarded one at a time; and masks are ignore
 here, see `partial`. A `Fault` is asked for every call before it is
 forwarded; the first that wants the call has it.
 
-    with proxy.running(emulator.url) as front:
-        front.faults.append(Fault(LOST_REPLY, method="POST", times=1))
+    with proxy.running(emulator.url) as proxy, proxy.fronting() as front:
+        front.faults.append(Fault(lost_reply, method="POST", times=1))
 """
 
 from __future__ import annotations
@@ -180,39 +180,52 @@ class Front:
             return next((fault.trouble for fault in self.faults if fault.takes(call)), None)
 
 
-@contextlib.contextmanager
-def running(upstream: str) -> Iterator[Front]:
-    """Run a proxy for the server at `upstream`, a URL."""
-    front = Front()
-    handler = type("Handler", (_Handler,), {"front": front, "upstream": urlsplit(upstream).netloc})
-    with _Server(("127.0.0.1", 0), handler) as server:
-        front.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield front
-        finally:
-            front.stopping.set()
-            server.shutdown()
-            thread.join()
+class Proxy(ThreadingHTTPServer):
+    """The server of a session, which has a `Front` for each test."""
 
-
-class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
+    front: Front
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = urlsplit(upstream).netloc
+
+    @contextlib.contextmanager
+    def fronting(self) -> Iterator[Front]:
+        """A new front; calls that hang end with it."""
+        self.front = Front(f"http://127.0.0.1:{self.server_port}")
+        try:
+            yield self.front
+        finally:
+            self.front.stopping.set()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone away is part of the tests."""
 
 
+@contextlib.contextmanager
+def running(upstream: str) -> Iterator[Proxy]:
+    """Run a proxy for the server at `upstream`, a URL."""
+    with Proxy(upstream) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Proxy
     front: Front
-    upstream: str
     body: bytes
 
     def _serve(self) -> None:
+        self.front = self.server.front
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         call = Call(self.command, self.path)
         if call.inserts:
@@ -232,12 +245,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(reply.body)))
         for name, value in reply.headers:
-            self.send_header(name, value.replace(self.upstream, self.front.host))
+            self.send_header(name, value.replace(self.server.upstream, self.front.host))
         self.end_headers()
         self.wfile.write(reply.body)
 
     def _forward(self) -> Reply:
-        with contextlib.closing(http.client.HTTPConnection(self.upstream)) as server:
+        with contextlib.closing(http.client.HTTPConnection(self.server.upstream)) as server:
             headers = {
                 name: value
                 for name, value in self.headers.items()
