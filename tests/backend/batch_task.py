@@ -61,14 +61,19 @@ class BatchTask(Task):
         )
 
 
+SLOTS = {"FLYTE_BATCH_JOB_SLOTS": "64"}
+"""Jobs wait for a vendor: as many slots as there are cores would only keep them in the queue."""
+
+
 def shared_spool(directory: Path, _: int) -> dict[str, str]:
     """The environment of a replica that shares its spool with all others."""
     return {
         "FLYTE_BATCH_JOB_SPOOL": f"{directory}/spool",
         "FLYTE_BATCH_JOB_SPOOL_SHARED": "true",
+        **SLOTS,
     }
 
 
 def own_spool(directory: Path, replica: int) -> dict[str, str]:
     """The environment of a replica whose spool no other sees."""
-    return {"FLYTE_BATCH_JOB_SPOOL": f"{directory}/spool-{replica}"}
+    return {"FLYTE_BATCH_JOB_SPOOL": f"{directory}/spool-{replica}", **SLOTS}
