@@ -13,6 +13,7 @@ from flyte_connectors import run
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._registry.table import Registry
+from flyte_connectors.client import log_following
 from flyte_connectors.client.job_loop import ConnectorClient, RunObserver, RunPolicy, run_job
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
@@ -208,9 +209,13 @@ async def test_each_log_line_is_shown_once(driven: ConnectorClient, jobs: JobSer
 
 @pytest.mark.parametrize("error", ["ServiceUnavailableError", "PermissionDeniedError"])
 async def test_a_log_that_cannot_be_read_does_not_fail_the_run(
-    driven: ConnectorClient, caplog: pytest.LogCaptureFixture, error: str
+    driven: ConnectorClient,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: str,
 ) -> None:
     """The job has run, whatever its log is like."""
+    monkeypatch.setattr(log_following, "_LONGEST_LAST_LINES", 2.0)
     custom = {"log": ["one"], **failing("get_logs", error, times=10**6)}
     with caplog.at_level(logging.WARNING):
         assert (await run_job(driven, create_request(custom=custom), observer=Log())).phase
