@@ -11,6 +11,8 @@ import pytest
 
 from .parts import PARTS
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -22,6 +22,8 @@ from tests.fakes.serve_process import FAKE, serving
 from tests.service.client import Client, refusal
 from tests.service.hosting import hosting
 
+pytestmark = pytest.mark.alone
+
 THREADS, BACKLOG = 2, 3
 
 

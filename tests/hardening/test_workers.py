@@ -22,6 +22,8 @@ from tests.fakes.serve_process import COMMAND, FAKE, ROOT, ServeProcess, serving
 from tests.service.client import OWN_CONNECTION, Client
 from tests.service.http import fetch
 
+pytestmark = pytest.mark.alone
+
 WORKERS = 2
 # gRPC would share one connection among channels that are alike; each is to reach any worker.
 ARGUMENTS = (

@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2
 
 from tests.fakes.job_service import JobService
 from tests.fakes.serve_process import FAKE, serving
 from tests.service.callers import stop_under_load
 from tests.service.client import Client
+
+pytestmark = pytest.mark.alone
 
 SECONDS_TO_DRAIN = 10.0  # of a grace period of 30 s; less than 1 s on an idle machine
 

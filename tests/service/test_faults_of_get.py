@@ -14,6 +14,8 @@ from tests.fakes.job_service import JobService
 from tests.service.client import Client, Job, refusal
 from tests.service.hosting import hosting
 
+pytestmark = pytest.mark.alone
+
 PASSING = ["ServiceUnavailableError", "RateLimitedError"]
 OTHER = ["AuthenticationError", "PermissionDeniedError", "ValueError", "TimeoutError"]
 

@@ -9,10 +9,14 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.job_service import until
 from tests.fakes.serve_process import ServeProcess, serving
 from tests.service.client import Client, Job
 from tests.service.http import fetch
+
+pytestmark = pytest.mark.alone
 
 MODULE = "tests.service.busy"
 FREEZES = 40

@@ -7,10 +7,14 @@ import statistics
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.fake import BLOCK_SECONDS
 from tests.fakes.job_service import JobService, until
 from tests.fakes.serve_process import FAKE, serving
 from tests.service.client import Client, Job
+
+pytestmark = pytest.mark.alone
 
 READS = 50
 

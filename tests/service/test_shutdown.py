@@ -17,6 +17,8 @@ from tests.fakes.requests import create_request
 from tests.fakes.serve_process import FAKE, ServeProcess, serving
 from tests.service.client import OWN_CONNECTION, Client
 
+pytestmark = pytest.mark.alone
+
 GRACE_SECONDS = 8.0
 CALLERS = 20
 
