@@ -72,12 +72,7 @@ class CallGuard:
     async def call(
         self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
     ) -> Any:
-        """Call `verb` with those of `arguments` that it takes; return its result.
-
-        Args:
-            verb: The verb.
-            arguments: Its arguments by name, secrets included.
-            timeout: Seconds that the caller waits.
+        """Call `verb` with those of `arguments` that it takes, within `timeout` seconds; return its result.
 
         Raises:
             ConnectorError: the verb raised it, or any other exception mapped to it.
@@ -153,10 +148,7 @@ class CallGuard:
         return sum(lane.pool.pending for lane in self._lanes.values())
 
     async def drain(self, grace: float | None) -> int:
-        """Wait for the `unfinished` tasks, then release the threads.
-
-        Args:
-            grace: Seconds to wait at most.
+        """Wait at most `grace` seconds for the `unfinished` tasks, then release the threads.
 
         Returns:
             How many calls were still unfinished.

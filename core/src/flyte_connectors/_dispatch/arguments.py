@@ -35,13 +35,6 @@ def with_secrets(
 ) -> contextlib.AbstractContextManager[object]:
     """Add secrets and configs to `arguments`; redact the secrets within the block that is returned.
 
-    Args:
-        connector: Whose call it is.
-        arguments: What its verb gets.
-        names: Secret name for each keyword argument, from the task.
-        connection: The connection in the request; None if there is none.
-        local: Whether this is a local run, in which the user is the operator.
-
     Raises:
         InvalidRequestError: a secret or config has the name of an argument, both have one name, or the
             secrets are too many or too large.

@@ -84,11 +84,8 @@ class Creates:
     ) -> bytes:
         """The meta of the job that a request asks for, or one that holds the request.
 
-        Args:
-            connector: Serves the request.
-            request: The request.
-            timeout: Seconds that the caller waits; None to the end.
-            again: Whether the caller repeats a request whose outcome it does not know.
+        The caller waits `timeout` seconds, None to the end; `again` says that it does not know the outcome of its
+        first request.
 
         Raises:
             ConnectorError: the request is invalid (nothing was started), or the connector raised it.
@@ -122,12 +119,6 @@ class Creates:
         timeout: float | None,
     ) -> Created | None:
         """The outcome of a create that took longer than its caller's deadline; it is repeated if this replica does not know the outcome.
-
-        Args:
-            connector: Serves the job.
-            envelope: Of a meta that holds a request.
-            connection: The connection in the request; None if there is none.
-            timeout: Seconds that the caller waits; None takes Flyte's default.
 
         Returns:
             The job; the error if the create failed for good; None if it still runs.

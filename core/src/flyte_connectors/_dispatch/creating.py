@@ -92,13 +92,6 @@ async def do_at_once(
 ) -> bytes:
     """Run `do` of a sync connector; its result is stored in the meta until the first GetTask.
 
-    Args:
-        guard: Runs its verb.
-        connector: The connector.
-        arguments: The arguments of `do`.
-        envelope: What to store besides the result.
-        timeout: Seconds that the work may take.
-
     Returns:
         The sealed result.
 
@@ -126,12 +119,7 @@ async def delete_job(
 ) -> None:
     """Cancel a job; one that no longer exists counts as cancelled.
 
-    Args:
-        guard: Runs its verb.
-        connector: The connector.
-        arguments: The arguments of `delete`.
-        timeout: Seconds that the caller waits.
-        persist: Whether to retry transient errors within that time.
+    With `persist`, transient errors are retried within `timeout` seconds.
 
     Raises:
         ConnectorError: the connector raised it.
@@ -146,13 +134,7 @@ async def delete_job(
 async def _persistently(
     call: Callable[[], Awaitable[Any]], timeout: float | None, *, is_repeatable: bool = True
 ) -> Any:
-    """The result of `call`, retried after transient errors.
-
-    Args:
-        call: The call.
-        timeout: Seconds for which it is retried; None does not retry.
-        is_repeatable: Whether it may be repeated after it may have taken effect.
-    """
+    """The result of `call`, retried for `timeout` seconds after transient errors, if it may be repeated."""
     backoff = Backoff(timeout)
     while True:
         try:

@@ -61,12 +61,6 @@ class TransientFaults:
     ) -> bool:
         """Whether `resource` was filled for a job whose state can't be read.
 
-        Args:
-            job: The job's `resource_meta`.
-            error: Why it can't.
-            backoff: The pauses between the tries of this call.
-            resource: What to fill.
-
         Returns:
             False, after a pause, if there is time for another try.
 

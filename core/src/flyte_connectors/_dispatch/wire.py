@@ -69,11 +69,7 @@ def read_period(request: connector_pb2.GetTaskMetricsRequest) -> dict[str, Any]:
     Raises:
         InvalidRequestError: one of them is out of range.
     """
-    return {
-        "start_time": _moment(request, "start_time"),
-        "end_time": _moment(request, "end_time"),
-        "step": _moment(request, "step"),
-    }
+    return {name: _moment(request, name) for name in ("start_time", "end_time", "step")}
 
 
 def _moment(request: connector_pb2.GetTaskMetricsRequest, field: str) -> Any:

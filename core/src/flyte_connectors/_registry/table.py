@@ -83,11 +83,7 @@ class Registry:
         self._adapters: tuple[Hook, ...] | None = None
 
     def wrap(self, wrapper: Wrapper) -> None:
-        """Put `wrapper` around every verb of every connector, registered already or later; once.
-
-        Args:
-            wrapper: See `hookspecs.wrap_verb`.
-        """
+        """Put `wrapper` around every verb of every connector, registered already or later; once."""
         self.wrappers = _with(self.wrappers, wrapper)
         for bound in self:
             self._apply_wrappers(bound)
@@ -100,11 +96,7 @@ class Registry:
         self.warm_ups = _with(self.warm_ups, hooks.get("warm_up"))
 
     def adapted(self, plugin: Any) -> list[Any]:
-        """The connectors that installed plugins make of one from another framework; empty if none knows it.
-
-        Args:
-            plugin: See `hookspecs.adapt`.
-        """
+        """The connectors that installed plugins make of one from another framework; empty if none knows it."""
         if self._adapters is None:
             self._adapters = tuple(installed_hooks("adapt", self.selection))
         answers = (call_hook(adapt, plugin=plugin) for adapt in self._adapters)
