@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import fcntl
 import json
 import pathlib
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
 
@@ -31,8 +30,7 @@ R = TypeVar("R", "JobRecord", "RunRecord")
 _RUN_FILE = "run.json"
 
 
-@dataclasses.dataclass(frozen=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """A run that was started here.
 
     Attributes:
@@ -52,8 +50,7 @@ class RunRecord:
     module: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class JobRecord:
+class JobRecord(NamedTuple):
     """A job that was started.
 
     Attributes:
@@ -106,7 +103,7 @@ def recording(run: str, task: str, *, endpoint: str = "", module: str = "") -> I
             phase = "FAILED"
             raise
         finally:
-            _write(path, dataclasses.replace(record, phase=phase))
+            _write(path, record._replace(phase=phase))
 
 
 def save_job(
@@ -165,7 +162,7 @@ def _read_run(folder: pathlib.Path) -> RunRecord:
             folder.name, first.task, started, endpoint=first.endpoint, module=first.module
         )
     record = _read(path, RunRecord)
-    return dataclasses.replace(record, phase="RUNNING") if is_live(folder.name) else record
+    return record._replace(phase="RUNNING") if is_live(folder.name) else record
 
 
 def _is_locked(path: pathlib.Path) -> bool:
@@ -178,7 +175,7 @@ def _is_locked(path: pathlib.Path) -> bool:
 
 
 def _write(path: pathlib.Path, record: RunRecord | JobRecord) -> None:
-    text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
+    text = json.dumps(record._asdict(), indent=2) + "\n"
     try:
         with replacing(path, durable=False) as file:
             file.write(text.encode())
@@ -189,10 +186,9 @@ def _write(path: pathlib.Path, record: RunRecord | JobRecord) -> None:
 
 def _read(path: pathlib.Path, kind: type[R]) -> R:
     """The record in a file, also one that a newer release has written."""
-    known = {field.name for field in dataclasses.fields(kind)}
     try:
         fields: dict[str, Any] = json.loads(path.read_text())
-        return kind(**{name: value for name, value in fields.items() if name in known})
+        return kind(**{name: value for name, value in fields.items() if name in kind._fields})
     except (ValueError, TypeError, AttributeError) as error:
         raise JobNotFoundError(f"{path} is damaged: {error}") from error
 

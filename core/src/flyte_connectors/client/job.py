@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
 
 AnyRequest = TypeVar("AnyRequest", pb.GetTaskRequest, pb.DeleteTaskRequest, pb.GetTaskLogsRequest)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What polling a job takes, kept small: a process may follow a hundred thousand jobs."""
 
     name: str
