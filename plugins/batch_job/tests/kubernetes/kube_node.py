@@ -121,6 +121,16 @@ class Node:
     def register(self) -> None:
         labels = {"kubernetes.io/hostname": NAME, "kubernetes.io/os": "linux"}
         self.call("POST", "/api/v1/nodes", json={"metadata": {"name": NAME, "labels": labels}})
+        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+        while True:
+            self.report_ready()  # also after it was taken for dead, while the API server was
+            moment = dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            spec = {"holderIdentity": NAME, "leaseDurationSeconds": 40, "renewTime": moment}
+            if self.patch(f"{leases}/{NAME}", {"spec": spec}).status_code == 404:
+                self.call("POST", leases, json={"metadata": {"name": NAME}, "spec": spec})
+            time.sleep(5)
+
+    def report_ready(self) -> None:
         amounts = {"cpu": "64", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "500Gi"}
         stamp = {"lastHeartbeatTime": now(), "lastTransitionTime": now()}
         good = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "ready"}
@@ -132,13 +142,6 @@ class Node:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
         }
         self.patch(f"/api/v1/nodes/{NAME}/status", {"status": status})
-        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-        while True:
-            moment = dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            spec = {"holderIdentity": NAME, "leaseDurationSeconds": 40, "renewTime": moment}
-            if self.patch(f"{leases}/{NAME}", {"spec": spec}).status_code == 404:
-                self.call("POST", leases, json={"metadata": {"name": NAME}, "spec": spec})
-            time.sleep(5)
 
     def watch(self) -> None:
         """Follow the pods of this node for ever."""
@@ -323,6 +326,8 @@ class Pod:
         assert self.process.stdout
         with self.log.open("ab", buffering=0) as log:
             for line in self.process.stdout:
+                if line.startswith(b"unshare: "):  # its own, about a child that was killed
+                    continue
                 moment = time.time_ns()
                 seconds = dt.datetime.fromtimestamp(moment // 10**9, dt.timezone.utc)
                 stamp = f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment % 10**9:09d}Z "

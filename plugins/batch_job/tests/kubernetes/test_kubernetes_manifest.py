@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -231,3 +232,24 @@ def test_the_last_line_of_stdout_is_kept(
         check=False,
     )
     assert (ended.returncode, outputs.read_text()) == (code, message)
+
+
+def test_a_job_with_files_runs_under_the_wrapper(tmp_path: Path) -> None:
+    """It is the script then, and keeps the command, its folder and the array's index to itself."""
+    task = template(command=["cat", "x"], image="python:3.13", working_directory="/data", array=2)
+    task.interface.outputs.variables.add(key="f").value.type.blob.format = ""
+    wanted = job_request(task, {}, str(tmp_path))
+    assert wanted.files
+    job = manifest("a-job", wanted, Settings(env_secrets=("store",)))
+    kubernetes_validate.validate(job, VERSIONS[-1], strict=True)
+    found = container(job)
+    assert found["workingDir"] == "/run/batch-job/work"
+    assert found["envFrom"] == [{"secretRef": {"name": "store"}}]
+    assert "cat" not in found["command"]
+    script = job["spec"]["template"]["metadata"]["annotations"]["flyte-connectors/script"]
+    assert script.startswith("#!/usr/bin/env python3\n")
+    assert len(script) < 100_000
+    job["metadata"]["uid"] = "u"
+    told = job_record(job).request
+    assert told
+    assert told.has_outcome

@@ -188,3 +188,41 @@ def test_why_an_image_cannot_be_pulled_is_known() -> None:
     assert hopeless[0] == 0
     assert "can't be pulled: InvalidImageName: failed to resolve" in hopeless[1]
     assert pull_failure(recorded("running")[1]) is None
+
+
+WRAPPED = Request(outputs=("f",), has_outcome=True, retry_exit_codes=(7,), timeout_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "pod", "phase", "message"),
+    [
+        ('{"state": "succeeded", "outputs": {"f": "s3://b/f"}}', {}, Phase.SUCCEEDED, None),
+        (
+            '{"state": "failed", "message": "no such object"}',
+            {"exit_code": 125},
+            Phase.FAILED,
+            "no such",
+        ),
+        ('{"state": "lost", "message": "why"}', {"exit_code": 7}, Phase.RETRYABLE_FAILED, "why"),
+        ("", {}, Phase.FAILED, "the outcome of the job is larger than 4096 bytes, or"),
+        ("[]", {"exit_code": 3}, Phase.FAILED, "exit code 3"),
+        (
+            '{"state": "lost", "message": "the engine ended the job"}',
+            {"exit_code": 143, "reason": "DeadlineExceeded", "begun": 1},
+            Phase.FAILED,
+            "time limit of 5 s",
+        ),
+        ("", {"exit_code": 137, "container_reason": "OOMKilled"}, Phase.FAILED, "memory"),
+    ],
+)
+def test_the_wrapper_of_a_job_with_files_says_how_it_ended(
+    text: str, pod: dict[str, Any], phase: Phase, message: str | None
+) -> None:
+    """Unless the cluster has ended it, which knows the limit."""
+    failed = bool(pod)
+    job = records.JobRecord("a", "u", WRAPPED, ended="Failed" if failed else "Complete")
+    ended = {"phase": "Failed" if failed else "Succeeded", "exit_code": 0, "text": text} | pod
+    state = state_of(job, [PodRecord("p", "u", "a", **ended)])
+    assert state.phase == phase
+    assert (message or "") in (state.message or "")
+    assert state.outputs == ({"f": "s3://b/f"} if message is None else None)

@@ -181,21 +181,18 @@ class Api:
 
     def _error(self, reply: Reply) -> ConnectorError:
         """What a refusal means; the API says why in a `Status` object."""
-        error = reply.error()
-        if reply.status == _FORBIDDEN and "exceeded quota" in reply.text:
-            return RateLimitedError(
-                f"the quota of namespace '{self.namespace}' is used up: {_said(reply)}"
-            )
+        said, here = _said(reply), f"namespace '{self.namespace}'"
+        if reply.status == _FORBIDDEN and "exceeded quota" in said:
+            return RateLimitedError(f"the quota of {here} is used up: {said}")
         if reply.status == _FORBIDDEN:
-            text = f"Kubernetes refuses in namespace '{self.namespace}': {_said(reply)}"
-            return PermissionDeniedError(text)
+            return PermissionDeniedError(f"Kubernetes refuses in {here}: {said}")
         if reply.status == _UNAUTHORIZED:
             text = f"Kubernetes refuses the credentials of {self._access.name}"
             return AuthenticationError(f"{text}: they are missing, invalid or expired")
-        if reply.status == _NOT_FOUND and f'namespaces "{self.namespace}" not found' in reply.text:
-            text = f"there is no namespace '{self.namespace}' in the cluster"
+        if reply.status == _NOT_FOUND and said == f'namespaces "{self.namespace}" not found':
+            text = f"there is no {here} in the cluster"
             return ServiceUnavailableError(text, outcome_unknown=False)
-        return error
+        return reply.error()
 
 
 def _said(reply: Reply) -> str:

@@ -56,6 +56,7 @@ class KubernetesBackend:
             "array",
             "cpu",
             "env",
+            "files",
             "gpu",
             "image",
             "interruptible",

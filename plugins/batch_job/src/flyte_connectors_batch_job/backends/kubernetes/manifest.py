@@ -8,6 +8,9 @@ nothing but what its job uses. Small outputs come back as the container's termin
     /run/batch-job/work                the working directory, unless the task names one
     /run/batch-job/outputs.json        $BATCH_JOB_OUTPUTS, the container's termination message
 
+A job with files runs under the wrapper, which then is the script: it needs Python in the image, and its outcome is the
+termination message.
+
 Reference: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/
 """
 
@@ -26,7 +29,8 @@ from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS
 from flyte_connectors_batch_job.backends.kubernetes import records
 from flyte_connectors_batch_job.backends.kubernetes.settings import PREFIX
-from flyte_connectors_batch_job.backends.local.environment import input_variables
+from flyte_connectors_batch_job.wrapper import packing
+from flyte_connectors_batch_job.wrapper.preparing import input_variables
 
 if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.interface import JobRequest
@@ -40,6 +44,8 @@ MOST_GIVEN_BYTES = 250 * 1024
 
 MOST_VARIABLES_BYTES = 512 * 1024
 """Of a Job's 1.5 MiB in etcd, which its pods have once more."""
+
+INDEX_VARIABLE = "BATCH_JOB_INDEX"
 
 LINE_PREFIX = "line:"
 """Before the last line of stdout in a termination message; JSON begins with something else."""
@@ -56,6 +62,16 @@ _IMAGE = re.compile(
 )  # https://pkg.go.dev/github.com/distribution/reference
 _QUEUE = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+
+_WRAPPED = f"""\
+"$@" & job=$!
+trap 'kill -TERM "$job"' TERM
+wait "$job"; code=$?
+while kill -0 "$job" 2>/dev/null; do wait "$job"; code=$?; done
+cat {_FOLDER}/work/outcome.json >{_FOLDER}/outputs.json
+exit "$code"
+"""
+"""Runs the wrapper, and leaves its outcome as termination message, which has to be written to in place."""
 
 _LAST_LINE = f"""\
 d=$(mktemp -d) && mkfifo "$d/out" "$d/copy" || exit 125
@@ -98,6 +114,7 @@ def summary(request: JobRequest) -> records.Request:
         array=config.array,
         timeout_seconds=config.timeout_seconds,
         queue=config.queue or "",
+        has_outcome=request.files is not None,
     )
 
 
@@ -115,7 +132,7 @@ def manifest(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> di
     """
     config = request.config
     labels = {records.MANAGED_BY: records.MANAGER}
-    given = _given(request)
+    given = _given(job_id, request)
     metadata: dict[str, Any] = {
         "name": name_of(job_id, is_array=config.array is not None),
         "labels": labels,
@@ -143,10 +160,18 @@ def manifest(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> di
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
-def _given(request: JobRequest) -> dict[str, str]:
+def _given(job_id: str, request: JobRequest) -> dict[str, str]:
     """The annotations that become files."""
     inputs = json.dumps(request.inputs)
     script = request.config.script or ""
+    if request.files is not None:
+        script = packing.script(
+            job_id,
+            request,
+            outcome=f"{_FOLDER}/work/outcome.json",
+            folder=f"{_FOLDER}/work",
+            index_variable=INDEX_VARIABLE if request.config.array is not None else None,
+        )
     size = len(inputs.encode()) + len(script.encode())
     if size > MOST_GIVEN_BYTES:
         message = f"{size} bytes with the script: Kubernetes takes {MOST_GIVEN_BYTES}"
@@ -205,11 +230,12 @@ def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> 
         "name": records.CONTAINER,
         "image": _image(config.image, chosen),
         "command": _command(request),
-        "workingDir": config.working_directory or f"{_FOLDER}/work",
+        "workingDir": _directory(request),
         "env": _variables(job_id, request),
         "resources": _resources(request, chosen),
         "terminationMessagePath": f"{_FOLDER}/outputs.json",
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "envFrom": [{"secretRef": {"name": name}} for name in chosen.env_secrets],
         "volumeMounts": [
             {"name": "given", "mountPath": _GIVEN, "readOnly": True},
             {"name": "work", "mountPath": f"{_FOLDER}/work"},
@@ -229,7 +255,17 @@ def _image(wanted: str | None, chosen: KubernetesSettings) -> str:
     return image
 
 
+def _directory(request: JobRequest) -> str:
+    wanted = request.config.working_directory
+    # The wrapper changes to it itself.
+    return wanted if wanted and request.files is None else f"{_FOLDER}/work"
+
+
 def _command(request: JobRequest) -> list[str]:
+    if request.files is not None:
+        return [
+            _plain(word) for word in ("/bin/sh", "-c", _WRAPPED, "batch-job", f"{_GIVEN}/script")
+        ]
     script = request.config.script
     if script is None:
         command = list(request.config.command or ())
@@ -262,7 +298,7 @@ def _variables(job_id: str, request: JobRequest) -> list[dict[str, Any]]:
     if request.config.array is not None:
         path = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
         source = {"fieldRef": {"fieldPath": path}}
-        variables.append({"name": "BATCH_JOB_INDEX", "valueFrom": source})
+        variables.append({"name": INDEX_VARIABLE, "valueFrom": source})
     return variables
 
 

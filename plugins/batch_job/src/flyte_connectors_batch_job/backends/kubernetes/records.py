@@ -35,6 +35,7 @@ class Request:
         array: Number of pods, or None if the job is not an array.
         timeout_seconds: Time limit.
         queue: The queue that it waits in; empty if in none.
+        has_outcome: Whether its termination message is the outcome of the wrapper.
     """
 
     digest: str = ""
@@ -44,6 +45,7 @@ class Request:
     array: int | None = None
     timeout_seconds: float = 0
     queue: str = ""
+    has_outcome: bool = False
 
     def to_annotation(self) -> str:
         """As JSON."""

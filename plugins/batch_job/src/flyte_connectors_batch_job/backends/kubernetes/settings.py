@@ -80,6 +80,12 @@ class KubernetesSettings:
     pull_secrets: tuple[str, ...] = setting(
         (), "names of Secrets with which images are pulled", _word
     )
+    env_secrets: tuple[str, ...] = setting(
+        (),
+        "names of Secrets whose keys are environment variables of every job, such as the credentials "
+        "of the store that its files are in",
+        _word,
+    )
     node_selector: tuple[str, ...] = setting(
         (), "labels of the nodes that jobs run on, such as `pool=batch`", _pair
     )

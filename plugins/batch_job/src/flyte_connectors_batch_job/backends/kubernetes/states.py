@@ -18,6 +18,7 @@ from flyte_connectors_batch_job.backends.interface import JobState
 from flyte_connectors_batch_job.backends.kubernetes.manifest import LINE_PREFIX, MOST_OUTPUT_BYTES
 from flyte_connectors_batch_job.backends.kubernetes.records import CANCELLED, Request
 from flyte_connectors_batch_job.backends.local import outputs as files
+from flyte_connectors_batch_job.wrapper.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,6 +159,15 @@ def _outputs(pod: PodRecord, request: Request) -> dict[str, Any]:
         OutputsError: they are missing or wrong.
     """
     text, line = pod.text, ""
+    if request.has_outcome:
+        state = _outcome(pod)
+        if state is None or state.outputs is None:
+            reason = (
+                "is larger than 4096 bytes, or was not written" if state is None else state.message
+            )
+            message = f"the outcome of the job {reason}"
+            raise files.OutputsError(message)
+        return dict(state.outputs)
     if text.startswith(LINE_PREFIX):
         text, line = "", text[len(LINE_PREFIX) :].rstrip("\r\n")
     if len(text.encode()) >= MOST_OUTPUT_BYTES and not _is_json(text):
@@ -167,6 +177,14 @@ def _outputs(pod: PodRecord, request: Request) -> dict[str, Any]:
         raise files.OutputsError(f"{message}: store what is larger, and give its address")
     data = text.encode() if text else None
     return files.check(data, list(request.outputs), request.line_output or None, line)
+
+
+def _outcome(pod: PodRecord) -> JobState | None:
+    """What the wrapper says; None if it could not say it."""
+    try:
+        return Outcome(json.loads(pod.text)).state
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _is_json(text: str) -> bool:
@@ -199,19 +217,12 @@ def _failed(job: JobRecord, request: Request, pods: Sequence[PodRecord]) -> JobS
 
 
 def _failure(pod: PodRecord, request: Request) -> JobState:
-    """Why a pod has failed."""
-    if pod.reason == "DeadlineExceeded":
-        limit = f"its time limit of {request.timeout_seconds:g} s"
-        if not pod.begun:
-            why = f": {_waiting(pod)}" if pod.waiting else ""
-            return JobState(Phase.FAILED, f"the job did not start within {limit}{why}")
-        return JobState(Phase.FAILED, f"the job exceeded {limit}")
-    if pod.disrupted or pod.reason in _DISRUPTIONS:
-        why = " ".join(filter(None, (pod.disrupted or pod.reason, pod.message)))
-        return JobState(Phase.RETRYABLE_FAILED, f"the cluster ended the job: {why}")
-    if pod.container_reason == "OOMKilled":
-        limit = f"its memory limit of {pod.memory}" if pod.memory else "the memory of its node"
-        return JobState(Phase.FAILED, f"the job exceeded {limit}")
+    """Why a pod has failed: by the cluster, by a limit, by what its wrapper says, or by its exit code."""
+    state = _ended_by_cluster(pod, request)
+    if state is None and request.has_outcome:
+        state = _outcome(pod)
+    if state is not None and state.phase != Phase.SUCCEEDED:
+        return state
     if pod.exit_code is None:
         why = " ".join(filter(None, (pod.reason, pod.message))) or "the node does not say why"
         return JobState(Phase.RETRYABLE_FAILED, f"the pod failed before its job ended: {why}")
@@ -225,6 +236,23 @@ def _failure(pod: PodRecord, request: Request) -> JobState:
         end = f"{end}: {said[-1][:1000]}"
     is_retryable = pod.exit_code in request.retry_exit_codes
     return JobState(Phase.RETRYABLE_FAILED if is_retryable else Phase.FAILED, end)
+
+
+def _ended_by_cluster(pod: PodRecord, request: Request) -> JobState | None:
+    """Which limit a pod exceeded, or why the cluster ended it; None if neither."""
+    if pod.reason == "DeadlineExceeded":
+        limit = f"its time limit of {request.timeout_seconds:g} s"
+        if pod.begun:
+            return JobState(Phase.FAILED, f"the job exceeded {limit}")
+        why = f": {_waiting(pod)}" if pod.waiting else ""
+        return JobState(Phase.FAILED, f"the job did not start within {limit}{why}")
+    if pod.disrupted or pod.reason in _DISRUPTIONS:
+        why = " ".join(filter(None, (pod.disrupted or pod.reason, pod.message)))
+        return JobState(Phase.RETRYABLE_FAILED, f"the cluster ended the job: {why}")
+    if pod.container_reason == "OOMKilled":
+        limit = f"its memory limit of {pod.memory}" if pod.memory else "the memory of its node"
+        return JobState(Phase.FAILED, f"the job exceeded {limit}")
+    return None
 
 
 def _latest(pods: Sequence[PodRecord]) -> PodRecord:
