@@ -437,6 +437,21 @@ def ray(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT_PYTHON)
+def kubernetes(session: nox.Session) -> None:
+    """Run batch jobs on a real Kubernetes API server (needs root, and Debian 12 to build it once).
+
+    The servers are those in `$KUBEBUILDER_ASSETS`, or else are built and kept, in 12 minutes of CPU.
+    """
+    _install(session, "batch_job", "deploy")
+    tests = PACKAGES["batch_job"] / "tests" / "kubernetes"
+    servers = os.environ.get("KUBEBUILDER_ASSETS") or str(session.cache_dir / "kubernetes-1.20.2")
+    if not (pathlib.Path(servers) / "etcd").exists():
+        session.run_install("bash", str(tests / "build_servers.sh"), servers, external=True)
+    chosen = session.posargs or ["-m", "slow"]
+    session.run("pytest", str(tests), *chosen, env={"KUBEBUILDER_ASSETS": servers})
+
+
+@nox.session(python=DEFAULT_PYTHON)
 def live(session: nox.Session) -> None:
     """Run BigQuery's tests of results on Google's service, where credentials are present."""
     if not os.environ.get("BIGQUERY_TEST_PROJECT"):
