@@ -94,6 +94,8 @@ def _row(one: Declared) -> str:
     meaning = metadata["help"]
     if metadata["choices"]:
         meaning += " (" + ", ".join(f"`{choice}`" for choice in metadata["choices"]) + ")"
+    if metadata["option"]:
+        meaning += f"; `{metadata['option']}` of `serve`"
     return f"| `{one.key}` | `{one.variable}` | {_default(one)} | {meaning} |\n"
 
 

@@ -7,8 +7,11 @@ import importlib
 import re
 
 import pytest
+from flyte_connectors._registry.installed import Selection
 from flyte_connectors.cli import known_commands
+from flyte_connectors.service.plugin_settings import installed_settings
 from flyte_connectors.service.settings import FIELDS, flag_of
+from flyte_connectors.settings import declared
 
 from tests.docs.markdown import DOCS, sections
 
@@ -21,12 +24,19 @@ def test_commands_are_those_of_the_command_line() -> None:
     assert list(SECTIONS) == [*COMMANDS, "Commands of the plugins"]
 
 
+def settings_of_serve() -> set[str]:
+    """The flags of its settings, which have pages of their own."""
+    of_plugins = installed_settings(Selection()).values()
+    options = {one.metadata["option"] for each in of_plugins for one in declared(each)}
+    return {flag_of(name) for name in FIELDS} | options
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_commands_flags_are_listed(command: str) -> None:
     """Flags and arguments; those of `serve` without its settings."""
     parser = argparse.ArgumentParser(add_help=False)
     importlib.import_module(COMMANDS[command].module).configure(parser)
-    settings = {flag_of(name) for name in FIELDS} if command == "serve" else set()
+    settings = settings_of_serve() if command == "serve" else set()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):  # told in the text
             for name, below in action.choices.items():

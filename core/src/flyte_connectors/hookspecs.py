@@ -291,14 +291,14 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
     """Add pages to the service's HTTP port, beside `/metrics` and the probes.
 
     A page is a WSGI application (PEP 3333), so any framework will do. It is called in a thread. The HTTP port
-    has neither TLS nor tokens: everyone who can reach it can read the pages.
+    asks for no token, so a page that is not for everyone has to. With `--tls-cert`, it answers over TLS, too.
 
     Called when: the service starts to listen; not with several workers, whose HTTP port is their
     supervisor's.
 
     Must: return the applications by path, such as `/console`; each answers that path and those below it.
 
-    Must not: show secrets; take a path that is taken, or change `service`.
+    Must not: show secrets; take a path that is taken, or change `service` but by `service.wrap_requests`.
 
     Raise: nothing.
 

@@ -50,6 +50,7 @@ def setting(  # noqa: PLR0913  (what the table, the variables and the documentat
     variable: str = "",
     default_text: str = "",
     metavar: str | None = None,
+    option: str = "",
 ) -> Any:
     """A field of a settings dataclass.
 
@@ -65,10 +66,11 @@ def setting(  # noqa: PLR0913  (what the table, the variables and the documentat
         variable: Name of its environment variable, where that is not the prefix and the field's name.
         default_text: The default in the documentation, where it is found out when it is needed.
         metavar: Name of the value in the help of a flag.
+        option: The flag of `serve` that sets it, such as `--acme-region`; it must not be one of the core's.
     """
     metadata = {
         "help": help, "parse": parse, "many": many, "choices": choices, "minimum": minimum,
-        "variable": variable, "default_text": default_text, "metavar": metavar,
+        "variable": variable, "default_text": default_text, "metavar": metavar, "option": option,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 

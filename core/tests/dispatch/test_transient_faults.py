@@ -209,7 +209,7 @@ def test_what_is_remembered_is_bounded() -> None:
             await answered(faults, Asked((0.0, REFUSED)), job=str(number).encode())
 
     virtual_time.run(ask())
-    assert len(faults._since) == 10_000
+    assert len(faults.failing) == 10_000
 
 
 TRIES = st.lists(

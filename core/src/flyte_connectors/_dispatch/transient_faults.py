@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
+from typing import NamedTuple
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
@@ -36,6 +37,18 @@ class FaultCounts:
     lost: int = 0
 
 
+class Failing(NamedTuple):
+    """A job whose state can't be read.
+
+    Attributes:
+        since: Time of the monotonic clock at which a call first failed, in seconds.
+        reason: Why the last one failed.
+    """
+
+    since: float
+    reason: str
+
+
 class TransientFaults:
     """Replies of `get` during transient errors.
 
@@ -44,17 +57,19 @@ class TransientFaults:
 
     Attributes:
         counts: The handled errors.
+        lost_after: As given.
+        failing: The jobs whose state can't be read now, by `resource_meta`.
     """
 
     def __init__(self, *, lost_after: float) -> None:
-        self._lost_after = lost_after
-        self._since: collections.OrderedDict[bytes, float] = collections.OrderedDict()
+        self.lost_after = lost_after
+        self.failing: collections.OrderedDict[bytes, Failing] = collections.OrderedDict()
         self.counts = FaultCounts()
 
     def answered(self, job: bytes) -> None:
         """A job's state was read."""
-        if self._since:
-            self._since.pop(job, None)
+        if self.failing:
+            self.failing.pop(job, None)
 
     async def covered(
         self, job: bytes, error: ConnectorError, backoff: Backoff, resource: pb.Resource
@@ -80,10 +95,12 @@ class TransientFaults:
             self._lose(job, error.message, resource)
             return
         now = time.monotonic()
-        seconds = now - self._since.setdefault(job, now)
-        if len(self._since) > _REMEMBERED_JOBS:
-            self._since.popitem(last=False)
-        if seconds > self._lost_after:
+        since = self.failing[job].since if job in self.failing else now
+        self.failing[job] = Failing(since, error.message)
+        seconds = now - since
+        if len(self.failing) > _REMEMBERED_JOBS:
+            self.failing.popitem(last=False)
+        if seconds > self.lost_after:
             text = f"the job's state could not be read for {seconds:.0f} s: {error.message}"
             self._lose(job, text, resource)
             return
@@ -94,7 +111,7 @@ class TransientFaults:
             resource.message = error.message
 
     def _lose(self, job: bytes, text: str, resource: pb.Resource) -> None:
-        self._since.pop(job, None)
+        self.failing.pop(job, None)
         self.counts.lost += 1
         resource.phase = TaskExecution.RETRYABLE_FAILED
         resource.message = text

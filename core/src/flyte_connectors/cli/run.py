@@ -90,6 +90,8 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
                 to_stderr,
             ):
                 progress.started(execution.name, task.name)
+                if "console" in options:
+                    _open_console(execution.name, endpoint)
                 running = asyncio.ensure_future(task.execute(**inputs))
                 cancels = (calls_of_threads.cancel, running.cancel)
                 loop = asyncio.get_running_loop()
@@ -108,6 +110,15 @@ async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.
         progress.ended("succeeded", "green")
     _print_outputs(task, result, as_json="json" in options)
     return 0
+
+
+def _open_console(run: str, endpoint: str) -> None:
+    """Show the run by the command `console`, which prints the link; Ctrl-C is for the run alone."""
+    import subprocess
+
+    options = ["--run", run, "--no-browser", f"--endpoint={endpoint}"]
+    command = [sys.executable, "-m", "flyte_connectors", "console", *options]
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
 
 
 def _show(error: Exception, task: TaskTemplate, *, whole: bool) -> None:
@@ -170,6 +181,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     for flag, text in (
         ("--json", "print the outputs as JSON"),
         ("--quiet", "print only the run's name, without progress and logs"),
+        ("--console", "print a link to a page about the run, its log and its curves"),
         ("--traceback", "show whole tracebacks, including the framework's frames"),
     ):
         add(flag, action="store_true", default=argparse.SUPPRESS, help=text)

@@ -18,7 +18,7 @@ from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry, process_registry, registering_for
 from flyte_connectors.errors import ServiceStartError, SettingsError
 from flyte_connectors.service.log_format import configure_logging
-from flyte_connectors.service.plugin_settings import PluginTables
+from flyte_connectors.service.plugin_settings import PluginTables, installed_settings
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
@@ -32,6 +32,7 @@ from flyte_connectors.service.settings import (
     variable_of,
 )
 from flyte_connectors.service.shared_user import close_memory, warn_of_shared_credentials
+from flyte_connectors.settings import declared
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
             given["action"] = "extend"
             given["help"] = f"{text}; repeatable"
         add(flag_of(name), type=_parser_of(name), **given)
+    for settings in installed_settings(Selection.of()).values():
+        for one in declared(settings):
+            if one.metadata["option"]:
+                given = {"action": "store_const", "const": "true"} if one.default is False else {}
+                text = f"{one.metadata['help']} ({one.variable})"
+                add(one.metadata["option"], dest=one.variable, help=text, **given)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in FIELDS}
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     settings, sources = read_settings(flags, config=options.config)
-    plugins = PluginTables(Selection.of(settings.allow, settings.deny), config=options.config)
+    of_plugins = {key: text for key, text in vars(options).items() if key.isupper() and text}
+    selection = Selection.of(settings.allow, settings.deny)
+    plugins = PluginTables(selection, {**os.environ, **of_plugins}, options.config)
     if options.print_config:
         print(as_toml(settings, sources) + plugins.as_toml(), end="")
         return 0

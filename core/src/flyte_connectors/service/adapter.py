@@ -37,10 +37,30 @@ _UNREADABLE = InvalidRequestError("the request can't be parsed")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
+Answer: TypeAlias = "Callable[[Any, float | None], Awaitable[Any]]"
+"""Answers a request within so many seconds."""
 
 
-def handlers(dispatcher: Dispatcher, calls: Calls) -> grpc.GenericRpcHandler:
-    """The handlers of both services, to be added to a server."""
+def answers(dispatcher: Dispatcher) -> dict[str, Answer]:
+    """What answers the requests about jobs by their names; `CreateTask again` is for repeated ones."""
+    return {
+        "CreateTask": dispatcher.create,
+        "CreateTask again": partial(dispatcher.create, again=True),
+        "GetTask": dispatcher.get,
+        "DeleteTask": dispatcher.delete,
+    }
+
+
+def handlers(
+    dispatcher: Dispatcher, calls: Calls, answering: Mapping[str, Answer]
+) -> grpc.GenericRpcHandler:
+    """The handlers of both services, to be added to a server.
+
+    Args:
+        dispatcher: Answers the requests.
+        calls: Counts those that are being answered.
+        answering: See `answers`; it may change while the server runs.
+    """
     unary = partial(_unary, dispatcher.registry, calls)
 
     async def list_connectors(_: pb.ListConnectorsRequest, __: float | None) -> Any:
@@ -61,11 +81,14 @@ def handlers(dispatcher: Dispatcher, calls: Calls) -> grpc.GenericRpcHandler:
         except Exception as error:
             await _abort(context, error)
 
-    create_again = unary(partial(dispatcher.create, again=True))
+    def about_job(name: str) -> Unary:  # looked up for each request: plugins may wrap it
+        return unary(lambda request, timeout: answering[name](request, timeout))  # noqa: PLW0108
+
+    create_again = about_job("CreateTask again")
     service = {
-        "CreateTask": _handler(unary(dispatcher.create), pb.CreateTaskRequest),
-        "GetTask": _handler(unary(dispatcher.get), pb.GetTaskRequest),
-        "DeleteTask": _handler(unary(dispatcher.delete), pb.DeleteTaskRequest),
+        "CreateTask": _handler(about_job("CreateTask"), pb.CreateTaskRequest),
+        "GetTask": _handler(about_job("GetTask"), pb.GetTaskRequest),
+        "DeleteTask": _handler(about_job("DeleteTask"), pb.DeleteTaskRequest),
         "GetTaskMetrics": _handler(unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
         "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
             get_task_logs,

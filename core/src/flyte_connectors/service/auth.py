@@ -18,6 +18,46 @@ from flyte_connectors.errors import SettingsError
 _OPEN = "/grpc.health.v1.Health/"
 
 
+class TokenFile:
+    """A file of tokens that is read again when it changes.
+
+    Args:
+        path: File with one token a line.
+        setting: The flag that names it, for errors.
+
+    Raises:
+        SettingsError: the file can't be read or contains no token.
+    """
+
+    def __init__(self, path: str, setting: str = "--auth-token-file") -> None:
+        self._path = pathlib.Path(path)
+        self._setting = setting
+        self._read_at = 0
+        self._tokens: list[bytes] = []
+        if not self.tokens():
+            raise SettingsError(f"{path} contains no token", field=setting)
+
+    def tokens(self) -> list[bytes]:
+        """What the file holds now, or held before it was taken away."""
+        try:
+            changed_at = self._path.stat().st_mtime_ns
+            if changed_at != self._read_at:
+                lines = self._path.read_bytes().splitlines()
+                self._tokens = [line.strip() for line in lines if line.strip()]
+                self._read_at = changed_at
+        except OSError as error:
+            if not self._read_at:  # else it is being replaced
+                message = f"can't read {self._path}: {error.strerror}"
+                raise SettingsError(message, field=self._setting) from error
+        return self._tokens
+
+    def holds(self, token: str) -> bool:
+        """Whether a token is one of the file's."""
+        given = token.strip().encode()
+        matches = [hmac.compare_digest(given, known) for known in self.tokens()]
+        return any(matches)
+
+
 class BearerAuth(grpc.aio.ServerInterceptor):
     """Refuses calls without a valid token.
 
@@ -29,12 +69,7 @@ class BearerAuth(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, path: str) -> None:
-        self._path = pathlib.Path(path)
-        self._read_at = 0
-        self._tokens: list[bytes] = []
-        self._refresh()
-        if not self._tokens:
-            raise SettingsError(f"{path} contains no token", field="--auth-token-file")
+        self._known = TokenFile(path)
 
     async def intercept_service(
         self,
@@ -48,26 +83,9 @@ class BearerAuth(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(_refuse)
 
     def _is_known(self, metadata: Any) -> bool:
-        self._refresh()
         sent = next((value for key, value in metadata if key == "authorization"), "")
         scheme, _, token = str(sent).partition(" ")
-        given = token.strip().encode()
-        matches = [hmac.compare_digest(given, known) for known in self._tokens]
-        return scheme.lower() == "bearer" and any(matches)
-
-    def _refresh(self) -> None:
-        try:
-            changed_at = self._path.stat().st_mtime_ns
-            if changed_at == self._read_at:
-                return
-            lines = self._path.read_bytes().splitlines()
-        except OSError as error:
-            if self._read_at:
-                return  # a file that is being replaced; what it held stays good meanwhile
-            message = f"can't read {self._path}: {error.strerror}"
-            raise SettingsError(message, field="--auth-token-file") from error
-        self._tokens = [line.strip() for line in lines if line.strip()]
-        self._read_at = changed_at
+        return scheme.lower() == "bearer" and self._known.holds(token)
 
 
 async def _refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterable, Mapping
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from prometheus_client.registry import Collector
 
+    from flyte_connectors.service.settings import ServiceSettings
+
 logger = logging.getLogger(__name__)
 
 OWN_PATHS = ("/metrics", "/healthz", "/readyz")
+_TLS_HANDSHAKE = b"\x16"  # how TLS begins (RFC 8446, 5.1)
 _SECONDS_TO_CLOSE = 0.05  # how soon the server notices; the shutdown waits for it
 _SECONDS_FOR_A_REQUEST = 30  # that a client may take to send one
 
@@ -46,6 +50,7 @@ class HttpEndpoint:
         readiness: Says what /readyz answers.
         collector: What /metrics shows.
         routes: Pages by the path below which each answers, such as `/console`.
+        tls: Names the certificate for clients that use TLS; all may use plain HTTP, as probes do.
 
     Raises:
         ServiceStartError: a path is not one, or is taken.
@@ -57,6 +62,8 @@ class HttpEndpoint:
         readiness: Readiness,
         collector: Collector,
         routes: Iterable[tuple[str, WSGIApplication]] = (),
+        *,
+        tls: ServiceSettings | None = None,
     ) -> None:
         pages = _pages(routes)
         metrics = CollectorRegistry()
@@ -81,6 +88,7 @@ class HttpEndpoint:
 
         self._server = _Server(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self._server.take(listening)
+        self._server.tls = tls
         self._server.set_app(application)
         serve = partial(self._server.serve_forever, poll_interval=_SECONDS_TO_CLOSE)
         threading.Thread(target=serve, name="http", daemon=True).start()
@@ -93,6 +101,21 @@ class HttpEndpoint:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    tls: ServiceSettings | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer a client, in its thread; over TLS if that is how it begins."""
+        request.settimeout(_SECONDS_FOR_A_REQUEST)
+        try:
+            if self.tls is None or request.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+                super().finish_request(request, client_address)
+                return
+            from flyte_connectors.service.tls import https_context  # only with a certificate
+
+            with https_context(self.tls).wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+        except OSError as error:  # ssl.SSLError is one
+            logger.debug("a client of the HTTP port has left: %s", error)
 
     def take(self, listening: socket.socket) -> None:
         """Listen on a socket that is bound already."""
@@ -104,6 +127,11 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Handler(WSGIRequestHandler):
     timeout = _SECONDS_FOR_A_REQUEST
+
+    def get_environ(self) -> dict[str, Any]:
+        """The CGI environment; `HTTPS` makes WSGI's `wsgi.url_scheme` what it is."""
+        secured = {"HTTPS": "on"} if isinstance(self.request, ssl.SSLSocket) else {}
+        return {**super().get_environ(), **secured}
 
     def log_message(self, *_: Any, **__: Any) -> None:
         """Probes and scrapes every few seconds are not worth a line."""

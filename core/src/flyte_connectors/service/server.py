@@ -25,7 +25,7 @@ from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors.errors import ServiceStartError
-from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, handlers
+from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, answers, handlers
 from flyte_connectors.service.calls import Calls
 from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.settings import ServiceSettings
@@ -34,6 +34,7 @@ from flyte_connectors.service.standard_services import standard_handlers
 if TYPE_CHECKING:
     from flyte_connectors._registry.discovery import PluginReport
     from flyte_connectors._registry.table import Registry
+    from flyte_connectors.service.adapter import Answer
     from flyte_connectors.service.http_endpoint import HttpEndpoint
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ class ConnectorService:
         registry: The connectors that it hosts.
         settings: Its settings.
         reports: The load status of each plugin.
+        dispatcher: Answers its requests.
+        faults: Jobs whose state can't be read; None with `--transient-errors raise`.
+        loop: The event loop that it runs on, once started.
         port: Port of the gRPC service, once started.
         metrics_port: Port of the HTTP endpoint, once started.
         left_running: Calls that had not ended within the grace period, once stopped.
@@ -81,7 +85,10 @@ class ConnectorService:
             threads=self.settings.threads, backlog=self.settings.backlog, isolate=True
         )
         absorb = self.settings.transient_errors == "absorb"
-        self._faults = TransientFaults(lost_after=self.settings.lost_after) if absorb else None
+        self.faults = TransientFaults(lost_after=self.settings.lost_after) if absorb else None
+        self.dispatcher = Dispatcher(registry, self._guard, faults=self.faults)
+        self._answers = answers(self.dispatcher)
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._health = ServiceHealth(registry, self.reports)
         self._calls = Calls()
         self._server: grpc.aio.Server | None = None
@@ -97,6 +104,7 @@ class ConnectorService:
             ServiceStartError: a port is in use.
             SettingsError: a certificate or token file can't be read.
         """
+        self.loop = asyncio.get_running_loop()
         http_socket = listen_http(self.settings)
         self.metrics_port = http_socket.getsockname()[1]
         try:
@@ -113,10 +121,10 @@ class ConnectorService:
         credentials = _credentials(settings)
         options = _options(settings, shared=self._shared_port)
         server = grpc.aio.server(interceptors=_interceptors(settings), options=options)
-        dispatcher = Dispatcher(self.registry, self._guard, faults=self._faults)
         services = (ASYNC_SERVICE, METADATA_SERVICE)
         standard = standard_handlers(self._health.servicer, services)
-        server.add_generic_rpc_handlers((handlers(dispatcher, self._calls), *standard))
+        own = handlers(self.dispatcher, self._calls, self._answers)
+        server.add_generic_rpc_handlers((own, *standard))
         self.port = _bind(server, settings.host, settings.port, credentials)
         await server.start()
         self._server = server
@@ -180,6 +188,25 @@ class ConnectorService:
         with contextlib.suppress(asyncio.CancelledError):
             await ending
 
+    def wrap_requests(self, wrapper: Callable[[str, Answer], Answer]) -> None:
+        """Wrap what answers the requests about jobs, for a record or to add to replies.
+
+        Other than a wrapper of verbs, it sees the messages as Flyte does: the sealed resource meta, and replies
+        without secrets, transient errors of `get` already absorbed.
+
+        Args:
+            wrapper: Is called with `CreateTask`, `GetTask` and `DeleteTask` (and `CreateTask again`, for creates that a
+                client repeats) and what answers it; returns an async function that takes the request and seconds or
+                None. It must not change a request, nor keep what is in its `connection`: those are secrets.
+        """
+        for name, answer in self._answers.items():
+            self._answers[name] = wrapper(name, answer)
+
+    @property
+    def serving(self) -> bool:
+        """Whether it accepts calls: not before it has started, without connectors, or while it drains."""
+        return self._health.serving
+
     @property
     def address(self) -> str:
         """Host and port that the gRPC service listens on."""
@@ -211,13 +238,14 @@ class ConnectorService:
         from flyte_connectors.service.exposition import CallCollector
         from flyte_connectors.service.http_endpoint import HttpEndpoint
 
-        collector = CallCollector(self.registry, self.reports, self._faults, self._guard)
+        collector = CallCollector(self.registry, self.reports, self.faults, self._guard)
         routes = [
             route
             for hook in self.registry.http_routes
             for route in call_hook(hook, service=self).items()
         ]
-        self._http = HttpEndpoint(listening, self._health, collector, routes)
+        tls = self.settings if self.settings.tls_cert else None
+        self._http = HttpEndpoint(listening, self._health, collector, routes, tls=tls)
 
 
 async def _last_steps() -> None:

@@ -31,6 +31,16 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
     )
 
 
+def https_context(settings: ServiceSettings) -> ssl.SSLContext:
+    """The TLS context of a connection to the HTTP port, with the files as they are now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(settings.tls_cert), settings.tls_key)
+    if settings.tls_client_ca:
+        context.load_verify_locations(settings.tls_client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 class _CertificateFiles:
     """The PEM files, and whether they have changed since they were last read."""
 

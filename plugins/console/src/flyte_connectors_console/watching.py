@@ -1,0 +1,315 @@
+"""Open jobs: each is read once, however many pages show it, and only while one does.
+
+Connectors are asked on the event loop of the place, as Flyte's own requests are; pages run in threads. A `Watch` is
+what the two share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flyte_connectors.client.log_following import follow_logs
+from flyte_connectors.connector import TERMINAL_PHASES
+from flyte_connectors.errors import (
+    ConnectorError,
+    InvalidRequestError,
+    JobNotFoundError,
+    ServiceUnavailableError,
+    UnsupportedVerbError,
+)
+from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+
+from flyte_connectors_console.curves import Curves
+from flyte_connectors_console.log_tail import LogTail
+from flyte_connectors_console.resource_view import resource_view
+
+if TYPE_CHECKING:
+    from flyte_connectors_console.job_address import JobAddress
+    from flyte_connectors_console.place import Client, Place
+
+logger = logging.getLogger(__name__)
+
+MOST_JOBS = 200
+MOST_LISTENERS = 256
+KEPT_SECONDS = 30.0  # after its last page was closed
+
+_LOG_PAUSE = 0.25  # seconds between two reads for new lines: on the screen within half a second
+_STATE_PAUSE, _LONGEST_STATE_PAUSE = 0.5, 10.0
+_CURVES_PAUSE = 2.0
+_SHARE = 0.015  # seconds added to each pause for each job that is watched
+_CALL_SECONDS = 20.0
+_LISTENERS_AT_ONCE, _BETWEEN_LISTENERS = 8, 0.004  # so that gRPC is served in between
+
+
+class Watch:
+    """What is known about one open job.
+
+    Attributes:
+        address: The job.
+        state: What its connector last reported, for the page; empty before its first answer.
+        log: Its log, as far as it has been read.
+        log_note: Why there is no log, or what it waits for.
+        curves: Its metrics.
+        versions: Numbers that grow with each change of the state, the log and the curves.
+        has_caught_up: Whether the log has been read to its present end once.
+        is_over: Whether the job has ended, and all of it has been read.
+    """
+
+    def __init__(self, address: JobAddress, pace: Watches) -> None:
+        self.address = address
+        self.state: dict[str, Any] = {}
+        self.log = LogTail()
+        self.log_note = ""
+        self.curves = Curves()
+        self.versions = {"state": 0, "log": 0, "curves": 0}
+        self.has_caught_up = False
+        self.is_over = False
+        self.lock = threading.Lock()
+        self.first_answer = threading.Event()
+        self.left_at = time.monotonic()
+        self.task: asyncio.Future[None] | None = None
+        self._pace = pace
+        self._listeners: set[threading.Event] = set()
+        self._ended = asyncio.Event()
+        self._is_telling = False
+        self._is_quiet = False  # the last page of the log had no line
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[threading.Event]:
+        """An event that is set with each change."""
+        event = threading.Event()
+        with self.lock:
+            self._listeners.add(event)
+        try:
+            yield event
+        finally:
+            with self.lock:
+                self._listeners.discard(event)
+                self.left_at = time.monotonic()
+
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
+    async def run(self, place: Place) -> None:
+        """Read the job until it has ended and all of it has been read."""
+        try:
+            async with place.client(self.address) as client:
+                await asyncio.gather(
+                    self._read_state(client), self._read_log(client), self._read_curves(client)
+                )
+        except ConnectorError as error:
+            self._set_state({**self.state, "error": error.message})
+        except Exception:
+            logger.exception("the console could not read a job of %s", self.address.task_type)
+            self._set_state({**self.state, "error": "failed; see the log of the console's process"})
+        self.has_caught_up = self.is_over = True
+        self._changed("state")
+
+    async def _read_state(self, client: Client) -> None:
+        request = pb.GetTaskRequest(
+            resource_meta=self.address.meta, task_category=self.address.category
+        )
+        pause = _STATE_PAUSE
+        try:
+            while True:
+                try:
+                    reply = await client.get(request, _CALL_SECONDS)
+                except JobNotFoundError as error:
+                    self._set_state({**self.state, "error": error.message, "ended": True})
+                    return
+                except (InvalidRequestError, UnsupportedVerbError) as error:
+                    self._set_state({**self.state, "error": error.message})
+                    return
+                except ConnectorError as error:
+                    pause = min(2 * pause, _LONGEST_STATE_PAUSE)
+                    again = f"{error.message}; trying again in {pause:.0f} s"
+                    self._set_state({**self.state, "error": again})
+                else:
+                    pause = _STATE_PAUSE
+                    self._set_state(resource_view(reply.resource))
+                    if reply.resource.phase in TERMINAL_PHASES:
+                        return
+                await self._pause(pause)
+        finally:
+            self._ended.set()
+
+    async def _read_log(self, client: Client) -> None:
+        request = pb.GetTaskLogsRequest(
+            resource_meta=self.address.meta, task_category=self.address.category
+        )
+
+        def emit(line: LogLine) -> None:
+            self.log.add(line, request.token)
+
+        def waiting(error: ConnectorError, seconds: float) -> None:
+            del seconds
+            self.has_caught_up = True
+            self._note(f"the log can't be read now: {error.message}; trying again")
+
+        try:
+            await follow_logs(
+                partial(self._read_page, client),
+                request,
+                emit,
+                self._ended,
+                longest_poll=_LOG_PAUSE,
+                waiting=waiting,
+            )
+        except UnsupportedVerbError:
+            self._note("This connector offers no log.")
+        except ConnectorError as error:
+            self._note(f"the log can't be read: {error.message}")
+        self.has_caught_up = True
+        self._changed("log")
+
+    async def _read_page(
+        self, client: Client, request: pb.GetTaskLogsRequest
+    ) -> AsyncIterator[Any]:
+        if self._is_quiet:
+            await asyncio.sleep(self._slow(0))
+        before, token = self.log.total, ""
+        async for item in client.get_logs(request):
+            yield item
+            token = token if isinstance(item, LogLine) else item.header.token or token
+        self._is_quiet = self.log.total == before
+        if self.log_note:
+            self.log_note = ""
+            self._changed("state")
+        if not self.has_caught_up and (self._is_quiet or not token):
+            self.has_caught_up = True
+            self._changed("log")
+        elif not self._is_quiet and self.has_caught_up:
+            self._changed("log")
+
+    async def _read_curves(self, client: Client) -> None:
+        request = pb.GetTaskMetricsRequest(
+            resource_meta=self.address.meta, task_category=self.address.category
+        )
+        while True:
+            has_ended = self._ended.is_set()
+            try:
+                if self.curves.take(await client.get_metrics(request, _CALL_SECONDS)):
+                    self._changed("curves")
+            except (UnsupportedVerbError, InvalidRequestError):
+                return
+            except ConnectorError as error:
+                logger.debug("no metrics of a job of %s: %s", self.address.task_type, error)
+            if has_ended:
+                return
+            await self._pause(_CURVES_PAUSE)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than until the job has ended."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), self._slow(seconds))
+
+    def _slow(self, seconds: float) -> float:
+        return seconds + _SHARE * self._pace.number
+
+    def _note(self, text: str) -> None:
+        if text != self.log_note:
+            self.log_note = text
+            self._changed("state")
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        if state != self.state:
+            self.state = state
+            self._changed("state")
+        self.first_answer.set()
+
+    def _changed(self, what: str) -> None:
+        self.versions[what] += 1
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Wake the listeners, a few at a time."""
+        self._is_telling = False
+        loop = asyncio.get_running_loop()
+        with self.lock:
+            listeners = list(self._listeners)
+        for start in range(0, len(listeners), _LISTENERS_AT_ONCE):
+            few = listeners[start : start + _LISTENERS_AT_ONCE]
+            delay = _BETWEEN_LISTENERS * start / _LISTENERS_AT_ONCE
+            loop.call_later(delay, _set_all, few)
+
+
+class Watches:
+    """The open jobs.
+
+    Args:
+        place: Where their clients are.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._watches: dict[JobAddress, Watch] = {}
+
+    @property
+    def number(self) -> int:
+        """How many jobs are watched."""
+        return len(self._watches)
+
+    @property
+    def listeners(self) -> int:
+        """How many pages listen, to any job."""
+        return sum(watch.listeners for watch in list(self._watches.values()))
+
+    def of(self, address: JobAddress) -> Watch:
+        """The watch of a job, from a thread; it begins with the first page.
+
+        Raises:
+            ServiceUnavailableError: too many jobs are open.
+        """
+        with self._lock:
+            self._forget_idle()
+            watch = self._watches.get(address)
+            if watch is None:
+                if len(self._watches) >= MOST_JOBS:
+                    message = (
+                        f"the pages of {MOST_JOBS} jobs are open: close some, or try again later"
+                    )
+                    raise ServiceUnavailableError(message)
+                watch = self._watches[address] = Watch(address, self)
+                loop = self._place.loop
+                future = asyncio.run_coroutine_threadsafe(watch.run(self._place), loop)
+                watch.task = future  # type: ignore[assignment]  # a future of another kind
+            watch.left_at = time.monotonic()
+            return watch
+
+    def forget(self, address: JobAddress) -> None:
+        """Read a job anew for the next page, as after it was cancelled."""
+        with self._lock:
+            watch = self._watches.pop(address, None)
+        if watch is not None and watch.task is not None:
+            watch.task.cancel()
+
+    def forget_idle(self) -> None:
+        """Stop to read the jobs that no page shows."""
+        with self._lock:
+            self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        before = time.monotonic() - KEPT_SECONDS
+        idle = [w for w in self._watches.values() if not w.listeners and w.left_at < before]
+        for watch in idle:
+            del self._watches[watch.address]
+            if watch.task is not None:
+                watch.task.cancel()
+
+
+def _set_all(events: list[threading.Event]) -> None:
+    for event in events:
+        event.set()

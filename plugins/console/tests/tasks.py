@@ -1,0 +1,29 @@
+"""Tasks whose jobs the tests look at."""
+
+from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
+
+
+def job(name: str, script: str, **interface: object) -> BatchJobTask:
+    return BatchJobTask(name=name, plugin_config=BatchJobConfig(script=script), **interface)
+
+
+count = job(
+    "count",
+    'echo "counting $BATCH_JOB_INPUT_WORD"; echo "odd <b>markup</b>" >&2; echo \'{"number": 42}\' > "$BATCH_JOB_OUTPUTS"',
+    inputs={"word": str},
+    outputs={"number": int},
+)
+
+paced = job("paced", 'for i in $(seq 1 600); do echo "line $i at $(date +%s%N)"; sleep 0.2; done')
+
+long = job("long", 'seq -f "line %06g of a long log" 1 100000; echo "the end"')
+
+sleeper = job("sleeper", "echo asleep; sleep 300")
+
+hostile = job(
+    "hostile",
+    """printf '%s\\n' '<img src=x onerror=alert(1)>' '</script><script>document.title="taken"</script>' \
+    "$(printf '\\033[31mred\\033[0m')" '{{ 7 * 7 }}' "$(head -c 30000 /dev/zero | tr '\\0' x)"; sleep 300""",
+)
+
+failing = job("failing", "echo broken >&2; exit 3")

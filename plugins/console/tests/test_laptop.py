@@ -1,0 +1,93 @@
+"""`flyte-connectors console` and `run --console`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+from processes import LONGEST_WAIT, PROGRAM, Served, eventually, laptop
+
+
+@contextlib.contextmanager
+def signed_in(url: str) -> Iterator[httpx.Client]:
+    """A browser that has opened the printed address."""
+    with httpx.Client(follow_redirects=True, timeout=LONGEST_WAIT) as browser:
+        assert browser.get(url).status_code == 200
+        yield browser
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    command = [*PROGRAM, "run", *arguments]
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+
+
+def test_a_run_of_this_machine_is_shown_and_cancelled(
+    environment: dict[str, str], tasks: Path
+) -> None:
+    """With the command for its log; and nobody without the token gets in."""
+    with laptop(environment) as url, start(environment, str(tasks), "sleeper") as run:
+        assert httpx.get(url.partition("?")[0]).status_code == 401
+        with signed_in(url) as browser:
+            root = url.partition("/console")[0]
+            found = eventually(
+                lambda: re.search(
+                    r'href="(/console/jobs/batch_job/[^"]+)">sleeper',
+                    browser.get(f"{root}/console/jobs").text,
+                )
+            )
+            page = browser.get(root + found[1]).text
+            assert re.search(r"flyte-connectors logs r\w+ --follow", page)
+            reply = browser.post(f"{root}{found[1]}/cancel", headers={"Origin": root})
+            assert reply.status_code == 200
+            assert "task 'sleeper' aborted" in run.communicate(timeout=LONGEST_WAIT)[1]
+
+
+def test_runs_on_a_service_are_shown_too(
+    environment: dict[str, str], served: Served, tasks: Path
+) -> None:
+    """Their jobs are asked for where they are."""
+    with start(
+        environment, "--endpoint", served.grpc, str(tasks), "count", "--word", "hens"
+    ) as run:
+        run.communicate(timeout=LONGEST_WAIT)
+    with laptop(environment, "--endpoint", served.grpc) as url, signed_in(url) as browser:
+        root = url.partition("/console")[0]
+        assert served.grpc in browser.get(f"{root}/console/").text
+        path = re.findall(
+            r'href="(/console/jobs/batch_job/[^"]+)">count',
+            browser.get(f"{root}/console/jobs").text,
+        )[0]
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        with httpx.stream(
+            "GET", f"{root}{path}/events", headers={"Cookie": cookie}, timeout=LONGEST_WAIT
+        ) as reply:
+            assert "counting hens" in "".join(reply.iter_text())
+
+
+def test_run_prints_the_link_at_once(environment: dict[str, str], tasks: Path) -> None:
+    """The pages are there while the run lives; who reads its output waits for the run alone."""
+    with start(environment, "--console", str(tasks), "sleeper") as run:
+        assert run.stderr is not None
+        url = next(line.split()[-1] for line in run.stderr if line.startswith("console: "))
+        with signed_in(url) as browser:
+            eventually(lambda: "sleeper" in browser.get(url.partition("?")[0]).text)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=LONGEST_WAIT)
+
+
+def test_the_port_is_taken(environment: dict[str, str], served: Served) -> None:
+    """One line says so."""
+    port = served.http.rpartition(":")[2]
+    command = [*PROGRAM, "console", "--no-browser", "--port", port]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"flyte-connectors: can't listen on 127.0.0.1:{port}:")

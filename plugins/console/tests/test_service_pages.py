@@ -1,0 +1,176 @@
+"""The pages of a service, as a browser without JavaScript reads them."""
+
+from __future__ import annotations
+
+import html
+import subprocess
+from pathlib import Path
+
+import httpx
+from processes import LONGEST_WAIT, PROGRAM, Served, events, eventually, serving
+
+
+def text(url: str, **options: object) -> str:
+    reply = httpx.get(url, follow_redirects=True, **options)  # type: ignore[arg-type]
+    assert reply.status_code == 200, reply.text
+    return html.unescape(reply.text)
+
+
+def test_the_first_page_shows_plugins_connectors_and_settings(served: Served) -> None:
+    """Each with what matters about it."""
+    page = text(f"{served.http}/console/")
+    for shown in (
+        "serving",
+        "flyte-connectors-batch-job",
+        "Batch Job Connector",
+        "--lost-after",
+        "The state of every job can be read",
+    ):
+        assert shown in page
+
+
+def test_the_console_is_off_unless_asked_for(environment: dict[str, str]) -> None:
+    """Not even its settings answer anything."""
+    command = [*PROGRAM, "serve", "--port=0", "--metrics-port=0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip().rpartition(" on ")[2].removesuffix("/metrics")
+        try:
+            assert httpx.get(f"{url}/console/").status_code == 404
+        finally:
+            process.terminate()
+
+
+def test_a_job_is_shown_with_all_that_is_known(served: Served, tasks: Path) -> None:
+    """Run, phase, inputs, outputs, log and where it was written; then nothing more comes."""
+    path = served.run(tasks, "count", "--word", "sheep")
+    found: dict[str, list[object]] = {"state": [], "log": [], "curves": [], "end": []}
+    for name, data in events(served.console + path):
+        found[name].append(data)
+    assert found["end"] == [{}]
+    state = found["state"][-1]
+    assert (state["phase"], state["ended"], state["error"]) == ("SUCCEEDED", True, "")
+    assert state["outputs"] == [{"name": "number", "value": "42"}]
+    lines = [(source, line) for batch in found["log"] for _, source, line in batch["lines"]]
+    assert (0, "counting sheep") in lines
+    assert (1, "odd <b>markup</b>") in lines
+    assert {chart["title"] for chart in found["curves"][-1]} >= {"cpu_seconds", "peak_memory_bytes"}
+    page = text(served.console + path)
+    for shown in ("count", "succeeded", "sheep", "local, local", "Attempt"):
+        assert shown in page
+
+
+def test_a_page_of_jobs_is_filtered_and_sorted(served: Served, tasks: Path) -> None:
+    """By text and phase; the address holds it."""
+    served.run(tasks, "failing")
+    eventually(lambda: "failing" in text(f"{served.console}/jobs?phase=FAILED"))
+    assert "failing" not in text(f"{served.console}/jobs?q=sleeper").partition("<tbody>")[2]
+    page = text(f"{served.console}/jobs?sort=-task")
+    assert 'aria-sort="descending"' in page
+    assert text(f"{served.console}/jobs?sort=nonsense")
+
+
+def test_any_replica_shows_any_job_after_any_restart(
+    served: Served, tasks: Path, environment: dict[str, str]
+) -> None:
+    """The address is all that it needs."""
+    path = served.run(tasks, "count", "--word", "cows")
+    with serving(environment) as other:
+        assert path not in other.pages()
+        lines = [
+            line
+            for name, data in events(other.console + path)
+            if name == "log"
+            for line in data["lines"]
+        ]
+    assert next(line[2] for line in lines) == "counting cows"
+
+
+def test_a_lost_stream_goes_on_where_it_was(served: Served, tasks: Path) -> None:
+    """No line twice, none missing."""
+    path = served.run(tasks, "paced")
+    seen: list[str] = []
+    following = None
+    for wanted in (3, 8, 14):
+        for name, data in events(
+            served.console + path, **({} if following is None else {"next": following})
+        ):
+            if name == "log":
+                seen += [line[2] for line in data["lines"]]
+                following = data["first"] + len(data["lines"])
+            if len(seen) >= wanted:
+                break
+    numbers = [int(line.split()[1]) for line in seen]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_end_of_a_long_log_comes_first_and_the_rest_on_demand(
+    served: Served, tasks: Path
+) -> None:
+    """100,001 lines: the last 500, any others by number, by a search, or all as a file."""
+    path = served.run(tasks, "long")
+    url = served.console + path
+    batches = [data for name, data in events(url) if name == "log"]
+    assert batches[-1]["lines"][-1][2] == "the end"
+    assert max(len(batch["lines"]) for batch in batches) <= 500
+    page = httpx.get(f"{url}/log", params={"from": 41_999, "lines": 3}).json()
+    assert [line[2] for line in page["lines"]] == [
+        f"line {n:06} of a long log" for n in (42_000, 42_001, 42_002)
+    ]
+    found = httpx.get(f"{url}/log", params={"search": "LINE 07777"}, timeout=LONGEST_WAIT).json()
+    assert [match[0] for match in found["matches"]] == list(range(77_769, 77_779))
+    whole = httpx.get(f"{url}/log.txt", timeout=LONGEST_WAIT)
+    assert whole.headers["content-disposition"].startswith("attachment")
+    assert whole.text.count("\n") == 100_001
+
+
+def test_a_service_is_read_only(served: Served, tasks: Path) -> None:
+    """Nothing on its pages cancels a job."""
+    path = served.run(tasks, "sleeper")
+    assert "Cancel" not in text(served.console + path)
+    assert httpx.post(f"{served.console}{path}/cancel").status_code == 403
+
+
+def test_a_damaged_address_is_explained(served: Served) -> None:
+    """It is a page that says so, never a traceback."""
+    for sealed in ("AGZjMg", "%00", "a", "AGZjMnaT9MaDpG1l"):
+        reply = httpx.get(
+            f"{served.console}/jobs/batch_job/{sealed}", headers={"accept": "text/html"}
+        )
+        assert reply.status_code in (404, 503)
+        assert "can't be shown" in html.unescape(reply.text)
+
+
+def test_a_page_starts_no_create_anew(served: Served) -> None:
+    """A job that is being created is left to Flyte's own polls."""
+    from flyte_connectors._dispatch.envelope import Envelope, seal
+    from flyteidl2.connector import connector_pb2 as pb
+
+    from flyte_connectors_console.job_address import JobAddress
+
+    request = pb.CreateTaskRequest()
+    request.template.type = "batch_job"
+    request.template.custom["script"] = "true"
+    sealed = seal(Envelope(b"", key="k", request=request.SerializeToString()), "batch_job")
+    stream = events(served.console + JobAddress("batch_job", sealed).path)
+    name, state = next(stream)
+    assert (name, state["phase"]) == ("state", "INITIALIZING")
+
+
+def test_links_of_tasks_lead_to_their_pages(environment: dict[str, str], tasks: Path) -> None:
+    """With --console-url; Flyte shows them from the start."""
+    with serving(environment, "--console-url", "https://c.example.com/console/") as served:
+        command = [*PROGRAM, "run", "--endpoint", served.grpc, str(tasks), "count", "--word", "a"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        (path,) = served.pages()
+    assert f"Connector console: https://c.example.com/console{path}" in done.stderr
+
+
+def test_several_workers_have_no_console(environment: dict[str, str]) -> None:
+    """The error says why."""
+    command = [*PROGRAM, "serve", "--console", "--workers=2", "--port=0", "--metrics-port=0"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False
+    )
+    assert done.returncode == 1
+    assert "--console needs --workers 1" in done.stderr

@@ -1,0 +1,113 @@
+"""What pages of plugins build on: wrapped requests, and the HTTP port over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import types
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flyte_connectors import hookimpl
+from flyte_connectors._registry.discovery import load_module
+from flyte_connectors._registry.table import Registry
+from flyte_connectors.client.remote import RemoteService
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.service.server import ConnectorService
+from flyte_connectors.service.settings import ServiceSettings
+from flyteidl2.connector import connector_pb2 as pb
+
+from tests.fakes.fake import CONNECTORS, FakeConnector
+from tests.fakes.job_service import FOLDER_VARIABLE
+from tests.fakes.requests import create_request
+from tests.hardening.certificates import Authority
+
+
+def recording(seen: list[Any]) -> types.ModuleType:
+    """A plugin that records requests and adds to replies."""
+    module = types.ModuleType("recording")
+
+    def wrapper(name: str, answer: Any) -> Any:
+        async def wrapped(request: Any, timeout: float | None = None) -> Any:
+            try:
+                reply = await answer(request, timeout)
+            except InvalidRequestError as error:
+                seen.append((name, type(error).__name__))
+                raise
+            sealed = reply.resource_meta if name == "CreateTask" else request.resource_meta
+            seen.append((name, sealed))
+            if name == "GetTask":
+                reply.resource.log_links.add(name="added")
+            return reply
+
+        return wrapped
+
+    @hookimpl
+    def http_routes(service: ConnectorService) -> dict[str, Any]:
+        service.wrap_requests(wrapper)
+        return {}
+
+    module.http_routes = http_routes  # type: ignore[attr-defined]
+    return module
+
+
+async def test_a_plugin_sees_each_request_as_flyte_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The sealed meta; what it adds to replies is sent; errors pass."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    seen: list[Any] = []
+    registry = Registry()
+    registry.register(FakeConnector)
+    load_module(registry, recording(seen), "test")
+    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0))
+    await service.start()
+    try:
+        async with RemoteService(service.address) as client:
+            creating = create_request(FakeConnector.task_type_name)
+            meta = (await client.create(creating)).resource_meta
+            category = pb.TaskCategory(name=FakeConnector.task_type_name)
+            reply = await client.get(pb.GetTaskRequest(resource_meta=meta, task_category=category))
+            assert [link.name for link in reply.resource.log_links][-1] == "added"
+            await client.delete(pb.DeleteTaskRequest(resource_meta=meta, task_category=category))
+            damaged = pb.GetTaskRequest(resource_meta=b"\0fc2damaged", task_category=category)
+            with pytest.raises(InvalidRequestError):
+                await client.get(damaged)
+    finally:
+        await service.stop()
+    named = [(name, meta) for name in ("CreateTask", "GetTask", "DeleteTask")]
+    assert seen == [*named, ("GetTask", "InvalidResourceMetaError")]
+
+
+async def test_the_http_port_answers_over_tls_too(tmp_path: Path) -> None:
+    """Probes without it, browsers with it."""
+    registry = Registry()
+    registry.register(CONNECTORS[0])
+    authority = Authority("test")
+    pair = authority.sign()
+    files = {"cert": pair.certificate, "key": pair.key, "ca": authority.certificate}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    cert, key, ca = (str(tmp_path / name) for name in files)
+    settings = ServiceSettings(port=0, metrics_port=0, grace=1.0, tls_cert=cert, tls_key=key)
+    service = ConnectorService(registry, settings)
+    await service.start()
+    try:
+        trusted = ssl.create_default_context(cafile=ca)
+
+        def ask(scheme: str) -> bytes:
+            url = f"{scheme}://localhost:{service.metrics_port}/readyz"
+            context = trusted if scheme == "https" else None
+            with urllib.request.urlopen(url, context=context, timeout=10) as reply:
+                body: bytes = reply.read()
+                return body
+
+        assert (
+            await asyncio.to_thread(ask, "https")
+            == await asyncio.to_thread(ask, "http")
+            == b"ready\n"
+        )
+    finally:
+        await service.stop()
