@@ -175,7 +175,7 @@ def test_the_jobs_see_no_credentials(runs: Runs, client: Any) -> None:
 
 
 _COPY = """
-import json, resource, sys
+import json, sys
 from flyte_connectors_batch_job.wrapper import staging, plan
 import os
 given = json.loads(sys.argv[1])
@@ -185,7 +185,7 @@ staging.fetch(given["plan"], given["folder"], 5 << 30)
 os.rename(plan.input_path(given["folder"], given["plan"]["inputs"][0]), given["folder"] + "/outputs/f")
 descriptor = os.open(given["folder"], os.O_RDONLY)
 staging.Outputs(given["plan"], descriptor, given["folder"], 5 << 30).store({})
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 """
 
 

@@ -13,6 +13,7 @@ Used by these:
 
     storage      files at URIs, copied piece by piece
     objects      the same in object stores
+    web          the same at web addresses
     copying      what all ways of copying share
     uris         URIs of stored files
     forked       copying in a forked process

@@ -27,13 +27,15 @@ _PACKED = (
     "quantities",
     *(
         f"backends.local.{name}"
-        for name in ("cgroup", "files", "kernel", "log", "outputs", "processes", "tree")
+        for name in (
+            *("cgroup", "files", "kernel", "limits", "log", "outputs", "processes", "tree"),
+        )
     ),
     *(
         f"wrapper.{name}"
         for name in (
             *("copying", "endings", "faults", "forked", "objects", "plan", "preparing"),
-            *("run", "staging", "storage", "uris"),
+            *("run", "staging", "storage", "uris", "web"),
         )
     ),
 )

@@ -5,26 +5,19 @@
     s3://, gs://, az://, ...     with obstore, which takes credentials and endpoints from the environment
                                  (`AWS_ENDPOINT_URL`, ...)
 
-Memory stays below a few pieces, whatever is copied. No error shows the query of a URI.
+What object stores and the web need is imported when it is: most files are local. Memory stays below a few pieces, whatever is copied. No error shows the query of a URI.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import io
-import mimetypes
 import os
 import shutil
 import stat
 import tempfile
-import urllib.error
-import urllib.request
-from http.client import HTTPException
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from flyte_connectors_batch_job.wrapper import objects
 from flyte_connectors_batch_job.wrapper.copying import (
     DEFAULT_TYPE,
     PIECE_BYTES,
@@ -45,10 +38,6 @@ from flyte_connectors_batch_job.wrapper.uris import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WEB_SECONDS = 60.0
-_NOT_FOUND = (404, 410)
-_SERVER_ERROR = 500
-
 
 def fetch_file(uri: str, path: str, allowance: Allowance) -> None:
     """Copy a file to a new local one.
@@ -65,8 +54,12 @@ def fetch_file(uri: str, path: str, allowance: Allowance) -> None:
         if kind == "file":
             _read_local(local_path(uri), file, allowance)
         elif kind in WEB:
-            _read_web(uri, file, allowance)
+            from flyte_connectors_batch_job.wrapper import web
+
+            web.read(uri, file, allowance)
         else:
+            from flyte_connectors_batch_job.wrapper import objects
+
             bucket, key = objects.bucket_and_key(uri)
             objects.read(bucket, key, file, allowance)
 
@@ -82,6 +75,8 @@ def fetch_folder(uri: str, folder: str, allowance: Allowance) -> int:
     os.makedirs(folder)
     if scheme_of(uri) == "file":
         return _fetch_local_folder(local_path(uri), folder, allowance)
+    from flyte_connectors_batch_job.wrapper import objects
+
     bucket, key = objects.bucket_and_key(uri)
     key = key.rstrip("/")
     found = objects.keys(bucket, key, allowance)
@@ -108,12 +103,16 @@ def store(file: BinaryIO, uri: str, name: str) -> None:
         TransferError: It can't be stored.
     """
     kind = scheme_of(uri)
-    content_type = type_of(file) or mimetypes.guess_type(name)[0] or DEFAULT_TYPE
     if kind == "file":
-        _write_local(file, local_path(uri), content_type)
+        _write_local(file, local_path(uri))
         return
     if kind not in OBJECT_STORES:
         raise TransferError(f"{shown(uri)}: {kind}:// can't be written")
+    import mimetypes
+
+    from flyte_connectors_batch_job.wrapper import objects
+
+    content_type = type_of(file) or mimetypes.guess_type(name)[0] or DEFAULT_TYPE
     objects.write(file, uri, content_type)
 
 
@@ -134,6 +133,8 @@ def read_bytes(uri: str, limit: int) -> bytes:
         if scheme_of(uri) == "file":
             _read_local(local_path(uri), file, allowance)
         else:
+            from flyte_connectors_batch_job.wrapper import objects
+
             objects.read(*objects.bucket_and_key(uri), file, allowance)
         file.seek(0)
         return file.read()
@@ -186,14 +187,14 @@ def _fetch_local_folder(source: str, target: str, allowance: Allowance) -> int:
     return count
 
 
-def _write_local(file: BinaryIO, path: str, content_type: str) -> None:
+def _write_local(file: BinaryIO, path: str) -> None:
     with _writing(path):
         folder = os.path.dirname(path)
         os.makedirs(folder, exist_ok=True)
         partial = os.path.join(folder, f".{os.urandom(8).hex()}.partial")
         try:
             with open(partial, "xb") as target:
-                note_type(target, content_type)
+                note_type(target, type_of(file))
                 shutil.copyfileobj(file, target, PIECE_BYTES)
                 target.flush()
                 os.fsync(target.fileno())
@@ -211,41 +212,6 @@ def _writing(path: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise TransferError(f"{path}: {reason}", may_retry=True) from error
-
-
-def _read_web(uri: str, target: BinaryIO, allowance: Allowance) -> None:
-    name = shown(uri)
-    try:
-        with urllib.request.urlopen(_request(uri), timeout=_WEB_SECONDS) as answer:  # noqa: S310
-            allowance.check(answer.length or 0)
-            note_type(target, answer.headers.get_content_type())
-            while piece := answer.read(PIECE_BYTES):
-                allowance.take(len(piece))
-                target.write(piece)
-            if answer.length:  # read in pieces, an answer that breaks off just ends
-                missing = f"{name} broke off, {answer.length} bytes before its end"
-                raise TransferError(missing, may_retry=True)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in _NOT_FOUND:
-            raise FileNotFoundError(name) from error
-        answered = f"{name}: the server answered {error.code} {error.reason}"
-        raise TransferError(answered, may_retry=error.code >= _SERVER_ERROR) from error
-    except (urllib.error.URLError, HTTPException, ValueError, TimeoutError) as error:
-        reason = getattr(error, "reason", error)
-        raise TransferError(f"{name} can't be read: {reason}", may_retry=True) from error
-
-
-def _request(uri: str) -> urllib.request.Request:
-    """A request for a web address, whose user and password become a header."""
-    parts = urlsplit(uri)
-    user, separator, place = parts.netloc.rpartition("@")
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
-    request = urllib.request.Request(urlunsplit((parts.scheme, place, path, parts.query, "")))  # noqa: S310
-    if separator:
-        token = base64.b64encode(unquote(user).encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {token}")
-    return request
 
 
 def _path_below(folder: str, name: str) -> str:

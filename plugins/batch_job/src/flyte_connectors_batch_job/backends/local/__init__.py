@@ -21,6 +21,7 @@ Used by these:
     slots        how much jobs may use together, and how much one takes
     processes    the system's table of processes
     cgroup       a control group for the job, where the system allows one
+    limits       of memory and CPU, by control groups
     kernel       the few system calls that Python does not offer
     outputs      what the job leaves as outputs
     environment  the variables that the job sees

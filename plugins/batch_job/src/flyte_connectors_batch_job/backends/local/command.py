@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flyte_connectors_batch_job.backends.local.job import Job
+    from flyte_connectors_batch_job.backends.local.limits import Limits
 
 SPARE_BYTES = 1024 * 1024 * 1024
 """What a process may allocate over its job's limit: stacks and arenas that it never uses count, too."""
@@ -43,13 +44,14 @@ def make_folder(job: Job, spec: dict[str, Any]) -> int:
     return folder
 
 
-def start(job: Job, spec: dict[str, Any], group: str) -> subprocess.Popen[bytes]:
+def start(job: Job, spec: dict[str, Any], group: str, limits: Limits) -> subprocess.Popen[bytes]:
     """Start the job's command, in a new session.
 
     Args:
         job: The job.
         spec: What to run.
         group: The control group to run it in, or empty.
+        limits: Those that the kernel keeps.
 
     Raises:
         OSError: the spool can't be written, or the program can't be started.
@@ -60,6 +62,7 @@ def start(job: Job, spec: dict[str, Any], group: str) -> subprocess.Popen[bytes]
     def prepare() -> None:
         if group:
             cgroup.enter(group)
+        limits.enter()
         if memory:
             _limit_data(memory + SPARE_BYTES)
         kernel.confine()

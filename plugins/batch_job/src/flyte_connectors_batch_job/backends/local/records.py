@@ -48,12 +48,19 @@ class Records:
         }
         self._begun_inode: int | None = None
         self._members: list[int] = []
+        self._limits: list[str] = []
         self._look_at = 0.0
 
     def begin(self) -> None:
         """Write down, for ever, that the job has been started."""
         self._write_members()
         self._write_begun()
+
+    def note_limits(self, groups: list[str]) -> None:
+        """Write down which control groups of version 1 the job has."""
+        self._limits = groups
+        if groups:
+            self._write_members()
 
     def note_members(self) -> list[int]:
         """Write down which processes the job has, if that has changed. Returns their ids.
@@ -92,6 +99,7 @@ class Records:
         record: dict[str, Any] = {
             "host": self._host,
             "cgroup": self._cgroup,
+            "limits": self._limits,
             "processes": [processes.name_of(pid) for pid in self._members],
         }
         files.write_json(self._job.file("running.json"), record, durable=False)

@@ -16,6 +16,7 @@ from flyte_connectors_batch_job.backends.local import (
     cgroup,
     command,
     kernel,
+    limits,
     outputs,
     tree,
 )
@@ -100,25 +101,34 @@ def _run(
         log = LogWriter(job.file("log"))  # before the job can close the directory
         folder = command.make_folder(job, spec)
         watch = Watch(job, spec, records, log, keeper_gone)
-        plan = spec.get("files")
-        if not plan:
-            return watch.command(command.start(job, spec, group), group) or _collected(
-                watch, spec, folder
-            )
+        if not spec.get("files"):
+            return _commanded(watch, job, spec, group, records) or _collected(watch, spec, folder)
         from flyte_connectors_batch_job.backends.local.transfers import (
             Transfers,
         )  # few jobs have files
 
-        transfers = Transfers(watch, plan, command.path_of(job), folder, storage)
+        transfers = Transfers(watch, spec["files"], command.path_of(job), folder, storage)
         return (
             transfers.fetch()
-            or watch.command(command.start(job, spec, group), group)
+            or _commanded(watch, job, spec, group, records)
             or transfers.store(_collected(watch, spec, folder))
         )
     except OSError as error:
         message = f"can't start {error.filename or 'the job'}: {error.strerror}"
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return {"state": states.LOST, "message": message} if is_full else failed(message)
+
+
+def _commanded(
+    watch: Watch, job: Job, spec: dict[str, Any], group: str, records: Records
+) -> dict[str, Any] | None:
+    """Run the command to its end. Returns how the job has ended, or None if the command ended well."""
+    kept = limits.Limits(group, spec)
+    try:
+        records.note_limits(kept.groups)
+        return watch.command(command.start(job, spec, group, kept), group, kept)
+    finally:
+        limits.remove(kept.groups)
 
 
 def _collected(watch: Watch, spec: dict[str, Any], folder: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from flyte_connectors_batch_job.backends.local import job as states
-from flyte_connectors_batch_job.wrapper import forked
+from flyte_connectors_batch_job.wrapper import forked, uris
 from flyte_connectors_batch_job.wrapper.faults import TransferError
 
 TYPE_CHECKING = False
@@ -58,10 +58,15 @@ class Transfers:
             lambda staging, limit: staging.Outputs(plan, folder, path, limit).store(written)
         )
 
+    def _is_local(self) -> bool:
+        addresses = [self._plan["prefix"], *(one["uri"] for one in self._plan["inputs"])]
+        return all(uris.scheme_of(address) == "file" for address in addresses)
+
     def _copied(self, function: Callable[[ModuleType, int], Any]) -> dict[str, Any]:
         def call() -> Any:
             os.environ.update(self._storage)
-            _find_packages()
+            if not self._is_local():
+                _find_packages()
             from flyte_connectors_batch_job.wrapper import copying, staging
 
             return function(staging, copying.limit_bytes())

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 
-from flyte_connectors_batch_job.backends.local import cgroup, processes
+from flyte_connectors_batch_job.backends.local import cgroup, limits, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,10 +127,11 @@ def sweep(mark: str, record: dict[str, Any]) -> bool:
     give_up_at = time.monotonic() + SWEEP_SECONDS
     group = record.get("cgroup", "")
     recorded = record.get("processes", [])
+    groups = record.get("limits", [])
     while True:
         if group:
             cgroup.kill(group)
-        left = _left(mark, recorded)
+        left = _left(mark, recorded, groups)
         if not left and not (group and cgroup.is_populated(group)):
             break
         kill(left)
@@ -139,14 +140,15 @@ def sweep(mark: str, record: dict[str, Any]) -> bool:
         time.sleep(0.005)
     if group:
         cgroup.remove(group)
+    limits.remove(groups)
     return True
 
 
-def _left(mark: str, recorded: Iterable[Iterable[Any]]) -> list[int]:
+def _left(mark: str, recorded: Iterable[Iterable[Any]], groups: Iterable[str]) -> list[int]:
     """The job's processes that are alive; its supervisor and keeper when no other is."""
     table = processes.table()
     known = {int(pid) for pid, start in recorded if pid in table and table[pid].start == start}
-    members = known | _marked(MEMBER_MARK, mark)
+    members = known | _marked(MEMBER_MARK, mark) | limits.members(groups)
     guardians = _marked(GUARDIAN_MARK, mark) - {os.getpid()}
     found = [*members, *processes.descendants([*members, *guardians], table)]
     alive = {pid for pid in found if pid in table and table[pid].is_alive} - {os.getpid()}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flyte_connectors_batch_job.backends.local.job import Job
+    from flyte_connectors_batch_job.backends.local.limits import Limits
     from flyte_connectors_batch_job.backends.local.records import Records
 
     Sink = Callable[[bytes], None]
@@ -67,6 +68,7 @@ class Watch:
         self._memory_mebibytes = (spec.get("memory_bytes") or 0) / _MEBIBYTE
         self._is_command = False
         self._exit_code: int | None = None
+        self._limits: Limits | None = None
         self._started = time.monotonic()
         self._look_at = self._usage_at = 0.0
         self._kill_at: float | None = None
@@ -79,12 +81,15 @@ class Watch:
         """The last line of the command's stdout that was not blank."""
         return endings.text(self._streams[STDOUT].last)
 
-    def command(self, process: subprocess.Popen[bytes], group: str) -> dict[str, Any] | None:
+    def command(
+        self, process: subprocess.Popen[bytes], group: str, limits: Limits
+    ) -> dict[str, Any] | None:
         """Wait for the job's command, and end all that it leaves.
 
         Args:
             process: The command, with pipes for its output.
             group: Its control group, or empty.
+            limits: Those that the kernel keeps.
 
         Returns:
             How the job has ended, or None if the command ended well.
@@ -93,7 +98,7 @@ class Watch:
         assert process.stderr
         pipes = {process.stdout.fileno(): STDOUT, process.stderr.fileno(): STDERR}
         sinks = {pipe: self._to_log(source) for pipe, source in pipes.items()}
-        self._is_command = True
+        self._is_command, self._limits = True, limits
         self._until_end(process.pid, sinks)
         self._note_ended(process.pid, tree.end_all(group))
         self._is_command = False
@@ -161,7 +166,8 @@ class Watch:
         return None
 
     def _oversize(self) -> dict[str, Any] | None:
-        if self._oversized or self._is_oversized(self._largest_bytes):
+        used_too_much = self._oversized or self._is_oversized(self._largest_bytes)
+        if used_too_much or (self._limits and self._limits.was_out_of_memory()):
             return failed(f"exceeded its memory limit of {self._memory_mebibytes:g} MiB")
         return None
 
@@ -213,14 +219,15 @@ class Watch:
             self._usage_at = age + USAGE_SECONDS
             cpu_seconds, resident = usage.of_processes(members)
             self._write_usage(self._cpu_seconds + cpu_seconds, resident)
-        if self._memory_mebibytes:
-            self._limit_memory(members)
-
-    def _limit_memory(self, members: list[int]) -> None:
-        _, resident = usage.of_processes(members)  # counts what they share for each of them
-        if self._is_oversized(resident) and self._is_oversized(usage.memory_of(members)):
+        if self._memory_mebibytes and self._uses_too_much(members):
             self._oversized = True
             self._log.write(SUPERVISOR, [b"memory limit exceeded: sending SIGKILL"])
+
+    def _uses_too_much(self, members: list[int]) -> bool:
+        if self._limits and self._limits.holds_memory:
+            return self._limits.was_out_of_memory()
+        _, resident = usage.of_processes(members)  # counts what they share for each of them
+        return self._is_oversized(resident) and self._is_oversized(usage.memory_of(members))
 
     def _is_oversized(self, used: int) -> bool:
         return 0 < self._memory_mebibytes < used / _MEBIBYTE
