@@ -190,7 +190,7 @@ print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["s3", "file"])
 def test_a_gigabyte_passes_in_bounded_memory(
     kind: str, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
