@@ -31,6 +31,8 @@ WORKERS, CREATES = 2, 8
 ROUNDS, FEW_ROUNDS = 20, 1
 LATEST_SECONDS = 0.1
 """After the creates were sent, until the kill."""
+LONG_LIFE_SECONDS = 5.5
+"""After which a worker that is killed is started again at once; else after a pause that grows."""
 
 
 async def play(setting: Setting, tally: Tally) -> None:
@@ -44,6 +46,7 @@ async def play(setting: Setting, tally: Tally) -> None:
     try:
         for number in range(ROUNDS if setting.full else FEW_ROUNDS):
             wait = draw.uniform(0, LATEST_SECONDS)
+            await asyncio.sleep(LONG_LIFE_SECONDS)
             await kill_a_worker(service, draw.randrange(WORKERS), wait, folder / str(number), tally)
         await kill_their_supervisor(service, tally)
     finally:
