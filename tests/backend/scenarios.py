@@ -114,7 +114,7 @@ SCENARIOS = {
         Scenario(
             "replay",
             "the executor crashes every second and replays",
-            Faults(slow_creates=1.0, slow_seconds=0.2),
+            Faults(slow_creates=1.0, slow_seconds=1.0),
             disturb=disturbances.crash,
             waves=4,
         ),
@@ -165,7 +165,6 @@ SCENARIOS = {
             modules=OWN_ID,
             task_type="own_id_job",
             create=12.0,
-            excuse=NO_ANSWER,
         ),
         Scenario(
             "own-id-plain",
@@ -178,8 +177,8 @@ SCENARIOS = {
         ),
         Scenario(
             "own-id-late",
-            "the vendor takes no key; 5 % of the creates take 1.5 times the deadline",
-            Faults(slow_creates=0.05, slow_seconds=3.0),
+            "the vendor takes no key; 15 % of the creates take 1.5 times the deadline",
+            Faults(slow_creates=0.15, slow_seconds=3.0),
             modules=OWN_ID,
             task_type="own_id_job",
             excuse=NO_ANSWER,
@@ -206,7 +205,7 @@ SCENARIOS = {
         Scenario(
             "own-id-replay",
             "the vendor takes no key; the executor crashes every second and replays",
-            Faults(slow_creates=1.0, slow_seconds=0.2),
+            Faults(slow_creates=1.0, slow_seconds=1.0),
             disturb=disturbances.crash,
             waves=4,
             modules=OWN_ID,
@@ -231,7 +230,6 @@ SCENARIOS = {
             modules=OWN_ID,
             task_type="own_id_job",
             create=12.0,
-            excuse=NO_ANSWER,
         ),
         Scenario(
             "spool-shared",
@@ -250,7 +248,6 @@ SCENARIOS = {
             polls=BRIEF,
             in_flight=20,
             environ=own_spool,
-            excuse=NO_ANSWER,
         ),
         Scenario(
             "rush",
