@@ -20,7 +20,7 @@ RULES = [
 ]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "core/*.md", "plugins/*/*.md", "docs/*.md", "docs/decisions/*.md")
+    for pattern in ("*.md", "core/*.md", "plugins/*/*.md", "docs/*.md", "docs/*/*.md")
     for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"
 )

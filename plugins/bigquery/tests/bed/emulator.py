@@ -50,26 +50,39 @@ class Emulator:
 def running() -> Iterator[Emulator]:
     """Start a server with an empty store; stop it at the end."""
     home = _installed()
-    port, grpc_port = _free_port(), _free_port()
-    with tempfile.TemporaryDirectory(prefix="local-bigquery-") as data:
+    with (
+        tempfile.TemporaryDirectory(prefix="local-bigquery-") as data,
+        (Path(data) / "server.log").open("wb") as log,
+        contextlib.ExitStack() as until_it_listens,
+    ):
+        port, grpc_port = (until_it_listens.enter_context(_reserved()) for _ in range(2))
         command = [
             *(str(home / "venv/bin/local-bigquery"), "serve", "--host", "127.0.0.1"),
             *("--port", str(port), "--grpc-port", str(grpc_port)),
             *("--project", PROJECT, "--data-dir", data),
         ]
-        with (
-            (Path(data) / "server.log").open("wb") as log,
-            subprocess.Popen(
-                command, env={**os.environ, "HOME": str(home)}, stdout=log, stderr=log
-            ) as server,
-        ):
+        environment = {**os.environ, "HOME": str(home)}
+        with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:
             try:
                 _await_answer(server, f"http://127.0.0.1:{port}", log.name)
+                until_it_listens.close()
                 yield Emulator(
                     f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}", Path(data) / "gcs"
                 )
             finally:
                 server.terminate()
+
+
+@contextlib.contextmanager
+def _reserved() -> Iterator[int]:
+    """A port that nobody else gets within this block, and that a server may listen on.
+
+    Another test session that starts at the same time would else take it first.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def _await_answer(server: subprocess.Popen[bytes], url: str, log: str) -> None:
@@ -131,9 +144,3 @@ def _python_3_13() -> str:
             return candidate
     message = "local-bigquery needs Python 3.13: install it, or name it in LOCAL_BIGQUERY_PYTHON"
     raise RuntimeError(message)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

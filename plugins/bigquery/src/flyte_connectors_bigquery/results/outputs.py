@@ -36,7 +36,7 @@ OFFICIAL: Mapping[str, str] = {"results": DATAFRAME}
 ROWS_AFFECTED, SESSION, STATEMENTS = "rows_affected", "session_id", "statements"
 
 MOST_STATEMENTS = 100
-"""Child jobs that are told of; a script with a loop may have any number."""
+"""Child jobs that are reported; a script with a loop may have any number."""
 
 
 def declared(task_template: TaskTemplate) -> dict[str, str]:

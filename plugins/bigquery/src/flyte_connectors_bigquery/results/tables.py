@@ -202,7 +202,8 @@ def _storage_client(credentials: Credentials) -> BigQueryReadClient | None:
         BigQueryReadGrpcTransport,
     )
 
-    channel = grpc.insecure_channel(host)
+    # As Google's own channels: a batch of wide rows has more than gRPC's default of 4 MiB.
+    channel = grpc.insecure_channel(host, options=[("grpc.max_receive_message_length", -1)])
     return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
 

@@ -1,7 +1,7 @@
 """The connector of sensors: tasks that succeed once a table, a partition or rows are there.
 
-A table is looked at in the catalog, which costs nothing. Anything else is a query whose first row tells,
-asked every `poll_seconds`; see `queries`.
+A table is looked at in the catalog, which costs nothing. Anything else is a query whose first row
+decides, asked every `poll_seconds`; see `queries`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 No replica keeps account of them: the last one is found by its id, and beginning the next is idempotent, so
 that two replicas begin one. What a replica remembers only spares it the search.
 
-Whether the next is due is told by differences within one clock each: how long the wait has lasted by this
+Whether the next is due follows from differences within one clock each: how long the wait has lasted by this
 service's, and how long after the first the last was created by BigQuery's.
 """
 
