@@ -175,11 +175,16 @@ class _MlflowRun(Run):
     def _log_model(self, model: Pipeline) -> None:
         import mlflow
         import mlflow.sklearn
+        import sklearn
 
         mlflow.set_tracking_uri(self._uri)
         with mlflow.start_run(run_id=self._run_id):
             mlflow.sklearn.log_model(
-                model, name="model", registered_model_name=self._settings.get("registered_model")
+                model,
+                name="model",
+                registered_model_name=self._settings.get("registered_model"),
+                # Otherwise mlflow starts a process that finds them out.
+                pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
             )
 
     def end(self, status: str) -> None:

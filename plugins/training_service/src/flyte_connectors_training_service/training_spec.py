@@ -47,12 +47,12 @@ class TrainingSpec:
         hyperparameters: Its parameters.
         features: Names of the columns to learn from; None for all but the label.
         categories: Names of columns that hold categories, though they hold numbers.
-        missing: What happens to missing features: `impute` (the median, or a category of its own),
+        missing: What happens to missing features: `impute` (by the median, or as a separate category),
             `drop` the row, or `refuse` the data set.
         class_weight: `balanced`, or weights by class.
-        patience: Stops after so many epochs without a lower validation loss; 0 never does.
+        early_stopping: Stops after so many epochs without a lower validation loss; 0 never does.
         min_delta: How much lower counts.
-        keep: Which epoch's model is the result, `best` or `last`; None for `best` with patience, else
+        keep: Which epoch's model is the result, `best` or `last`; None for `best` with early stopping, else
             `last`.
         test_fraction: Share of the rows that only the trained model is measured on.
         folds: Of a cross-validation after the training; 0 for none.
@@ -73,7 +73,7 @@ class TrainingSpec:
     categories: Sequence[str] = ()
     missing: str = IMPUTE
     class_weight: str | Mapping[str, float] | None = None
-    patience: int = 0
+    early_stopping: int = 0
     min_delta: float = 0.0
     keep: str | None = None
     test_fraction: float = 0.0
@@ -132,7 +132,7 @@ class TrainingSpec:
     @property
     def keeps_best(self) -> bool:
         """Whether the best epoch's model is the result, and not the last one's."""
-        return self.keep == BEST or (self.keep is None and self.patience > 0)
+        return self.keep == BEST or (self.keep is None and self.early_stopping > 0)
 
     @classmethod
     def from_json(cls, body: object) -> TrainingSpec:
@@ -223,7 +223,7 @@ _FIELDS: Mapping[str, Check] = {
     "missing": checks.choice(IMPUTE, DROP, REFUSE),
     "class_weight": checks.choice("balanced", None)
     | Check("an object of numbers above 0 by class", _are_weights),
-    "patience": checks.whole(0, MAX_EPOCHS),
+    "early_stopping": checks.whole(0, MAX_EPOCHS),
     "min_delta": checks.at_least(0),
     "keep": checks.choice(BEST, LAST, None),
     "test_fraction": Check("from 0 to under 1", lambda value: value == 0 or _is_fraction(value)),

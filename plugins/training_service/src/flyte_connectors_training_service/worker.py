@@ -148,7 +148,9 @@ def _trained(
         measured = {**metrics, "best_epoch": epoch, "ended_at": round(time.time(), 3)}
         files.append_epoch(measured)
         run.log(measured)
-        is_over = done == spec.epochs or bool(spec.patience and done - epoch >= spec.patience)
+        is_over = done == spec.epochs or bool(
+            spec.early_stopping and done - epoch >= spec.early_stopping
+        )
         checkpointing.offer({"epoch": done, "model": model, "best": best}, is_last=is_over)
         _log.info("epoch %d of %d: %s", done, spec.epochs, results.line(metrics, spec))
         if is_over:
