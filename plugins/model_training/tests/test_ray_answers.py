@@ -202,3 +202,8 @@ async def test_a_ray_without_the_state_api_answers_the_whole_log(scripted: Scrip
     scripted.answer({}, status="404 Not Found")
     scripted.answer({"logs": "one\ntwo\nthree"})
     assert await read(meta, "4", 5) == (["two", "three"], None)
+    scripted.answer({"status": "SUCCEEDED", "end_time": 1})
+    scripted.answer({}, status="500 Internal Server Error")
+    scripted.answer({"logs": "one\ntwo\nthree"})
+    del scripted.replies[0]
+    assert await read(meta, "", 1) == (["one"], "4")

@@ -10,6 +10,7 @@ that exists is a 500 with "already exists" in its text; a job that has ended ans
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from flyte_connectors_model_training.platforms import JobState, LogPage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flyte_connectors.http import Client, Reply
+    from flyte_connectors.http import Client
 
     from flyte_connectors_model_training.config import RayTrainConfig
     from flyte_connectors_model_training.platforms import Submission
@@ -157,11 +158,8 @@ class RayJobs:
         job = await self._ask("GET", job_id)
         has_ended = job.get("end_time") is not None
         part = _LogPart(offset, limit)
-        reply = await self._read_log(job_id, part)
-        if reply is not None and not reply.is_success:
-            if job.get("status") == "PENDING":
-                return LogPage([], str(offset))
-            part.write(str((await self._ask("GET", job_id, "logs")).get("logs") or "").encode())
+        with contextlib.suppress(_PageFullError):
+            await self._read_log(job_id, part)
         if part.size < offset:
             message = f"{offset} is past the end of the log: start again with an empty token"
             raise InvalidRequestError(message, field="token")
@@ -170,19 +168,19 @@ class RayJobs:
         texts = [line.decode(errors="replace").rstrip("\r\n") for line in lines]
         return LogPage(texts, None if is_last and has_ended else str(following))
 
-    async def _read_log(self, job_id: str, part: _LogPart) -> Reply | None:
-        """Read the log of the job's driver until the page is full; None if it was full before the end.
+    async def _read_log(self, job_id: str, part: _LogPart) -> None:
+        """Read the log of the job's driver. Raises _PageFullError as soon as the page is full.
 
         The Jobs API answers with the whole log. The State API streams it, and what lies before and after
-        the page is not kept.
+        the page is not kept; it knows no log of a job that has not started.
         """
         query = urlencode({"submission_id": job_id, "lines": -1})
-        try:
-            return await self._client.download(
-                f"{self._client.base}/api/v0/logs/file?{query}", part.write
-            )
-        except _PageFullError:
-            return None
+        reply = await self._client.download(
+            f"{self._client.base}/api/v0/logs/file?{query}", part.write
+        )
+        if not reply.is_success:
+            log = (await self._ask("GET", job_id, "logs")).get("logs")
+            part.write(str(log or "").encode())
 
     async def metrics(self, job_id: str) -> list[Mapping[str, float]]:  # noqa: ARG002
         """Raise UnsupportedVerbError: Ray keeps its metrics elsewhere."""

@@ -8,6 +8,7 @@ Ray does not stay on loopback, so these run in a network namespace of their own:
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import skops.io
-from flyte_connectors import Phase
+from flyte_connectors import File, Phase
 from flyte_connectors.errors import (
     ConflictError,
     InvalidRequestError,
@@ -152,6 +153,65 @@ async def test_the_task_trains_on_ray_to_the_same_model(
     )
     pipeline = skops.io.load(model.download_sync())
     assert pipeline.score(held_out, held_out_labels) == expected
+
+
+async def test_declared_outputs_and_hyperparameters_on_ray(
+    address: str, digits: Path, tmp_path: Path
+) -> None:
+    """Scores are those of the job's report; what the job needs is granted by the cluster."""
+    config = config_for(
+        address,
+        results_prefix=tmp_path.as_uri(),
+        num_cpus=1,
+        memory=50_000_000,
+        metadata={"team": "search"},
+    )
+    task = ModelTrainTask(
+        "train",
+        plugin_config=config,
+        inputs={"data": File, "epochs": int, "alpha": float},
+        outputs={"model": File, "validation_accuracy": float, "report": File},
+        parameters={"test_fraction": 0.1},
+    )
+    trained = await task(data=File(str(digits)), epochs=2, alpha=0.01)
+    assert trained.validation_accuracy > 0.8
+    async with trained.report.open("r") as file:
+        report = json.loads(await file.read())
+    assert report["spec"]["hyperparameters"] == {"alpha": 0.01}
+    jobs = (await asyncio.to_thread(httpx.get, f"{address}/api/jobs/")).json()
+    newest = next(job for job in jobs if (job["metadata"] or {}).get("team") == "search")
+    assert newest["entrypoint"] == "flyte-model-training train"
+
+
+async def test_a_job_that_needs_too_much_waits(address: str) -> None:
+    """The cluster has no GPU: the job is queued. A stop is taken, and Ray carries it out when the job starts."""
+    meta = await create(config_for(address, entrypoint="true", num_gpus=1), "gpu")
+    resource = await ModelTrainingConnector().get(meta)
+    assert resource.phase == Phase.QUEUED
+    await ModelTrainingConnector().delete(meta)
+
+
+async def test_a_page_of_a_long_log_is_read_alone(address: str) -> None:
+    """Ray's State API streams the log; a page in the middle is found by its offset."""
+    entrypoint = f"{sys.executable} -c 'for i in range(20000): print(f\"line {{i:06}}\")'"
+    meta = await create(config_for(address, entrypoint=entrypoint), "long-log")
+    await ended(meta)
+    first, token = await page_of(meta, "", 10)
+    assert len(first) == 10
+    whole = await log_of(meta)
+    assert whole[-20000:] == [f"line {number:06}" for number in range(20000)]
+    lines, _ = await page_of(meta, token, 5)
+    assert lines == whole[10:15]
+
+
+async def page_of(meta: ModelTrainJobMeta, token: str, lines: int) -> tuple[list[str], str]:
+    """One page of the log, and the token of the next."""
+    found: list[str] = []
+    following = ""
+    async for reply in ModelTrainingConnector().get_logs(meta, token, lines):
+        found += [line.message for line in reply.body.lines]
+        following = reply.header.token or following
+    return found, following
 
 
 async def test_a_bad_data_set_fails_with_the_reason_in_the_log(address: str) -> None:
