@@ -372,7 +372,7 @@ def test_a_wrong_sweep_is_refused(service: ServiceProcess, sweep: Any, reason: s
 def test_samples_of_a_sweep_are_the_same_each_time() -> None:
     """They are drawn with the seed: a repeated submission is the same sweep."""
     spec = TrainingSpec("file:///a", 1)
-    sweep = {"values": {"seed": [*range(50)], "patience": [*range(50)]}, "samples": 5}
+    sweep = {"values": {"seed": [*range(50)], "early_stopping": [*range(50)]}, "samples": 5}
     first = sweeps.trials_of("one", spec, sweep)
     assert len(first) == 5
     assert sweeps.trials_of("one", spec, sweep) == first

@@ -49,7 +49,7 @@ ANY_JSON = st.recursive(
         ("categories", "x"),
         ("missing", "ignore"),
         ("class_weight", {"a": 0}),
-        ("patience", -1),
+        ("early_stopping", -1),
         ("min_delta", -0.1),
         ("keep", "first"),
         ("test_fraction", 1.0),

@@ -48,9 +48,9 @@ def trained(folder: Path, data: Path, **fields: Any) -> tuple[JobFiles, str, dic
     return files, message, json.loads(files.report.read_text())
 
 
-def test_patience_stops_a_training_that_gets_no_better(noise: Path, tmp_path: Path) -> None:
+def test_early_stopping_stops_a_training_that_gets_no_better(noise: Path, tmp_path: Path) -> None:
     """The model is the best epoch's: what a training of just that many epochs gives."""
-    files, message, report = trained(tmp_path / "patient", noise, epochs=200, patience=5)
+    files, message, report = trained(tmp_path / "patient", noise, epochs=200, early_stopping=5)
     losses = [epoch["validation_loss"] for epoch in report["epochs"]]
     best = int(np.argmin(losses)) + 1
     assert len(losses) == best + 5 < 200
@@ -64,9 +64,9 @@ def test_patience_stops_a_training_that_gets_no_better(noise: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_epoch_to_keep_can_be_chosen(noise: Path, tmp_path: Path, keep: str) -> None:
-    """Also without patience, and the other way round with it."""
-    patience = 0 if keep == "best" else 3
-    _, _, report = trained(tmp_path / "job", noise, epochs=20, keep=keep, patience=patience)
+    """Also without early stopping, and the other way round with it."""
+    epochs = 0 if keep == "best" else 3
+    _, _, report = trained(tmp_path / "job", noise, epochs=20, keep=keep, early_stopping=epochs)
     best, last = report["best_epoch"], len(report["epochs"])
     assert best < last
     assert report["kept_epoch"] == (best if keep == "best" else last)
@@ -74,8 +74,8 @@ def test_the_epoch_to_keep_can_be_chosen(noise: Path, tmp_path: Path, keep: str)
 
 def test_a_resumed_training_keeps_the_same_best_epoch(noise: Path, tmp_path: Path) -> None:
     """The best model so far is in the checkpoint, with the last one."""
-    spec = TrainingSpec(noise.as_uri(), 40, patience=4)
-    calm, _, expected = trained(tmp_path / "calm", noise, epochs=40, patience=4)
+    spec = TrainingSpec(noise.as_uri(), 40, early_stopping=4)
+    calm, _, expected = trained(tmp_path / "calm", noise, epochs=40, early_stopping=4)
     (tmp_path / "killed").mkdir()
     files = JobFiles(tmp_path / "killed")
     append, alive = files.append_epoch, expected["best_epoch"] + 2
