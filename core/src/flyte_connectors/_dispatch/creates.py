@@ -12,13 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.core.security_pb2 import Connection
+from flyteidl2.core.tasks_pb2 import TaskTemplate
 from google.protobuf.message import DecodeError
 
 from flyte_connectors._calls.context import CallContext, current
+from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.arguments import with_secrets
@@ -26,6 +30,7 @@ from flyte_connectors._dispatch.creating import create_job, do_at_once, outcome_
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.once_per_key import OncePerKey
+from flyte_connectors.bound import BoundConnector
 from flyte_connectors.errors import (
     ConnectorError,
     InvalidRequestError,
@@ -33,15 +38,6 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 from flyte_connectors.secrets import secret_names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from flyteidl2.core.security_pb2 import Connection
-    from flyteidl2.core.tasks_pb2 import TaskTemplate
-
-    from flyte_connectors._calls.guard import CallGuard
-    from flyte_connectors.bound import BoundConnector
 
 LARGEST_REQUEST = 64 * 1024
 """Bytes of a request that fits a meta; the create of a larger one is waited for to its end."""

@@ -14,16 +14,14 @@ import fcntl
 import json
 import pathlib
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, JobNotFoundError
 from flyte_connectors.io.replacing import replacing
 from flyte_connectors.tasks.current_run import STATE_VARIABLE, state_dir
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 R = TypeVar("R", "JobRecord", "RunRecord")
 

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -98,22 +99,6 @@ class Client:
         """The URL that everything is below, without a slash at the end."""
         return str(self._base).rstrip("/")
 
-    async def get(self, *parts: targets.Part, **options: Any) -> Reply:
-        """See `request`."""
-        return await self.request("GET", *parts, **options)
-
-    async def post(self, *parts: targets.Part, **options: Any) -> Reply:
-        """See `request`."""
-        return await self.request("POST", *parts, **options)
-
-    async def put(self, *parts: targets.Part, **options: Any) -> Reply:
-        """See `request`."""
-        return await self.request("PUT", *parts, **options)
-
-    async def delete(self, *parts: targets.Part, **options: Any) -> Reply:
-        """See `request`."""
-        return await self.request("DELETE", *parts, **options)
-
     async def request(  # noqa: PLR0913  (the parts of a request)
         self,
         method: str,
@@ -149,6 +134,11 @@ class Client:
         url = targets.below(self._base, parts, self._field, slash=trailing_slash)
         request = self._request(method, url, query, body, headers)
         return await self._answer(request, repeatable=repeatable, check=check)
+
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    put = partialmethod(request, "PUT")
+    delete = partialmethod(request, "DELETE")
 
     async def follow(self, link: str, *, check: bool = True) -> Reply:
         """The reply to a GET of a link that the service gave, such as the one to the next page.

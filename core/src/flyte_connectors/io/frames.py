@@ -17,15 +17,13 @@ from __future__ import annotations
 
 import io
 import posixpath
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flyte_connectors.errors import FrameError
 from flyte_connectors.io import storage
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    Reader = Callable[[str, Sequence[str]], Any]
+Reader = Callable[[str, Sequence[str]], Any]
 
 READERS_GROUP = "flyte_connectors.dataframe_readers"
 """Group of the entry points whose objects are readers by library, each as for `register_reader`."""

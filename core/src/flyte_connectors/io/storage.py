@@ -16,14 +16,12 @@ import functools
 import os
 import pathlib
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flyte_connectors.errors import StorageError
 from flyte_connectors.io.replacing import is_partial, replacing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OUTPUTS_FILE = "outputs.pb"
 """Name of the file that Flyte's back end reads outputs from, under the output prefix."""

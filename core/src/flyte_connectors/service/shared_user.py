@@ -11,15 +11,11 @@ import logging
 import os
 import pathlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from flyte_connectors.bound import BoundConnector
 from flyte_connectors.secrets import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ENVIRONMENT_PREFIX
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from flyte_connectors.bound import BoundConnector
-    from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateProto
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.io import storage
 from flyte_connectors.tasks.current_run import CurrentRun, current_run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateProto
-
-    from flyte_connectors.tasks.template import TaskTemplate
+from flyte_connectors.tasks.template import TaskTemplate
 
 
 class _ConnectorExecutorMixin:

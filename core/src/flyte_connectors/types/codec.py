@@ -7,22 +7,20 @@ values, look the codec up once and then call ``codec.decode(literal)`` directly.
 from __future__ import annotations
 
 import reprlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flyteidl2.core.literals_pb2 import Literal
+from flyteidl2.core.types_pb2 import LiteralType
 
 from flyte_connectors.errors import ConversionError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flyteidl2.core.literals_pb2 import Literal
-    from flyteidl2.core.types_pb2 import LiteralType
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlong = 30
 
 
-class Codec:
+class Codec(NamedTuple):
     """How the values of one type travel as literals.
 
     Attributes:
@@ -34,21 +32,11 @@ class Codec:
         decode: Literal to native value. Raises ConversionError.
     """
 
-    __slots__ = ("decode", "encode", "literal_type", "python_type", "tag")
-
-    def __init__(
-        self,
-        python_type: Any,
-        literal_type: LiteralType,
-        tag: str,
-        encode: Callable[[Any], Literal],
-        decode: Callable[[Literal], Any],
-    ) -> None:
-        self.python_type = python_type
-        self.literal_type = literal_type
-        self.tag = tag
-        self.encode = encode
-        self.decode = decode
+    python_type: Any
+    literal_type: LiteralType
+    tag: str
+    encode: Callable[[Any], Literal]
+    decode: Callable[[Literal], Any]
 
     def __repr__(self) -> str:
         return f"Codec({type_name(self.python_type)})"

@@ -6,7 +6,8 @@ them.)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType
@@ -14,9 +15,6 @@ from flyteidl2.core.types_pb2 import LiteralType
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types.codec import Codec, convert_at, mismatch, type_name, wrong_literal
 from flyte_connectors.types.msgpack_binary import holds_msgpack, unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def list_codec(python_type: Any, container: type, item: Codec) -> Codec:

@@ -63,7 +63,7 @@ def annotated_codec(codec: Codec, python_type: Any, notes: tuple[Any, ...]) -> C
     if hints.is_subclass(python_type, DataFrame):
         return dataframe_codec(_declared_table(notes))
     described = described_type(codec.literal_type, python_type, notes)
-    return Codec(codec.python_type, described, codec.tag, codec.encode, codec.decode)
+    return codec._replace(literal_type=described)
 
 
 def _declared_table(notes: tuple[Any, ...]) -> StructuredDatasetType:

@@ -6,12 +6,10 @@ The official SDK spells values in two ways, depending on where they stand; this 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flyte_connectors.types.codec import mismatch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Spelling(enum.Enum):

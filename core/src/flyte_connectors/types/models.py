@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import enum
 import typing
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import Form
 from flyte_connectors.types.struct_schemas import MARKED as REFERENCE_SCHEMAS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MODEL_TAG = "Pydantic Transformer"
 

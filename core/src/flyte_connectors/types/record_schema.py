@@ -10,16 +10,14 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import warnings
+from collections.abc import Container
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints, models
 from flyte_connectors.types.from_schema import TYPED_DICT_TITLE
 from flyte_connectors.types.struct_schemas import dataclass_schema
-
-if TYPE_CHECKING:
-    from collections.abc import Container
 
 Schema = dict[str, Any]
 

@@ -6,7 +6,8 @@ Only the reference travels; nothing is uploaded or opened here.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
 
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType, StructuredDatasetType
@@ -17,10 +18,6 @@ from flyte_connectors.io.storage import is_remote, local_path
 from flyte_connectors.types.codec import PICKLE_FORMAT, Codec, mismatch, type_name, wrong_literal
 from flyte_connectors.types.hints import fields_of
 from flyte_connectors.types.scalars import SCALARS, SCALARS_BY_NUMBER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
 
 _NUMPY = {  # by the start of the name, so that numpy need not be imported
     "int": SimpleType.INTEGER,

@@ -11,7 +11,8 @@ dataclass that way (``order.amount``).
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
@@ -19,9 +20,6 @@ from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types.codec import Codec, mismatch, short, wrong_literal
 from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack, unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _T = TypeVar("_T")
 
@@ -208,39 +206,23 @@ def _parse(parser: Callable[[str], _T], text: str, expected: str) -> _T:
         raise mismatch(expected, text) from None
 
 
-def _build() -> dict[Any, Codec]:
-    def simple(number: SimpleType) -> LiteralType:
-        return LiteralType(simple=number)
-
-    codecs = [
-        Codec(int, simple(SimpleType.INTEGER), "int", _encode_int, _decode_int),
-        Codec(float, simple(SimpleType.FLOAT), "float", _encode_float, _decode_float),
-        Codec(str, simple(SimpleType.STRING), "str", encode_str, decode_str),
-        Codec(bool, simple(SimpleType.BOOLEAN), "bool", _encode_bool, _decode_bool),
-        Codec(type(None), simple(SimpleType.NONE), "none", _encode_none, _decode_none),
-        Codec(bytes, simple(SimpleType.BINARY), "bytes", _encode_bytes, _decode_bytes),
-        Codec(
-            dt.datetime, simple(SimpleType.DATETIME), "datetime", _encode_datetime, _decode_datetime
-        ),
-        Codec(dt.date, simple(SimpleType.DATETIME), "date", _encode_date, _decode_date),
-        Codec(
-            dt.timedelta,
-            simple(SimpleType.DURATION),
-            "timedelta",
-            _encode_timedelta,
-            _decode_timedelta,
-        ),
-    ]
-    return {codec.python_type: codec for codec in codecs}
-
-
-SCALARS = _build()
+SCALARS = {
+    python_type: Codec(python_type, LiteralType(simple=number), tag, encode, decode)
+    for python_type, number, tag, encode, decode in (
+        (int, SimpleType.INTEGER, "int", _encode_int, _decode_int),
+        (float, SimpleType.FLOAT, "float", _encode_float, _decode_float),
+        (str, SimpleType.STRING, "str", encode_str, decode_str),
+        (bool, SimpleType.BOOLEAN, "bool", _encode_bool, _decode_bool),
+        (type(None), SimpleType.NONE, "none", _encode_none, _decode_none),
+        (bytes, SimpleType.BINARY, "bytes", _encode_bytes, _decode_bytes),
+        (dt.datetime, SimpleType.DATETIME, "datetime", _encode_datetime, _decode_datetime),
+        (dt.date, SimpleType.DATETIME, "date", _encode_date, _decode_date),
+        (dt.timedelta, SimpleType.DURATION, "timedelta", _encode_timedelta, _decode_timedelta),
+    )
+}
 """Codec by Python type."""
 
 SCALARS_BY_NUMBER = {
-    SCALARS[python_type].literal_type.simple: SCALARS[python_type]
-    for python_type in (
-        int, float, str, bool, type(None), bytes, dt.datetime, dt.timedelta
-    )
-}  # fmt: skip
+    codec.literal_type.simple: codec for kind, codec in SCALARS.items() if kind is not dt.date
+}
 """Codec by ``flyteidl2.core.SimpleType``, where only the Flyte type is known."""

@@ -10,17 +10,14 @@ import decimal
 import os
 import pathlib
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 
 from flyte_connectors.types.codec import Codec, mismatch
 from flyte_connectors.types.scalars import decode_str, encode_str
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flyteidl2.core.literals_pb2 import Literal
 
 
 class Text(NamedTuple):

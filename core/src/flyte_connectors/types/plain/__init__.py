@@ -17,8 +17,9 @@ import dataclasses
 import enum
 import typing
 from collections import abc
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
@@ -43,9 +44,6 @@ from flyte_connectors.types.plain.containers import (
 )
 from flyte_connectors.types.plain.records import dataclass_form, typed_dict_form
 from flyte_connectors.types.plain.scalars import JSON_INT_KEY, choice_form, enum_form, scalar_form
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _CACHED_TYPES = 1024
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types.codec import convert_at, mismatch, type_name
 from flyte_connectors.types.form import Form, instance_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def untyped_form(python_type: type) -> Form:

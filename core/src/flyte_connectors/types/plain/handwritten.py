@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from flyte_connectors.io import DataFrame, Dir, File
 from flyte_connectors.io.storage import is_remote
@@ -13,9 +14,6 @@ from flyte_connectors.types.codec import mismatch
 from flyte_connectors.types.form import Form
 from flyte_connectors.types.hints import is_subclass
 from flyte_connectors.types.plain.scalars import parse_duration
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(-?\d+) days?, )?(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")

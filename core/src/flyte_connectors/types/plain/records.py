@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Container
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flyte_connectors.errors import ConversionError
 from flyte_connectors.types import hints
 from flyte_connectors.types.codec import convert_at, mismatch
 from flyte_connectors.types.form import Form, instance_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Container
-
-    FormOf = Callable[[Any], Form]
+FormOf = Callable[[Any], Form]
 
 OMIT_NONE = "flyte_connectors.omit_none"
 """Metadata key of fields that are not written while they are None."""
