@@ -180,16 +180,10 @@ def as_text(value: Any) -> str:
 
 def as_toml(value: Any) -> str:
     """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(as_toml(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{as_toml(k)} = {as_toml(v)}" for k, v in value.items()) + "}"
-    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    # Otherwise as JSON does, but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
 
 
 def flag(text: str) -> bool:

@@ -18,16 +18,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from flyte_connectors import errors
 from flyte_connectors._calls.deadlines import Deadlines
 from flyte_connectors._calls.isolation import Lane, LoopThread
 from flyte_connectors._calls.texts import shortened
 from flyte_connectors.bound import BoundConnector, Call, Mode, Verb, Wrapper
-from flyte_connectors.errors import (
-    ConnectorError,
-    DeadlineExceededError,
-    InternalError,
-    UnsupportedVerbError,
-)
 from flyte_connectors.secrets import redact_error
 
 if TYPE_CHECKING:
@@ -90,10 +85,10 @@ class CallGuard:
             if limit is None or not limit.expired:
                 code = "CANCELLED"
                 raise
-            code = DeadlineExceededError.code
+            code = errors.DeadlineExceededError.code
             name = verb.connector.name
             message = f"{name} did not answer {verb.name} within {timeout:.3g} s"
-            raise DeadlineExceededError(message) from None
+            raise errors.DeadlineExceededError(message) from None
         except (Exception, SystemExit) as error:
             mapped = _mapped(error, verb)
             code = mapped.code
@@ -275,21 +270,23 @@ def _take(iterator: Iterable[Any]) -> list[Any]:
     return list(islice(iterator, _CHUNK))
 
 
-def _mapped(error: BaseException, verb: Verb) -> ConnectorError:
+def _mapped(error: BaseException, verb: Verb) -> errors.ConnectorError:
     """The error that the caller sees."""
-    if isinstance(error, ConnectorError):
+    if isinstance(error, errors.ConnectorError):
         redact_error(error)
         error.message = shortened(error.message)
         error.args = (error.message,)
         return error
     where = f"{verb.name} of {verb.connector.name} (task type {verb.connector.category})"
     if isinstance(error, NotImplementedError):
-        return UnsupportedVerbError(f"{where} is not implemented")
+        return errors.UnsupportedVerbError(f"{where} is not implemented")
     return unforeseen(error, where)
 
 
-def unforeseen(error: BaseException, where: str) -> InternalError:
+def unforeseen(error: BaseException, where: str) -> errors.InternalError:
     """Log `error` with its traceback and a correlation id; return the error for the caller, which has the id only."""
     correlation = os.urandom(6).hex()
     logger.error("unexpected error %s in %s", correlation, where, exc_info=error)
-    return InternalError(f"{where} failed unexpectedly; see {correlation} in the service's log")
+    return errors.InternalError(
+        f"{where} failed unexpectedly; see {correlation} in the service's log"
+    )

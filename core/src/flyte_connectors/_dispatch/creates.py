@@ -21,6 +21,7 @@ from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from google.protobuf.message import DecodeError
 
+from flyte_connectors import errors
 from flyte_connectors._calls.context import CallContext, current
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE
@@ -31,12 +32,6 @@ from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.once_per_key import OncePerKey
 from flyte_connectors.bound import BoundConnector
-from flyte_connectors.errors import (
-    ConnectorError,
-    InvalidRequestError,
-    InvalidResourceMetaError,
-    ServiceUnavailableError,
-)
 from flyte_connectors.secrets import secret_names
 
 LARGEST_REQUEST = 64 * 1024
@@ -47,11 +42,11 @@ _UNCLAIMED_SECONDS = 1.0  # in which a caller whose deadline has passed may ask 
 
 Work: TypeAlias = "Callable[..., Coroutine[Any, Any, bytes]]"
 
-Created: TypeAlias = "Envelope | ConnectorError"
+Created: TypeAlias = "Envelope | errors.ConnectorError"
 """The job that a create started, or why it has failed for good."""
 
 
-class NotCreatedYetError(ServiceUnavailableError):
+class NotCreatedYetError(errors.ServiceUnavailableError):
     """The job of a meta that holds a request could not be created so far."""
 
 
@@ -135,7 +130,7 @@ class Creates:
                 raise NotCreatedYetError(lost.message)
             arguments, envelope = _read(request, envelope.key)
             secrets = self._secrets(connector, arguments, envelope.secrets, connection)
-        except InvalidRequestError as error:  # another release has accepted it
+        except errors.InvalidRequestError as error:  # another release has accepted it
             raise NotCreatedYetError(f"this replica can't repeat the create: {error}") from error
         try:
             with secrets:
@@ -144,7 +139,7 @@ class Creates:
                 context = CallContext("create", connector.category.name, envelope.key)
                 work = partial(_within, context, create)
                 meta = await self._runs.run(place, work, keep=True, seconds=SHARE * timeout)
-        except ConnectorError as error:
+        except errors.ConnectorError as error:
             if error.retryable:
                 raise NotCreatedYetError(error.message) from error
             return error
@@ -266,4 +261,4 @@ def _held(connector: BoundConnector, envelope: Envelope) -> pb.CreateTaskRequest
     else:
         return request
     message = f"{fault}: pass the meta that create returned"
-    raise InvalidResourceMetaError(message, field="resource_meta")
+    raise errors.InvalidResourceMetaError(message, field="resource_meta")

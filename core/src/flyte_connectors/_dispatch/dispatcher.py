@@ -16,6 +16,7 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 from google.protobuf.message import DecodeError
 
+from flyte_connectors import errors
 from flyte_connectors._calls.context import CallContext, current
 from flyte_connectors._calls.retries import Backoff
 from flyte_connectors._dispatch import wire
@@ -27,12 +28,6 @@ from flyte_connectors._dispatch.large_outputs import LARGEST_IN_REPLY, store_abo
 from flyte_connectors._dispatch.redaction import redacted
 from flyte_connectors._registry.table import find_metadata
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.errors import (
-    ConnectorError,
-    ContractError,
-    InvalidResourceMetaError,
-    ServiceUnavailableError,
-)
 
 if TYPE_CHECKING:
     from flyteidl2.core.security_pb2 import Connection
@@ -111,7 +106,7 @@ class Dispatcher:
         while True:
             try:
                 await self._ask(connector, envelope, request, response.resource, backoff.left())
-            except ConnectorError as error:
+            except errors.ConnectorError as error:
                 response.Clear()
                 if await faults.covered(job, error, backoff, response.resource):
                     return response
@@ -134,10 +129,10 @@ class Dispatcher:
         if envelope.request:
             began = time.monotonic()
             created = await self._creates.resume(connector, envelope, connection, timeout)
-            if isinstance(created, ConnectorError):
+            if isinstance(created, errors.ConnectorError):
                 return pb.DeleteTaskResponse()
             if created is None:
-                raise ServiceUnavailableError("the job is still being created: try again")
+                raise errors.ServiceUnavailableError("the job is still being created: try again")
             envelope, timeout = created, _left(timeout, began)
         arguments = {"resource_meta": _decode(connector, envelope.meta)}
         with self._secrets(connector, arguments, envelope.secrets, connection):
@@ -167,7 +162,7 @@ class Dispatcher:
             response = redacted(await self.guard.call(verb, arguments, timeout=timeout))
         if not isinstance(response, pb.GetTaskMetricsResponse):
             message = f"{connector.name} returned {type(response).__name__} from get_metrics"
-            raise ContractError(message)
+            raise errors.ContractError(message)
         return response
 
     async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
@@ -259,7 +254,7 @@ def _left(timeout: float | None, began: float) -> float | None:
     return None if timeout is None else max(timeout - (time.monotonic() - began), 0.001)
 
 
-def _write_without_job(error: ConnectorError | None, message: pb.Resource) -> None:
+def _write_without_job(error: errors.ConnectorError | None, message: pb.Resource) -> None:
     """Fill `message` for a create that has failed for good, or still runs."""
     if error is None:
         message.phase = TaskExecution.INITIALIZING
@@ -275,7 +270,7 @@ def _decode(connector: BoundConnector, data: bytes) -> Any:
         return connector.metadata_type.decode(data)
     except Exception as error:
         message = f"not a meta of {connector.name} (task type {connector.category}): {error}"
-        raise InvalidResourceMetaError(message, field="resource_meta") from error
+        raise errors.InvalidResourceMetaError(message, field="resource_meta") from error
 
 
 def _finished(envelope: Envelope, task_type: str) -> pb.Resource:
@@ -285,5 +280,5 @@ def _finished(envelope: Envelope, task_type: str) -> pb.Resource:
         resource = pb.Resource()
     if resource.phase not in TERMINAL_PHASES:
         message = f"not of task type '{task_type}': pass the meta that create returned"
-        raise InvalidResourceMetaError(message, field="resource_meta")
+        raise errors.InvalidResourceMetaError(message, field="resource_meta")
     return resource

@@ -16,15 +16,10 @@ from flyteidl2.core.types_pb2 import SimpleType
 from flyteidl2.task.common_pb2 import Outputs
 from google.protobuf.message import DecodeError
 
+from flyte_connectors import errors
 from flyte_connectors._calls.texts import LONGEST_MESSAGE, shortened
 from flyte_connectors._dispatch.redaction import redact_message
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import (
-    InternalError,
-    InvalidRequestError,
-    InvalidResourceMetaError,
-    OutputError,
-)
 from flyte_connectors.secrets import redact
 from flyte_connectors.types import Codec, ConversionError, codec_for_literal_type, codec_for_type
 
@@ -59,7 +54,7 @@ def read_inputs(template: TaskTemplate, inputs: Inputs) -> dict[str, Any]:
         name = next(name for name in literals if name not in values)
         declared = ", ".join(values) or "none"
         message = f"undeclared: the inputs of task '{template.id.name}' are {declared}"
-        raise InvalidRequestError(message, field=f"inputs.{name}")
+        raise errors.InvalidRequestError(message, field=f"inputs.{name}")
     return values
 
 
@@ -80,7 +75,7 @@ def _moment(request: connector_pb2.GetTaskMetricsRequest, field: str) -> Any:
         return value.ToTimedelta() if field == "step" else value.ToDatetime(timezone.utc)
     except (ValueError, OverflowError):
         message = f"{value.seconds} s and {value.nanos} ns are out of range"
-        raise InvalidRequestError(message, field=field) from None
+        raise errors.InvalidRequestError(message, field=field) from None
 
 
 def declared_outputs(template: TaskTemplate) -> bytes:
@@ -125,7 +120,7 @@ def write_resource(
     if phase not in _KNOWN_PHASES:
         answer = type(resource).__name__
         where = f"the connector of task type '{task}'"
-        raise InternalError(f"{where} reported phase {phase!r} ({answer}): use one of Phase")
+        raise errors.InternalError(f"{where} reported phase {phase!r} ({answer}): use one of Phase")
     message.phase = phase
     if resource.message:
         message.message = shortened(redact(resource.message), LONGEST_MESSAGE)
@@ -139,7 +134,7 @@ def write_resource(
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
             write_outputs(resource.outputs, outputs, message.outputs)
-        except OutputError as error:
+        except errors.OutputError as error:
             message.ClearField("outputs")
             message.phase = TaskExecution.FAILED
             text = redact(f"{error} (task type '{task}')")
@@ -163,13 +158,13 @@ def write_outputs(
     for name, codec in codecs:
         if name not in given:
             got = ", ".join(given) or "none"
-            raise OutputError(f"outputs.{name}: missing; the connector gave {got}")
+            raise errors.OutputError(f"outputs.{name}: missing; the connector gave {got}")
         _write(message, name, given[name], codec)
     if len(given) > len(codecs):
         names = [name for name, _ in codecs]
         extra = next(name for name in given if name not in names)
         fault = f"outputs.{extra}: undeclared; the task declares {', '.join(names) or 'none'}"
-        raise OutputError(fault)
+        raise errors.OutputError(fault)
 
 
 def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
@@ -177,7 +172,7 @@ def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
         message.custom_info.update(info)
     except (AttributeError, TypeError, ValueError):  # protobuf's, for different misfits
         text = f"the connector of task type '{task}' reported custom_info that is not a JSON object"
-        raise InternalError(text) from None
+        raise errors.InternalError(text) from None
     size = message.custom_info.ByteSize()
     if size > _LARGEST_INFO:
         logger.warning("custom_info of %d bytes is left out: %s", size, task)
@@ -192,11 +187,11 @@ def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None
         else:
             literal = (codec or codec_for_type(type(value))).encode(value)
     except ConversionError as error:
-        raise OutputError(f"outputs.{name}: {error}") from None
+        raise errors.OutputError(f"outputs.{name}: {error}") from None
     except Exception as error:  # of a value that no codec foresaw: asking again would not change it
         logger.warning("the output %r can't be written", name, exc_info=error)
         fault = f"outputs.{name}: a {type(value).__name__} can't be written as declared"
-        raise OutputError(fault) from None
+        raise errors.OutputError(fault) from None
     message.literals.add(name=name, value=literal)
 
 
@@ -204,10 +199,10 @@ def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:
     try:
         return _codecs(declared)
     except _DeclarationError as error:
-        raise OutputError(f"outputs.{error.variable}: {error}") from None
+        raise errors.OutputError(f"outputs.{error.variable}: {error}") from None
     except DecodeError:
         message = "its declared outputs can't be read: pass the meta that create returned"
-        raise InvalidResourceMetaError(message, field="resource_meta") from None
+        raise errors.InvalidResourceMetaError(message, field="resource_meta") from None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -236,7 +231,7 @@ class _DeclarationError(ConversionError):
 
 def _input_error(
     error: Exception, template: TaskTemplate, inputs: Inputs, name: str
-) -> InvalidRequestError:
+) -> errors.InvalidRequestError:
     """The error of the input called `name`, or of the one whose declared type can't be read."""
     task = template.id.name
     given = [named.name for named in inputs.literals]
@@ -251,4 +246,4 @@ def _input_error(
     else:
         logger.warning("%s of task '%s' can't be read", field, task, exc_info=error)
         message = f"its value can't be read: {type(error).__name__} (task '{task}')"
-    return InvalidRequestError(message, field=field)
+    return errors.InvalidRequestError(message, field=field)

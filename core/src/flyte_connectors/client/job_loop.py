@@ -19,18 +19,13 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
+from flyte_connectors import errors
 from flyte_connectors._calls.retries import GrowingPause, Retrying
 from flyte_connectors._dispatch.creates import meta_holding
 from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
 from flyte_connectors.client.job import Job
 from flyte_connectors.client.log_following import LogFollower
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
-from flyte_connectors.errors import (
-    ConnectorError,
-    ConnectorNotFoundError,
-    JobNotFoundError,
-    TaskFailedError,
-)
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as time_limit
@@ -103,7 +98,7 @@ class RunObserver:
     def polled(self, resource: pb.Resource) -> None:
         """The job's state has been read."""
 
-    def waiting(self, error: ConnectorError, seconds: float) -> None:
+    def waiting(self, error: errors.ConnectorError, seconds: float) -> None:
         """A call has failed, and is tried again in so many seconds."""
 
     def not_cancelled(self, text: str, *, is_final: bool) -> None:
@@ -165,7 +160,9 @@ async def run_job(
             return resource
         if phase is not Phase.RETRYABLE_FAILED or attempt >= policy.retries:
             text = resource.message or f"the job ended {phase.name} without a message"
-            raise TaskFailedError(f"task '{name}' {phase.name.lower()}: {text}", phase=phase.name)
+            raise errors.TaskFailedError(
+                f"task '{name}' {phase.name.lower()}: {text}", phase=phase.name
+            )
         logger.warning("attempt %d of '%s': %s", attempt, name, resource.message)
         await asyncio.sleep(min(0.1 * 2**attempt, policy.longest_poll))
         attempt += 1
@@ -200,8 +197,8 @@ async def _attempt(
             end = await _cancel(client, job, observer, seconds)
         if isinstance(error, asyncio.TimeoutError):
             text = f"timed out after {policy.timeout:g} s{end}"
-            raise TaskFailedError(f"task '{name}' {text}", phase="TIMED_OUT") from None
-        if isinstance(error, ConnectorError):
+            raise errors.TaskFailedError(f"task '{name}' {text}", phase="TIMED_OUT") from None
+        if isinstance(error, errors.ConnectorError):
             error.message += end
             error.args = (error.message,)
         raise
@@ -226,13 +223,13 @@ async def _create(
         retrying.shorten(_CREATE_AFTER_CANCEL)
         try:
             job = Job.of(request, (await to_the_end(creating)).resource_meta)
-        except ConnectorError as error:
+        except errors.ConnectorError as error:
             if retrying.outcome_unknown:
                 observer.not_cancelled(_maybe_started(request, error, observer), is_final=True)
         else:
             await _cancel(client, job, observer, _CANCEL_BY_USER)
         raise
-    except ConnectorError as error:
+    except errors.ConnectorError as error:
         if retrying.outcome_unknown and error.retryable:
             error.message = _maybe_started(request, error, observer)
             error.args = (error.message,)
@@ -240,7 +237,7 @@ async def _create(
 
 
 def _maybe_started(
-    request: pb.CreateTaskRequest, error: ConnectorError, observer: RunObserver
+    request: pb.CreateTaskRequest, error: errors.ConnectorError, observer: RunObserver
 ) -> str:
     hint = observer.how_to_cancel(request, meta_holding(request))
     text = (
@@ -271,10 +268,12 @@ async def _poll(
     """The job's state; one that is not known any more has to be run again."""
     request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
     try:
-        missing = (ConnectorNotFoundError,)  # a starting replica may lack a plugin for a while
+        missing = (
+            errors.ConnectorNotFoundError,
+        )  # a starting replica may lack a plugin for a while
         retrying = Retrying(policy.give_up_after, observer.waiting, also=missing)
         return (await retrying.call(partial(client.get, request))).resource
-    except JobNotFoundError as error:
+    except errors.JobNotFoundError as error:
         return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
 
 
@@ -282,7 +281,7 @@ async def _cancel(client: ConnectorClient, job: Job, observer: RunObserver, seco
     """Cancel a job; return the result, for the end of an error message."""
     hint = ""
 
-    def text_of(error: ConnectorError) -> str:
+    def text_of(error: errors.ConnectorError) -> str:
         nonlocal hint
         hint = hint or observer.how_to_cancel(job.request(), job.meta)
         text = f"the job of '{job.name}' is NOT cancelled: {error.message}"
@@ -290,7 +289,7 @@ async def _cancel(client: ConnectorClient, job: Job, observer: RunObserver, seco
 
     reported = False
 
-    def not_yet(error: ConnectorError, _: float) -> None:
+    def not_yet(error: errors.ConnectorError, _: float) -> None:
         nonlocal reported
         if not reported:
             reported = True

@@ -25,7 +25,6 @@ def configure_logging(settings: ServiceSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else ConsoleFormatter())
     handler.addFilter(RedactingFilter())
-    logging.captureWarnings(True)  # what would be written past the filter
     threading.excepthook = _log_thread_error
     sys.unraisablehook = _log_ignored_error
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)

@@ -173,14 +173,8 @@ class TaskTemplateResolver:
         `{{.taskTemplatePath}}`, and the paths of the context, are filled in by Flyte's back end.
         """
         return [
-            "flyte-connectors",
-            "execute",
-            "--task-template",
-            "{{.taskTemplatePath}}",
-            "--inputs",
-            sctx.input_path,
-            "--output-prefix",
-            sctx.output_path,
+            *("flyte-connectors", "execute", "--task-template", "{{.taskTemplatePath}}"),
+            *("--inputs", sctx.input_path, "--output-prefix", sctx.output_path),
             *TaskTemplateResolver.loader_args(task),
         ]
 
