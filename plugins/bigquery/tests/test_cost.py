@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bed.emulator import Emulator
 
-ROUNDS, QUERIES = 7, 30
+ROUNDS, QUERIES = 5, 20
 OVERHEAD_SECONDS = 0.006
 
 ROWS = 1_000_000

@@ -149,3 +149,13 @@ def test_comments_stay_in_front_of_a_statement(before: str, sql: str) -> None:
     frame = DataFrame(uri="bq://p:d.t")
     changed, _ = tables.add_tables(before + sql, {}, {"t": frame})
     assert changed == f"{before}WITH `t` AS (SELECT * FROM `p`.`d`.`t`) {sql}"
+
+
+def test_other_external_tables_are_kept() -> None:
+    """Those of the configuration; what is not one is refused."""
+    frame = DataFrame(uri="gs://b/x.parquet")
+    query: dict[str, Any] = {"tableDefinitions": {"u": {"sourceFormat": "CSV"}}}
+    tables.add_tables("SELECT 1", query, {"t": frame})
+    assert query["tableDefinitions"].keys() == {"t", "u"}
+    with pytest.raises(InvalidRequestError, match=r"custom\.tableDefinitions: expected REST"):
+        tables.add_tables("SELECT 1", {"tableDefinitions": "x"}, {"t": frame})

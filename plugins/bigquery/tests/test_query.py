@@ -345,8 +345,12 @@ async def test_a_session_goes_on_from_query_to_query(calls: Calls) -> None:
         create_session=True,
     )
     session = (await calls.run(first, {"n": 7}))["session_id"]
-    later = calls.query("SELECT n FROM kept", inputs={"session_id": str}, outputs={"n": int})
-    assert await calls.run(later, {"session_id": session}) == {"n": 7}
+    later = calls.query(
+        "SELECT n - @session_ident AS n FROM kept",
+        inputs={"session_id": str, "session_ident": int},
+        outputs={"n": int},
+    )
+    assert await calls.run(later, {"session_id": session, "session_ident": 1}) == {"n": 6}
 
 
 async def test_a_parameter_may_be_called_session_id(calls: Calls) -> None:

@@ -120,6 +120,7 @@ async def test_an_estimate_may_be_configured_as_a_dry_run(calls: Calls) -> None:
         ({"labels": "x"}, r"custom\.labels: expected labels by key"),
         ({"Location": 1}, r"custom\.Location: expected text"),
         ({"queryParameters": "x"}, r"custom\.queryParameters: expected a list"),
+        ({"connectionProperties": "x"}, r"custom\.connectionProperties: expected a list"),
         ({"queryParameters": ["x"]}, r"custom\.queryParameters: expected a list"),
     ],
 )

@@ -151,10 +151,13 @@ def read_query(
 
 def _take_session(sql: str, query: dict[str, Any], inputs: dict[str, Any]) -> None:
     """Run in the session that the input `session_id` names, unless that is a parameter."""
-    if SESSION_INPUT in inputs and f"@{SESSION_INPUT}" not in sql:
-        session = str(inputs.pop(SESSION_INPUT))
-        properties = query.setdefault("connectionProperties", [])
-        properties.append({"key": "session_id", "value": session})
+    properties = query.get("connectionProperties", [])
+    if not isinstance(properties, list):
+        message = f"expected a list of REST ConnectionProperty objects, got {properties!r}"
+        raise InvalidRequestError(message, field="custom.connectionProperties")
+    if SESSION_INPUT in inputs and not re.search(rf"@{SESSION_INPUT}\b", sql):
+        session = {"key": "session_id", "value": str(inputs.pop(SESSION_INPUT))}
+        query["connectionProperties"] = [*properties, session]
 
 
 def custom_of(task_template: TaskTemplate) -> dict[str, Any]:

@@ -66,8 +66,11 @@ def add_tables(
         if not _NAME.fullmatch(name):
             raise InvalidRequestError("is not a name of a table in SQL", field=field)
         if uri.startswith("gs://"):
-            definitions = query.setdefault("tableDefinitions", {})
-            definitions[name] = _external(uri, frame.format or "")
+            known = query.get("tableDefinitions", {})
+            if not isinstance(known, Mapping):
+                message = f"expected REST ExternalDataConfiguration by name, got {known!r}"
+                raise InvalidRequestError(message, field="custom.tableDefinitions")
+            query["tableDefinitions"] = {**known, name: _external(uri, frame.format or "")}
         elif uri.startswith("bq://"):
             selects[name] = f"SELECT * FROM {_reference(uri, field)}"  # noqa: S608  (quoted)
         else:
