@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bed.emulator import Emulator
 
-ROUNDS, QUERIES = 5, 20
+ROUNDS, QUERIES = 5, 10
 OVERHEAD_SECONDS = 0.006
 
 ROWS = 1_000_000

@@ -55,6 +55,7 @@ def upload(
             pieces.initiate(
                 *(session, content, resource, _CONTENT_TYPE), total_bytes=size, timeout=timeout
             )
+            answer = pieces.transmit_next_chunk(session, timeout=timeout)
             while not pieces.finished:
                 answer = pieces.transmit_next_chunk(session, timeout=timeout)
     except InvalidResponse as error:

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import tempfile
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow
@@ -27,7 +28,7 @@ from flyte_connectors_bigquery.results.uris import TableUri
 from flyte_connectors_bigquery.values import arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import IO
 
     from google.auth.credentials import Credentials
@@ -126,11 +127,8 @@ def _batches(frame: Any) -> tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]
         return frame.schema, iter(frame.to_batches(ROWS_IN_MEMORY))
     if isinstance(frame, pyarrow.RecordBatchReader):
         return frame.schema, iter(frame)
-    try:
-        batches = iter(frame)
-        first = next(batches, None)
-    except TypeError:
-        first = None
+    batches = iter(frame) if isinstance(frame, Iterable) else iter(())
+    first: Any = next(batches, None)
     if not isinstance(first, pyarrow.RecordBatch):
         message = (
             f"a {type(frame).__name__} can't be written to BigQuery: use a frame of pandas, polars or "
