@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 HERE = pathlib.Path(__file__).parent
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 _FLAGS = {
     "--port int": "--port=0",  # old versions would listen without TLS, on every address
     "--concurrent-job-syncs": "--concurrent-job-syncs=20",

@@ -232,6 +232,7 @@ class Pod:
         self.state: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
         self.started, self.begun = time.time(), ""
         self.reason = ""
+        self.index = ""
         self.is_deleted = self.has_ended = self.is_ending = self.is_oversized = False
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -239,7 +240,7 @@ class Pod:
         if any("job-completion-index" in json.dumps(one) for one in self.container.get("env", [])):
             index = self.node.index_of(self.item)
             if index is not None:
-                self.item["metadata"].setdefault("annotations", {})[INDEX] = index
+                self.index = index
                 self.node.patch(self.path, {"metadata": {"annotations": {INDEX: index}}})
         image = self.container["image"]
         if image.startswith("missing"):
@@ -309,6 +310,8 @@ class Pod:
 
     def field(self, path: str) -> str:
         kind, _, key = path.rpartition("['")
+        if self.index and INDEX in path:
+            return self.index
         return str(self.item["metadata"][kind.rpartition(".")[2]].get(key.rstrip("']"), ""))
 
     def volume(self, volume: dict[str, Any]) -> pathlib.Path:

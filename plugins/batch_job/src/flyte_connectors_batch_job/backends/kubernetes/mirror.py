@@ -35,6 +35,9 @@ WATCH_SECONDS = 60
 READY_SECONDS = 5.0
 """That a caller waits for the first list."""
 
+DOWN_SECONDS = 10.0
+"""Longer than a call: while the server is down, polls are answered at once instead of trying again."""
+
 UNUSED_SECONDS = 180.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 
@@ -97,7 +100,9 @@ class _Kind:
             message = f"Kubernetes gave no answer within {READY_SECONDS:g} s"
             raise ServiceUnavailableError(message)
         if self._fault is not None:
-            raise copy.copy(self._fault)  # each caller's own, with its own traceback
+            fault = copy.copy(self._fault)  # each caller's own, with its own traceback
+            fault.retry_after = max(fault.retry_after or 0, DOWN_SECONDS)
+            raise fault
 
     async def follow(self, mirror: Mirror) -> None:
         """Keep up with the server for as long as the mirror is used."""
