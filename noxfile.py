@@ -452,6 +452,15 @@ def kubernetes(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT_PYTHON)
+def mlflow(session: nox.Session) -> None:
+    """Track trainings on a real MLflow server, which is large to install."""
+    _install(session, "model_training", "training_service")
+    session.install("mlflow==3.*")
+    folder = PACKAGES["training_service"] / "tests" / "mlflow"
+    session.run("pytest", str(folder), *session.posargs)
+
+
+@nox.session(python=DEFAULT_PYTHON)
 def live(session: nox.Session) -> None:
     """Run BigQuery's tests of results on Google's service, where credentials are present."""
     if not os.environ.get("BIGQUERY_TEST_PROJECT"):

@@ -50,7 +50,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             *("--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"),
         ],
         cwd=folder,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
