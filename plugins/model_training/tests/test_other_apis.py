@@ -69,6 +69,7 @@ class NestedService(ThreadingHTTPServer):
         self.stopped: list[Any] = []
         self.unauthorized = 0
         self.label = "Ready to serve"
+        self.model = ""
         self.lines = [f"line {number}" for number in range(7)]
 
 
@@ -106,7 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _status(self, run: str) -> Any:
         is_done = self.server.label == "Ready to serve"
-        model = {"href": f"{self.server.endpoint}/{run}/files/model.bin"} if is_done else None
+        href = self.server.model or f"{self.server.endpoint}/{run}/files/model.bin"
+        model = {"href": href} if is_done else None
         return {
             "run": {
                 "state": {"label": self.server.label, "detail": "smells good"},
@@ -283,6 +285,20 @@ async def test_a_copy_that_takes_long_goes_on_between_calls(
     assert phases == {Phase.RUNNING, Phase.SUCCEEDED}
     with resource.outputs["results"].open_sync("rb") as file:
         assert file.read() == MODEL
+
+
+@pytest.mark.parametrize(
+    "link", ["http://169.254.169.254/model.bin", "https://elsewhere.example.net/a?signature=x"]
+)
+async def test_a_link_that_is_not_allowed_is_left_as_it_is(
+    nested: NestedService, link: str
+) -> None:
+    """A service decides what it links to; the operator, where requests go."""
+    nested.model = link
+    meta = await started(nested, "Ready to serve", "s3://bucket/links")
+    resource = await ModelTrainingConnector().get(meta, training_credential=TOKEN)
+    assert resource.phase == Phase.SUCCEEDED
+    assert resource.outputs["results"].path == link
 
 
 def test_a_declared_file_that_the_service_has_not_fails_the_task(nested: NestedService) -> None:

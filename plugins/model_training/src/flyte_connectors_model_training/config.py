@@ -25,6 +25,7 @@ DATASET = "dataset_uri"
 """The input that is the data set, unless a task names another one."""
 
 AUTH_SCHEMES = ("bearer", "basic", "header")
+_SUBMITTED = ("fields", "hyperparameters", "chosen_job_id")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
@@ -194,7 +195,8 @@ class TrainingConfig:
         for name in ("endpoint", "parameters", "dataset", "sweep", "mlflow", "copy_outputs"):
             kept.pop(name, None)
         if "api" in kept:
-            for name in ("fields", "hyperparameters", "chosen_job_id"):
+            # What a submission needs, and what the outputs were found by.
+            for name in (*_SUBMITTED, "report", "scores", "outputs"):
                 kept["api"].pop(name, None)
             if not kept["api"]:
                 del kept["api"]

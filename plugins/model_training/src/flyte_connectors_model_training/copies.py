@@ -7,6 +7,7 @@ A large one may take longer than a call; it goes on meanwhile, and the next call
 from __future__ import annotations
 
 import asyncio
+import logging
 import posixpath
 import tempfile
 from pathlib import Path
@@ -14,7 +15,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from flyte_connectors.endpoints import is_unrestricted
-from flyte_connectors.errors import ServiceUnavailableError, StorageError
+from flyte_connectors.errors import (
+    InvalidRequestError,
+    PermissionDeniedError,
+    ServiceUnavailableError,
+    StorageError,
+)
 from flyte_connectors.io import storage
 
 if TYPE_CHECKING:
@@ -23,7 +29,8 @@ if TYPE_CHECKING:
 CALL_SECONDS = 5.0
 """How long a call waits for a copy."""
 
-_running: dict[tuple[int, str], asyncio.Task[None]] = {}
+_logger = logging.getLogger(__name__)
+_running: dict[str, asyncio.Task[None]] = {}
 
 
 def target_prefix(output_prefix: str, job_id: str) -> str:
@@ -49,7 +56,7 @@ async def copied(platform: TrainingPlatform, uri: str, prefix: str, output: str)
 
     Raises:
         ServiceUnavailableError: The storage or the service fails.
-        ConnectorError: The file can't be had.
+        ConnectorError: The service has no such file.
     """
     if not prefix or not uri.lower().startswith(("http://", "https://")):
         return uri
@@ -57,16 +64,30 @@ async def copied(platform: TrainingPlatform, uri: str, prefix: str, output: str)
     target = storage.join(storage.join(prefix, output), name)
     if await _exists(target):
         return target
-    key = (id(asyncio.get_running_loop()), target)
-    task = _running.get(key)
-    if task is None:
-        task = _running[key] = asyncio.create_task(_copy(platform, uri, target))
+    task = _task_of(target) or _start(platform, uri, target)
     await asyncio.wait({task}, timeout=CALL_SECONDS)
     if not task.done():
         return None
-    _running.pop(key, None)
-    task.result()
+    _running.pop(target, None)
+    try:
+        task.result()
+    except (PermissionDeniedError, InvalidRequestError) as error:
+        # The training has succeeded all the same, and its file is where the service says.
+        _logger.warning("output %s is not copied: %s", output, error)
+        return uri
     return target
+
+
+def _task_of(target: str) -> asyncio.Task[None] | None:
+    """The copy that an earlier call on this event loop has started."""
+    task = _running.get(target)
+    is_usable = task is not None and task.get_loop() is asyncio.get_running_loop()
+    return task if is_usable and task and not task.cancelled() else None
+
+
+def _start(platform: TrainingPlatform, uri: str, target: str) -> asyncio.Task[None]:
+    task = _running[target] = asyncio.create_task(_copy(platform, uri, target))
+    return task
 
 
 async def _exists(target: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
 import skops.io
 
 from flyte_connectors_training_service.sources import DatasetError
@@ -77,8 +76,3 @@ def write_onnx(model: Pipeline, rows: Dataset, file: IO[bytes]) -> None:
         message = f"exports: skl2onnx can't convert {type(model[-1]).__name__} with these features"
         raise DatasetError(message) from error
     file.write(converted.SerializeToString())
-
-
-def as_float32(features: Any) -> Any:
-    """Features as an ONNX runtime takes them where there are no categories."""
-    return np.asarray(features, dtype=np.float32)
