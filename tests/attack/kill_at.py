@@ -1,8 +1,9 @@
 """Submits, keeps or supervises a job, and is killed by SIGKILL at the n-th step of it.
 
-    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue]
+    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue] [files]
 
-With `queue`, keeper and supervisor hold a slot that they got from the spool's queue.
+With `queue`, keeper and supervisor hold a slot that they got from the spool's queue. With `files`, the job has
+an input file and an output file.
 
 A step is whatever Python audits: each file opened, renamed, linked or removed, each process started
 (https://docs.python.org/3/library/audit_events.html). Prints `done` if there was no n-th step.
@@ -67,6 +68,13 @@ def main() -> None:
         "outputs": ["result"],
         "line_output": "result",
     }
+    if "files" in sys.argv:
+        spec["files"] = {
+            "inputs": [{"at": ["in"], "kind": "file", "uri": __file__}],
+            "outputs": {"out": "file"},
+            "prefix": f"{root}-stored/{job_id}",
+        }
+        spec = {**spec, "inputs": {"in": __file__}, "outputs": ["out"], "line_output": None}
     spool = Spool(root)
     slot = keeper.NO_SLOT
     if "queue" in sys.argv:

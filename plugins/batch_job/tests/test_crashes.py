@@ -27,9 +27,9 @@ def script(runs: Path) -> str:
     return f"echo $$ >> {runs}; echo well"
 
 
-def kill_at(verb: str, spool: Spool, job_id: str, text: str, step: int) -> bool:
+def kill_at(verb: str, spool: Spool, job_id: str, text: str, step: int, *more: str) -> bool:
     """Run `kill_at.py`. Returns whether it was killed."""
-    command = [sys.executable, KILL_AT, verb, spool.root, job_id, text, str(step)]
+    command = [sys.executable, KILL_AT, verb, spool.root, job_id, text, str(step), *more]
     answer = subprocess.run(command, capture_output=True, check=False)
     assert not answer.stderr, answer.stderr.decode()
     return not answer.stdout.endswith(b"done\n")
@@ -77,6 +77,37 @@ def test_a_guardian_killed_at_any_step_leaves_no_job_running_and_none_to_run_twi
             break
         assert step < MOST_STEPS
     assert step > fewest_steps
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_supervisor_killed_at_any_step_stores_all_or_says_that_the_job_is_lost(
+    jobs: Jobs, spool: Spool, tmp_path: Path
+) -> None:
+    """Also while files are copied; no process that copies is left."""
+    jobs.run("true", key="first")
+    for step in count(1):
+        runs = tmp_path / f"runs-{step}"
+        job = Spool(spool.root).job(f"job-{step}")
+        text = f'echo $$ >> {runs}; cp "$BATCH_JOB_INPUT_IN" "$BATCH_JOB_OUTPUT_OUT"'
+        killed = kill_at("supervise", spool, job.id, text, step, "files")
+        wait_until_alone(job)
+        resource = jobs.connector.get(BatchJobMetadata(job.id))
+        if resource.phase == Phase.SUCCEEDED:
+            stored = Path((resource.outputs or {})["out"])
+            assert stored.read_bytes() == Path(KILL_AT).read_bytes()
+        elif resource.phase == Phase.QUEUED:  # killed before it began
+            jobs.connector.delete(BatchJobMetadata(job.id))
+            wait_until_alone(job)
+        else:
+            assert resource.phase == Phase.RETRYABLE_FAILED, resource
+        assert not runs.exists() or len(runs.read_text().split()) == 1
+        copying = subprocess.run(["pgrep", "-f", f"{spool.root}/{job.id} "], check=False)
+        assert copying.returncode
+        if not killed and resource.phase == Phase.SUCCEEDED:
+            break
+        assert step < 2 * MOST_STEPS
+    assert step > 20
 
 
 def test_a_killed_supervisor_takes_its_job_along(jobs: Jobs) -> None:

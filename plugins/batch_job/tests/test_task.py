@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from flyte_connectors import SerializationContext, TaskEnvironment, run
+from flyte_connectors import Dir, File, SerializationContext, TaskEnvironment, run
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
 
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batch_jobs import Jobs
 
 
@@ -76,3 +78,22 @@ def test_the_task_says_in_custom_what_the_connector_reads() -> None:
     template = BatchJobTask(name="listing", plugin_config=config).to_proto(SerializationContext())
     assert template.type == "batch_job"
     assert BatchJobConfig.from_custom(template.custom) == config
+
+
+def test_files_go_in_and_out_of_a_task(tmp_path: Path) -> None:
+    """As references; what the job has stored can be read."""
+    (tmp_path / "words.txt").write_text("one two\n")
+    task = BatchJobTask(
+        name="pack",
+        plugin_config=BatchJobConfig(
+            script='tr a-z A-Z < "$BATCH_JOB_INPUT_FILE" > "$BATCH_JOB_OUTPUT_LOUD";'
+            ' cp "$BATCH_JOB_INPUT_FILE" "$BATCH_JOB_OUTPUT_ALL/a b"'
+        ),
+        inputs={"file": File},
+        outputs={"loud": File, "all": Dir},
+    )
+    loud, everything = task(file=File(str(tmp_path / "words.txt")))
+    assert isinstance(loud, File)
+    with loud.open_sync("r") as file:
+        assert file.read() == "ONE TWO\n"
+    assert [file.name for file in everything.list_files_sync()] == ["a b"]
