@@ -62,6 +62,14 @@ def test_files_are_copied_piece_by_piece(prefix: str, tmp_path: pathlib.Path) ->
     assert target.read_bytes() == source.read_bytes()
 
 
+def test_the_name_of_an_object_may_have_any_character(bucket: str) -> None:
+    """A question mark or a hash begins no query and no fragment there."""
+    for number, name in enumerate(("a?b", "a#b", "a%20b", "a b")):
+        storage.write_bytes(storage.join(f"{bucket}/names", name), b"%d" % number)
+    listed = storage.list_files(f"{bucket}/names")
+    assert sorted(storage.read_bytes(uri) for uri in listed) == [b"0", b"1", b"2", b"3"]
+
+
 def test_a_store_that_refuses_gives_one_line(bucket: str) -> None:
     """With the URI and the reason, without obstore's debug pages."""
     with pytest.raises(FileNotFoundError) as missing:

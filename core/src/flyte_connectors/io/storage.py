@@ -186,8 +186,9 @@ def _object(uri: str) -> Iterator[tuple[Any, str]]:
     shown = uri.partition("?")[0]
     errors = _obstore().exceptions
     try:
-        parts = urlsplit(uri, allow_fragments=False)
-        yield _store(f"{parts.scheme}://{parts.netloc}"), parts.path.lstrip("/")
+        scheme, _, rest = uri.partition("://")
+        bucket, _, key = rest.partition("/")  # not as a URL: a key may have a question mark
+        yield _store(f"{scheme}://{bucket}"), key.lstrip("/")
     except (FileNotFoundError, errors.NotFoundError):
         raise FileNotFoundError(f"{shown} not found: no such object or bucket") from None
     except (PermissionError, ValueError, errors.BaseError) as error:
