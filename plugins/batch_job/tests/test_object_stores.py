@@ -130,6 +130,13 @@ def test_a_name_that_the_store_refuses_fails_the_job(runs: Runs) -> None:
     assert message.startswith("output 'd': ")
 
 
+def test_a_bucket_that_is_not_there_fails_the_job(jobs: Jobs, scheme: str) -> None:
+    """Another attempt would find none, either."""
+    message = Runs(jobs, f"{scheme}://nothing/x").fails(f"touch {WHERE}", outputs={"f": FILE})
+    uri = f"{scheme}://nothing/x/files/f/f"
+    assert message == f"output 'f': {uri} not found: no such object or bucket"
+
+
 def test_a_store_that_is_down_may_be_retried(
     runs: Runs, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,23 +176,27 @@ def test_the_jobs_see_no_credentials(runs: Runs, client: Any) -> None:
         env={"LC_ALL": "C"},
     )
     assert resource.phase == Phase.SUCCEEDED, resource.message
+    assert runs.log() == []
     for path in Path(runs.jobs.spool.root).rglob("*"):
         if path.is_file():
             assert stores.SECRET.encode() not in path.read_bytes(), path
 
 
 _COPY = """
-import json, sys
-from flyte_connectors_batch_job.wrapper import staging, plan
-import os
+import json, os, sys
+from flyte_connectors_batch_job.wrapper import forked, plan, staging
+
+def copy():
+    folder, files = given["folder"], given["plan"]
+    os.makedirs(folder)
+    plan.make_folders(files, folder)
+    staging.fetch(files, folder, 5 << 30)
+    os.rename(plan.input_path(folder, files["inputs"][0]), folder + "/outputs/f")
+    staging.Outputs(files, os.open(folder, os.O_RDONLY), folder, 5 << 30).store({})
+    return open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]
+
 given = json.loads(sys.argv[1])
-os.makedirs(given["folder"])
-plan.make_folders(given["plan"], given["folder"])
-staging.fetch(given["plan"], given["folder"], 5 << 30)
-os.rename(plan.input_path(given["folder"], given["plan"]["inputs"][0]), given["folder"] + "/outputs/f")
-descriptor = os.open(given["folder"], os.O_RDONLY)
-staging.Outputs(given["plan"], descriptor, given["folder"], 5 << 30).store({})
-print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
+print(forked.call(copy))
 """
 
 

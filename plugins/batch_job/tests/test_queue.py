@@ -318,6 +318,9 @@ def test_five_hundred_jobs_on_two_slots(
         time.sleep(0.2)
     started = ids(starts)
     assert sorted(started) == keys
-    assert all(abs(started.index(key) - place) <= 2 for place, key in enumerate(keys))
+    pending = set(keys)
+    for key in started:  # on a busy machine a job that has its slot may be slow to start
+        pending.remove(key)
+        assert sum(other < key for other in pending) <= 1
     assert most_at_once(starts) <= 2
     wait_for(lambda: all(jobs.connector.get(meta).phase == Phase.SUCCEEDED for meta in metas))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_TIMEOUTS = ("AWS_TIMEOUT", "GOOGLE_TIMEOUT", "AZURE_TIMEOUT")
+_REQUEST_SECONDS = "600 seconds"
+"""What obstore waits for an answer: a store that puts a large object together takes its time."""
+
 READ_BYTES = 64 * 1024
 
 
@@ -68,6 +72,8 @@ def result(data: bytes) -> Any:
 
 def _be_child() -> None:
     kernel.die_with_parent()
+    for name in _TIMEOUTS:
+        os.environ.setdefault(name, _REQUEST_SECONDS)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)

@@ -105,6 +105,8 @@ class Outputs:
             try:
                 value = written.get(name, defaults.get(name))
                 results[name] = self._stored(form, value, [quoted(name)])
+            except FileNotFoundError as error:
+                raise TransferError(f"output '{name}': {error}") from error
             except TransferError as error:
                 message = f"output '{name}': {error}"
                 raise TransferError(message, may_retry=error.may_retry) from error
