@@ -16,7 +16,7 @@ ROOT = pathlib.Path(flyte_connectors.__file__).parent
 FILES = sorted(set(ROOT.rglob("*.py")) - set((ROOT / "template").rglob("*.py")))
 
 LONGEST_FILE = 350
-LARGEST_WHEEL = 11_900
+LARGEST_WHEEL = 12_000
 """Lines of code, without the conformance kit. Neither here nor below are docstrings, comments and
 empty lines counted: what explains the code does not have to be thin."""
 

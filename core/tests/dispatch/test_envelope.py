@@ -19,6 +19,7 @@ FIELDS = {
     "outputs": st.none() | st.binary(),
     "secrets": st.dictionaries(TEXT, TEXT, max_size=4),
     "key": st.text("abcdefghijklmnopqrstuvwxyz0123456789-", max_size=63),
+    "limit": st.none() | st.tuples(st.floats(0, 1e12), st.floats(0, 1e12)),
 }
 # A job is finished, or its create is still running, or neither.
 ENVELOPES = st.builds(Envelope, **FIELDS, finished=st.binary(), request=st.just(b"")) | st.builds(

@@ -31,6 +31,7 @@ from flyte_connectors._dispatch.creating import create_job, do_at_once, outcome_
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.once_per_key import OncePerKey
+from flyte_connectors._dispatch.time_limits import limit_of
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.secrets import secret_names
 
@@ -84,6 +85,8 @@ class Creates:
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
         current.set(CallContext("create", request.template.type, key))
         arguments, envelope = _read(request, key)
+        if not self._local:  # a local run enforces it by itself
+            envelope = envelope._replace(limit=limit_of(request.template))
         place = _place(connector, key)
         is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
         if again and is_once and not self._runs.is_known(place):
@@ -128,7 +131,9 @@ class Creates:
             if not (self._runs.is_known(place) or connector.may_repeat_create(request.template)):
                 lost = outcome_unknown(connector, _MAYBE_STARTED)
                 raise NotCreatedYetError(lost.message)
+            limit = envelope.limit  # counts from the first create
             arguments, envelope = _read(request, envelope.key)
+            envelope = envelope._replace(limit=limit)
             secrets = self._secrets(connector, arguments, envelope.secrets, connection)
         except errors.InvalidRequestError as error:  # another release has accepted it
             raise NotCreatedYetError(f"this replica can't repeat the create: {error}") from error

@@ -7,6 +7,7 @@ the guard, write the reply.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -26,6 +27,12 @@ from flyte_connectors._dispatch.creating import delete_job
 from flyte_connectors._dispatch.envelope import Envelope, unseal
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_REPLY, store_above
 from flyte_connectors._dispatch.redaction import redacted
+from flyte_connectors._dispatch.time_limits import (
+    Timers,
+    is_over,
+    limit_of,
+    write_exceeded,
+)
 from flyte_connectors._registry.table import find_metadata
 from flyte_connectors.connector import TERMINAL_PHASES
 
@@ -67,6 +74,7 @@ class Dispatcher:
         self._creates = Creates(guard, local=local)
         self._secrets = partial(with_secrets, local=local)
         self._is_persistent = not local  # a local run tries again by itself, for longer
+        self._timers = Timers(self.get)
 
     async def create(
         self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
@@ -84,6 +92,10 @@ class Dispatcher:
         template = request.template
         connector = self.registry.find(template.type, template.task_type_version)
         meta = await self._creates.start(connector, request, timeout, again=again)
+        if self._is_persistent and not connector.is_sync and limit_of(template):
+            category = pb.TaskCategory(name=template.type, version=template.task_type_version)
+            poll = pb.GetTaskRequest(resource_meta=meta, task_category=category)
+            self._timers.start(poll, unseal(meta, template.type))
         return pb.CreateTaskResponse(resource_meta=meta)
 
     async def get(
@@ -99,13 +111,14 @@ class Dispatcher:
             return pb.GetTaskResponse(resource=_finished(envelope, connector.category.name))
         response = pb.GetTaskResponse()
         faults = self._faults
+        ask = self._ask if envelope.limit is None else self._ask_in_time
         if faults is None:
-            await self._ask(connector, envelope, request, response.resource, timeout)
+            await ask(connector, envelope, request, response.resource, timeout)
             return response
         job, backoff = request.resource_meta, Backoff(timeout)
         while True:
             try:
-                await self._ask(connector, envelope, request, response.resource, backoff.left())
+                await ask(connector, envelope, request, response.resource, backoff.left())
             except errors.ConnectorError as error:
                 response.Clear()
                 if await faults.covered(job, error, backoff, response.resource):
@@ -236,6 +249,35 @@ class Dispatcher:
         envelope = unseal(request.resource_meta, category.name)
         current.set(CallContext(verb, category.name, envelope.key))
         return connector, envelope
+
+    async def _ask_in_time(
+        self,
+        connector: BoundConnector,
+        envelope: Envelope,
+        request: pb.GetTaskRequest,
+        message: pb.Resource,
+        timeout: float | None,
+    ) -> None:
+        """Call the connector's `get`; cancel a job whose time limit has passed."""
+        meta, category = request.resource_meta, request.task_category
+        if not is_over(envelope):
+            await self._ask(connector, envelope, request, message, timeout)
+            if message.phase in TERMINAL_PHASES:
+                self._timers.stop(meta)
+            else:
+                self._timers.start(request, envelope)
+            return
+        began = time.monotonic()
+        with contextlib.suppress(errors.ConnectorError):  # what can't be read is cancelled, too
+            await self._ask(connector, envelope, request, message, timeout and timeout / 2)
+            if message.phase in TERMINAL_PHASES and message.phase != TaskExecution.ABORTED:
+                return
+        if message.phase != TaskExecution.ABORTED:
+            end = pb.DeleteTaskRequest(resource_meta=meta, task_category=category)
+            if request.HasField("connection"):
+                end.connection.CopyFrom(request.connection)
+            await self.delete(end, _left(timeout, began))
+        write_exceeded(envelope, message)
 
     def _started(self, connector: BoundConnector, envelope: Envelope) -> Envelope | None:
         """The envelope of a job for a verb that only reads; None unless the job is known to have started."""

@@ -28,6 +28,7 @@ from flyte_connectors.errors import InvalidResourceMetaError
 
 _MAGIC = b"\x00fc2"
 _START = len(_MAGIC) + 4  # after the checksum
+_LATEST = 1e15  # seconds; event loops can't wait for ever
 _KEY = re.compile(r"[a-z0-9-]{0,63}")
 
 _FIRST_MAGIC = b"\x00fc1"  # fixed places, the checksum at the end: read, but not written any more
@@ -46,6 +47,7 @@ class Envelope(NamedTuple):
         finished: Serialized `flyteidl2.connector.Resource` of a sync connector; empty otherwise.
         request: Serialized `flyteidl2.connector.CreateTaskRequest` of a job whose create was still
             running; empty otherwise.
+        limit: Seconds that the job may take, and when they end, in seconds since 1970.
     """
 
     meta: bytes
@@ -54,6 +56,7 @@ class Envelope(NamedTuple):
     key: str = ""
     finished: bytes = b""
     request: bytes = b""
+    limit: tuple[float, float] | None = None
 
 
 _NO_SECRETS: dict[str, str] = {}
@@ -64,7 +67,7 @@ def seal(envelope: Envelope, task_type: str) -> bytes:
     fields: dict[str, object] = {"meta": envelope.meta, "key": envelope.key}
     if envelope.outputs is not None:
         fields["outputs"] = envelope.outputs
-    for name in ("secrets", "finished", "request"):
+    for name in ("secrets", "finished", "request", "limit"):
         value = getattr(envelope, name)
         if value:
             fields[name] = value
@@ -114,9 +117,15 @@ def _checked(fields: Any) -> Envelope:
             raise TypeError("secrets are a map")
         for pair in secrets.items():
             "".join(pair).encode()  # texts, and such as UTF-8 has
+    limit = get("limit")
+    if limit is not None:
+        seconds, deadline = map(float, limit)
+        if not (0 <= seconds < _LATEST and 0 <= deadline < _LATEST):
+            raise ValueError("limit is not a duration and a time")
+        limit = seconds, deadline
     if key != "" and not _KEY.fullmatch(key):
         raise ValueError("key is not an idempotency key")
-    return Envelope(meta, outputs, secrets, key, finished, request)
+    return Envelope(meta, outputs, secrets, key, finished, request, limit)
 
 
 def _read_first(body: bytes) -> dict[str, Any]:
