@@ -14,7 +14,17 @@ import pytest
 
 ROOT = pathlib.Path(flyte_connectors.__file__).parent
 
-CONTRACT = {"", "errors", "hookspecs", "connector", "bound", "secrets", "endpoints", "settings"}
+CONTRACT = {
+    "",
+    "errors",
+    "hookspecs",
+    "connector",
+    "bound",
+    "secrets",
+    "endpoints",
+    "settings",
+    "plugin_hookspecs",
+}
 CONTRACT |= {"call_series", "_lazy_names", "_meta_codec", "_addresses", "_allow_list", "_masking"}
 """The modules of the root: what authors import, and what it is made of."""
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from flyte_connectors._registry.discovery import PluginReport
+from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
@@ -17,18 +18,25 @@ from tests.fakes.fake import CONNECTORS
 
 @contextlib.asynccontextmanager
 async def hosting(
-    *, reports: Iterable[PluginReport] = (), connectors: Iterable[Any] = CONNECTORS, **settings: Any
+    *,
+    reports: Iterable[PluginReport] = (),
+    connectors: Iterable[Any] = CONNECTORS,
+    plugins: Iterable[Any] = (),
+    **settings: Any,
 ) -> AsyncIterator[ConnectorService]:
     """A service on free ports for this block.
 
     Args:
         reports: A load report to tell about.
         connectors: What it hosts.
+        plugins: Modules with other hooks.
         **settings: Fields of `ServiceSettings`.
     """
     registry = Registry()
     for connector in connectors:
         registry.register(connector)
+    for plugin in plugins:
+        registry.take_hooks(hooks_of(plugin))
     usual = ServiceSettings(port=0, metrics_port=0, grace=5.0)
     service = ConnectorService(registry, dataclasses.replace(usual, **settings), reports)
     await service.start()

@@ -76,7 +76,7 @@ def test_the_hook_is_verified_when_it_is_loaded() -> None:
     registry = Registry()
     with pytest.raises(RegistrationError, match=r"pages: .*Argument\(s\) {'server'}"):
         load_module(registry, module, "test")
-    assert registry.http_routes == ()
+    assert registry.hooks["http_routes"] == ()
 
 
 async def test_a_page_answers_its_path_and_those_below() -> None:

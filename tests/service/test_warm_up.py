@@ -104,4 +104,4 @@ def test_nothing_is_warmed_up_twice() -> None:
     registry, connector = Registry(), Loading()
     registry.register(connector)
     registry.register(connector, override=True)
-    assert registry.warm_ups == (connector.warm_up,)
+    assert registry.hooks["warm_up"] == (connector.warm_up,)

@@ -7,10 +7,9 @@ registered, and then called directly, so a verb costs no more than a function ca
 
     async job       create -> get, get, ... -> (delete), with get_logs and get_metrics beside
     quick answer    do
-    beside them     wrap_verb, register_commands, adapt, http_routes, warm_up
+    beside them     wrap_verb, register_commands, adapt, http_routes and others
 
-Rules for every implementation:
-
+Rules for every implementation (`warm_up` and `check_connection` may be methods of a connector class, too):
 *   Declare only the arguments that you use. `**kwargs` receives the rest, and secrets by their name.
 *   `async def` runs on the service's event loop and must not block it; a plain `def` runs in a
     bounded thread pool of the connector's own, so a blocking vendor SDK belongs there.
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from datetime import datetime, timedelta
 
     from _typeshed.wsgi import WSGIApplication
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from flyte_connectors.cli.plugin_commands import Commands
     from flyte_connectors.connector import Resource, ResourceMeta
     from flyte_connectors.service.server import ConnectorService
+
 
 PROJECT = "flyte.connectors"
 """Name of the pluggy marker and of the entry-point group."""
@@ -68,13 +68,10 @@ async def create(
     again with the same key, on any replica, whenever the caller does not know the outcome (lost reply,
     transient error, crashed caller). One that does not is called once for each attempt of a task,
     and its caller waits for the reply. The attribute `repeatable_create` overrides that.
-
     Must: give the same job for the same `idempotency_key` (`[a-z0-9-]`, at most 63 characters;
     usable as a job name), if it takes it. The caller's deadline does not cancel it.
-
     Must not: put secrets in the meta (Flyte stores and logs it), or start anything when the request is
     invalid.
-
     Raise: `InvalidRequestError` for an invalid field, `AuthenticationError`, `PermissionDeniedError`,
     `RateLimitedError` and `ServiceUnavailableError` for what the external system says.
 
@@ -92,13 +89,10 @@ async def get(resource_meta: ResourceMeta, output_prefix: str) -> Resource:
     """Report the state of the job.
 
     Called when: the caller polls, about every 30 seconds, on any replica.
-
     Must: have no side effects, map every state the service can answer, keep terminal phases stable,
     and give outputs by name when the phase is SUCCEEDED. Where the service knows how far the job is,
     `custom_info["progress"]` is that, from 0 to 1; `run` draws it as a bar.
-
     Must not: raise for a state it does not know (answer RUNNING) or answer UNDEFINED.
-
     Raise: `ServiceUnavailableError` or `RateLimitedError` for transient errors, `JobNotFoundError`
     when the job is lost.
 
@@ -115,12 +109,9 @@ async def delete(resource_meta: ResourceMeta) -> None:
     """Cancel the job, or clean up after it.
 
     Called when: the task is aborted, and also for jobs that have already failed.
-
     Must: succeed for a job that is finished, cancelled or gone, however often it is called.
     `JobNotFoundError` counts as success.
-
     Must not: return before the external system has accepted the cancellation.
-
     Raise: `ServiceUnavailableError` for transient errors; the caller then retries.
 
     Example:
@@ -137,13 +128,10 @@ def get_logs(
     """Yield one page of log lines, and a token for the next page if there is one.
 
     Called when: a user reads the logs, while the job runs or later.
-
     Must: yield `GetTaskLogsResponse` bodies (or bare `LogLine`s), then a header with the token of
     the next page while more may come. Tokens stay valid as the log grows. `token` is empty for the
     first page; `lines` is the wanted page size, 0 for the connector's own choice.
-
     Must not: raise for a job without logs; yield nothing.
-
     Raise: `InvalidRequestError` for a token it never gave out.
 
     Example:
@@ -168,13 +156,10 @@ async def get_metrics(
     """Return metrics of the job, such as CPU seconds or bytes billed.
 
     Called when: a user reads the job's metrics.
-
     Must: answer for running and finished jobs; an empty `queries` asks for all metrics. Each result's
     `data` has the form of a Prometheus range query's result, which
     `flyte_connectors.authoring.metrics_response` writes.
-
     Must not: change the job.
-
     Raise: `InvalidRequestError` for a query it does not know.
 
     Example:
@@ -196,11 +181,8 @@ async def do(
     """Answer at once, for work that takes seconds: no job, no polling.
 
     Called when: a task of the connector's type runs.
-
     Must: return a resource in a terminal phase, and be safe to repeat.
-
     Must not: take longer than the caller's deadline.
-
     Raise: as `create`.
 
     Example:
@@ -218,12 +200,9 @@ def wrap_verb(verb: Verb, call: Call) -> Call:
     streams are not wrapped.
 
     Called when: a verb of a registered connector is called for the first time.
-
     Must: return an async function that takes the arguments by name, awaits `call(arguments)`, and
     returns its result or lets its error through.
-
     Must not: change the arguments, or log their values.
-
     Raise: nothing at registration.
 
     Example:
@@ -232,7 +211,6 @@ def wrap_verb(verb: Verb, call: Call) -> Call:
             async def audited(arguments):
                 logger.info("%s of %s", verb.name, verb.connector.category)
                 return await call(arguments)
-
             return audited
     """
     raise NotImplementedError  # a specification, never called
@@ -247,12 +225,9 @@ def register_commands(commands: Commands) -> None:
 
     Called when: the command line lists its commands, or is given one that the core does not have. The
     plugin's module is imported for that, so keep it light: import the rest in the command's module.
-
     Must: be defined or named in the module that the entry point names; that is how plugins without
     commands are left alone.
-
     Must not: take the name of a command of the core or of another plugin.
-
     Raise: nothing.
 
     Example:
@@ -269,13 +244,10 @@ def adapt(plugin: Any) -> Any:
 
     Called when: something is registered, or loaded as a plugin, that does not follow this contract.
     `plugin` is a connector object, or a module that was imported.
-
     Must: return a connector for an object, a list of connectors for a module, and None for whatever the
     plugin does not know. Be defined or named in the module that the entry point names, and keep that
     module light.
-
     Must not: import the other framework just to find out.
-
     Raise: `RegistrationError` for a connector that can't be adapted.
 
     Example:
@@ -295,11 +267,8 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
 
     Called when: the service starts to listen; not with several workers, whose HTTP port is their
     supervisor's.
-
     Must: return the applications by path, such as `/console`; each answers that path and those below it.
-
     Must not: show secrets; take a path that is taken, or change `service` but by `service.wrap_requests`.
-
     Raise: nothing.
 
     Example:
@@ -308,8 +277,27 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
             def types(environ, start_response):
                 start_response("200 OK", [("Content-Type", "text/plain")])
                 return [bound.category.name.encode() for bound in service.registry]
-
             return {"/types": types}
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec
+def grpc_services(service: ConnectorService) -> Mapping[str, Mapping[str, Any]]:
+    """Add gRPC services to the service's port, beside those of Flyte 2, health and reflection.
+
+    Called when: the service starts to listen, in each of its processes.
+    Must: return the handlers by method, by the full name of the gRPC service. They win over the service's own of the
+    same name. Descriptors in protobuf's default pool are what reflection shows.
+    Must not: block the event loop; answer without `service.calls`, which a graceful shutdown waits for.
+    Raise: nothing.
+
+    Example:
+        @hookimpl
+        def grpc_services(service):
+            async def ping(request, context):
+                return b""
+            return {"acme.Ping": {"Ping": grpc.unary_unary_rpc_method_handler(ping)}}
     """
     raise NotImplementedError  # a specification, never called
 
@@ -318,15 +306,10 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
 def warm_up() -> None:
     """Load what would delay the first call, such as a vendor's library.
 
-    A connector class may have it as a method with `@hookimpl`, any other plugin as a function.
-
     Called when: a service has begun to answer SERVING, in each of its processes, in a thread; plugins
     one after the other. Calls may come before and meanwhile. Not in a local run.
-
     Must: be safe to repeat.
-
     Must not: start a job, or need credentials.
-
     Raise: anything; the service logs it and continues, since a call fails with the same error and reports it.
 
     Example:
@@ -337,11 +320,29 @@ def warm_up() -> None:
     raise NotImplementedError  # a specification, never called
 
 
+@hookspec
+def check_connection() -> Iterable[str | Exception]:
+    """Check whether the external system answers, with the credentials that the service itself has.
+
+    Called when: an operator runs `flyte-connectors doctor`, in a thread.
+    Must: return, within seconds, a line or an error for each system that the operator has configured.
+    Must not: start a job, change anything, or show a credential.
+    Raise: the error of a call, where there is one system to ask.
+
+    Example:
+        @hookimpl
+        def check_connection(self):
+            version = self.client.get(f"{AcmeSettings.read().url}/version").json()
+            return [f"Acme {version['number']} at {AcmeSettings.read().url}"]
+    """
+    raise NotImplementedError  # a specification, never called
+
+
 VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
 """Names of a connector's hooks, in the order of a job's life."""
 
 PLUGIN_HOOKS: tuple[str, ...] = (
     *("wrap_verb", "register_commands", "adapt", "http_routes"),
-    "warm_up",
+    *("grpc_services", "warm_up", "check_connection"),
 )
 """Names of the hooks besides the verbs; a plugin may have them with or without a connector."""

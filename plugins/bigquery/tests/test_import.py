@@ -46,7 +46,7 @@ def test_a_service_that_is_warm_has_imported_what_calls_need() -> None:
         "from flyte_connectors._registry.table import Registry\n"
         "registry = Registry()\n"
         "load_plugins(registry, allow=['flyte-connectors-bigquery'])\n"
-        "for warm_up in registry.warm_ups: warm_up()\n"
+        "for warm_up in registry.hooks['warm_up']: warm_up()\n"
         "before = set(sys.modules)\n"
         "from flyte_connectors_bigquery.jobs.verbs import connect\n"
         "connect('p1', None, None)\n"

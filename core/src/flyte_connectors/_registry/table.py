@@ -59,6 +59,10 @@ def needs_official(name: str, sdk: str) -> RegistrationError:
 
 _source: contextvars.ContextVar[str | None] = contextvars.ContextVar("source", default=None)
 
+KEPT_HOOKS = {"http_routes", "grpc_services", "warm_up", "check_connection"}
+OF_CONNECTORS = {"warm_up", "check_connection"}
+"""Those that a connector class may have as methods."""
+
 
 class Registry:
     """A routing table from (task type, version) to connector.
@@ -67,8 +71,7 @@ class Registry:
         failures: One line for each plugin that could not be loaded; shown when a task type is
             not found, because the missing connector is probably in one of them.
         wrappers: Wrappers of every verb, innermost first.
-        http_routes: Implementations of `hookspecs.http_routes`.
-        warm_ups: Implementations of `hookspecs.warm_up`.
+        hooks: Implementations of the hooks that a service calls, by the names of `KEPT_HOOKS`.
         selection: Which installed plugins may be loaded where one is needed.
     """
 
@@ -77,8 +80,7 @@ class Registry:
         self._metadata: dict[str, ConnectorProto] | None = None
         self.failures: list[str] = []
         self.wrappers: tuple[Wrapper, ...] = ()
-        self.http_routes: tuple[Hook, ...] = ()
-        self.warm_ups: tuple[Hook, ...] = ()
+        self.hooks: dict[str, tuple[Hook, ...]] = dict.fromkeys(KEPT_HOOKS, ())
         self.selection = Selection.of()
         self._adapters: tuple[Hook, ...] | None = None
 
@@ -92,8 +94,8 @@ class Registry:
         """Use a plugin's hooks besides the verbs, those that concern the registry."""
         if "wrap_verb" in hooks:
             self.wrap(hooks["wrap_verb"])
-        self.http_routes = _with(self.http_routes, hooks.get("http_routes"))
-        self.warm_ups = _with(self.warm_ups, hooks.get("warm_up"))
+        for name in KEPT_HOOKS & hooks.keys():
+            self.hooks[name] = _with(self.hooks[name], hooks[name])
 
     def adapted(self, plugin: Any) -> list[Any]:
         """The connectors that installed plugins make of one from another framework; empty if none knows it."""
@@ -134,7 +136,7 @@ class Registry:
         self._apply_wrappers(bound)
         self._connectors[key] = bound
         self._metadata = None
-        self.warm_ups = _with(self.warm_ups, hooks_of(plugin).get("warm_up"))
+        self.take_hooks({n: h for n, h in hooks_of(plugin).items() if n in OF_CONNECTORS})
         return bound
 
     def find(self, task_type: str, version: int = 0) -> BoundConnector:
@@ -151,11 +153,11 @@ class Registry:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Undo what is registered within this block, overrides and wrappers included, if it raises."""
-        before = self._connectors.copy(), self.wrappers, self.http_routes, self.warm_ups
+        before = self._connectors.copy(), self.wrappers, self.hooks.copy()
         try:
             yield
         except BaseException:
-            self._connectors, self.wrappers, self.http_routes, self.warm_ups = before
+            self._connectors, self.wrappers, self.hooks = before
             self._metadata = None
             for bound in self:
                 self._apply_wrappers(bound)
@@ -192,9 +194,9 @@ class Registry:
         )
 
 
-def _with(hooks: tuple[Hook, ...], hook: Hook | None) -> tuple[Hook, ...]:
-    """The hooks and one more, unless that is None or there already."""
-    return hooks if hook is None or hook in hooks else (*hooks, hook)
+def _with(hooks: tuple[Hook, ...], hook: Hook) -> tuple[Hook, ...]:
+    """The hooks and one more, unless it is there already."""
+    return hooks if hook in hooks else (*hooks, hook)
 
 
 _process_registry = Registry()

@@ -79,7 +79,7 @@ def handlers(
             async for message in log_messages(dispatcher.get_logs(request)):
                 yield message
         except Exception as error:
-            await _abort(context, error)
+            await abort(context, error)
 
     def about_job(name: str) -> Unary:  # looked up for each request: plugins may wrap it
         return unary(lambda request, timeout: answering[name](request, timeout))  # noqa: PLW0108
@@ -150,7 +150,7 @@ def _unary(
         try:
             return await method(request, context.time_remaining())
         except Exception as error:
-            await _abort(context, error)
+            await abort(context, error)
         finally:
             calls.end(context)
 
@@ -184,10 +184,10 @@ def serialize(message: Any) -> bytes:
 
 async def refuse_unreadable(context: Context) -> NoReturn:
     """End a call whose request can't be parsed."""
-    await _abort(context, _UNREADABLE)
+    await abort(context, _UNREADABLE)
 
 
-async def _abort(context: Context, error: Exception) -> NoReturn:
+async def abort(context: Context, error: Exception) -> NoReturn:
     """End the call with the status of `error`; anything but a ConnectorError is a bug of this service."""
     seen = (
         error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")

@@ -64,9 +64,8 @@ class PluginTables:
         for key, table in tables.items():
             name, where = key.replace("_", "-"), f"{path}: [{PLUGINS}.{key}]"
             if name not in known:
-                available = ", ".join(sorted(known)) or "none"
-                message = f"no installed plugin has these settings; available: {available}"
-                raise SettingsError(message, field=where)
+                text = f"available: {', '.join(sorted(known)) or 'none'}"
+                raise SettingsError(f"no installed plugin has these settings; {text}", field=where)
             if name in self.classes:
                 self._take(self.classes[name], table, where, str(path))
         for settings in self.classes.values():
@@ -90,9 +89,10 @@ class PluginTables:
                 value: Any = values
                 for step in one.path:
                     value = getattr(value, step)
-                source = self.sources.get(one.variable, "default")
-                text = f"{one.key} = {as_toml(value)}  # {source}"
-                lines.append(f"# {one.key} is not set" if value is None else text)
+                text = (
+                    f"{one.key} = {as_toml(value)}  # {self.sources.get(one.variable, 'default')}"
+                )
+                lines.append(f"# {one.key} is not set" if value in (None, "") else text)
         return "".join(f"{line}\n" for line in lines)
 
     def _take(self, settings: type, table: Any, where: str, path: str) -> None:

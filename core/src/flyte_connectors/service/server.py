@@ -24,6 +24,7 @@ import grpc
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.transient_faults import TransientFaults
+from flyte_connectors._registry.plugin_hooks import call_hook
 from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, answers, handlers
 from flyte_connectors.service.calls import Calls
@@ -55,6 +56,7 @@ class ConnectorService:
         reports: The load status of each plugin.
         dispatcher: Answers its requests.
         faults: Jobs whose state can't be read; None with `--transient-errors raise`.
+        calls: Those that are being answered.
         loop: The event loop that it runs on, once started.
         port: Port of the gRPC service, once started.
         metrics_port: Port of the HTTP endpoint, once started.
@@ -90,7 +92,7 @@ class ConnectorService:
         self._answers = answers(self.dispatcher)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._health = ServiceHealth(registry, self.reports)
-        self._calls = Calls()
+        self.calls = Calls()
         self._server: grpc.aio.Server | None = None
         self._http: HttpEndpoint | None = None
         self.left_running = 0
@@ -121,10 +123,16 @@ class ConnectorService:
         credentials = _credentials(settings)
         options = _options(settings, shared=self._shared_port)
         server = grpc.aio.server(interceptors=_interceptors(settings), options=options)
-        services = (ASYNC_SERVICE, METADATA_SERVICE)
+        added = {
+            name: methods
+            for hook in self.registry.hooks["grpc_services"]
+            for name, methods in call_hook(hook, service=self).items()
+        }
+        of_plugins = (grpc.method_handlers_generic_handler(*one) for one in added.items())
+        services = (ASYNC_SERVICE, METADATA_SERVICE, *added)
         standard = standard_handlers(self._health.servicer, services)
-        own = handlers(self.dispatcher, self._calls, self._answers)
-        server.add_generic_rpc_handlers((own, *standard))
+        own = handlers(self.dispatcher, self.calls, self._answers)
+        server.add_generic_rpc_handlers((*of_plugins, own, *standard))
         self.port = _bind(server, settings.host, settings.port, credentials)
         await server.start()
         self._server = server
@@ -143,7 +151,7 @@ class ConnectorService:
             from flyte_connectors.service.connections import Connections
             from flyte_connectors.service.drain import stop_gracefully
 
-            await stop_gracefully(self._server, self._calls, Connections(self.port), grace)
+            await stop_gracefully(self._server, self.calls, Connections(self.port), grace)
             await _last_steps()
         left = grace - (asyncio.get_running_loop().time() - started)
         unfinished = await self._guard.drain(max(left, 0))
@@ -225,7 +233,7 @@ class ConnectorService:
     def _warm_up(self) -> None:
         for module in _USED_LATER:
             importlib.import_module(module)
-        for warm_up in self.registry.warm_ups:
+        for warm_up in self.registry.hooks["warm_up"]:
             try:
                 warm_up()
             except (Exception, SystemExit) as error:
@@ -234,14 +242,13 @@ class ConnectorService:
 
     def _start_http(self, listening: socket.socket) -> None:
         # Imported late: scraping needs a library that serving does not wait for.
-        from flyte_connectors._registry.plugin_hooks import call_hook
         from flyte_connectors.service.exposition import CallCollector
         from flyte_connectors.service.http_endpoint import HttpEndpoint
 
         collector = CallCollector(self.registry, self.reports, self.faults, self._guard)
         routes = [
             route
-            for hook in self.registry.http_routes
+            for hook in self.registry.hooks["http_routes"]
             for route in call_hook(hook, service=self).items()
         ]
         tls = self.settings if self.settings.tls_cert else None
