@@ -1,6 +1,7 @@
 """Runs connectors of the official Flyte SDKs (`flyte`, `flytekit`) in our service, and ours in theirs.
 
 hosting/                 their connectors, hosted unchanged by `flyte-connectors serve`
+flyte_1/                 the services that Flyte 1's back end asks for besides those of Flyte 2
 offering/                our connectors and tasks, for the service and the deployments of `flyte`
 official_references.py   converts files, folders and tables of `flyte` to ours, and back
 
@@ -9,11 +10,16 @@ An SDK is imported only where one of its connectors is already there.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import hookimpl
 
-__all__ = ["adapt"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flyte_connectors.service.server import ConnectorService
+
+__all__ = ["adapt", "grpc_services"]
 
 
 @hookimpl
@@ -22,3 +28,11 @@ def adapt(plugin: Any) -> Any:
     from flyte_connectors_official.hosting import adapter
 
     return adapter.adapt(plugin)
+
+
+@hookimpl
+def grpc_services(service: ConnectorService) -> Mapping[str, Any]:
+    """Serve Flyte 1's back end: quick answers by ExecuteTaskSync, and the agents with `is_sync`."""
+    from flyte_connectors_official.flyte_1 import services
+
+    return services.grpc_services(service)

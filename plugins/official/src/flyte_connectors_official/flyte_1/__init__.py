@@ -1,0 +1,5 @@
+"""What Flyte 1's back end asks for beyond the services of Flyte 2.
+
+messages.py   the messages and services of flyteidl, from that package where it is installed
+services.py   the handlers: SyncAgentService, and AgentMetadataService with `is_sync`
+"""
