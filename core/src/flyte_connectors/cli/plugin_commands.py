@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from typing import NamedTuple
 
-EXTRAS = {"image": "deploy", "deploy": "deploy", "console": "console"}
+EXTRAS = {"image": "deploy", "deploy": "deploy", "console": "console", "doctor": "doctor"}
 """Commands of this project's own plugins, and the extra of `flyte-connectors` that brings each."""
 
 

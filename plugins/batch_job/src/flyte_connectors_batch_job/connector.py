@@ -11,8 +11,9 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors import hookimpl
 from flyte_connectors.connector import AsyncConnector, Resource, ResourceMeta
-from flyte_connectors.errors import InvalidRequestError, InvalidResourceMetaError
+from flyte_connectors.errors import ConnectorError, InvalidRequestError, InvalidResourceMetaError
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
@@ -65,6 +66,11 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     metadata_type = BatchJobMetadata
     shared_directory_variable = SPOOL_VARIABLE
     jobs_run_as_service_user = True
+
+    @hookimpl
+    def check_connection(self) -> list[str | Exception]:
+        """Whether each back end that tasks may use answers; see `flyte_connectors.hookspecs`."""
+        return list(_connections())
 
     def repeatable_create(self, task_template: TaskTemplate) -> bool:
         """Whether any replica that repeats a create would find the job that may have been started."""
@@ -129,6 +135,16 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         """CPU seconds, wall seconds and peak memory so far."""
         backend, job_id, handle = _of(resource_meta)
         return metrics.response(job_id, backend.usage(job_id, handle), queries)
+
+
+def _connections() -> Iterator[str | Exception]:
+    for name in allowed_backends():
+        check = getattr(backends.load(name), "check_connection", None)
+        if check is not None:
+            try:
+                yield check()
+            except ConnectorError as error:
+                yield error
 
 
 def _chosen(wanted: str | None) -> BatchBackend:

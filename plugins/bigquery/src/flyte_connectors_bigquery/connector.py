@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors import hookimpl
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError
 
@@ -64,6 +65,13 @@ class BigQueryConnector(JobConnector):
         meta = self.start(bigquery, query, job_id, kinds)
         meta.check = query.check
         return meta
+
+    @hookimpl
+    def check_connection(self) -> list[str]:
+        """Whether BigQuery answers the service's own credentials; see `flyte_connectors.hookspecs`."""
+        from flyte_connectors_bigquery.access import checking
+
+        return checking.check()
 
     def outputs_of(self, bigquery: BigQuery, job: Any, meta: BigQueryMetadata) -> dict[str, Any]:
         """The result as a table, as values, or both; see `results.outputs`."""

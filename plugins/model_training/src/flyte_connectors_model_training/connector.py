@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors import hookimpl
 from flyte_connectors.authoring import log_page, metrics_response
 from flyte_connectors.connector import (
     TERMINAL_PHASES,
@@ -70,6 +71,13 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
     name = "Model Training Connector"
     task_type_name = "external_model_training"
     metadata_type = ModelTrainJobMeta
+
+    @hookimpl
+    def check_connection(self) -> list[str | Exception]:
+        """Whether each platform that the operator names answers; see `flyte_connectors.hookspecs`."""
+        from flyte_connectors_model_training.connections import check_all
+
+        return check_all()
 
     def repeatable_create(self, task_template: TaskTemplate) -> bool:
         """Whether the platform knows a repeated submission by its id."""

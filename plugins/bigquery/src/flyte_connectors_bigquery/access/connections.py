@@ -37,6 +37,16 @@ def connect(identity: Identity) -> BigQuery:
         AuthenticationError: the credentials are missing or malformed.
         PermissionDeniedError: the operator does not allow requests to use them.
     """
+    return BigQuery(client_of(identity))
+
+
+def client_of(identity: Identity) -> bigquery.Client:
+    """The vendor's client for `identity`, the same one for the next call.
+
+    Raises:
+        AuthenticationError: the credentials are missing or malformed.
+        PermissionDeniedError: the operator does not allow requests to use them.
+    """
     key = _fingerprint(identity)
     with _lock:
         client = _clients.get(key)
@@ -44,7 +54,7 @@ def connect(identity: Identity) -> BigQuery:
             _clients.move_to_end(key)
     if client is None:
         client = _keep(key, _new_client(identity))
-    return BigQuery(client)
+    return client
 
 
 def close_all() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +63,16 @@ class LocalBackend:
     abilities: ClassVar[frozenset[str]] = frozenset(
         {"env", "working_directory", "cpu", "memory", "priority", "retry_exit_codes", "files"}
     )
+
+    def check_connection(self) -> str:
+        """What there is for jobs, once a file could be written to the spool."""
+        with _spool() as spool:
+            Path(spool.root).mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=spool.root) as file:
+                file.write(b"x")
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            amount = slots.limits()
+            return f"spool {spool.root}, {amount.slots} slots, {amount.memory_mib} MiB for jobs"
 
     def submit(self, job_id: str, request: JobRequest) -> str:
         """Have the job run; return once it has begun, or waits for slots."""

@@ -1,0 +1,77 @@
+"""Secrets: those that connectors and tasks name, looked up where the service looks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from flyte_connectors._registry.table import Registry
+from flyte_connectors._registry.user_modules import import_module
+from flyte_connectors.cli.task_files import tasks_of
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.secrets import (
+    DIRECTORY_VARIABLE,
+    ConnectorSecretsMixin,
+    resolve,
+    secret_names,
+)
+
+from flyte_connectors_doctor.finding import Finding, Status
+
+CHECK = "secrets"
+
+
+def check(registry: Registry, files: Sequence[str]) -> Iterator[Finding]:
+    """A finding for each secret, and for the folder of mounted ones.
+
+    Args:
+        registry: The connectors.
+        files: Files or modules that define tasks.
+    """
+    folder = os.environ.get(DIRECTORY_VARIABLE)
+    if folder and not os.access(folder, os.R_OK | os.X_OK):
+        text = "can't be read" if Path(folder).exists() else "does not exist"
+        fix = f"mount the secrets there, or correct {DIRECTORY_VARIABLE}"
+        yield Finding(CHECK, Status.FAULT, folder, text, fix)
+    for bound in registry:
+        plugin = bound.plugin
+        if isinstance(plugin, ConnectorSecretsMixin):
+            for secret in plugin.secrets:
+                yield _connectors_own(plugin, secret.key, bound.name)
+    for file in files:
+        yield from _of_tasks(file)
+
+
+def _connectors_own(plugin: ConnectorSecretsMixin, key: str, name: str) -> Finding:
+    try:
+        plugin.secret(key)
+    except ConnectorError as error:
+        text, _, fix = error.message.partition(": ")
+        return Finding(CHECK, Status.FAULT, f"{key} of {name}", text, fix)
+    return Finding(CHECK, Status.OK, f"{key} of {name}", "found")
+
+
+def _of_tasks(file: str) -> Iterator[Finding]:
+    try:
+        module = import_module(file)
+    except ConnectorError as error:
+        fix = "correct the file, or its path"
+        yield Finding(CHECK, Status.FAULT, file, error.message, fix)
+        return
+    for variable, task in tasks_of(module).items():
+        try:
+            names = secret_names(task.to_proto().custom)
+        except ConnectorError as error:
+            fix = "correct the task"
+            yield Finding(CHECK, Status.FAULT, f"{file}: {variable}", error.message, fix)
+            continue
+        for argument, name in names.items():
+            subject = f"{name} of {file}: {variable}"
+            try:
+                resolve({argument: name}, {})
+            except ConnectorError as error:
+                text, _, fix = error.message.partition(": ")
+                yield Finding(CHECK, Status.FAULT, subject, text, fix)
+            else:
+                yield Finding(CHECK, Status.OK, subject, "found")
