@@ -60,7 +60,7 @@ def split(dataset: Dataset, spec: TrainingSpec) -> Split:
     Raises:
         DatasetError: There are too few rows, of a class or altogether.
     """
-    rows = np.arange(len(dataset.labels))
+    rows: NDArray[np.intp] = np.arange(len(dataset.labels))
     test = None
     if spec.test_fraction:
         rows, test = _held_out(dataset, rows, spec.test_fraction, spec)
