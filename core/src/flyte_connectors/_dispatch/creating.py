@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl2.connector import connector_pb2 as pb
 
+from flyte_connectors import errors
 from flyte_connectors._calls.retries import Backoff
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.envelope import Envelope, seal
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_META, store_above
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.errors import (
-    ConnectorError,
-    ContractError,
-    CreateOutcomeUnknownError,
-    JobNotFoundError,
-)
 from flyte_connectors.secrets import holds_secret, redact
 
 if TYPE_CHECKING:
@@ -61,9 +56,9 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     is_repeatable = connector.may_repeat_create(arguments["task_template"])
     try:
         meta = await _persistently(create, timeout, is_repeatable=is_repeatable)
-    except CreateOutcomeUnknownError:
+    except errors.CreateOutcomeUnknownError:
         raise
-    except ConnectorError as error:
+    except errors.ConnectorError as error:
         if is_repeatable or not error.outcome_unknown:
             raise
         raise outcome_unknown(connector, f"{error.message}; a job may have been started") from error
@@ -72,14 +67,14 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     except Exception as error:
         await _take_back(guard, connector, arguments, meta)
         message = f"{connector.name} returned a meta that can't be stored; the job was deleted"
-        raise ContractError(redact(f"{message}: {error}")) from error
+        raise errors.ContractError(redact(f"{message}: {error}")) from error
     if is_wanted is not None and not await is_wanted():
         await _take_back(guard, connector, arguments, meta)
         message = (
             f"the create of {connector.name} took longer than its caller's deadline and can't be repeated, "
             "so its job was deleted: give CreateTask a longer deadline"
         )
-        raise ConnectorError(message, outcome_unknown=False)
+        raise errors.ConnectorError(message, outcome_unknown=False)
     return seal(envelope._replace(meta=data), connector.category.name)
 
 
@@ -103,7 +98,9 @@ async def do_at_once(
     message = pb.Resource()
     wire.write_resource(resource, envelope.outputs, connector.category.name, message)
     if message.phase not in TERMINAL_PHASES:
-        raise ContractError(f"{connector.name} returned a resource that is not finished from do")
+        raise errors.ContractError(
+            f"{connector.name} returned a resource that is not finished from do"
+        )
     await store_above(LARGEST_IN_META, message, arguments["output_prefix"])
     finished = envelope._replace(outputs=None, finished=message.SerializeToString())
     return seal(finished, connector.category.name)
@@ -127,7 +124,7 @@ async def delete_job(
     delete = partial(guard.call, connector.verb("delete"), arguments, timeout=timeout)
     try:
         await (_persistently(delete, timeout) if persist else delete())
-    except JobNotFoundError:
+    except errors.JobNotFoundError:
         logger.info("%s: the job to delete does not exist any more", connector.name)
 
 
@@ -139,15 +136,15 @@ async def _persistently(
     while True:
         try:
             return await call()
-        except ConnectorError as error:
+        except errors.ConnectorError as error:
             may_repeat = is_repeatable or not error.outcome_unknown
             if timeout is None or not may_repeat or not await backoff.again(error):
                 raise
 
 
-def outcome_unknown(connector: BoundConnector, why: str) -> CreateOutcomeUnknownError:
+def outcome_unknown(connector: BoundConnector, why: str) -> errors.CreateOutcomeUnknownError:
     """The error of a create that may not be repeated."""
-    return CreateOutcomeUnknownError(
+    return errors.CreateOutcomeUnknownError(
         f"{why}, and {connector.name} can't repeat a create: check the external system before you run "
         "the task again"
     )

@@ -16,14 +16,9 @@ from typing import NamedTuple
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 
+from flyte_connectors import errors
 from flyte_connectors._calls.retries import Backoff
 from flyte_connectors._dispatch.creates import NotCreatedYetError
-from flyte_connectors.errors import (
-    ConnectorError,
-    InvalidRequestError,
-    JobNotFoundError,
-    UnsupportedVerbError,
-)
 
 _REMEMBERED_JOBS = 10_000
 
@@ -72,7 +67,7 @@ class TransientFaults:
             self.failing.pop(job, None)
 
     async def covered(
-        self, job: bytes, error: ConnectorError, backoff: Backoff, resource: pb.Resource
+        self, job: bytes, error: errors.ConnectorError, backoff: Backoff, resource: pb.Resource
     ) -> bool:
         """Whether `resource` was filled for a job whose state can't be read.
 
@@ -82,7 +77,7 @@ class TransientFaults:
         Raises:
             InvalidRequestError, UnsupportedVerbError: `error` itself, if retrying can't help.
         """
-        if isinstance(error, (InvalidRequestError, UnsupportedVerbError)):
+        if isinstance(error, (errors.InvalidRequestError, errors.UnsupportedVerbError)):
             raise error
         if await backoff.again(error):
             self.counts.retried += 1
@@ -90,8 +85,8 @@ class TransientFaults:
         self._cover(job, error, resource)
         return True
 
-    def _cover(self, job: bytes, error: ConnectorError, resource: pb.Resource) -> None:
-        if isinstance(error, JobNotFoundError):
+    def _cover(self, job: bytes, error: errors.ConnectorError, resource: pb.Resource) -> None:
+        if isinstance(error, errors.JobNotFoundError):
             self._lose(job, error.message, resource)
             return
         now = time.monotonic()
