@@ -21,7 +21,6 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors import errors
 from flyte_connectors._calls.retries import GrowingPause, Retrying
-from flyte_connectors._dispatch.creates import meta_holding
 from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
 from flyte_connectors.client.job import Job
 from flyte_connectors.client.log_following import LogFollower
@@ -239,6 +238,8 @@ async def _create(
 def _maybe_started(
     request: pb.CreateTaskRequest, error: errors.ConnectorError, observer: RunObserver
 ) -> str:
+    from flyte_connectors._dispatch.creates import meta_holding  # for errors only
+
     hint = observer.how_to_cancel(request, meta_holding(request))
     text = (
         f"{error.message}; whether the job of '{request.template.id.name}' was started is not known"
