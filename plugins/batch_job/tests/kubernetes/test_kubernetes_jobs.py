@@ -70,6 +70,8 @@ def test_files_are_there_when_the_command_starts_and_stored_when_it_ends(
     assert words == [3] * (array or 1)
     assert len({str(copy) for copy in copies}) == (array or 1)
     assert [Path(str(copy)).read_text() for copy in copies] == ["ONE TWO THREE"] * (array or 1)
+    metrics = {metric.metric for metric in jobs.connector.get_metrics(meta).results}
+    assert metrics == {"wall_seconds"} | (set() if array else {"cpu_seconds", "peak_memory_bytes"})
 
 
 def test_the_last_line_is_the_output_of_a_job_that_writes_none(jobs: KubernetesJobs) -> None:

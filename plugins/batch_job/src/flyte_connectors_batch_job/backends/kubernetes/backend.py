@@ -108,8 +108,15 @@ class KubernetesBackend:
         yield from logs.page(one.api, loop().run, pods, token, lines, may_grow=not record.ended)
 
     def usage(self, job_id: str, handle: str) -> Mapping[str, float]:
-        """How long the job's containers have run, from the first one's begin to the last one's end."""
-        _, pods = _Job(job_id, handle).look()
+        """How long the job's containers have run, from the first one's begin to the last one's end.
+
+        Of a job with files, what the wrapper has measured.
+        """
+        record, pods = _Job(job_id, handle).look()
+        if record.request and record.request.has_outcome and len(pods) == 1:
+            measured = states.measured(pods[0])
+            if measured:
+                return measured
         begun = [pod.begun for pod in pods if pod.begun]
         if not begun:
             return {}

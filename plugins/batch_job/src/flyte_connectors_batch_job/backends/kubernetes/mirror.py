@@ -33,7 +33,7 @@ WATCH_SECONDS = 60
 """After which the server is asked for changes again; a connection that is dead unnoticed costs no more."""
 
 READY_SECONDS = 5.0
-"""That a caller waits for the first list."""
+"""After the begin, in which callers wait for the first list; a very long one holds up no threads."""
 
 DOWN_SECONDS = 10.0
 """Longer than a call: while the server is down, polls are answered at once instead of trying again."""
@@ -85,6 +85,7 @@ class _Kind:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._begun = time.monotonic()
         self._asked = threading.Event()
         self._fault: ConnectorError | None = None
         self._part = b""
@@ -96,11 +97,11 @@ class _Kind:
         Raises:
             ConnectorError: the server can't be asked.
         """
-        if not self._asked.wait(READY_SECONDS):
-            message = f"Kubernetes gave no answer within {READY_SECONDS:g} s"
-            raise ServiceUnavailableError(message)
-        if self._fault is not None:
+        if self._asked.wait(max(self._begun + READY_SECONDS - time.monotonic(), 0)):
             fault = copy.copy(self._fault)  # each caller's own, with its own traceback
+        else:
+            fault = ServiceUnavailableError("Kubernetes has not yet listed the jobs")
+        if fault is not None:
             fault.retry_after = max(fault.retry_after or 0, DOWN_SECONDS)
             raise fault
 

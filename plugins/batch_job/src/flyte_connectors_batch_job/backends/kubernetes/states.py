@@ -179,10 +179,21 @@ def _outputs(pod: PodRecord, request: Request) -> dict[str, Any]:
     return files.check(data, list(request.outputs), request.line_output or None, line)
 
 
+def measured(pod: PodRecord) -> dict[str, float]:
+    """The readings of a pod's wrapper; empty if there are none."""
+    outcome = _read_outcome(pod)
+    return outcome.usage if outcome else {}
+
+
 def _outcome(pod: PodRecord) -> JobState | None:
     """What the wrapper says; None if it could not say it."""
+    outcome = _read_outcome(pod)
+    return outcome.state if outcome else None
+
+
+def _read_outcome(pod: PodRecord) -> Outcome | None:
     try:
-        return Outcome(json.loads(pod.text)).state
+        return Outcome(json.loads(pod.text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
