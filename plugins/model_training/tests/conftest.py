@@ -9,11 +9,8 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import gcp_storage_emulator.server
 import pytest
-from flyte_connectors_training_service.testing import ServiceProcess, digits, large, service
-from moto.server import ThreadedMotoServer
+from flyte_connectors_training_service.testing import ServiceProcess, digits, large
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,9 +26,13 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS", "127.0.0.1")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def object_stores() -> Iterator[None]:
     """An S3 server, and one of Google Cloud Storage's API, each with a bucket; the service knows them."""
+    import boto3
+    import gcp_storage_emulator.server
+    from moto.server import ThreadedMotoServer
+
     s3 = ThreadedMotoServer("127.0.0.1", 0)
     s3.start()
     gcs = gcp_storage_emulator.server.create_server(
@@ -55,6 +56,15 @@ def object_stores() -> Iterator[None]:
         yield
     gcs.stop()
     s3.stop()
+
+
+@pytest.fixture(scope="session")
+def service(
+    object_stores: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    """One service that all tests share; their jobs need different ids."""
+    with ServiceProcess(tmp_path_factory.mktemp("service"), "--workers", "2") as process:
+        yield process
 
 
 class ScriptedServer:

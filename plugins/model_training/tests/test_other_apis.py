@@ -269,6 +269,7 @@ async def test_a_service_copies_to_object_stores_only(
     assert resource.outputs["results"].path == f"{tmp_path.as_uri()}/key-1/results/model.bin"
 
 
+@pytest.mark.usefixtures("object_stores")
 async def test_a_copy_that_takes_long_goes_on_between_calls(
     nested: NestedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +291,7 @@ async def test_a_copy_that_takes_long_goes_on_between_calls(
 @pytest.mark.parametrize(
     "link", ["http://169.254.169.254/model.bin", "https://elsewhere.example.net/a?signature=x"]
 )
+@pytest.mark.usefixtures("object_stores")
 async def test_a_link_that_is_not_allowed_is_left_as_it_is(
     nested: NestedService, link: str
 ) -> None:
