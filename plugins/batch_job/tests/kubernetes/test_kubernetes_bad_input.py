@@ -188,8 +188,13 @@ def test_no_token_at_all(jobs: KubernetesJobs, as_user: Any) -> None:
 
 
 def test_an_account_without_rights(cluster: Cluster, jobs: KubernetesJobs, as_user: Any) -> None:
-    """The text is the API server's: it names the right that is missing."""
+    """The text is the API server's: it names the right that is missing; the doctor finds it, too."""
+    (line,) = jobs.connector.check_connection()
+    assert str(line).startswith(f"Kubernetes at {cluster.server}, namespace '{jobs.namespace}', by")
+    assert not jobs.cluster.jobs(jobs.namespace)
     as_user({"token": cluster.token(jobs.namespace, "default")})
+    (fault,) = jobs.connector.check_connection()
+    assert isinstance(fault, PermissionDeniedError)
     message = refusal(jobs, PermissionDeniedError)
     assert message.startswith(f"Kubernetes refuses in namespace '{jobs.namespace}': jobs.batch is")
     assert f'in the namespace "{jobs.namespace}"' in message

@@ -27,6 +27,7 @@ from flyte_connectors_batch_job.request import job_request
 
 VERSIONS = (all_versions()[0], all_versions()[-1])
 EVERYTHING = Settings(
+    user=1000,
     service_account="jobs",
     images=("python:*",),
     pull_secrets=("registry",),
@@ -179,6 +180,17 @@ def test_ids_that_differ_have_names_that_differ() -> None:
     """Also where they are shortened."""
     ids = ["-a", "a-", "a", "-a-", "x" * 63, "x" * 62 + "y", "0"]
     assert len({name_of(one, is_array=True) for one in ids}) == len(ids)
+
+
+def test_jobs_of_a_user_meet_the_restricted_standard() -> None:
+    """As https://kubernetes.io/docs/concepts/security/pod-security-standards/ has it."""
+    job = made(EVERYTHING, script="true")
+    pod, confined = job["spec"]["template"]["spec"], container(job)["securityContext"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 1000
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert confined == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert "securityContext" not in container(made(script="true"))
 
 
 def test_a_request_is_known_by_its_digest() -> None:

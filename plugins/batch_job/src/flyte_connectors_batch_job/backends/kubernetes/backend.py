@@ -67,6 +67,13 @@ class KubernetesBackend:
         }
     )
 
+    def check_connection(self) -> str:
+        """Where jobs run, once the API server has said that one may be created and its pods read."""
+        chosen, where = _settings(), access()
+        api = Api(where, chosen.namespace or where.namespace)
+        loop().run(_check(api))
+        return f"Kubernetes at {where.server}, namespace '{api.namespace}', by {where.name}"
+
     def submit(self, job_id: str, request: JobRequest) -> str:
         """Create the Job, or find that it is there: its name is the job's id."""
         chosen, where = _settings(), access()
@@ -192,6 +199,15 @@ def _parts(handle: str) -> tuple[str, str, str]:
         message = "its handle is not that of a job on Kubernetes"
         raise InvalidResourceMetaError(message, field="resource_meta")
     return match[1], match[3], match[5]
+
+
+async def _check(api: Api) -> None:
+    container = {"name": records.CONTAINER, "image": "check"}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    job = {"metadata": {"generateName": "check-"}, "spec": {"template": {"spec": pod}}}
+    await api.request("POST", "jobs", body=job, query={"dryRun": "All"}, repeatable=True)
+    for plural in ("jobs", "pods"):
+        await api.request("GET", plural, query={"limit": 1, "labelSelector": records.SELECTOR})
 
 
 async def _create(api: Api, job: dict[str, Any], wanted: records.Request) -> str:

@@ -213,6 +213,14 @@ def _pod(
             {"name": "work", "emptyDir": {}},
         ],
     }
+    if chosen.user is not None:
+        pod["securityContext"] = {
+            "runAsNonRoot": True,
+            "runAsUser": chosen.user,
+            "runAsGroup": chosen.user,
+            "fsGroup": chosen.user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
     if chosen.service_account:
         pod["serviceAccountName"] = chosen.service_account
     if chosen.pull_secrets:
@@ -226,6 +234,7 @@ def _pod(
 
 def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> dict[str, Any]:
     config = request.config
+    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
         "name": records.CONTAINER,
         "image": _image(config.image, chosen),
@@ -235,6 +244,7 @@ def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> 
         "resources": _resources(request, chosen),
         "terminationMessagePath": f"{_FOLDER}/outputs.json",
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        **({} if chosen.user is None else {"securityContext": confined}),
         "envFrom": [{"secretRef": {"name": name}} for name in chosen.env_secrets],
         "volumeMounts": [
             {"name": "given", "mountPath": _GIVEN, "readOnly": True},

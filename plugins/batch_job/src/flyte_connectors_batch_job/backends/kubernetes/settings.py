@@ -70,6 +70,12 @@ class KubernetesSettings:
         _word,
         default_text="the namespace's default",
     )
+    user: int | None = setting(
+        None,
+        "user and group id of the jobs, who then get no capabilities: Pod Security `restricted` asks for it",
+        minimum=1,
+        default_text="that of the image",
+    )
     image: str | None = setting(None, "image of tasks that name none", _word)
     images: tuple[str, ...] = setting(
         (),
