@@ -83,11 +83,11 @@ class Here:
             try:
                 out, err = process.communicate(text, timeout=seconds)
             except subprocess.TimeoutExpired:
+                os.killpg(
+                    process.pid, signal.SIGKILL
+                )  # not waited for yet, so it is still the same
                 message = f"{command[0]} gave no answer within {seconds:g} s: is slurmctld up?"
                 raise ServiceUnavailableError(message) from None
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
         return Ran(process.returncode, out, err)
 
 
@@ -169,7 +169,7 @@ class Commands:
 
 def _checked(ran: Ran) -> str:
     if ran.code:
-        raise faults.error_of(ran.err or ran.out)
+        raise faults.error_of(ran.err or ran.out or f"exit code {ran.code}, without a reason")
     return ran.out
 
 

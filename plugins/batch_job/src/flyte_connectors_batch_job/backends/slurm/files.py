@@ -13,7 +13,7 @@ import shutil
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from flyte_connectors.errors import PermissionDeniedError, ServiceUnavailableError
 
@@ -42,6 +42,9 @@ class Files(Protocol):
 
     All raise ServiceUnavailableError if it can't be used now, and PermissionDeniedError if it may not be.
     """
+
+    look_seconds: ClassVar[float]
+    """How often a running job's folder may be looked at."""
 
     def publish(self, job: str, files: Mapping[str, NewFile]) -> bool:
         """Create the folder of a job, complete, or not at all. False if it exists."""
@@ -82,6 +85,8 @@ class LocalFiles:
     Args:
         root: Its path.
     """
+
+    look_seconds: ClassVar[float] = 10.0
 
     def __init__(self, root: str) -> None:
         self._root = root

@@ -5,6 +5,7 @@
       inputs.json    the task's inputs, command, script: what the batch script uses
       owner-1 ...    links to ids in Slurm: the job that was chosen to be released; the highest number counts
       released-1 ... links to the times of their release
+      again-1-0 ...  links for each time that it was released again
       order.json     what Slurm was asked for
       cancelled      a link: Flyte has cancelled the job
       verdict.json   how it ended, once that has been determined
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flyte_connectors_batch_job.backends.slurm.files import Files
+
+MOST_RELEASES = 3
+"""How often a job is released again; then it stays held, as its user may want."""
 
 MOST_OWNERS = 9
 """The script compares the links' names as text."""
@@ -104,6 +108,11 @@ class JobFolder:
         """When the owner was released, in seconds since 1970; None if that is not written."""
         target = self._files.target(f"{self._job}/{_RELEASED}{owner.number}") or ""
         return float(target) if target.isdecimal() else None
+
+    def may_release_again(self, owner: Owner) -> bool:
+        """Whether the owner may be released once more; counts it."""
+        name = f"{self._job}/again-{owner.number}-"
+        return any(self._files.link(f"{name}{count}", "flyte") for count in range(MOST_RELEASES))
 
     def order(self) -> dict[str, Any] | None:
         """What Slurm was asked for; None if there is no such folder."""

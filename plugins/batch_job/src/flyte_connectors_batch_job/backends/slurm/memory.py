@@ -20,6 +20,7 @@ class Memory:
         self._lock = threading.Lock()
         self._ends: OrderedDict[tuple[str, int], JobState] = OrderedDict()
         self._released: OrderedDict[str, float] = OrderedDict()
+        self._looked: OrderedDict[str, float] = OrderedDict()
         self._missing: OrderedDict[object, tuple[int, float]] = OrderedDict()
 
     def end_of(self, job_id: str, index: int) -> JobState | None:
@@ -41,6 +42,17 @@ class Memory:
     def was_released_after(self, job_id: str, at: float) -> bool:
         """Whether this process has released a job after a time of the monotonic clock."""
         return self._released.get(job_id, at) > at
+
+    def is_time_to_look(self, job_id: str, seconds: float) -> bool:
+        """Whether a job was last looked at so many seconds ago; not at its first time."""
+        now = time.monotonic()
+        with self._lock:
+            last = self._looked.setdefault(job_id, now)
+            _limit(self._looked)
+            if now - last < seconds:
+                return False
+            self._looked[job_id] = now
+            return True
 
     def missing(self, what: object, question: int) -> tuple[bool, float]:
         """Whether something was missing in an earlier question, too; and for how many seconds it is."""

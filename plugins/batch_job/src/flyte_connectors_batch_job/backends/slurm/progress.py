@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FILES_SECONDS = 30.0
 """For how long a network file system may show files late."""
 
+_WHOLE = -1
+"""Stands for the index of the whole job."""
+
 _SAFE_SHARE = 0.8
 """Of the time that the controller remembers an ended job: in it, one that is not listed is lost."""
 
@@ -60,6 +63,9 @@ def state_of(cluster: Cluster, job_id: str, size: int | None) -> JobState:
         JobNotFoundError: its folder is gone.
         ServiceUnavailableError: Slurm, or the folder, can't be asked now.
     """
+    known = cluster.memory.end_of(job_id, _WHOLE)
+    if known is not None:
+        return known
     folder, seen = cluster.folder(job_id), cluster.view.recent()
     records = _of_owner(folder, seen.jobs.get(name_of(job_id), ()))
     asked = Asked(cluster, job_id, folder, seen, records)
@@ -70,15 +76,38 @@ def state_of(cluster: Cluster, job_id: str, size: int | None) -> JobState:
     if not records:
         return _not_listed(asked, size)
     cluster.memory.found(job_id)
-    return _listed(asked) or (_array(asked, size) if size is not None else _one(asked))
+    return _listed(asked, size) or (_array(asked, size) if size is not None else _one(asked))
 
 
-def _listed(asked: Asked) -> JobState | None:
+def _listed(asked: Asked, size: int | None) -> JobState | None:
     """How a job is that waits for its release; None for others."""
     if any(map(states.held_by_slurm, asked.records)):
         return _never(asked)
-    was_released = asked.cluster.memory.was_released_after(asked.job_id, asked.seen.at)
-    if was_released and all(map(states.is_held, asked.records)):
+    if not all(map(states.may_be_released, asked.records)):
+        return None
+    if asked.cluster.memory.was_released_after(asked.job_id, asked.seen.at):
+        return JobState(Phase.QUEUED, _RELEASED)
+    return _held(asked, size)
+
+
+def _held(asked: Asked, size: int | None) -> JobState | None:
+    """Of a job that was released, and is held: a controller that was killed has lost that.
+
+    It may have run meanwhile; then its script only repeats its exit code.
+    """
+    folder, indexes = asked.folder, range(size or 1)
+    owner = folder.owner()
+    if owner is None or folder.released(owner) is None:
+        return None
+    if all(folder.outcome(index) for index in indexes):
+        ends = [verdict.judged(folder, _spec(asked), index, None) for index in indexes]
+        _cancel(asked)
+        return _settled(asked, _together([end for end in ends if end], size))
+    is_sure, _ = asked.cluster.memory.missing((asked.job_id, _RELEASED), asked.seen.number)
+    if is_sure and folder.may_release_again(owner):
+        asked.cluster.channel.release(owner.job_id)
+        asked.cluster.memory.note_release(asked.job_id)
+        asked.cluster.memory.found((asked.job_id, _RELEASED))
         return JobState(Phase.QUEUED, _RELEASED)
     return None
 
@@ -86,7 +115,8 @@ def _listed(asked: Asked) -> JobState | None:
 def _one(asked: Asked) -> JobState:
     record = asked.records[0]
     if record.state not in states.ENDED:
-        return states.under_way(record)
+        state = states.under_way(record)
+        return (state.phase == Phase.RUNNING and _missed_end(asked)) or state
     return _settled(asked, _index(asked, _spec(asked), 0, record))
 
 
@@ -96,6 +126,17 @@ def _of_owner(folder: JobFolder, records: Sequence[Record]) -> Sequence[Record]:
         return records
     owner = folder.owner()
     return [record for record in records if owner is None or record.job_id == owner.job_id]
+
+
+def _missed_end(asked: Asked) -> JobState | None:
+    """How a job has ended that Slurm lists as running: a restarted controller takes minutes to notice."""
+    cluster = asked.cluster
+    if not cluster.memory.is_time_to_look(asked.job_id, cluster.files.look_seconds):
+        return None
+    if asked.folder.outcome(0) is None:
+        return None
+    state = verdict.judged(asked.folder, _spec(asked), 0, None)
+    return state and _settled(asked, state)
 
 
 def _array(asked: Asked, size: int) -> JobState:
@@ -187,10 +228,15 @@ def _never(asked: Asked) -> JobState:
             "no node has the cpu, memory, gpu or nodes that the job asks for (BadConstraints)",
         ),
     )
-    with contextlib.suppress(ConnectorError):  # its script would not begin: there is a verdict
+    _cancel(asked)
+    return settled
+
+
+def _cancel(asked: Asked) -> None:
+    """Take a job out of the queue whose script would not begin: there is a verdict."""
+    with contextlib.suppress(ConnectorError):
         ids = {record.job_id for record in asked.records}
         asked.cluster.channel.cancel(name_of(asked.job_id), ids)
-    return settled
 
 
 def _spec(asked: Asked) -> dict[str, Any]:
@@ -207,6 +253,7 @@ def _settled(asked: Asked, state: JobState) -> JobState:
     """The state, written down if it is final."""
     if state.phase in TERMINAL_PHASES:
         asked.folder.judge(verdict.to_json(state))
+        asked.cluster.memory.keep_end(asked.job_id, _WHOLE, state)
         asked.cluster.memory.found(asked.job_id)
     return state
 

@@ -11,7 +11,7 @@ import os
 import posixpath
 import shlex
 import stat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from flyte_connectors.errors import (
@@ -82,6 +82,16 @@ class Connection:
             message = f"{self._host} ({ADDRESS_VARIABLE}) can't be reached over SSH: {reason}"
             raise ServiceUnavailableError(message) from error
 
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._open is not None:
+            loop.run(self._close(), CONNECT_SECONDS, self._host)
+
+    async def _close(self) -> None:
+        opened, self._open, self._sftp = self._open, None, None
+        opened.close()
+        await opened.wait_closed()
+
     async def sftp(self) -> Any:
         """The client for files."""
         connection = await self._connected()
@@ -132,7 +142,10 @@ class RemoteFiles:
         root: The folder's path there.
     """
 
+    look_seconds: ClassVar[float] = 60.0
+
     def __init__(self, connection: Connection, root: str) -> None:
+        self.close = connection.close
         self._connection = connection
         self._root = root
 

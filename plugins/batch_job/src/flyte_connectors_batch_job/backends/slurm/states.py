@@ -67,6 +67,7 @@ _HELD = {
     "launch failed requeued held": "held: its node could not start it; an administrator has to release it",
     "job requeued in held state": "requeued and held: an administrator has to release it",
 }
+_LOST_RELEASE = ("JobHeldUser", "launch failed requeued held")
 _EXPLAINED = {
     "BeginTime": "starts again later: it was requeued",
     "PartitionConfig": "asks for more than its partition has",
@@ -113,6 +114,11 @@ def held_by_slurm(record: Record) -> bool:
 def is_held(record: Record) -> bool:
     """Whether a job waits for its release."""
     return record.state == "PENDING" and _reason(record) in _HELD
+
+
+def may_be_released(record: Record) -> bool:
+    """Whether a job is held as a restarted controller holds one whose release it has lost."""
+    return record.state == "PENDING" and _reason(record) in _LOST_RELEASE
 
 
 def _pending(reason: str) -> JobState:

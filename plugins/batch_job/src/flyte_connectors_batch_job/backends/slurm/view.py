@@ -111,12 +111,10 @@ class View:
             records = self._channel.jobs()
         except ConnectorError as error:
             self._failure = error
+            self._ask_at = time.monotonic() + self._interval
             raise
-        else:
-            self._failure = None
-        finally:
-            now = time.monotonic()
-            self._ask_at = now + max(self._interval, _SHARE * (now - started))
+        now = time.monotonic()
+        self._failure, self._ask_at = None, now + max(self._interval, _SHARE * (now - started))
         jobs: dict[str, list[Record]] = {}
         for record in records:
             jobs.setdefault(record.name, []).append(record)

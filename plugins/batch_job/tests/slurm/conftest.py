@@ -1,0 +1,89 @@
+"""Real clusters, and the connector that uses them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from slurm_cluster import SlurmCluster, missing_programs
+from slurm_jobs import SlurmJobs, shared_folder, use
+from slurm_ssh import SshServer
+
+from flyte_connectors_batch_job.backends.slurm.cluster import current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAYS = ("commands", "rest", "socket", "ssh")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[SlurmCluster]:
+    """A cluster without accounting."""
+    yield from _cluster()
+
+
+@pytest.fixture(scope="session")
+def accounted_cluster() -> Iterator[SlurmCluster]:
+    """A cluster with accounting, whose controller soon forgets jobs that have ended."""
+    yield from _cluster(accounting=True, min_job_age=5)
+
+
+@pytest.fixture(scope="session")
+def ssh(cluster: SlurmCluster) -> Iterator[SshServer]:
+    """A login node of the cluster."""
+    with SshServer(cluster.root / "ssh", cluster.environment) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(cluster: SlurmCluster) -> Path:
+    """A folder for the jobs of one test, which the user `slurm` may use as well."""
+    return shared_folder(cluster)
+
+
+@pytest.fixture
+def jobs(cluster: SlurmCluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmJobs:
+    """The connector, by the commands."""
+    use(monkeypatch, cluster, folder)
+    return SlurmJobs(cluster, folder)
+
+
+@pytest.fixture(params=WAYS)
+def anyway(
+    request: pytest.FixtureRequest,
+    cluster: SlurmCluster,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SlurmJobs]:
+    """The connector, by each way to Slurm."""
+    use(monkeypatch, cluster, folder)
+    if request.param == "rest":
+        token = cluster.root / "token"
+        token.write_text(cluster.token())
+        monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_ADDRESS", cluster.rest_url)
+        monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_TOKEN_FILE", str(token))
+    elif request.param == "socket":
+        monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_ADDRESS", f"unix:{cluster.root}/rest/sock")
+    elif request.param == "ssh":
+        server: SshServer = request.getfixturevalue("ssh")
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+    yield SlurmJobs(cluster, folder)
+    if request.param == "ssh":
+        current().files.close()
+
+
+def _cluster(**options: object) -> Iterator[SlurmCluster]:
+    missing = missing_programs()
+    if missing:
+        pytest.fail(f"not installed: {', '.join(missing)} (nox -s slurm installs them)")
+    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as root:
+        cluster = SlurmCluster(Path(root), **options)  # type: ignore[arg-type]
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()

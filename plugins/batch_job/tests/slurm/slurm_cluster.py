@@ -1,0 +1,361 @@
+"""A real Slurm of Debian's packages on loopback: controller, node, REST daemon, and accounting if wanted.
+
+All files are below one folder; every process is started by this one, and stopped by its id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+NEEDED = ("slurmctld", "slurmd", "slurmrestd", "munged")
+CPUS = 16
+MEMORY_MEBIBYTES = 4000
+START_SECONDS = 30.0
+
+_CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={root}/munge/sock
+CredType=cred/munge
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key={root}/state/jwt_hs256.key
+StateSaveLocation={root}/state
+SlurmdSpoolDir={root}/spool
+SlurmctldPidFile={root}/slurmctld.pid
+SlurmdPidFile={root}/slurmd.pid
+SlurmctldLogFile={root}/log/slurmctld.log
+SlurmdLogFile={root}/log/slurmd.log
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+JobAcctGatherType={gather}
+JobAcctGatherFrequency=1
+JobCompType=jobcomp/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=50
+SlurmdParameters=config_overrides
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0,max_array_tasks=1000
+MinJobAge={min_job_age}
+MaxJobCount=20000
+MessageTimeout=3
+ReturnToService=2
+MpiDefault=none
+MailProg=/bin/true
+SwitchType=switch/none
+KillWait=2
+CommunicationParameters=DisableIPv6,NoCtldInAddrAny,NoInAddrAny
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes=ALL MaxTime=5 State=UP
+PartitionName=closed Nodes=ALL AllowGroups=nogroup RootOnly=NO State=UP
+"""
+_ACCOUNTING = """
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={database_daemon_port}
+AccountingStoragePass={root}/munge/sock
+AccountingStorageEnforce=associations,limits,qos
+"""
+_DATABASE_DAEMON = """
+AuthType=auth/munge
+AuthInfo=socket={root}/munge/sock
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key={root}/state/jwt_hs256.key
+DbdHost={host}
+DbdAddr=127.0.0.1
+DbdPort={database_daemon_port}
+SlurmUser=root
+LogFile={root}/log/slurmdbd.log
+PidFile={root}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort={database_port}
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=accounting
+CommunicationParameters=DisableIPv6,NoInAddrAny
+"""
+
+
+class SlurmCluster:
+    """A cluster of one node.
+
+    Args:
+        root: Folder for all its files.
+        accounting: Whether it has accounting, which enforces accounts and QOS.
+        min_job_age: For how many seconds the controller remembers a job that has ended.
+    """
+
+    def __init__(self, root: Path, *, accounting: bool = False, min_job_age: int = 300) -> None:
+        self.root = root
+        self.accounting = accounting
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._values: dict[str, Any] = {
+            "root": root,
+            "host": socket.gethostname().partition(".")[0],
+            "gather": "jobacct_gather/linux" if accounting else "jobacct_gather/none",
+            "min_job_age": min_job_age,
+            "cpus": CPUS,
+            "memory": MEMORY_MEBIBYTES,
+        }
+        for name in ("controller", "node", "rest", "database", "database_daemon"):
+            self._values[f"{name}_port"] = _free_port()
+
+    @property
+    def host(self) -> str:
+        """The node's name."""
+        return str(self._values["host"])
+
+    @property
+    def rest_url(self) -> str:
+        """Where slurmrestd listens."""
+        return f"http://127.0.0.1:{self._values['rest_port']}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the commands need to find it."""
+        return {"SLURM_CONF": str(self.root / "slurm.conf")}
+
+    def start(self) -> None:
+        """Start everything; return when the node is idle."""
+        for folder, mode in (("munge", 0o711), ("state", 0o700), ("spool", 0o755), ("log", 0o755)):
+            (self.root / folder).mkdir(parents=True)
+            (self.root / folder).chmod(mode)
+        self.root.chmod(0o711)
+        _secret(self.root / "munge" / "key", 1024, 0o400)
+        _secret(self.root / "state" / "jwt_hs256.key", 32, 0o600)
+        self.configure()
+        self._start("munged", *self._munged())
+        _wait_for((self.root / "munge" / "sock").exists)
+        if self.accounting:
+            self._start_accounting()
+        self.start_controller()
+        self._start("slurmd", "slurmd", "-D", "-N", self.host)
+        _wait_for(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T").stdout)
+        self._start_rest()
+
+    def stop(self) -> None:
+        """Stop everything that was started."""
+        if "slurmctld" in self._processes and self._processes["slurmctld"].poll() is None:
+            self._processes["slurmctld"].send_signal(signal.SIGCONT)
+            self.run("scancel", "--me")
+        for name in (
+            "slurmrestd",
+            "slurmrestd-local",
+            "slurmd",
+            "slurmctld",
+            "slurmdbd",
+            "mariadbd",
+            "munged",
+        ):
+            process = self._processes.pop(name, None)
+            if process is None:
+                continue
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def configure(self, **values: Any) -> None:
+        """Write the configuration, with some values changed; see `_CONF`."""
+        self._values.update(values)
+        text = _CONF + (
+            _ACCOUNTING if self.accounting else "AccountingStorageType=accounting_storage/none\n"
+        )
+        (self.root / "slurm.conf").write_text(text.format(**self._values))
+
+    def reconfigure(self, **values: Any) -> None:
+        """Change values of the configuration while it runs."""
+        self.configure(**values)
+        self.checked("scontrol", "reconfigure")
+
+    def start_controller(self) -> None:
+        """Start the controller, which goes on with its saved state; return when it answers."""
+        self._start("slurmctld", "slurmctld", "-D")
+        _wait_for(lambda: self.run("squeue", "-h").returncode == 0)
+
+    def kill_controller(self) -> None:
+        """Kill the controller with SIGKILL."""
+        process = self._processes["slurmctld"]
+        process.kill()
+        process.wait()
+
+    def pause_controller(self) -> None:
+        """Have the controller hang."""
+        self._processes["slurmctld"].send_signal(signal.SIGSTOP)
+
+    def resume_controller(self) -> None:
+        """Have the controller go on, or start it."""
+        process = self._processes["slurmctld"]
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+        else:
+            self.start_controller()
+
+    def kill_node(self) -> None:
+        """Kill the node's daemon."""
+        process = self._processes["slurmd"]
+        process.kill()
+        process.wait()
+
+    def start_node(self) -> None:
+        """Start the node's daemon again; return when the node is idle."""
+        self._start("slurmd", "slurmd", "-D", "-N", self.host)
+        self.run("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
+        _wait_for(lambda: {"idle", "mixed"} & {*self.run("sinfo", "-h", "-o", "%T").stdout.split()})
+
+    def token(self, user: str = "root", seconds: int = 3600) -> str:
+        """A token for slurmrestd."""
+        out = self.checked("scontrol", "token", f"username={user}", f"lifespan={seconds}")
+        return out.strip().removeprefix("SLURM_JWT=")
+
+    def run(self, *command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run one of Slurm's commands."""
+        return subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **self.environment},
+            timeout=20,
+            check=False,
+        )
+
+    def checked(self, *command: str, text: str = "") -> str:
+        """What one of Slurm's commands prints."""
+        done = self.run(*command, text=text)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def jobs(self, form: str = "%F|%T|%Q|%j") -> list[list[str]]:
+        """What squeue lists of all jobs."""
+        out = self.checked("squeue", "-h", "-t", "all", "-o", form)
+        return [line.split("|") for line in out.splitlines()]
+
+    def _munged(self) -> list[str]:
+        folder = self.root / "munge"
+        names = {
+            "key-file": "key",
+            "socket": "sock",
+            "pid-file": "pid",
+            "log-file": "log",
+            "seed-file": "seed",
+        }
+        options = [f"--{name}={folder / file}" for name, file in names.items()]
+        return ["munged", "--foreground", "--force", *options]
+
+    def _start_rest(self) -> None:
+        versions = ["openapi/v0.0.38"]
+        if self.accounting:
+            versions.append("openapi/dbv0.0.38")
+        socket_folder = self.root / "rest"
+        socket_folder.mkdir()
+        user = pwd.getpwnam("slurm")
+        os.chown(socket_folder, user.pw_uid, user.pw_gid)
+        drop = ("setpriv", "--reuid=slurm", "--regid=slurm", "--clear-groups")
+        options = [word for version in versions for word in ("-s", version)]
+        common = (*drop, "slurmrestd", *options, "-a")
+        address = f"127.0.0.1:{self._values['rest_port']}"
+        self._start("slurmrestd", *common, "rest_auth/jwt", address, SLURM_JWT="daemon")
+        self._start("slurmrestd-local", *common, "rest_auth/local", f"unix:{socket_folder}/sock")
+        _wait_for(lambda: _answers(self._values["rest_port"]))
+
+    def _start_accounting(self) -> None:
+        data = self.root / "database"
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db")
+        authentication = ("--auth-root-authentication-method=normal", "--user=root")
+        subprocess.run([*install, *authentication], check=True, **quiet)
+        self._start(
+            "mariadbd", "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={data}/sock",
+            "--user=root", "--bind-address=127.0.0.1", f"--port={self._values['database_port']}",
+            "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
+        )  # fmt: skip
+        _wait_for(lambda: _answers(self._values["database_port"]))
+        sql = "CREATE DATABASE accounting; GRANT ALL ON accounting.* TO slurm@'127.0.0.1' IDENTIFIED BY 'slurm';"
+        client = ("mariadb", "--no-defaults", f"--socket={data}/sock", "-e", sql)
+        subprocess.run(client, check=True, **quiet)
+        conf = self.root / "slurmdbd.conf"
+        conf.write_text(_DATABASE_DAEMON.format(**self._values))
+        conf.chmod(0o600)
+        self._start("slurmdbd", "slurmdbd", "-D")
+        _wait_for(lambda: _answers(self._values["database_daemon_port"]))
+        for words in (
+            ("add", "cluster", "test"),
+            ("add", "account", "physics"),
+            ("add", "user", "root", "account=physics"),
+        ):
+            _wait_for(lambda words=words: self.run("sacctmgr", "-i", *words).returncode == 0)
+
+    def _start(self, name: str, *command: str, **environment: str) -> None:
+        with (self.root / "log" / f"{name}.out").open("ab") as out:
+            self._processes[name] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **self.environment, **environment},
+                start_new_session=True,
+            )
+
+
+def missing_programs(names: Sequence[str] = NEEDED) -> list[str]:
+    """Programs that a cluster needs, and that are not installed."""
+    return [name for name in names if not shutil.which(name)]
+
+
+def variables(cluster: SlurmCluster, folder: Path, **more: str) -> Mapping[str, str]:
+    """What makes the connector use the cluster."""
+    return {
+        **cluster.environment,
+        "FLYTE_BATCH_JOB_BACKEND": "slurm",
+        "FLYTE_BATCH_JOB_SLURM_FOLDER": str(folder),
+        "FLYTE_BATCH_JOB_SLURM_POLL_SECONDS": "0.1",
+        **more,
+    }
+
+
+def _secret(path: Path, size: int, mode: int) -> None:
+    path.write_bytes(secrets.token_bytes(size))
+    path.chmod(mode)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _wait_for(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "Slurm did not start in time"
+        time.sleep(0.1)
