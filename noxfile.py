@@ -101,6 +101,7 @@ nox.options.sessions = [
     *(f"tests({package}, {python})" for package in PACKAGES for python in _usual_pythons(package)),
     f"tests(core, {INSTALLED[0]}, lowest)",
     "product",
+    "slurm",
 ]
 
 
@@ -434,6 +435,27 @@ def ray(session: nox.Session) -> None:
     session.install("ray[default]==2.60.*")
     command = "ip link set lo up && pytest plugins/model_training/tests/ray"
     session.run("unshare", "--net", "sh", "-c", command, external=True)
+
+
+_SLURM = ("slurm-wlm", "slurmrestd", "munge", "slurm-wlm-jwt-plugin", "slurmdbd")
+_DATABASE = ("mariadb-server-core", "mariadb-client")
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def slurm(session: nox.Session) -> None:
+    """Run batch jobs on a real Slurm of Debian's packages, on loopback (needs root, and Debian)."""
+    chosen = _chosen(session, "batch_job")
+    if "-m" in chosen:  # that of the other sessions
+        chosen = []
+    if not all(map(shutil.which, ("slurmctld", "slurmrestd", "munged", "slurmdbd", "mariadbd"))):
+        quietly = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # no daemon is started
+        install = ("apt-get", "install", "--yes", "--no-install-recommends")
+        packages = (*_SLURM, *_DATABASE)
+        session.run_install("apt-get", "update", "--quiet", external=True, silent=True)
+        session.run_install(*install, *packages, external=True, silent=True, env=quietly)
+    _install(session, "batch_job")
+    tests = ("plugins/batch_job/tests/slurm", "-m", "slow or not slow")
+    session.run("pytest", *tests, *chosen, env={"SLURM_REQUIRED": "1"})
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,8 @@ def anyway(
 def _cluster(**options: object) -> Iterator[SlurmCluster]:
     missing = missing_programs()
     if missing:
-        pytest.fail(f"not installed: {', '.join(missing)} (nox -s slurm installs them)")
+        refuse = pytest.fail if os.environ.get("SLURM_REQUIRED") else pytest.skip
+        refuse(f"not installed: {', '.join(missing)} (nox -s slurm installs them)")
     with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as root:
         cluster = SlurmCluster(Path(root), **options)  # type: ignore[arg-type]
         try:

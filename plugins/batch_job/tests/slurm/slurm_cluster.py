@@ -274,8 +274,7 @@ class SlurmCluster:
         user = pwd.getpwnam("slurm")
         os.chown(socket_folder, user.pw_uid, user.pw_gid)
         drop = ("setpriv", "--reuid=slurm", "--regid=slurm", "--clear-groups")
-        options = [word for version in versions for word in ("-s", version)]
-        common = (*drop, "slurmrestd", *options, "-a")
+        common = (*drop, "slurmrestd", "-s", ",".join(versions), "-a")
         address = f"127.0.0.1:{self._values['rest_port']}"
         self._start("slurmrestd", *common, "rest_auth/jwt", address, SLURM_JWT="daemon")
         self._start("slurmrestd-local", *common, "rest_auth/local", f"unix:{socket_folder}/sock")

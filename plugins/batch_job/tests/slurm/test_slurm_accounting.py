@@ -15,8 +15,6 @@ from slurm_jobs import SlurmJobs, shared_folder, use
 from flyte_connectors_batch_job.backends.slurm.cluster import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from slurm_cluster import SlurmCluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -27,14 +25,14 @@ def accounted(
     request: pytest.FixtureRequest,
     accounted_cluster: SlurmCluster,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[SlurmJobs]:
+) -> SlurmJobs:
     """The connector on the cluster with accounting."""
     folder = shared_folder(accounted_cluster)
     use(monkeypatch, accounted_cluster, folder)
     if request.param == "rest":
         monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_ADDRESS", accounted_cluster.rest_url)
         monkeypatch.setenv("SLURM_JWT", accounted_cluster.token())
-    yield SlurmJobs(accounted_cluster, folder)
+    return SlurmJobs(accounted_cluster, folder)
 
 
 @pytest.mark.parametrize("field", ["account", "qos"])

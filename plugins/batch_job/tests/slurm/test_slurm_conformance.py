@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +38,9 @@ while :; do
     sleep 0.05
 done
 """
+FRESH_SECONDS = 2.0
+"""For how long at most `get` is answered by an earlier question, on a busy machine."""
+
 VALUES: dict[Any, Any] = {int: 2**53 + 1, str: "Żółć '\"\\ $PATH \n", list[int]: [1, 2]}
 
 
@@ -77,10 +81,12 @@ class SlurmService:
     def go_away(self) -> None:
         """Have the commands fail as they do without a controller, but at once."""
         self._replace("echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1")
+        time.sleep(FRESH_SECONDS)
 
     def hang(self) -> None:
         self._cluster.pause_controller()
         self._away = True
+        time.sleep(FRESH_SECONDS)
 
     def come_back(self) -> None:
         shutil.rmtree(self._programs)
