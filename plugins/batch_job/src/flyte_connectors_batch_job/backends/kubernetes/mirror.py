@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import logging
 import random
 import threading
 import time
@@ -28,6 +29,8 @@ from flyte_connectors_batch_job.backends.kubernetes.records import (
 if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.kubernetes.api import Api
     from flyte_connectors_batch_job.backends.kubernetes.records import JobRecord, PodRecord
+
+logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 60
 """After which the server is asked for changes again; a connection that is dead unnoticed costs no more."""
@@ -116,8 +119,10 @@ class _Kind:
                     await self._watch()
             except ExpiredError:
                 continue
-            except ConnectorError as error:
-                self._note(error)
+            except (
+                Exception
+            ) as error:  # whatever it is: a mirror that ends unnoticed would be believed
+                self._note(_fault_of(error))
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
                 failures += 1
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
@@ -163,6 +168,13 @@ class _Kind:
     def drop(self, item: dict[str, Any]) -> None:
         """Forget an object."""
         raise NotImplementedError
+
+
+def _fault_of(error: Exception) -> ConnectorError:
+    if isinstance(error, ConnectorError):
+        return error
+    logger.error("the API server answered what can't be read", exc_info=error)
+    return ServiceUnavailableError("the API server answered what can't be read")
 
 
 class _Jobs(_Kind):
