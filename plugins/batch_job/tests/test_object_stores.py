@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stores
-from batch_jobs import template
+from batch_jobs import template, wait_for
 from flyte_connectors import Dir, File
 from flyte_connectors.connector import Phase
 from test_files import DIR, FILE, WHERE, Runs
@@ -160,6 +160,8 @@ def test_a_queued_job_gets_the_settings_for_storage(
     for name in stores.environment(""):
         monkeypatch.delenv(name)
     (tmp_path / "go").touch()
+    job = runs.jobs.job(meta)
+    wait_for(job.has_begun)  # a question about its state would start it with this process's settings
     resource = runs.jobs.end(meta)
     assert resource.phase == Phase.SUCCEEDED, resource.message
     assert got(client, (resource.outputs or {})["f"])["Body"].read() == b"1\n"
