@@ -173,6 +173,24 @@ def test_an_input_that_can_not_be_had_fails_the_job(
     assert runs.log() == []
 
 
+def test_an_input_gets_a_job_nothing_that_it_could_not_read_itself(runs: Runs) -> None:
+    """Such as the environment of the service, where Landlock keeps jobs from it."""
+    path = f"/proc/{os.getpid()}/environ"
+    readable = runs.jobs.run(f"cat {path}", key="reads").phase == Phase.SUCCEEDED
+    if readable:
+        pytest.skip("needs Linux 6.12")
+    assert runs.fails("true", {"f": File(path)}) == f"input 'f': {path}: Permission denied"
+
+
+def test_a_file_without_a_size_is_read_up_to_the_limit(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that the kernel makes while they are read."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_FILE_LIMIT", "16")
+    message = runs.fails("true", {"f": File("/proc/self/status")})
+    assert message == "input 'f': larger than the limit of 16"
+
+
 def test_a_link_out_of_a_folder_is_refused(runs: Runs, tmp_path: Path) -> None:
     """The job gets no file that the folder does not have."""
     (tmp_path / "folder").mkdir()

@@ -152,9 +152,11 @@ def _read_local(path: str, target: BinaryIO, allowance: Allowance) -> None:
         status = os.fstat(source.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise TransferError(f"{path} is not a regular file")
-        allowance.take(status.st_size)
+        allowance.check(status.st_size)
         note_type(target, type_of(source))
-        shutil.copyfileobj(source, target, PIECE_BYTES)
+        while piece := source.read(PIECE_BYTES):  # it may grow, or have no size, as in /proc
+            allowance.take(len(piece))
+            target.write(piece)
 
 
 def _open_without_blocking(path: str, flags: int) -> int:

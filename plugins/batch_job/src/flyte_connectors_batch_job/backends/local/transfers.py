@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from flyte_connectors_batch_job.backends.local import job as states
+from flyte_connectors_batch_job.backends.local import kernel
 from flyte_connectors_batch_job.wrapper import forked, uris
 from flyte_connectors_batch_job.wrapper.faults import TransferError
 
@@ -64,6 +65,7 @@ class Transfers:
 
     def _copied(self, function: Callable[[ModuleType, int], Any]) -> dict[str, Any]:
         def call() -> Any:
+            kernel.confine()  # an input can be a file in /proc
             os.environ.update(self._storage)
             if not self._is_local():
                 _find_packages()
