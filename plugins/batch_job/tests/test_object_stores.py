@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1 << 20
 
+S3_ALONE = pytest.mark.parametrize("scheme", ["s3"], indirect=True)
+"""For what does not depend on the store."""
+
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
@@ -124,6 +127,7 @@ def test_a_folder_without_objects_fails_the_job(runs: Runs) -> None:
     assert message == f"input 'd': {runs.prefix}/none not found"
 
 
+@S3_ALONE
 def test_a_name_that_the_store_refuses_fails_the_job(runs: Runs) -> None:
     """The text is one line, though the name has two."""
     message = runs.fails('touch "$BATCH_JOB_OUTPUT_D/$(printf "a\\nb")"', outputs={"d": DIR})
@@ -137,6 +141,7 @@ def test_a_bucket_that_is_not_there_fails_the_job(jobs: Jobs, scheme: str) -> No
     assert message == f"output 'f': {uri} not found: no such object or bucket"
 
 
+@S3_ALONE
 def test_a_store_that_is_down_may_be_retried(
     runs: Runs, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +154,7 @@ def test_a_store_that_is_down_may_be_retried(
     assert stores.SECRET not in (resource.message or "")
 
 
+@S3_ALONE
 def test_a_queued_job_gets_the_settings_for_storage(
     runs: Runs, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +173,7 @@ def test_a_queued_job_gets_the_settings_for_storage(
     assert got(client, (resource.outputs or {})["f"])["Body"].read() == b"1\n"
 
 
+@S3_ALONE
 def test_the_jobs_see_no_credentials(runs: Runs, client: Any) -> None:
     """Neither in their environment, nor in that of any process they can look at, nor in a file."""
     uri = put(client, runs, "x", b"1")
