@@ -45,6 +45,7 @@ class SlurmBackend:
             "array",
             "cpu",
             "env",
+            "files",
             "gpu",
             "memory",
             "modules",

@@ -135,6 +135,7 @@ def _spec(request: JobRequest) -> dict[str, Any]:
         "inputs": request.inputs,
         "outputs": list(request.outputs),
         "line_output": request.line_output,
+        "files": request.files,
         "memory_bytes": config.memory_bytes,
     }
     written: dict[str, Any] = json.loads(json.dumps(spec, default=_plain))

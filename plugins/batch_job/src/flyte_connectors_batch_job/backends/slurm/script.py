@@ -1,7 +1,7 @@
 """The batch script: what Slurm is given, and the files beside it.
 
 Slurm keeps batch scripts where administrators read them, so values of the task are in files of the job's
-folder: `command` sets the job's variables and runs its program.
+folder: `command` sets the job's variables and runs its program, or the wrapper that copies its files.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS
-from flyte_connectors_batch_job.backends.local.environment import input_variables
 from flyte_connectors_batch_job.backends.slurm.files import NewFile
+from flyte_connectors_batch_job.wrapper import packing
+from flyte_connectors_batch_job.wrapper.preparing import input_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flyte_connectors_batch_job.backends.interface import JobRequest
+
+WRAPPED = "wrapped.json"
+"""What the wrapper of a job with files writes, beside the script's outcome."""
 
 NO_FOLDER = 113
 NOT_OWNER = 114
@@ -51,7 +55,12 @@ def job_files(job_id: str, folder: str, request: JobRequest) -> dict[str, NewFil
         "inputs.json": NewFile(json.dumps(dict(request.inputs)).encode()),
         "command": NewFile(_command(job_id, folder, request).encode()),
     }
-    if request.config.script is not None:
+    if request.files is not None:
+        index = None if request.config.array is None else "BATCH_JOB_INDEX"
+        outcome = f"{folder}/{{index}}/{WRAPPED}" if index else f"{folder}/0/{WRAPPED}"
+        text = packing.script(job_id, request, outcome=outcome, index_variable=index)
+        files["wrapper"] = NewFile(text.encode(), executable=True)
+    elif request.config.script is not None:
         files["script"] = NewFile(request.config.script.encode(), executable=True)
     return files
 
@@ -70,5 +79,7 @@ def _command(job_id: str, folder: str, request: JobRequest) -> str:
     else:
         path = f"{folder}/script"
         words = [path] if config.script.startswith("#!") else ["/bin/sh", path]
+    if request.files is not None:
+        return f"exec {shlex.quote(f'{folder}/wrapper')}\n"
     settings = [f"{name}={value}" for name, value in variables.items()]
     return f"exec env -- {shlex.join([*settings, *words])}\n"

@@ -6,6 +6,7 @@ that it stays when more has been forgotten.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import Phase
@@ -15,6 +16,7 @@ from flyte_connectors_batch_job.backends.interface import JobState
 from flyte_connectors_batch_job.backends.local import outputs
 from flyte_connectors_batch_job.backends.slurm import script, states
 from flyte_connectors_batch_job.backends.slurm.files import DamagedFileError
+from flyte_connectors_batch_job.wrapper import outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,10 @@ def judged(
         record: What Slurm says, or its accounting; None if they know nothing.
     """
     outcome = folder.outcome(index)
+    if outcome and outcome.cause == "ended" and spec.get("files"):
+        wrapped = _wrapped(folder, index)
+        if wrapped:
+            return wrapped
     if outcome and not outcome.code and outcome.cause == "ended":
         return _success(folder, spec, index)
     if folder.is_cancelled():
@@ -49,6 +55,15 @@ def judged(
     if outcome:
         return _failure(folder, spec, index, outcome)
     return _without_outcome(record) if record else None
+
+
+def _wrapped(folder: JobFolder, index: int) -> JobState | None:
+    """What the wrapper of a job with files says; None if it says nothing."""
+    try:
+        data = folder.read(index, script.WRAPPED, outcomes.MAX_BYTES)
+        return None if data is None else outcomes.Outcome(json.loads(data)).state
+    except (DamagedFileError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return JobState(Phase.FAILED, "the job's outcome can't be read")
 
 
 def _by_slurm(spec: Mapping[str, Any], record: Record) -> JobState | None:

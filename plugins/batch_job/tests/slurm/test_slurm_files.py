@@ -1,0 +1,57 @@
+"""Files on a real Slurm, copied on the node by the wrapper that comes with the job; and the README's task."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flyte_connectors import File, run
+from flyte_connectors.connector import Phase
+
+from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
+
+if TYPE_CHECKING:
+    from slurm_jobs import SlurmJobs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_a_file_goes_in_and_out(jobs: SlurmJobs, tmp_path: Path) -> None:
+    """By its local path on the node."""
+    source = tmp_path / "words.txt"
+    source.write_text("one two\n")
+    task = BatchJobTask(
+        "upper",
+        BatchJobConfig(
+            script='tr a-z A-Z < "$BATCH_JOB_INPUT_TEXT" > "$BATCH_JOB_OUTPUT_UPPER"', memory="50Mi"
+        ),
+        inputs={"text": File},
+        outputs={"upper": File},
+    )
+    template = task.to_proto()
+    meta = jobs.connector.create(
+        template,
+        f"file://{tmp_path}/out",
+        {"text": File(path=f"file://{source}")},
+        idempotency_key=jobs.key("files"),
+    )
+    resource = jobs.end(meta)
+    assert resource.phase == Phase.SUCCEEDED, resource.message
+    [stored] = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert stored.read_text() == "ONE TWO\n"
+
+
+def test_the_task_of_the_readme_runs_unchanged(jobs: SlurmJobs, tmp_path: Path) -> None:
+    """But for the operator's configuration."""
+    text = re.search(r"```python\n# tasks.py\n(.*?)```", README.read_text(), re.DOTALL)
+    assert text
+    names: dict[str, Any] = {}
+    exec(text[1], names)
+    words = tmp_path / "words.txt"
+    words.write_text("three little words")
+    assert run(names["count_words"], file=str(words)).outputs() == 3
+    assert any(row[3].startswith("flyte-") for row in jobs.cluster.jobs())
