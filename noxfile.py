@@ -418,6 +418,18 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT_PYTHON)
+def go(session: nox.Session) -> None:
+    """Drive two replicas with the gRPC library of Flyte's back end (needs Go, and gRPC, of Debian)."""
+    if not (
+        shutil.which("go") and pathlib.Path("/usr/share/gocode/src/google.golang.org/grpc").is_dir()
+    ):
+        packages = "golang-go golang-google-grpc-dev golang-google-protobuf-dev"
+        session.error(f"not installed: apt-get install --no-install-recommends {packages}")
+    _install(session, groups=("product",))
+    session.run("python", "-m", "tests.go", *session.posargs)
+
+
+@nox.session(python=DEFAULT_PYTHON)
 def browser(session: nox.Session) -> None:
     """Look at the training dashboard in a real browser (`apt-get install chromium`)."""
     if not shutil.which("chromium"):
