@@ -21,7 +21,7 @@ from flyte_connectors._registry.installed import (
     distribution_of,
     installed_plugins,
 )
-from flyte_connectors._registry.plugin_hooks import Hook, hooks_of
+from flyte_connectors._registry.plugin_hooks import Hook, hooks_of, installed_hooks
 from flyte_connectors._registry.table import (
     Registry,
     is_ours,
@@ -36,6 +36,10 @@ from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
 logger = logging.getLogger(__name__)
 
 _CONNECTORS = (AsyncConnector, SyncConnector)
+_NO_CONNECTOR = "registers no connector"
+
+FLYTEKIT_PLUGINS = "flytekit.plugins"
+"""The group of entry points by which flytekit finds its plugins; many of them bring connectors."""
 
 
 class Status(enum.Enum):
@@ -99,14 +103,29 @@ def load_plugins(
             "no installed plugin is called '%s' (from the allow-list or deny-list)%s", name, hint
         )
     reports = []
-    for entry_point in installed_plugins():
+    for entry_point in (*installed_plugins(), *_flytekit_plugins(registry.selection)):
         report = _load(registry, entry_point)
-        if report is None:
+        if report is None or _is_of_no_concern(entry_point, report):
             continue
         if report.status in (Status.FAILED, Status.UNAVAILABLE):
             registry.failures.append(f"{report.entry_point} ({report.source}): {report.reason}")
         reports.append(report)
     return reports
+
+
+def _flytekit_plugins(selection: Selection) -> list[InstalledPlugin]:
+    """The plugins of flytekit, where an installed plugin can host their connectors."""
+    found = installed_plugins(FLYTEKIT_PLUGINS)
+    return found if found and any(installed_hooks("adapt", selection)) else []
+
+
+def _is_of_no_concern(entry_point: InstalledPlugin, report: PluginReport) -> bool:
+    """Whether a plugin of flytekit has no connector; one that is broken keeps nothing from starting."""
+    if entry_point.group != FLYTEKIT_PLUGINS:
+        return False
+    if report.status is Status.FAILED:
+        report.status = Status.UNAVAILABLE
+    return report.status is Status.BLOCKED or report.reason == _NO_CONNECTOR
 
 
 def load_module(
@@ -219,7 +238,7 @@ def _fill(report: PluginReport, registry: Registry, entry_point: InstalledPlugin
         if bound.source == report.source and bound not in before and bound not in connectors
     ]
     if not connectors and not hooks:
-        raise RegistrationError("registers no connector")
+        raise RegistrationError(_NO_CONNECTOR)
     report.connectors, report.hooks = connectors, tuple(hooks)
 
 
