@@ -160,6 +160,9 @@ def _install(
 # ---- What a change affects ------------------------------------------------------------------------
 
 
+BESIDE = ("--numprocesses", "auto", "--dist", "worksteal")
+"""For many tests that wait more than they work: they run beside each other."""
+
 USUAL_TESTS = ["-m", "not slow and not live"]
 
 
@@ -264,8 +267,7 @@ def tests(session: nox.Session, package: str, dependencies: str) -> None:
     _install(session, package, lowest=dependencies == "lowest")
     if dependencies == "lowest":  # old libraries use what newer ones have deprecated
         chosen = ["-W", "default::DeprecationWarning", *chosen]
-    # The core's tests share no server, port or clock, so they run beside each other.
-    workers = ["--numprocesses", "auto"] if package == "core" else []
+    workers = BESIDE if package in ("core", "batch_job", "bigquery") else ()
     session.run("pytest", str(PACKAGES[package] / "tests"), *workers, *chosen)
 
 
@@ -279,8 +281,7 @@ def product(session: nox.Session) -> None:
         session.run(*command, *chosen)
         return
     # Most wait more than they work; those that measure time run by themselves afterwards.
-    beside = ("--numprocesses", "auto", "--dist", "worksteal")
-    session.run(*command, *beside, "-m", "not slow and not live and not alone")
+    session.run(*command, *BESIDE, "-m", "not slow and not live and not alone")
     session.run(*command, "-m", "alone and not slow and not live")
 
 
