@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import importlib.util
 import os
+import pathlib
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from flyte_connectors import hookspecs
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
 DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
@@ -68,15 +70,30 @@ class Selection(NamedTuple):
 
 def installed_plugins(group: str = hookspecs.PROJECT) -> list[InstalledPlugin]:
     """The entry points of a group in an order that does not depend on `sys.path`."""
+    found = _entry_points(tuple((folder, _changed_at(folder)) for folder in sys.path))
+    ours = (
+        point for point in found.select(group=group) if OFFICIAL_SERVICE_EXTRA not in point.extras
+    )
+    return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))
+
+
+@functools.lru_cache(maxsize=1)
+def _entry_points(_: tuple[tuple[str, int], ...]) -> Any:
+    """All entry points; they are read again when a folder on `sys.path` changes."""
     # Slow, and not needed by authors.
     if sys.version_info >= (3, 11):
         from importlib.metadata import entry_points
     else:
         from importlib_metadata import entry_points
 
-    found = entry_points(group=group)
-    ours = (point for point in found if OFFICIAL_SERVICE_EXTRA not in point.extras)
-    return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))
+    return entry_points()
+
+
+def _changed_at(folder: str) -> int:
+    try:
+        return pathlib.Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def plugins_that_mention(hook: str, selection: Selection) -> Iterator[InstalledPlugin]:
@@ -92,10 +109,14 @@ def plugins_that_mention(hook: str, selection: Selection) -> Iterator[InstalledP
 
 def distribution_of(entry_point: InstalledPlugin) -> tuple[str, str]:
     """Name and version of the package that brings an entry point."""
-    distribution = entry_point.dist
-    if distribution is None:
-        return "unknown", "unknown"
-    return distribution.name, distribution.version
+    return _identity(entry_point.dist) if entry_point.dist is not None else ("unknown", "unknown")
+
+
+@functools.lru_cache(maxsize=256)
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    """Name and version, which each attribute of a distribution reads from its file anew."""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _names_of(entry_point: InstalledPlugin) -> frozenset[str]:

@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LAST_STEPS_SECONDS = 1.0
-_USED_LATER = tuple(
-    f"flyte_connectors.{name}" for name in ("_masking", "endpoints", "service.drain")
-)
-"""Modules that the first SERVING does not wait for."""
 
 
 class ConnectorService:
@@ -112,6 +108,7 @@ class ConnectorService:
         try:
             await self._start_grpc()
             await asyncio.to_thread(self._start_http, http_socket)
+            asyncio.get_running_loop().run_in_executor(None, _load_the_rest)
         except BaseException:
             if self._http is None:
                 http_socket.close()
@@ -139,8 +136,9 @@ class ConnectorService:
         _warn_if_open(settings)
         self._guard.start()
         await self._health.set_ready()
-        # A daemon: a service that stops does not wait for imports.
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        if self.registry.hooks["warm_up"]:
+            # A daemon: a service that stops does not wait for imports.
+            threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     async def stop(self) -> None:
         """Shut down gracefully, within the grace period."""
@@ -231,8 +229,6 @@ class ConnectorService:
         )
 
     def _warm_up(self) -> None:
-        for module in _USED_LATER:
-            importlib.import_module(module)
         for warm_up in self.registry.hooks["warm_up"]:
             try:
                 warm_up()
@@ -288,6 +284,12 @@ def listen_http(settings: ServiceSettings) -> socket.socket:
         text = error.strerror or str(error)
         message = f"can't listen on {_address(host, port)} for metrics: {text}"
         raise ServiceStartError(message) from error
+
+
+def _load_the_rest() -> None:
+    """Load what the first calls, or the end, may need, and SERVING does not wait for."""
+    for module in ("_masking", "endpoints", "service.drain"):
+        importlib.import_module(f"flyte_connectors.{module}")
 
 
 def _credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
