@@ -79,9 +79,8 @@ class ConnectorService:
         self.registry = registry
         self.settings = settings or ServiceSettings()
         self.reports = list(reports)
-        self._guard = CallGuard(
-            threads=self.settings.threads, backlog=self.settings.backlog, isolate=True
-        )
+        limits = self.settings
+        self._guard = CallGuard(threads=limits.threads, backlog=limits.backlog, isolate=True)
         absorb = self.settings.transient_errors == "absorb"
         self.faults = TransientFaults(lost_after=self.settings.lost_after) if absorb else None
         self.dispatcher = Dispatcher(registry, self._guard, faults=self.faults)
@@ -223,10 +222,8 @@ class ConnectorService:
         """One line for people: where it listens, and for what."""
         types = ", ".join(sorted(bound.category.name for bound in self.registry))
         metrics = _address(self.settings.host, self.metrics_port)
-        return (
-            f"listening on {self.address} for {types or 'no task types'}; "
-            f"metrics on http://{metrics}/metrics"
-        )
+        start = f"listening on {self.address} for {types or 'no task types'}"
+        return f"{start}; metrics on http://{metrics}/metrics"
 
     def _warm_up(self) -> None:
         for warm_up in self.registry.hooks["warm_up"]:
