@@ -167,7 +167,9 @@ def test_a_queued_job_gets_the_settings_for_storage(
         monkeypatch.delenv(name)
     (tmp_path / "go").touch()
     job = runs.jobs.job(meta)
-    wait_for(job.has_begun)  # a question about its state would start it with this process's settings
+    wait_for(
+        job.has_begun
+    )  # a question about its state would start it with this process's settings
     resource = runs.jobs.end(meta)
     assert resource.phase == Phase.SUCCEEDED, resource.message
     assert got(client, (resource.outputs or {})["f"])["Body"].read() == b"1\n"
