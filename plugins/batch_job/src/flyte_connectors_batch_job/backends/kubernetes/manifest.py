@@ -45,7 +45,7 @@ MOST_GIVEN_BYTES = 250 * 1024
 MOST_VARIABLES_BYTES = 512 * 1024
 """Of a Job's 1.5 MiB in etcd, which its pods have once more."""
 
-INDEX_VARIABLE = "BATCH_JOB_INDEX"
+INDEX = "BATCH_JOB_INDEX"
 
 LINE_PREFIX = "line:"
 """Before the last line of stdout in a termination message; JSON begins with something else."""
@@ -170,7 +170,7 @@ def _given(job_id: str, request: JobRequest) -> dict[str, str]:
             request,
             outcome=f"{_FOLDER}/work/outcome.json",
             folder=f"{_FOLDER}/work",
-            index_variable=INDEX_VARIABLE if request.config.array is not None else None,
+            index_variable=INDEX if request.config.array is not None else None,
         )
     size = len(inputs.encode()) + len(script.encode())
     if size > MOST_GIVEN_BYTES:
@@ -308,7 +308,7 @@ def _variables(job_id: str, request: JobRequest) -> list[dict[str, Any]]:
     if request.config.array is not None:
         path = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
         source = {"fieldRef": {"fieldPath": path}}
-        variables.append({"name": INDEX_VARIABLE, "valueFrom": source})
+        variables.append({"name": INDEX, "valueFrom": source})
     return variables
 
 
