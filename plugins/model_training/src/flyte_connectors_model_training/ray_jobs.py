@@ -159,7 +159,7 @@ class RayJobs:
         has_ended = job.get("end_time") is not None
         part = _LogPart(offset, limit)
         with contextlib.suppress(_PageFullError):
-            await self._read_log(job_id, part)
+            await self._read_log(job_id, job.get("driver_node_id"), part)
         if part.size < offset:
             message = f"{offset} is past the end of the log: start again with an empty token"
             raise InvalidRequestError(message, field="token")
@@ -168,17 +168,21 @@ class RayJobs:
         texts = [line.decode(errors="replace").rstrip("\r\n") for line in lines]
         return LogPage(texts, None if is_last and has_ended else str(following))
 
-    async def _read_log(self, job_id: str, part: _LogPart) -> None:
+    async def _read_log(self, job_id: str, node_id: object, part: _LogPart) -> None:
         """Read the log of the job's driver. Raises _PageFullError as soon as the page is full.
 
         The Jobs API answers with the whole log. The State API streams it, and what lies before and after
-        the page is not kept; it knows no log of a job that has not started.
+        the page is not kept; it finds the log by the node that the job has started on. (By the job's id
+        alone, Ray 2.60 answers 500.)
         """
-        query = urlencode({"submission_id": job_id, "lines": -1})
-        reply = await self._client.download(
-            f"{self._client.base}/api/v0/logs/file?{query}", part.write
-        )
-        if not reply.is_success:
+        is_streamed = False
+        if isinstance(node_id, str):
+            query = {"node_id": node_id, "filename": f"job-driver-{job_id}.log", "lines": -1}
+            reply = await self._client.download(
+                f"{self._client.base}/api/v0/logs/file?{urlencode(query)}", part.write
+            )
+            is_streamed = reply.is_success
+        if not is_streamed:
             log = (await self._ask("GET", job_id, "logs")).get("logs")
             part.write(str(log or "").encode())
 

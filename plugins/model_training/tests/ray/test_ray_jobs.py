@@ -33,6 +33,7 @@ from flyte_connectors_model_training import (
     ModelTrainTask,
     RayTrainConfig,
 )
+from flyte_connectors_model_training.ray_jobs import RayJobs
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -191,8 +192,17 @@ async def test_a_job_that_needs_too_much_waits(address: str) -> None:
     await ModelTrainingConnector().delete(meta)
 
 
-async def test_a_page_of_a_long_log_is_read_alone(address: str) -> None:
+async def test_a_page_of_a_long_log_is_read_alone(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ray's State API streams the log; a page in the middle is found by its offset."""
+    ask = RayJobs._ask
+
+    async def without_whole_logs(self: RayJobs, method: str, *parts: str, **options: Any) -> Any:
+        assert parts[-1] != "logs", "the Jobs API answers with the whole log"
+        return await ask(self, method, *parts, **options)
+
+    monkeypatch.setattr(RayJobs, "_ask", without_whole_logs)
     entrypoint = f"{sys.executable} -c 'for i in range(20000): print(f\"line {{i:06}}\")'"
     meta = await create(config_for(address, entrypoint=entrypoint), "long-log")
     await ended(meta)
