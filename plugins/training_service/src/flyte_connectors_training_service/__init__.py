@@ -8,7 +8,7 @@ A job passes through these modules, top to bottom:
 
 - `cli` the command `flyte-model-training serve`
 - `hosts` refuses requests from pages of other sites
-- `app` HTTP: routes, requests, replies; `openapi.json` describes them, `dashboard.html` shows a job
+- `app` HTTP: routes, requests, replies; `openapi.json` describes them, `dashboards` and `static/` show jobs
 - `job_store` the jobs and their status, in SQLite
 - `supervisor` one worker process per running job
 - `worker` one job in its own process: fetch, resume, train, record

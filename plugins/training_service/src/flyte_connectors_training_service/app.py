@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from flyte_connectors_training_service import sweeps
+from flyte_connectors_training_service import dashboards, sweeps
 from flyte_connectors_training_service.job_files import MAX_LINES, LogOffsetError
 from flyte_connectors_training_service.job_store import JobConflictError, UnknownJobError
 from flyte_connectors_training_service.training_spec import (
@@ -37,14 +37,6 @@ _MAX_LISTED = 1000
 _ARTIFACTS = ("model.skops", "model.onnx", "report.json")
 _JOB_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-# The dashboard is one page without anything from elsewhere.
-_DASHBOARD_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 class RequestError(ValueError):
@@ -80,6 +72,7 @@ def training_app(store: JobStore, supervisor: Supervisor, public_url: str | None
             Route("/jobs/{job_id}/artifacts/{name}", api.artifact),
             Route("/jobs/{job_id}/trials", api.trials),
             Route("/jobs/{job_id}/dashboard", api.dashboard),
+            *dashboards.ROUTES,
             Route("/openapi.json", api.openapi),
             Route("/health", api.health),
         ],
@@ -205,8 +198,7 @@ class _Api:
 
     def dashboard(self, request: Request) -> Response:
         self._requested(request)
-        page = _resource("dashboard.html")
-        return Response(page, media_type="text/html", headers=_DASHBOARD_HEADERS)
+        return dashboards.page("dashboard.html")
 
     def openapi(self, _: Request) -> Response:
         return Response(_resource("openapi.json"), media_type="application/json")
