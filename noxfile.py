@@ -432,13 +432,20 @@ def go(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def browser(session: nox.Session) -> None:
-    """Look at the training dashboard in a real browser (`apt-get install chromium`)."""
+    """Open the console and the training dashboards in a real browser, chromium of Debian.
+
+    With the variable SCREENSHOTS, pictures of the pages go to that folder; those in `docs/pictures` come from there.
+    """
     if not shutil.which("chromium"):
-        session.error("chromium is not installed: apt-get install chromium")
-    _install(session, "training_service")
-    project = PACKAGES["training_service"] / "pyproject.toml"
-    session.install("--group", f"{project}:browser", *LOCKED)
-    session.run("pytest", str(PACKAGES["training_service"] / "tests" / "test_dashboard.py"))
+        if not shutil.which("apt-get") or os.geteuid():
+            session.error("chromium is not installed: apt-get install chromium")
+        install = ("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
+        session.run_install(*install, external=True, silent=True)
+    _install(session, "console", "training_service")
+    for name, file in (("console", "test_browser.py"), ("training_service", "test_dashboard.py")):
+        session.install("--group", f"{PACKAGES[name] / 'pyproject.toml'}:browser", *LOCKED)
+        tests = str(PACKAGES[name] / "tests" / file)
+        session.run("pytest", "-s", tests, "-m", "slow or not slow", *session.posargs)
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -27,3 +27,22 @@ hostile = job(
 )
 
 failing = job("failing", "echo broken >&2; exit 3")
+
+flood = job(
+    "flood",
+    'sleep 2; for i in $(seq 1 100); do seq -f "flood %g" $((i * 1000 - 999)) $((i * 1000)); sleep 0.05; done; sleep 300',
+)
+
+forecast = job(
+    "forecast",
+    """
+    echo "reading 48,211 rows of eu-west"
+    echo "holding out 20 % for validation"
+    for i in $(seq 1 600); do
+        echo "epoch $i of 600: loss 0.$((9000 - i * 11)), validation 0.$((9100 - i * 9))"
+        [ $((i % 9)) = 0 ] && echo "learning rate lowered to 0.00$((99 - i / 9))" >&2
+        head -c 3000000 /dev/urandom | md5sum > /dev/null
+        sleep 0.4
+    done""",
+    inputs={"region": str},
+)

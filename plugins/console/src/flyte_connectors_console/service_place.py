@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.envelope import unseal
-from flyte_connectors.errors import ServiceStartError, UnsupportedVerbError
+from flyte_connectors.errors import ServiceStartError, ServiceUnavailableError, UnsupportedVerbError
 from flyte_connectors.service.auth import TokenFile
 from flyte_connectors.service.plugin_settings import installed_settings
 from flyte_connectors.service.settings import FIELDS, WORKER_VARIABLE, flag_of
@@ -151,17 +151,30 @@ class _Reader:
     def __init__(self, service: ConnectorService) -> None:
         # Without the handling of transient errors: a page says what is wrong.
         self._dispatcher = Dispatcher(service.registry, service.dispatcher.guard)
-        self.get_metrics = self._dispatcher.get_metrics
-        self.get_logs = self._dispatcher.get_logs
+        self._service = service
 
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
     ) -> pb.GetTaskResponse:
         """Report a job's state; a create that is running is not begun anew."""
+        self._check()
         if unseal(request.resource_meta, request.task_category.name).request:
             creating = pb.Resource(phase=TaskExecution.INITIALIZING, message=_CREATING)
             return pb.GetTaskResponse(resource=creating)
         return await self._dispatcher.get(request, timeout)
+
+    async def get_metrics(
+        self, request: pb.GetTaskMetricsRequest, timeout: float | None = None
+    ) -> pb.GetTaskMetricsResponse:
+        """Report a job's metrics."""
+        self._check()
+        return await self._dispatcher.get_metrics(request, timeout)
+
+    async def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
+        """Yield the messages of one page of a job's log."""
+        self._check()
+        async for item in self._dispatcher.get_logs(request):
+            yield item
 
     async def delete(
         self,
@@ -170,6 +183,11 @@ class _Reader:
     ) -> pb.DeleteTaskResponse:
         """Refuse."""
         raise UnsupportedVerbError("the console of a service cancels nothing")
+
+    def _check(self) -> None:
+        """Raise if the service is shutting down, and must not begin anything."""
+        if not self._service.serving:
+            raise ServiceUnavailableError("the service is shutting down")
 
 
 def _settings(service: ConnectorService) -> list[dict[str, Any]]:

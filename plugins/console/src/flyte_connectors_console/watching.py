@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,12 @@ MOST_JOBS = 200
 MOST_LISTENERS = 256
 KEPT_SECONDS = 30.0  # after its last page was closed
 
-_LOG_PAUSE = 0.25  # seconds between two reads for new lines: on the screen within half a second
+_LOG_PAUSE = 0.2  # seconds between two reads for new lines: on the screen within half a second
 _STATE_PAUSE, _LONGEST_STATE_PAUSE = 0.5, 10.0
 _CURVES_PAUSE = 2.0
 _SHARE = 0.015  # seconds added to each pause for each job that is watched
 _CALL_SECONDS = 20.0
+_TELL_PAUSE = 0.2  # seconds between two times that the listeners are woken
 _LISTENERS_AT_ONCE, _BETWEEN_LISTENERS = 8, 0.004  # so that gRPC is served in between
 
 
@@ -80,6 +81,8 @@ class Watch:
         self._listeners: set[threading.Event] = set()
         self._ended = asyncio.Event()
         self._is_telling = False
+        self._told_at = 0.0
+        self._encoded: dict[str, tuple[Any, bytes]] = {}
         self._is_quiet = False  # the last page of the log had no line
 
     @contextlib.contextmanager
@@ -99,6 +102,13 @@ class Watch:
     def listeners(self) -> int:
         """How many listen."""
         return len(self._listeners)
+
+    def encoded(self, name: str, key: Any, encode: Callable[[], bytes]) -> bytes:
+        """What `encode` returns, kept for the other listeners, who send the same."""
+        known = self._encoded.get(name)
+        if known is None or known[0] != key:
+            known = self._encoded[name] = (key, encode())
+        return known[1]
 
     async def run(self, place: Place) -> None:
         """Read the job until it has ended and all of it has been read."""
@@ -231,12 +241,14 @@ class Watch:
         self.versions[what] += 1
         if not self._is_telling:
             self._is_telling = True
-            asyncio.get_running_loop().call_soon(self._tell)
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._told_at + _TELL_PAUSE, loop.time()), self._tell)
 
     def _tell(self) -> None:
         """Wake the listeners, a few at a time."""
         self._is_telling = False
         loop = asyncio.get_running_loop()
+        self._told_at = loop.time()
         with self.lock:
             listeners = list(self._listeners)
         for start in range(0, len(listeners), _LISTENERS_AT_ONCE):
