@@ -152,9 +152,23 @@ def test_a_page_starts_no_create_anew(served: Served) -> None:
     request.template.type = "batch_job"
     request.template.custom["script"] = "true"
     sealed = seal(Envelope(b"", key="k", request=request.SerializeToString()), "batch_job")
-    stream = events(served.console + JobAddress("batch_job", sealed).path)
-    name, state = next(stream)
-    assert (name, state["phase"]) == ("state", "INITIALIZING")
+    found = events(served.console + JobAddress("batch_job", sealed).path)
+    state = next(data for name, data in found if name == "state")
+    assert state["phase"] == "INITIALIZING"
+
+
+def test_a_page_enforces_no_time_limit(served: Served, tasks: Path) -> None:
+    """Or the address of a page, with another limit in it, would cancel the job."""
+    from flyte_connectors._dispatch.envelope import seal, unseal
+
+    from flyte_connectors_console.job_address import JobAddress
+
+    path = served.run(tasks, "sleeper")
+    envelope = unseal(JobAddress.parse("batch_job", path.split("/")[-1]).meta, "batch_job")
+    sealed = seal(envelope._replace(limit=(1.0, 1.0)), "batch_job")
+    for shown in (JobAddress("batch_job", sealed).path, path):
+        found = events(served.console + shown)
+        assert next(data for name, data in found if name == "state")["phase"] == "RUNNING"
 
 
 def test_links_of_tasks_lead_to_their_pages(environment: dict[str, str], tasks: Path) -> None:

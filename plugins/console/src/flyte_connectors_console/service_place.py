@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flyte_connectors._dispatch.dispatcher import Dispatcher
-from flyte_connectors._dispatch.envelope import unseal
+from flyte_connectors._dispatch.envelope import seal, unseal
 from flyte_connectors.errors import ServiceStartError, ServiceUnavailableError, UnsupportedVerbError
 from flyte_connectors.service.auth import TokenFile
 from flyte_connectors.service.plugin_settings import installed_settings
@@ -156,11 +156,16 @@ class _Reader:
     async def get(
         self, request: pb.GetTaskRequest, timeout: float | None = None
     ) -> pb.GetTaskResponse:
-        """Report a job's state; a create that is running is not begun anew."""
+        """Report a job's state; no create is begun anew, and no time limit enforced."""
         self._check()
-        if unseal(request.resource_meta, request.task_category.name).request:
+        task_type = request.task_category.name
+        envelope = unseal(request.resource_meta, task_type)
+        if envelope.request:
             creating = pb.Resource(phase=TaskExecution.INITIALIZING, message=_CREATING)
             return pb.GetTaskResponse(resource=creating)
+        if envelope.limit is not None:  # a job whose time is up would be cancelled
+            meta = seal(envelope._replace(limit=None), task_type)
+            request = pb.GetTaskRequest(resource_meta=meta, task_category=request.task_category)
         return await self._dispatcher.get(request, timeout)
 
     async def get_metrics(
