@@ -305,6 +305,15 @@ def interop(session: nox.Session) -> None:
     session.run("pytest", "tests/interop", *session.posargs)
 
 
+# What brings connectors, besides BigQuery's. Not perian-job and dgxc-lepton: their vendors' newest clients
+# break them, and flytekit imports all of its plugins or none.
+_FLYTE_PLUGINS = ("snowflake", "databricks", "slurm")
+_FLYTEKIT_PLUGINS = (
+    *("airflow", "awssagemaker", "k8sdataservice", "mmcloud", "openai", "slurm", "snowflake"),
+    "spark",
+)
+
+
 @nox.session(python=DEFAULT_PYTHON)
 def official(session: nox.Session) -> None:
     """Host the official SDKs' connectors, and ours there; prints which rules a BigQuery plugin breaks."""
@@ -315,6 +324,9 @@ def official(session: nox.Session) -> None:
     session.install(*flyte, *flytekit)
     session.run("pytest", "tests/official", *session.posargs)
     session.run("python", "-m", "tests.official")
+    session.install(*(f"flyteplugins-{name}==2.12.*" for name in _FLYTE_PLUGINS), old_arrow)
+    session.install(*(f"flytekitplugins-{name}==1.16.*" for name in _FLYTEKIT_PLUGINS), old_arrow)
+    session.run("python", "-m", "tests.official.published")
 
 
 # ---- Faults and load ------------------------------------------------------------------------------
