@@ -122,7 +122,7 @@ def test_the_first_paint_of_a_long_log(page: Any, served: Served, tasks: Path) -
     assert min(paints) < 300
     assert page.locator(".line").count() == 500
     page.click("#earlier")
-    page.wait_for_function("document.querySelectorAll('.line').length === 1000")
+    page.wait_for_selector(".line:nth-child(1000)")
     page.fill("#wanted", "line 012345")
     page.press("#wanted", "Enter")
     page.click("#matches button")
