@@ -489,7 +489,9 @@ def slurm(session: nox.Session) -> None:
         session.run_install("apt-get", "update", "--quiet", external=True, silent=True)
         session.run_install(*install, *packages, external=True, silent=True, env=quietly)
     _install(session, "batch_job")
-    tests = ("plugins/batch_job/tests/slurm", "-m", "slow or not slow")
+    # Most of them wait for Slurm, so they run beside each other, each worker with clusters of its own.
+    workers = ("--numprocesses", "4", "--dist", "loadgroup")
+    tests = ("plugins/batch_job/tests/slurm", "-m", "slow or not slow", *workers)
     session.run("pytest", *tests, *chosen, env={"SLURM_REQUIRED": "1"})
 
 

@@ -285,7 +285,10 @@ class SlurmCluster:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db")
         authentication = ("--auth-root-authentication-method=normal", "--user=root")
-        subprocess.run([*install, *authentication], check=True, **quiet)
+        done = subprocess.run(
+            [*install, *authentication], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
         self._start(
             "mariadbd", "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={data}/sock",
             "--user=root", "--bind-address=127.0.0.1", f"--port={self._values['database_port']}",
