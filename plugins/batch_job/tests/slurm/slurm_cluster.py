@@ -253,6 +253,12 @@ class SlurmCluster:
         out = self.checked("squeue", "-h", "-t", "all", "-o", form)
         return [line.split("|") for line in out.splitlines()]
 
+    def listed(self, fields: str) -> list[list[str]]:
+        """What squeue lists of all jobs, by the names of its fields."""
+        form = ",".join(f"{field}:0|" for field in fields.split(","))
+        out = self.checked("squeue", "-h", "-t", "all", "-O", form)
+        return [line.split("|")[:-1] for line in out.splitlines()]
+
     def _munged(self) -> list[str]:
         folder = self.root / "munge"
         names = {

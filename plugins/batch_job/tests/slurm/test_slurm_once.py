@@ -185,8 +185,17 @@ def test_a_job_that_is_launched_twice_runs_once(jobs: SlurmJobs) -> None:
     meta = jobs.start("echo ran >> ran.txt", key="twice", **SMALL)
     assert jobs.end(meta).phase == Phase.SUCCEEDED
     jobs.cluster.checked("scontrol", "requeue", meta.handle)
-    jobs.cluster.checked("scontrol", "update", f"JobId={meta.handle}", "StartTime=now")
-    wait_for(lambda: jobs.listed("twice") == ["COMPLETED"])
+
+    def has_ended_again() -> bool:
+        jobs.cluster.run("scontrol", "update", f"JobId={meta.handle}", "StartTime=now")
+        [[state, restarts]] = [
+            [state, restarts]
+            for job, state, restarts in jobs.cluster.listed("JobID,State,RestartCnt")
+            if job == meta.handle
+        ]
+        return (state, restarts) == ("COMPLETED", "1")
+
+    wait_for(has_ended_again)
     ran = jobs.folder / jobs.key("twice") / "0/work/ran.txt"
     assert ran.read_text() == "ran\n"
     assert jobs.connector.get(meta).phase == Phase.SUCCEEDED

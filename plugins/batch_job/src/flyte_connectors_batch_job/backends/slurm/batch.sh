@@ -21,7 +21,9 @@ for _ in 1 2 3 4 5; do
     sleep 1
 done
 [ "$(readlink "${owners[-1]}")" = "$id" ] || exit 114
-[ -L cancelled ] || [ -e verdict.json ] && exit 114
+if [ -L cancelled ] || [ -e verdict.json ]; then
+    [ -e "$index/outcome" ] || exit 114
+fi
 
 mkdir -p "$index/work" && cd "$index" || exit 113
 if ! ln -sn "$id:$restarts:$host:$$" begun 2>/dev/null; then
