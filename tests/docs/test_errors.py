@@ -39,7 +39,7 @@ def test_the_other_errors_are_listed() -> None:
         for package in ("core", "plugins/deploy", "plugins/official")
         for file in (ROOT / package / "src").rglob("[!_]*.py")
         for name, base in re.findall(
-            r"^class ([A-Z]\w*Error)\((\w+)", file.read_text(), re.MULTILINE
+            r"^class ([A-Z]\w*Error)\((?:\w+\.)*(\w+)", file.read_text(), re.MULTILINE
         )
     }
     others = tables(sections(PAGE)["Other errors"])[0]
