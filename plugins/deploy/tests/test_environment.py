@@ -32,7 +32,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"grace": float("nan")}, "grace: nan"),
     (
         {"plugins": ["Big Query"]},
-        "plugins: unknown plugin 'Big Query'; available: batch-job, bigquery, deploy",
+        "plugins: unknown plugin 'Big Query'; available: batch-job, bigquery, console, deploy",
     ),
     (
         {"image": "r/i:1", "plugins": ["bigquery"]},
