@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from flyte_connectors.cli.plugin_commands import Commands
     from flyte_connectors.service.server import ConnectorService
 
+__all__ = ["http_routes", "register_commands"]
+
 
 @hookimpl
 def register_commands(commands: Commands) -> None:

@@ -11,9 +11,7 @@ from __future__ import annotations
 import os
 
 from flyte_connectors_batch_job.backends.local import slots, tree
-from flyte_connectors_batch_job.wrapper.preparing import input_variables, variables
-
-__all__ = ["input_variables", "of_job"]
+from flyte_connectors_batch_job.wrapper.preparing import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
