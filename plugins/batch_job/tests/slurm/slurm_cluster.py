@@ -318,8 +318,12 @@ class SlurmCluster:
 
     def _start(self, name: str, *command: str, **environment: str) -> None:
         with (self.root / "log" / f"{name}.out").open("ab") as out:
+            # They end with the tests, however those end.
+            with_tests = ("setpriv", "--pdeathsig", "KILL", *command)
+            if command[0] == "setpriv":  # changing the user would undo it before
+                with_tests = ("setpriv", "--pdeathsig", "KILL", *command[1:])
             self._processes[name] = subprocess.Popen(
-                command,
+                with_tests,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
