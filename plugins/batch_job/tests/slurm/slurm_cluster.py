@@ -292,7 +292,11 @@ class SlurmCluster:
         install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db")
         authentication = ("--auth-root-authentication-method=normal", "--user=root")
         done = subprocess.run(
-            [*install, *authentication], capture_output=True, text=True, check=False
+            [*install, *authentication],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         self._start(
