@@ -161,9 +161,9 @@ def test_a_misspelled_hook_is_refused(base: type) -> None:
         name = "Typo"
         task_type_name = "typo"
         metadata_type = Meta
-        create = hookimpl(Complete.create)
-        get = hookimpl(Complete.get)
-        delete = hookimpl(Complete.delete)
+        create = hookimpl(lambda self: None)
+        get = hookimpl(lambda self, resource_meta: None)
+        delete = hookimpl(lambda self, resource_meta: None)
 
         @hookimpl
         async def get_log(self, resource_meta: Meta) -> None:
