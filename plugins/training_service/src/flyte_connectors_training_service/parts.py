@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -65,15 +65,16 @@ def join(
     if not 0 < len(names) <= MAX_PARTS:
         message = f"the folder has {len(names)} files: a data set has 1 to {MAX_PARTS}"
         raise DatasetError(message)
-    writer: parquet.ParquetWriter | None = None
+    writer: Any = None  # a ParquetWriter, once the columns are known
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part"
         for number, name in enumerate(names):
             with path.open("wb") as file:
                 copy(name, Destination(file, destination))
             table = dataset.read_table(path)
+            if writer is None:
+                writer = parquet.ParquetWriter(destination.file, table.schema)
             try:
-                writer = writer or parquet.ParquetWriter(destination.file, table.schema)
                 writer.write_table(table.select(writer.schema.names).cast(writer.schema))
             except (pa.ArrowException, KeyError, ValueError):
                 message = f"file {number + 1} of the folder has other columns than the first"

@@ -3,6 +3,9 @@
 Needs the extra `mlflow`. A server that fails costs the tracking and never the training: the log says so.
 """
 
+# MLflow is optional, and not installed where types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import logging

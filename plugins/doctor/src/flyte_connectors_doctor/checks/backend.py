@@ -65,7 +65,7 @@ def _problems(
     if name not in enabled:
         fix = f"add {name} to tasks.task-plugins.enabled-plugins"
         yield Finding(CHECK, Status.FAULT, "enabled-plugins", f"lacks {name}", fix)
-    supported = set(_of(plugin, "supportedTaskTypes") or ())
+    supported: set[str] = set(_of(plugin, "supportedTaskTypes") or ())
     defaults = tasks.get("default-for-task-types") or {}
     chosen = _of(plugin, "connectorForTaskTypes") or {}
     for task_type in sorted(types or ()):

@@ -91,8 +91,7 @@ async def _read(requests: AsyncIterator[Any]) -> pb.CreateTaskRequest:
     found = pb.CreateTaskRequest()
     expected = "header"
     async for part in requests:
-        kind = None if part is None else part.WhichOneof("part")
-        if kind != expected:
+        if part is None or (kind := part.WhichOneof("part")) != expected:
             break
         if kind == "inputs":
             found.inputs.ParseFromString(part.inputs.SerializeToString())

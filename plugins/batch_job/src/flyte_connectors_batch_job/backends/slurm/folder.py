@@ -164,7 +164,8 @@ class JobFolder:
 
 
 def _outcome(text: str) -> Outcome | None:
-    values = dict(line.partition("=")[::2] for line in text.splitlines())
+    parts = (line.partition("=") for line in text.splitlines())
+    values = {name: value for name, _, value in parts}
     try:
         return Outcome(
             code=int(values["code"]),
