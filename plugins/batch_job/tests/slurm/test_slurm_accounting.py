@@ -17,11 +17,7 @@ from flyte_connectors_batch_job.backends.slurm.cluster import current
 if TYPE_CHECKING:
     from slurm_cluster import SlurmCluster
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(120),
-    pytest.mark.xdist_group("accounting"),  # one worker starts that cluster
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(params=["commands", "rest"])
