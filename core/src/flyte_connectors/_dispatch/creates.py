@@ -85,8 +85,9 @@ class Creates:
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
         current.set(CallContext("create", request.template.type, key))
         arguments, envelope = _read(request, key)
-        if not self._local:  # a local run enforces it by itself
-            envelope = envelope._replace(limit=limit_of(request.template))
+        limit = None if self._local else limit_of(request.template)
+        if limit is not None:  # a local run enforces it by itself
+            envelope = envelope._replace(limit=limit)
         place = _place(connector, key)
         is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
         if again and is_once and not self._runs.is_known(place):
@@ -98,8 +99,8 @@ class Creates:
             if connector.is_sync:
                 work = partial(do_at_once, self._guard, connector, arguments, envelope, timeout)
             else:
-                limit = None if self._local else timeout or DEFAULT_TIMEOUT
-                work = partial(create_job, self._guard, connector, arguments, envelope, limit)
+                retrying = None if self._local else timeout or DEFAULT_TIMEOUT
+                work = partial(create_job, self._guard, connector, arguments, envelope, retrying)
             if is_once:
                 return await self._run_once(place, work, timeout)
             meta = await self._runs.run(place, work, keep=False, seconds=seconds)

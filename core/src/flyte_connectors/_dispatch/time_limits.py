@@ -26,6 +26,8 @@ _CALL_SECONDS = 30.0
 def limit_of(template: TaskTemplate) -> tuple[float, float] | None:
     """The seconds that a task's job may take, and when they end; None without a limit."""
     metadata = template.metadata
+    if not (metadata.HasField("timeout") or metadata.HasField("timeouts")):
+        return None
     given = (
         limit.seconds + limit.nanos / 1e9
         for limit in (metadata.timeout, metadata.timeouts.deadline)

@@ -132,9 +132,9 @@ class _Handlers(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         handler = self._handlers.get(handler_call_details.method)
         if handler is self._create:
-            metadata = handler_call_details.invocation_metadata or ()
-            if any(key == REPEATED for key, _ in metadata):
-                return self._create_again
+            for key, _ in handler_call_details.invocation_metadata or ():
+                if key == REPEATED:
+                    return self._create_again
         return handler
 
 
