@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 
 PROGRAM = [sys.executable, "-m", "flyte_connectors"]
-READY = re.compile(r"listening on (\S+) for .*; metrics on http://(\S+)/metrics")
+READY = re.compile(
+    r"listening on (\S+) for .*; metrics on http://(\S+)/metrics; http://\2/console/"
+)
 LONGEST_WAIT = 30.0  # seconds, on a busy machine
 
 

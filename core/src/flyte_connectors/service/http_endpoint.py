@@ -52,6 +52,9 @@ class HttpEndpoint:
         routes: Pages by the path below which each answers, such as `/console`.
         tls: Names the certificate for clients that use TLS; all may use plain HTTP, as probes do.
 
+    Attributes:
+        paths: Those of `routes`.
+
     Raises:
         ServiceStartError: a path is not one, or is taken.
     """
@@ -66,6 +69,7 @@ class HttpEndpoint:
         tls: ServiceSettings | None = None,
     ) -> None:
         pages = _pages(routes)
+        self.paths = tuple(pages)
         metrics = CollectorRegistry()
         metrics.register(collector)
 

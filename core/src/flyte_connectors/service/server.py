@@ -221,9 +221,10 @@ class ConnectorService:
     def summary(self) -> str:
         """One line for people: where it listens, and for what."""
         types = ", ".join(sorted(bound.category.name for bound in self.registry))
-        metrics = _address(self.settings.host, self.metrics_port)
+        url = f"http://{_address(self.settings.host, self.metrics_port)}"
+        pages = "".join(f"; {url}{path}/" for path in (self._http.paths if self._http else ()))
         start = f"listening on {self.address} for {types or 'no task types'}"
-        return f"{start}; metrics on http://{metrics}/metrics"
+        return f"{start}; metrics on {url}/metrics{pages}"
 
     def _warm_up(self) -> None:
         for warm_up in self.registry.hooks["warm_up"]:
