@@ -181,13 +181,14 @@ def test_the_jobs_see_no_credentials(runs: Runs, client: Any) -> None:
     uri = put(client, runs, "x", b"1")
     script = f"env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; touch {WHERE}"
     resource = runs.run(
-        f"({script}) | grep -a AWS_ACCESS_KEY_ID; touch {WHERE}",
+        f"({script}) | grep -a AWS_SECRET_ACCESS_KEY; touch {WHERE}",
         {"f": File(uri)},
         outputs={"f": FILE},
         env={"LC_ALL": "C"},
     )
     assert resource.phase == Phase.SUCCEEDED, resource.message
-    assert runs.log() == []
+    # Other processes of this machine may have other credentials.
+    assert not [line for line in runs.log() if stores.SECRET in line]
     for path in Path(runs.jobs.spool.root).rglob("*"):
         if path.is_file():
             assert stores.SECRET.encode() not in path.read_bytes(), path
