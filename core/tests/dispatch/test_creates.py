@@ -341,7 +341,7 @@ class TestLate:
         meta, go_on = await late(replicas.one, service)
         service.faults["create"] = [away] * 50
         go_on.set()
-        resource = (await replicas.other.get(get_request(meta), timeout=0.1)).resource
+        resource = (await replicas.other.get(get_request(meta), timeout=0.5)).resource
         assert (resource.phase, resource.message) == (Phase.INITIALIZING, "the vendor is down")
         service.faults["create"].clear()
         assert (await replicas.other.get(get_request(meta))).resource.phase == Phase.SUCCEEDED
