@@ -101,7 +101,6 @@ nox.options.sessions = [
     *(f"tests({package}, {python})" for package in PACKAGES for python in _usual_pythons(package)),
     f"tests(core, {INSTALLED[0]}, lowest)",
     "product",
-    "slurm",
 ]
 
 
