@@ -11,7 +11,6 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -135,10 +134,21 @@ class Client:
         request = self._request(method, url, query, body, headers)
         return await self._answer(request, repeatable=repeatable, check=check)
 
-    get = partialmethod(request, "GET")
-    post = partialmethod(request, "POST")
-    put = partialmethod(request, "PUT")
-    delete = partialmethod(request, "DELETE")
+    async def get(self, *parts: targets.Part, **options: Any) -> Reply:
+        """`request` with GET."""
+        return await self.request("GET", *parts, **options)
+
+    async def post(self, *parts: targets.Part, **options: Any) -> Reply:
+        """`request` with POST."""
+        return await self.request("POST", *parts, **options)
+
+    async def put(self, *parts: targets.Part, **options: Any) -> Reply:
+        """`request` with PUT."""
+        return await self.request("PUT", *parts, **options)
+
+    async def delete(self, *parts: targets.Part, **options: Any) -> Reply:
+        """`request` with DELETE."""
+        return await self.request("DELETE", *parts, **options)
 
     async def follow(self, link: str, *, check: bool = True) -> Reply:
         """The reply to a GET of a link that the service gave, such as the one to the next page.
