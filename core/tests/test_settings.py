@@ -89,7 +89,7 @@ def test_each_kind_of_field_is_read() -> None:
 def test_an_invalid_value_names_its_variable(
     variable: str, text: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a service starts as a setting, in a call as what the operator can mend while jobs live on."""
+    """As a setting when a service starts; in a call as a fault that may be retried, so that jobs go on."""
     with pytest.raises(SettingsError, match=f"^{variable}: {reason}"):
         read(**{variable: text})
     monkeypatch.setenv(variable, text)

@@ -36,7 +36,7 @@ def theirs(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def test_they_are_hosted_where_a_plugin_can(theirs: Site) -> None:
-    """One without a connector is no concern of a service, and a broken one keeps nothing from starting."""
+    """A service ignores one without a connector, and starts although one is broken."""
     theirs.install(ADAPTER, name="fixture_adapter")
     registry = Registry()
     reports = {report.entry_point: report for report in load_plugins(registry)}
