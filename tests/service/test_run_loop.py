@@ -14,7 +14,8 @@ from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.client import log_following
-from flyte_connectors.client.job_loop import ConnectorClient, RunObserver, RunPolicy, run_job
+from flyte_connectors.client.connector_client import ConnectorClient
+from flyte_connectors.client.job_loop import RunObserver, RunPolicy, run_job
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine

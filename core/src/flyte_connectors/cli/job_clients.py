@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli.history import JobRecord
-from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.connector_client import ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import InvalidRequestError
 

@@ -17,7 +17,8 @@ from flyte_connectors.cli.history import JobRecord
 from flyte_connectors.cli.job_clients import client_of
 from flyte_connectors.cli.progress import Waits
 from flyte_connectors.cli.streams import INTERRUPTED, complain
-from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient
+from flyte_connectors.client.connector_client import ConnectorClient
+from flyte_connectors.client.job_loop import GIVE_UP_AFTER
 from flyte_connectors.client.log_following import follow_logs
 from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.errors import JobNotFoundError, UnsupportedVerbError

@@ -22,7 +22,7 @@ class Command(NamedTuple):
     module: str
 
 
-class Commands:
+class AddedCommands:
     """What `hookspecs.register_commands` adds to.
 
     Args:
@@ -34,13 +34,7 @@ class Commands:
         self.added: dict[str, Command] = {}
 
     def add(self, name: str, *, help: str, module: str) -> None:  # noqa: A002  (as argparse calls it)
-        """Add a command.
-
-        Args:
-            name: What is typed after `flyte-connectors`.
-            help: One line for the list of commands.
-            module: Dotted name of its module, with `configure(parser)` and `run(options)`.
-        """
+        """See `hookspecs.Commands`."""
         if name in self._taken or name in self.added:
             text = f"command '{name}' of {module} is left out: the name is taken"
             print(f"flyte-connectors: {text}", file=sys.stderr)
@@ -53,7 +47,7 @@ def plugin_commands(taken: Collection[str]) -> dict[str, Command]:
     from flyte_connectors._registry.installed import Selection
     from flyte_connectors._registry.plugin_hooks import call_hook, installed_hooks
 
-    commands = Commands(taken)
+    commands = AddedCommands(taken)
     for register_commands in installed_hooks("register_commands", Selection.of()):
         call_hook(register_commands, commands=commands)
     return commands.added

@@ -22,7 +22,8 @@ from flyte_connectors.cli.streams import INTERRUPTED, complain
 from flyte_connectors.cli.task_files import describe_tasks, find_task
 from flyte_connectors.cli.task_options import parse_inputs
 from flyte_connectors.cli.values import printable
-from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient
+from flyte_connectors.client.connector_client import ConnectorClient
+from flyte_connectors.client.job_loop import GIVE_UP_AFTER
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.tasks.calls import process_of_one_run

@@ -17,7 +17,7 @@ from flyte_connectors.errors import ConnectorError, ConnectorNotFoundError, Dead
 
 if TYPE_CHECKING:
     from flyte_connectors._calls.retries import Waiting
-    from flyte_connectors.client.job_loop import ConnectorClient
+    from flyte_connectors.client.connector_client import ConnectorClient
 
 T = TypeVar("T")
 

@@ -11,9 +11,8 @@ import asyncio
 import dataclasses
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any, Protocol
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
@@ -22,6 +21,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from flyte_connectors import errors
 from flyte_connectors._calls.retries import GrowingPause, Retrying
 from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
+from flyte_connectors.client.connector_client import ConnectorClient
 from flyte_connectors.client.job import Job
 from flyte_connectors.client.log_following import LogFollower
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
@@ -39,32 +39,6 @@ GIVE_UP_AFTER = 600.0
 _LONGEST_CREATE = 60.0  # seconds for which a create is tried again: nothing is lost by giving up
 _CANCEL_BY_USER = 10.0  # seconds for which a user who presses Ctrl-C is kept waiting
 _CREATE_AFTER_CANCEL = 5.0  # seconds; a create whose reply was lost may have started a job
-
-
-class ConnectorClient(Protocol):
-    """A client that answers the requests of `flyteidl2.connector`."""
-
-    async def create(
-        self, request: pb.CreateTaskRequest, timeout: float | None = None, *, again: bool = False
-    ) -> pb.CreateTaskResponse:
-        """Start a job; `again` if it was sent before, and its outcome is unknown."""
-        ...
-
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
-        """Report a job's state."""
-        ...
-
-    async def delete(
-        self, request: pb.DeleteTaskRequest, timeout: float | None = None
-    ) -> pb.DeleteTaskResponse:
-        """Cancel a job."""
-        ...
-
-    def get_logs(self, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
-        """Yield `GetTaskLogsResponse` or `LogLine` messages."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.connector_client import ConnectorClient
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from flyteidl2.core.identifier_pb2 import TaskExecutionIdentifier
 
-from flyte_connectors.client.job_loop import GIVE_UP_AFTER, ConnectorClient, RunObserver
+from flyte_connectors.client.connector_client import ConnectorClient
+from flyte_connectors.client.job_loop import GIVE_UP_AFTER, RunObserver
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.io import storage

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from flyte_connectors.client.job_loop import ConnectorClient
+from flyte_connectors.client.connector_client import ConnectorClient
 from flyte_connectors.client.local import local_client
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError

@@ -7,7 +7,8 @@ import contextlib
 
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors.client.job_loop import ConnectorClient, run_job
+from flyte_connectors.client.connector_client import ConnectorClient
+from flyte_connectors.client.job_loop import run_job
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.testing.harness import Driver, until

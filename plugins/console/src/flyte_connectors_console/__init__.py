@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from _typeshed.wsgi import WSGIApplication
-    from flyte_connectors.cli.plugin_commands import Commands
+    from flyte_connectors.hookspecs import Commands
     from flyte_connectors.service.server import ConnectorService
 
 __all__ = ["http_routes", "register_commands"]

@@ -26,7 +26,7 @@ from flyte_connectors_console.watching import MOST_LISTENERS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterator
 
-    from flyte_connectors.client.job_loop import ConnectorClient
+    from flyte_connectors.client.connector_client import ConnectorClient
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
     from werkzeug.wrappers import Request
 

@@ -34,7 +34,7 @@ from flyte_connectors import hookimpl
 from flyte_connectors._lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from flyte_connectors.cli.plugin_commands import Commands
+    from flyte_connectors.hookspecs import Commands
 
 __getattr__, __dir__ = lazy_names(__name__, "register_commands")
 

@@ -1,6 +1,6 @@
 # What the package exports, and where each name lives.
 
-from flyte_connectors.cli.plugin_commands import Commands
+from flyte_connectors.hookspecs import Commands
 
 from flyte_connectors_deploy.applying import Deployment as Deployment
 from flyte_connectors_deploy.applying import deploy as deploy

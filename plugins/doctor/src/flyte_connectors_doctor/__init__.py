@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flyte_connectors import hookimpl
 
 if TYPE_CHECKING:
-    from flyte_connectors.cli.plugin_commands import Commands
+    from flyte_connectors.hookspecs import Commands
 
 __all__ = ["register_commands"]
 
