@@ -7,10 +7,10 @@ and `app/`); the second gets what was installed. Both buildah and docker read it
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from flyte_connectors_deploy.image import Image
+    from collections.abc import Iterable, Mapping
 
 USER = 1000
 """User and group that the service runs as; no account of that number has to exist."""
@@ -24,7 +24,26 @@ _PROBE = (
 )
 
 
-def variables_of(image: Image) -> dict[str, str]:
+class Contents(Protocol):
+    """What a Containerfile says of an image; see `flyte_connectors_deploy.Image`."""
+
+    @property
+    def base(self) -> str:
+        """The image that it is built on."""
+        ...
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels by name."""
+        ...
+
+    @property
+    def env_vars(self) -> Iterable[tuple[str, str]]:
+        """Environment variables and their values."""
+        ...
+
+
+def variables_of(image: Contents) -> dict[str, str]:
     """The environment variables of the service in `image`, for every builder."""
     return {
         "PYTHONPATH": APP,
@@ -36,7 +55,7 @@ def variables_of(image: Image) -> dict[str, str]:
     }
 
 
-def containerfile(image: Image) -> str:
+def containerfile(image: Contents) -> str:
     """The Containerfile of `image`."""
     path = "/opt/flyte-connectors/bin:/usr/local/bin:/usr/bin:/bin"
     variables = {"PATH": path, **variables_of(image)}

@@ -17,9 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.io import DataFrame
 
+from flyte_connectors_bigquery.jobs.check import Check, read_check
 from flyte_connectors_bigquery.jobs.settings import job_configuration, number, text
 from flyte_connectors_bigquery.jobs.tables import add_tables
-from flyte_connectors_bigquery.results.checks import Check, read_check
 from flyte_connectors_bigquery.values.parameters import query_parameter
 from flyte_connectors_bigquery.values.types import ParameterTypeError, checked, from_literal_type
 

@@ -1,9 +1,4 @@
-"""What a check makes of a query's result, by the member `check` of the task's `custom`.
-
-true              all values of the first row have to be true
-"no_rows"         there must be no row: the query looks for what is wrong
-{"schema": {...}} the result has to have these columns, by name, of these types as in SQL
-"""
+"""What a check, `jobs.check`, makes of a query's result."""
 
 from __future__ import annotations
 
@@ -11,42 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.errors import InvalidRequestError
-
+from flyte_connectors_bigquery.jobs.check import NO_ROWS, Check
 from flyte_connectors_bigquery.values.columns import plain
-from flyte_connectors_bigquery.values.types import ParameterTypeError, from_sql, of_column, to_sql
+from flyte_connectors_bigquery.values.types import from_sql, of_column, to_sql
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import QueryJob, SchemaField
 
     from flyte_connectors_bigquery.client import BigQuery
-
-NO_ROWS = "no_rows"
-
-Check = Any
-"""A check as `custom` and the meta have it; false for none."""
-
-
-def read_check(custom: Mapping[str, Any]) -> Check:
-    """The check of a task.
-
-    Raises:
-        InvalidRequestError: it is not one.
-    """
-    check = custom.get("check") or False
-    if check is True or check is False or check == NO_ROWS:
-        return check
-    schema = check.get("schema") if isinstance(check, Mapping) else None
-    if not isinstance(schema, Mapping) or not schema or len(check) != 1:
-        message = f"expected true, {NO_ROWS!r} or a schema, got {check!r}"
-        raise InvalidRequestError(message, field="custom.check")
-    for column, written in schema.items():
-        try:
-            from_sql(str(written))
-        except ParameterTypeError as error:
-            field = f"custom.check.schema.{column}"
-            raise InvalidRequestError(str(error), field=field) from None
-    return {"schema": dict(schema)}
 
 
 def failure(bigquery: BigQuery, job: QueryJob, check: Check) -> str:

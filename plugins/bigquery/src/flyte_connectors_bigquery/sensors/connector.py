@@ -7,7 +7,6 @@ decides, asked every `poll_seconds`; see `queries`.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.authoring import metrics_response
@@ -31,6 +30,7 @@ from flyte_connectors_bigquery.results import outputs
 from flyte_connectors_bigquery.results.uris import TableUri
 from flyte_connectors_bigquery.sensors import queries
 from flyte_connectors_bigquery.sensors.config import TABLE, Wait
+from flyte_connectors_bigquery.sensors.metadata import SensorMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,27 +43,6 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
     from flyte_connectors_bigquery.client import BigQuery
-
-
-@dataclass
-class SensorMetadata(BigQueryMetadata):
-    """Identifies a wait.
-
-    Attributes:
-        table: REST `TableReference` of the table waited for; None for a query's first row.
-        first_created: When the first query was created by BigQuery's clock, likewise.
-        min_rows: Rows that the table needs to have.
-        started: When the waiting began by this service's clock, in seconds since the epoch.
-        poll_seconds: Time between two queries.
-        timeout_seconds: How long to wait.
-    """
-
-    table: dict[str, str] | None = None
-    min_rows: int = 0
-    started: float = 0.0
-    first_created: float = 0.0
-    poll_seconds: float = 0.0
-    timeout_seconds: float = 0.0
 
 
 class BigQuerySensorConnector(JobConnector):

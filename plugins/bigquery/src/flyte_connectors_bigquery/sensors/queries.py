@@ -20,7 +20,7 @@ from flyte_connectors_bigquery.results import checks
 
 if TYPE_CHECKING:
     from flyte_connectors_bigquery.client import BigQuery
-    from flyte_connectors_bigquery.sensors.connector import SensorMetadata
+    from flyte_connectors_bigquery.sensors.metadata import SensorMetadata
 
 _NOT_THERE_YET = "notFound"
 _REMEMBERED = 10_000
