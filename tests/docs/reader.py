@@ -30,6 +30,7 @@ from tests.docs.markdown import Block, blocks
 
 SECONDS = 40
 
+_FAILS = re.compile(r"flyte-connectors(: | .*: error: )[^\n]*\n?\Z")
 _SERVE = re.compile(r"^(?:\w+=\S+ )*(?:flyte-connectors|flyte-model-training) serve\b")
 _PORT = re.compile(r"--port (\d+)")
 _READY = re.compile(r"listening on (?:http://)?([\w.]+:\d+)")
@@ -105,7 +106,7 @@ class Reader:
             beside.end()
 
     def _type(self, command: str, answer: str) -> None:
-        fails = answer.startswith("flyte-connectors: ")
+        fails = _FAILS.search(answer) is not None
         if _SERVE.match(command) and "--print-config" not in command and not fails:
             said, code = self._serve(command), 0
         elif command.endswith("&"):

@@ -185,6 +185,7 @@ def test_other_text_is_named(python_type: Any, text: str, shown: str) -> None:
         (Literal["a", "b"], "c", "inputs.a: expected one of a, b, got 'c'"),
         (Optional[int], "c", "inputs.a: expected int or None, got 'c'"),
         (list[int], "3", "inputs.a: expected list[int], got 3 (int)"),
+        (list[File], "a.txt", "inputs.a: expected list[File] as JSON, got 'a.txt'"),
         (
             list[int],
             "[1",

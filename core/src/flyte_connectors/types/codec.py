@@ -6,6 +6,7 @@ values, look the codec up once and then call ``codec.decode(literal)`` directly.
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -87,17 +88,20 @@ def kind_of(literal: Literal) -> str:
     return str(kind)
 
 
+_MODULES = r"(?<![\w.'\"])(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])"
+
+
 def short(value: object) -> str:
     """Return a one-line ``repr`` of bounded length."""
     return _SHORT.repr(value).replace("\n", " ")
 
 
 def type_name(python_type: Any) -> str:
-    """Return a type as people write it: ``int``, ``list[int]``, ``Order``."""
+    """Return a type as people write it: ``int``, ``list[File]``, ``Order``."""
     if python_type is type(None):
         return "None"
     is_plain = isinstance(python_type, type) and not hasattr(python_type, "__origin__")
-    return python_type.__name__ if is_plain else str(python_type).replace("typing.", "")
+    return python_type.__name__ if is_plain else re.sub(_MODULES, "", str(python_type))
 
 
 PICKLE_FORMAT = "PythonPickle"
