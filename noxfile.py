@@ -238,7 +238,7 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def docs(session: nox.Session) -> None:
     """Build the documentation as a site, without any warning; prints where it is."""
-    session.install("--group", "docs", *LOCKED)
+    session.install("--group", "docs", "./core", *LOCKED)
     site = ROOT / ".nox" / "site"
     session.run("sphinx-build", "-aEqW", "--keep-going", "-c", "docs", ".", str(site))
     session.log(f"built {site / 'index.html'}")
