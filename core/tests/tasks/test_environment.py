@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flyte_connectors import NativeInterface, Resources, TaskEnvironment, TaskTemplate
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
-from flyte_connectors.tasks.environment import FunctionTask
+from flyte_connectors.tasks.function_task import FunctionTask
+from flyte_connectors.tasks.shim import TaskPlugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,3 +134,38 @@ def test_an_environment_of_tasks_that_exist() -> None:
     """Such as a connector's."""
     one, other = (TaskTemplate(name, NativeInterface(), "t") for name in ("one", "other"))
     assert TaskEnvironment.from_task("jobs", one, other).tasks == {"one": one, "other": other}
+
+
+class Elsewhere(FunctionTask[..., Any]):
+    """A function that runs where its configuration says."""
+
+    def __init__(self, function: Callable[..., Any], name: str, plugin_config: Any, **kwargs: Any):
+        super().__init__(function, name, task_type="elsewhere", **kwargs)
+        self.plugin_config = plugin_config
+
+
+class Place:
+    """Says where."""
+
+
+def plain(n: int) -> int:
+    return n
+
+
+def test_a_plugins_configuration_decides_what_a_function_becomes() -> None:
+    """The environment's, or the task's own."""
+    TaskPlugins.register_pythontask_plugin(Place, Elsewhere)
+    here, there = Place(), Place()
+    both = TaskEnvironment("both", plugin_config=here)
+    first, second = both.task(plain), both.task(plugin_config=there, retries=2)(plain)
+    assert isinstance(first, Elsewhere)
+    assert isinstance(second, Elsewhere)
+    assert (first.plugin_config, first.task_type) == (here, "elsewhere")
+    assert (second.plugin_config, second.retries) == (there, 2)
+
+
+def test_a_configuration_that_no_plugin_knows_is_refused() -> None:
+    """Where the function is declared."""
+    message = "plugin_config: no installed plugin runs functions by a dict"
+    with pytest.raises(InvalidRequestError, match=message):
+        TaskEnvironment("none", plugin_config={}).task(plain)

@@ -1,85 +1,22 @@
-"""Task environments, and tasks made of functions."""
+"""Task environments: tasks with common settings."""
 
 from __future__ import annotations
 
 import datetime
-import inspect
+import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from flyte_connectors.errors import TaskFailedError
-from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
-from flyte_connectors.tasks.current_run import current_run, within_run
-from flyte_connectors.tasks.interface import NativeInterface
-from flyte_connectors.tasks.template import TaskTemplate
-from flyte_connectors.types import ConversionError, codec_for_type
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.tasks.function_task import FunctionTask
 
 if TYPE_CHECKING:
     from flyte_connectors.tasks.resources import Resources
+    from flyte_connectors.tasks.template import TaskTemplate
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class FunctionTask(TaskTemplate, Generic[P, R]):
-    """A task whose body is a Python function, sync or async; it is called as the function is."""
-
-    def __init__(self, function: Callable[P, R], name: str, **kwargs: Any) -> None:
-        super().__init__(name, NativeInterface.from_callable(function), **kwargs)
-        self.function: Callable[..., Any] = function
-        self.__doc__ = function.__doc__
-
-    async def execute(self, **kwargs: Any) -> Any:
-        """Run the function; a plain one in a thread, so that it may call other tasks."""
-        inputs = self._checked(kwargs)
-        with within_run(current_run()):
-            if inspect.iscoroutinefunction(self.function):
-                result = await self.function(**inputs)
-            else:
-                result = await run_in_thread(self.function, inputs)
-        return self._checked_result(result)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the function: plain ones at once, async ones as `TaskTemplate.__call__` does."""
-        inputs = self.interface.bind(self.name, args, kwargs)
-        result: R
-        if inspect.iscoroutinefunction(self.function):
-            result = call_task(self.execute, inputs)
-        else:
-            with within_run(current_run()):
-                result = self._checked_result(call_function(self.function, self._checked(inputs)))
-        return result
-
-    def _checked(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Bound inputs, each of its declared type.
-
-        Raises:
-            InvalidRequestError: an input is missing, undeclared or of the wrong type.
-        """
-        inputs = self.interface.bind(self.name, (), kwargs)
-        self.interface.write_inputs(self.name, inputs)
-        return inputs
-
-    def _checked_result(self, result: Any) -> Any:
-        """The function's result, each output of its declared type.
-
-        Raises:
-            TaskFailedError: an output is missing or of the wrong type.
-        """
-        declared = self.interface.outputs
-        values = result if isinstance(result, tuple) and len(declared) != 1 else (result,)
-        if result is None and not declared:
-            values = ()
-        if len(declared) != len(values):
-            message = f"task '{self.name}' returned {len(values)} outputs, {len(declared)} declared"
-            raise TaskFailedError(message)
-        for (name, python_type), value in zip(declared.items(), values, strict=True):
-            try:
-                codec_for_type(python_type).encode(value)
-            except ConversionError as error:
-                raise TaskFailedError(f"output '{name}' of task '{self.name}': {error}") from None
-        return result
 
 
 class TaskEnvironment:
@@ -91,12 +28,14 @@ class TaskEnvironment:
         resources: What each container asks for.
         env_vars: Environment variables of each container.
         description: What the environment is for.
+        plugin_config: Where functions run that have no `plugin_config` of their own: the configuration of a
+            plugin that runs functions, such as `BatchJobConfig`. By default they run in this process.
 
     Attributes:
         tasks: Its tasks by name.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (a task has these settings in Flyte's own model)
         self,
         name: str,
         *,
@@ -104,12 +43,14 @@ class TaskEnvironment:
         resources: Resources | None = None,
         env_vars: Mapping[str, str] | None = None,
         description: str = "",
+        plugin_config: Any = None,
     ) -> None:
         self.name = name
         self.image = image
         self.resources = resources
         self.env_vars = dict(env_vars or {})
         self.description = description
+        self.plugin_config = plugin_config
         self.tasks: dict[str, TaskTemplate] = {}
 
     @overload
@@ -122,6 +63,7 @@ class TaskEnvironment:
         name: str | None = None,
         retries: int = 0,
         timeout: float | datetime.timedelta | None = None,
+        plugin_config: Any = None,
     ) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
 
     def task(
@@ -131,6 +73,7 @@ class TaskEnvironment:
         name: str | None = None,
         retries: int = 0,
         timeout: float | datetime.timedelta | None = None,
+        plugin_config: Any = None,
     ) -> Any:
         """Make a task of a function; usable with and without arguments.
 
@@ -139,10 +82,15 @@ class TaskEnvironment:
             name: Name of the task; the function's by default.
             retries: New attempts after a retryable failure.
             timeout: Longest time of one attempt, in seconds.
+            plugin_config: Where it runs; the environment's by default.
+
+        Raises:
+            InvalidRequestError: no installed plugin runs functions by such a configuration.
         """
+        config = self.plugin_config if plugin_config is None else plugin_config
 
         def decorate(function: Callable[P, R]) -> FunctionTask[P, R]:
-            task = FunctionTask(
+            task = _task_class(config)(
                 function,
                 f"{self.name}.{name or function.__name__}",
                 image=self.image,
@@ -162,3 +110,16 @@ class TaskEnvironment:
         environment = cls(name)
         environment.tasks = {task.name: task for task in tasks}
         return environment
+
+
+def _task_class(plugin_config: Any) -> Callable[..., FunctionTask[Any, Any]]:
+    """What makes tasks of functions that run where `plugin_config` says."""
+    if plugin_config is None:
+        return FunctionTask
+    from flyte_connectors.tasks.shim import TaskPlugins  # most environments have none
+
+    found = TaskPlugins.find_pythontask_plugin(type(plugin_config))
+    if found is FunctionTask or not issubclass(found, FunctionTask):
+        message = f"no installed plugin runs functions by a {type(plugin_config).__name__}"
+        raise InvalidRequestError(message, field="plugin_config")
+    return functools.partial(found, plugin_config=plugin_config)

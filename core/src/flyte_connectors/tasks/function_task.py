@@ -1,0 +1,77 @@
+"""Tasks made of functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from flyte_connectors.errors import TaskFailedError
+from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
+from flyte_connectors.tasks.current_run import current_run, within_run
+from flyte_connectors.tasks.interface import NativeInterface
+from flyte_connectors.tasks.template import TaskTemplate
+from flyte_connectors.types import ConversionError, codec_for_type
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class FunctionTask(TaskTemplate, Generic[P, R]):
+    """A task whose body is a Python function, sync or async; it is called as the function is."""
+
+    def __init__(self, function: Callable[P, R], name: str, **kwargs: Any) -> None:
+        super().__init__(name, NativeInterface.from_callable(function), **kwargs)
+        self.function: Callable[..., Any] = function
+        self.__doc__ = function.__doc__
+
+    async def execute(self, **kwargs: Any) -> Any:
+        """Run the function; a plain one in a thread, so that it may call other tasks."""
+        inputs = self._checked(kwargs)
+        with within_run(current_run()):
+            if inspect.iscoroutinefunction(self.function):
+                result = await self.function(**inputs)
+            else:
+                result = await run_in_thread(self.function, inputs)
+        return self._checked_result(result)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function: plain ones at once, async ones as `TaskTemplate.__call__` does."""
+        inputs = self.interface.bind(self.name, args, kwargs)
+        result: R
+        if inspect.iscoroutinefunction(self.function):
+            result = call_task(self.execute, inputs)
+        else:
+            with within_run(current_run()):
+                result = self._checked_result(call_function(self.function, self._checked(inputs)))
+        return result
+
+    def _checked(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Bound inputs, each of its declared type.
+
+        Raises:
+            InvalidRequestError: an input is missing, undeclared or of the wrong type.
+        """
+        inputs = self.interface.bind(self.name, (), kwargs)
+        self.interface.write_inputs(self.name, inputs)
+        return inputs
+
+    def _checked_result(self, result: Any) -> Any:
+        """The function's result, each output of its declared type.
+
+        Raises:
+            TaskFailedError: an output is missing or of the wrong type.
+        """
+        declared = self.interface.outputs
+        values = result if isinstance(result, tuple) and len(declared) != 1 else (result,)
+        if result is None and not declared:
+            values = ()
+        if len(declared) != len(values):
+            message = f"task '{self.name}' returned {len(values)} outputs, {len(declared)} declared"
+            raise TaskFailedError(message)
+        for (name, python_type), value in zip(declared.items(), values, strict=True):
+            try:
+                codec_for_type(python_type).encode(value)
+            except ConversionError as error:
+                raise TaskFailedError(f"output '{name}' of task '{self.name}': {error}") from None
+        return result
