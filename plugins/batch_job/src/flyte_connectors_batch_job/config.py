@@ -20,6 +20,23 @@ _NUL = "\0"
 
 
 @dataclasses.dataclass(frozen=True)
+class FunctionReference:
+    """A function that a job calls, as its task writes it.
+
+    Args:
+        module: The module that the job imports.
+        name: Qualified name of the function in it.
+        code: URI of the bundle with the module; empty if it is installed where the job runs.
+        digest: SHA-256 of the bundle, in hexadecimal.
+    """
+
+    module: str
+    name: str
+    code: str = ""
+    digest: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class BatchJobConfig:
     """What a batch job runs, and what it needs. Without `command` and `script` it answers
     `output-from-<job id>`.
@@ -48,6 +65,9 @@ class BatchJobConfig:
         array: Number of jobs that run the same, each with its own index.
         retry_exit_codes: Exit codes after which Flyte may try again; others fail the task for good.
         modules: Environment modules to load first.
+        python: Interpreter that runs functions, with `flyte-connectors[batch-job]` and what they import: a path, or
+            a name on the `PATH`. By default that of the service on the local back end, elsewhere `python3`.
+        function: The function that the job calls; set by its task.
     """  # noqa: D205  (the summary takes two lines)
 
     command: Sequence[str] | None = None
@@ -69,6 +89,8 @@ class BatchJobConfig:
     array: int | None = None
     retry_exit_codes: Sequence[int] = ()
     modules: Sequence[str] = ()
+    python: str | None = None
+    function: FunctionReference | None = None
 
     @property
     def cpu_count(self) -> float | None:
@@ -119,6 +141,7 @@ class BatchJobConfig:
             _refuse("script", "must be the text of a script")
         if self.command is not None and self.script is not None:
             _refuse("script", "set beside custom.command: give one of the two")
+        self._check_function()
         _check_env(self.env)
         if self.working_directory is not None:
             _check_directory(self.working_directory)
@@ -133,6 +156,14 @@ class BatchJobConfig:
         for code in self.retry_exit_codes:
             if not 1 <= code <= 255:  # noqa: PLR2004  (wait(2): an exit code has eight bits)
                 _refuse("retry_exit_codes", f"{code} must be an exit code from 1 to 255")
+
+    def _check_function(self) -> None:
+        if self.python is not None and (not self.python or _NUL in self.python):
+            _refuse("python", "must be the path or the name of an interpreter")
+        if self.function is not None:
+            for name in ("command", "script", "array"):
+                if getattr(self, name) is not None:
+                    _refuse(name, "set beside custom.function: give one of the two")
 
     def _check_resources(self) -> None:
         for name in ("gpu", "nodes", "tasks", "array"):

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import hookimpl
-from flyte_connectors.connector import AsyncConnector, Resource, ResourceMeta
-from flyte_connectors.errors import ConnectorError, InvalidRequestError, InvalidResourceMetaError
+from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
+from flyte_connectors.errors import (
+    ConnectorError,
+    InvalidRequestError,
+    InvalidResourceMetaError,
+    OutputError,
+)
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
+from flyte_connectors_batch_job.backends.interface import JobState
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.request import check_abilities, job_request
 from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, allowed_backends, is_spool_shared
@@ -46,12 +53,14 @@ class BatchJobMetadata(ResourceMeta):
             metas of version 0.1.0.
         backend: Name of its back end.
         handle: What other back ends find it by.
+        is_function: Whether it calls a function.
     """
 
     job_id: str
     spool_id: str = ""
     backend: str = backends.LOCAL
     handle: str = ""
+    is_function: bool = False
 
 
 class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
@@ -88,18 +97,24 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         **kwargs: Any,
     ) -> BatchJobMetadata:
         """Submit the job of this key; return once it has begun or waits."""
-        request = job_request(task_template, inputs, output_prefix)
-        backend = _chosen(request.config.backend)
+        backend = _chosen(BatchJobConfig.from_custom(task_template.custom).backend)
+        python = sys.executable if backend.name == backends.LOCAL else "python3"
+        request = job_request(task_template, inputs, output_prefix, task_execution_metadata, python)
         check_abilities(request, backend)
         handle = backend.submit(idempotency_key, request)
+        is_function = request.config.function is not None
         if backend.name == backends.LOCAL:  # in the field that releases before this one read
-            return BatchJobMetadata(idempotency_key, handle)
-        return BatchJobMetadata(idempotency_key, backend=backend.name, handle=handle)
+            return BatchJobMetadata(idempotency_key, handle, is_function=is_function)
+        return BatchJobMetadata(
+            idempotency_key, backend=backend.name, handle=handle, is_function=is_function
+        )
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
         """The job's state."""
         backend, job_id, handle = _of(resource_meta)
         state = backend.state(job_id, handle)
+        if resource_meta.is_function:
+            state = _returned(state)
         pages = backend.links(job_id, handle)
         links = [TaskLog(name=page.name, uri=page.uri) for page in pages]
         return Resource(
@@ -135,6 +150,18 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         """CPU seconds, wall seconds and peak memory so far."""
         backend, job_id, handle = _of(resource_meta)
         return metrics.response(job_id, backend.usage(job_id, handle), queries)
+
+
+def _returned(state: JobState) -> JobState:
+    """The state of a function's job, with what the function returned as outputs."""
+    if state.outputs is None:
+        return state
+    from flyte_connectors_batch_job.functions.call import read_outputs
+
+    try:
+        return state._replace(outputs=read_outputs(state.outputs))
+    except OutputError as error:
+        return JobState(Phase.FAILED, str(error))
 
 
 def _connections() -> Iterator[str | Exception]:

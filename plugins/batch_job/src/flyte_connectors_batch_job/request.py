@@ -18,6 +18,8 @@ from flyte_connectors_batch_job.wrapper import uris
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from flyte_connectors import TaskTemplate as TaskTemplateOfAuthor
+    from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
     from flyteidl2.core.interface_pb2 import VariableEntry
     from flyteidl2.core.tasks_pb2 import TaskTemplate
     from flyteidl2.core.types_pb2 import LiteralType
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SCRIPT = 'echo "output-from-$BATCH_JOB_ID"\n'
 
-_ALWAYS = frozenset({"command", "script", "timeout_seconds", "backend"})
+_ALWAYS = frozenset({"command", "script", "timeout_seconds", "backend", "python", "function"})
 _FIELDS = {
     Resources.ResourceName.CPU: "cpu",
     Resources.ResourceName.MEMORY: "memory",
@@ -39,7 +41,11 @@ FOLDER = "files"
 
 
 def job_request(
-    task_template: TaskTemplate, inputs: Mapping[str, Any] | None, output_prefix: str = ""
+    task_template: TaskTemplate,
+    inputs: Mapping[str, Any] | None,
+    output_prefix: str = "",
+    metadata: TaskExecutionMetadata | None = None,
+    python: str = "python3",
 ) -> JobRequest:
     """The job of a task.
 
@@ -47,6 +53,8 @@ def job_request(
         task_template: The task.
         inputs: Its inputs, by name.
         output_prefix: URI under which files of outputs are stored.
+        metadata: Which run and attempt it is part of.
+        python: Interpreter for functions that name none.
 
     Raises:
         InvalidRequestError: a field is wrong, or set twice; the error names it.
@@ -59,6 +67,11 @@ def job_request(
     if task_template.HasField("container"):
         config = with_container(config, task_template.container)
         config.check()
+    if config.function is not None:
+        from flyte_connectors_batch_job.functions.request import function_request
+
+        config = dataclasses.replace(config, python=config.python or python)
+        return function_request(task_template, config, inputs, output_prefix, metadata)
     if config.command is None and config.script is None:
         config = dataclasses.replace(config, script=DEFAULT_SCRIPT)
     outputs = task_template.interface.outputs.variables
@@ -83,7 +96,7 @@ def _files(
     if not stored and not fetched:
         return None
     if stored:
-        _check_prefix(output_prefix)
+        check_prefix(output_prefix)
     return {"inputs": fetched, "outputs": stored, "prefix": uris.join(output_prefix, FOLDER)}
 
 
@@ -112,7 +125,8 @@ def _form(name: str, literal_type: LiteralType) -> Any:
     return None if inner is None else [container, inner]
 
 
-def _check_prefix(prefix: str) -> None:
+def check_prefix(prefix: str) -> None:
+    """Raise InvalidRequestError if no files can be stored below an output prefix."""
     scheme = uris.scheme_of(prefix)
     if not prefix:
         _refuse("output_prefix", "empty: the task's files can't be stored")
@@ -169,6 +183,20 @@ def with_container(config: BatchJobConfig, container: Container) -> BatchJobConf
         if config.env.get(name, value) != value:
             _refuse(f"custom.env.{name}", "set beside the task's own env_vars: give one of the two")
     return dataclasses.replace(config, **found, env={**env, **config.env})
+
+
+def with_settings_of(task: TaskTemplateOfAuthor, config: BatchJobConfig) -> BatchJobConfig:
+    """The configuration, with what is set on the task itself.
+
+    Raises:
+        InvalidRequestError: both say it, or batch jobs have no such resource; the error names it.
+    """
+    container = Container(image=str(task.image or ""))
+    if task.resources is not None:
+        container.resources.CopyFrom(task.resources.to_proto())
+    for name, value in task.env_vars.items():
+        container.env.add(key=name, value=value)
+    return with_container(config, container)
 
 
 def _refuse(field: str, message: str) -> NoReturn:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import AsyncConnectorExecutorMixin, NativeInterface, TaskTemplate
-from flyteidl2.core.tasks_pb2 import Container
 
 from flyte_connectors_batch_job.config import BatchJobConfig
-from flyte_connectors_batch_job.request import with_container
+from flyte_connectors_batch_job.request import with_settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +59,4 @@ class BatchJobTask(AsyncConnectorExecutorMixin, TaskTemplate):
 
         What is set on the task itself is among them: a task without a container has no other place.
         """
-        container = Container()
-        if self.resources is not None:
-            container.resources.CopyFrom(self.resources.to_proto())
-        for name, value in self.env_vars.items():
-            container.env.add(key=name, value=value)
-        return with_container(self.plugin_config, container).to_custom()
+        return with_settings_of(self, self.plugin_config).to_custom()

@@ -1,0 +1,116 @@
+"""The task that `TaskEnvironment` makes of a function with a `BatchJobConfig`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+from flyte_connectors import AsyncConnectorExecutorMixin, SerializationContext, TaskTemplate
+from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.tasks.calls import call_task
+from flyte_connectors.tasks.function_task import FunctionTask
+
+from flyte_connectors_batch_job.config import BatchJobConfig, FunctionReference
+from flyte_connectors_batch_job.functions import bundle, context, location
+from flyte_connectors_batch_job.request import with_settings_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MOST_AT_ONCE = 64
+
+
+class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
+    """A task whose function runs as a batch job.
+
+    In a job, where another function's task may call it, it runs in the same process: a job that waits for another
+    would hold its slots meanwhile.
+
+    Args:
+        function: The function, sync or async, at the top of a module.
+        name: Name of the task.
+        plugin_config: Where it runs, and what it needs.
+        **kwargs: As for `TaskTemplate`.
+
+    Raises:
+        InvalidRequestError: `plugin_config` says what to run.
+    """
+
+    def __init__(
+        self, function: Callable[P, R], name: str, plugin_config: BatchJobConfig, **kwargs: Any
+    ) -> None:
+        super().__init__(function, name, task_type="batch_job", **kwargs)
+        for field in ("command", "script", "function", "array"):
+            if getattr(plugin_config, field) is not None:
+                message = f"must not be set: the job runs the function of task '{name}'"
+                raise InvalidRequestError(message, field=f"plugin_config.{field}")
+        self.plugin_config = plugin_config
+
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
+        """The job's fields, with the place of the function and its code, which is stored here.
+
+        Raises:
+            InvalidRequestError: a job could not import the function.
+        """
+        found = location.locate(self.name, self.function)
+        code = bundle.stored(self.name, found.module)
+        function = FunctionReference(found.module, found.name, code.uri, code.digest)
+        config = with_settings_of(self, self.plugin_config)
+        return dataclasses.replace(config, function=function).to_custom()
+
+    def to_proto(self, sctx: SerializationContext | None = None) -> Any:
+        """The task as `flyteidl2.core.TaskTemplate`, without a container: its image is the job's."""
+        image, self.image = self.image, None
+        try:
+            return super().to_proto(sctx)
+        finally:
+            self.image = image
+
+    async def execute(self, **kwargs: Any) -> Any:
+        """Run the function as a job; in a job, in its process."""
+        if context.is_in_job():
+            return await FunctionTask.execute(self, **kwargs)
+        await asyncio.to_thread(self.custom_config, SerializationContext())  # which reads files
+        return await super().execute(**kwargs)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function: its outputs, or an awaitable of them where an event loop is running."""
+        if context.is_in_job():
+            return FunctionTask.__call__(self, *args, **kwargs)
+        result: R = TaskTemplate.__call__(self, *args, **kwargs)
+        return result
+
+    def map(self, values: Iterable[Any], /, *, at_once: int = _MOST_AT_ONCE, **others: Any) -> Any:
+        """Run the function for each value of its first input.
+
+        Args:
+            values: The values.
+            at_once: Most jobs that run or wait at a time.
+            **others: The other inputs, the same for each.
+
+        Returns:
+            The list of the outputs, in the order of `values`; an awaitable of it where an event loop is running.
+
+        Raises:
+            TaskFailedError: one of the jobs failed; the others are cancelled.
+        """
+        calls = [self.interface.bind(self.name, (value,), others) for value in values]
+        return call_task(self._map, {"calls": calls, "at_once": at_once})
+
+    async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
+        free = asyncio.Semaphore(at_once)
+
+        async def one(inputs: dict[str, Any]) -> Any:
+            async with free:
+                return await self.execute(**inputs)
+
+        running = [asyncio.ensure_future(one(inputs)) for inputs in calls]
+        try:
+            return await asyncio.gather(*running)
+        except BaseException:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
