@@ -6,7 +6,7 @@ For connector authors
 For task authors
     TaskTemplate, AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin, NativeInterface,
     SerializationContext, TaskEnvironment, run, init_from_config, File, Dir, DataFrame, Resources,
-    Secret, logger, install_as_flyte
+    Secret, logger, install_as_flyte; in functions that run as jobs also report, task_context, TaskContext
 For authors of task types that run from their serialized template
     ShimTaskExecutor, PythonCustomizedContainerTask, ExecutableTemplateShimTask,
     TaskTemplateResolver, TaskPlugins, ConnectorShimExecutor

@@ -77,8 +77,6 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function: its outputs, or an awaitable of them where an event loop is running."""
-        if context.is_in_job():
-            return FunctionTask.__call__(self, *args, **kwargs)
         result: R = TaskTemplate.__call__(self, *args, **kwargs)
         return result
 

@@ -1,0 +1,1 @@
+"""A package whose functions run as jobs."""
