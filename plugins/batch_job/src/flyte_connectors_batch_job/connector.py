@@ -23,8 +23,9 @@ from flyte_connectors.errors import (
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
-from flyte_connectors_batch_job.backends.interface import JobState
+from flyte_connectors_batch_job.backends.interface import JobState, ReportingBackend
 from flyte_connectors_batch_job.config import BatchJobConfig
+from flyte_connectors_batch_job.functions import reports
 from flyte_connectors_batch_job.request import check_abilities, job_request
 from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, allowed_backends, is_spool_shared
 
@@ -114,7 +115,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         backend, job_id, handle = _of(resource_meta)
         state = backend.state(job_id, handle)
         if resource_meta.is_function:
-            state = _returned(state)
+            state = reports.with_report(_returned(state), _reported(backend, job_id, handle))
         pages = backend.links(job_id, handle)
         links = [TaskLog(name=page.name, uri=page.uri) for page in pages]
         return Resource(
@@ -147,9 +148,12 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         queries: Sequence[str] = (),
         **kwargs: Any,
     ) -> GetTaskMetricsResponse:
-        """CPU seconds, wall seconds and peak memory so far."""
+        """CPU seconds, wall seconds and peak memory so far, and what a function has reported."""
         backend, job_id, handle = _of(resource_meta)
-        return metrics.response(job_id, backend.usage(job_id, handle), queries)
+        curves = None
+        if resource_meta.is_function:
+            curves = _reported(backend, job_id, handle).curves
+        return metrics.response(job_id, backend.usage(job_id, handle), queries, curves)
 
 
 def _returned(state: JobState) -> JobState:
@@ -162,6 +166,12 @@ def _returned(state: JobState) -> JobState:
         return state._replace(outputs=read_outputs(state.outputs))
     except OutputError as error:
         return JobState(Phase.FAILED, str(error))
+
+
+def _reported(backend: BatchBackend, job_id: str, handle: str) -> reports.Reported:
+    if not isinstance(backend, ReportingBackend):
+        return reports.read(b"")
+    return reports.read(backend.reported(job_id, handle))
 
 
 def _connections() -> Iterator[str | Exception]:

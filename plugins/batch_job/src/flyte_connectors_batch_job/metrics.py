@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.authoring import metrics_response
 
@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 
 
 def response(
-    job_id: str, usage: Mapping[str, float], queries: Sequence[str]
+    job_id: str,
+    usage: Mapping[str, float],
+    queries: Sequence[str],
+    curves: Mapping[str, list[tuple[float, float]]] | None = None,
 ) -> GetTaskMetricsResponse:
-    """The latest reading of the metrics asked for, or of all.
+    """The latest reading of the metrics asked for, or of all; and `curves`, which a function has reported.
 
     Raises:
         InvalidRequestError: `queries` names an unknown metric.
     """
     names = dict.fromkeys((*METRICS, *usage))
     names.pop("at", None)
-    readings = {name: [(usage["at"], usage[name])] if name in usage else None for name in names}
+    readings: dict[str, Any] = {
+        name: [(usage["at"], usage[name])] if name in usage else None for name in names
+    }
+    for name, values in (curves or {}).items():
+        readings.setdefault(name, values)
     return metrics_response(readings, queries, labels={"job": job_id})

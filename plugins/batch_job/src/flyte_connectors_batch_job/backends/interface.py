@@ -7,7 +7,7 @@ so that any replica can poll a job by its id and the handle that `submit` return
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from flyte_connectors_batch_job.backends.local.log import STDERR, STDOUT
 from flyte_connectors_batch_job.backends.local.log import SUPERVISOR as SYSTEM
@@ -29,6 +29,7 @@ __all__ = [
     "JobState",
     "Link",
     "LogRecord",
+    "ReportingBackend",
 ]
 
 GRACE_SECONDS = 5.0
@@ -140,4 +141,13 @@ class BatchBackend(Protocol):
 
     def links(self, job_id: str, handle: str) -> Sequence[Link]:
         """Pages about the job."""
+        ...
+
+
+@runtime_checkable
+class ReportingBackend(Protocol):
+    """A back end that sees what the function of a job reports while it runs."""
+
+    def reported(self, job_id: str, handle: str) -> bytes:
+        """The end of the job's report, see `functions.reports`; empty if there is none."""
         ...

@@ -6,10 +6,12 @@ In the order of reading:
     location     the module and name by which a job imports a function, and why it could not
     code         the files that go with it
     bundle       these files as one, stored by its content
+    request      the job of a function, as the service submits it
     call         the call of a function, as the service writes it and reads its answer
     runner       the program of the job: imports the function, calls it, writes what it returns
     faults       exceptions in one line
     report       for functions: progress, metrics and messages
+    reports      what the service reads of them
     context      for functions: which run and attempt they are part of
 
 The client writes the bundle; the service passes on where it is, and neither imports nor unpacks it.

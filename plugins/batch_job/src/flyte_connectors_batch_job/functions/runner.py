@@ -30,7 +30,7 @@ from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors_batch_job.functions import call as calls
-from flyte_connectors_batch_job.functions import context, faults, location
+from flyte_connectors_batch_job.functions import context, faults, location, report, reports
 
 _LARGEST_OUTPUTS = 1024 * 1024
 
@@ -46,6 +46,7 @@ def main() -> int:
     path = Path(os.environ["BATCH_JOB_INPUTS"])
     call = calls.Call(**json.loads(path.read_text())["call"])
     folder = path.parent
+    os.environ[report.VARIABLE] = str(folder / reports.NAME)
     context.enter(context.TaskContext(job_id=os.environ["BATCH_JOB_ID"], **call.context))
     code = ""
     try:

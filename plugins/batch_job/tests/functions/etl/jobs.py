@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import enum
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,3 +177,11 @@ def reported(steps: int) -> int:
         report.progress((step + 1) / steps, f"step {step + 1}")
     report.message("finished")
     return steps
+
+
+@env.task
+def waiting(gate: str) -> None:
+    """Is half done until a file is there."""
+    report.progress(0.5, "waiting")
+    while not Path(gate).exists():
+        time.sleep(0.01)

@@ -20,11 +20,13 @@ from flyte_connectors.errors import (
 
 from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
+from flyte_connectors_batch_job.backends.local import files, log, slots
 from flyte_connectors_batch_job.backends.local import job as states
-from flyte_connectors_batch_job.backends.local import log, slots
+from flyte_connectors_batch_job.backends.local.command import path_of
 from flyte_connectors_batch_job.backends.local.files import DamagedFileError
 from flyte_connectors_batch_job.backends.local.launch import LaunchError
 from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Spool
+from flyte_connectors_batch_job.functions import reports
 from flyte_connectors_batch_job.settings import (
     RETIRED_VARIABLE,
     SPOOL_VARIABLE,
@@ -132,6 +134,12 @@ class LocalBackend:
         """The latest reading of the job's supervisor."""
         with _existing_job(job_id, handle) as job:
             return job.usage()
+
+    def reported(self, job_id: str, handle: str) -> bytes:
+        """The end of what the job's function has reported."""
+        with _existing_job(job_id, handle) as job, contextlib.suppress(OSError):
+            return files.read_end(path_of(job), reports.NAME, reports.TAIL_BYTES)
+        return b""
 
     def links(self, job_id: str, handle: str) -> Sequence[Link]:  # noqa: ARG002
         """None: there are no pages on this machine."""

@@ -99,6 +99,27 @@ def read(
     return data
 
 
+def read_end(folder: str, name: str, size: int) -> bytes:
+    """At most the last `size` bytes of a regular file in a folder; empty if there is none.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = open_regular(name, folder=directory)
+    except DamagedFileError:
+        return b""
+    finally:
+        os.close(directory)
+    if descriptor is None:
+        return b""
+    try:
+        return os.pread(descriptor, size, max(os.fstat(descriptor).st_size - size, 0))
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: str) -> dict[str, Any] | None:
     """The object in the file, or None if there is no such file.
 
