@@ -46,9 +46,9 @@ def test_custom_is_never_empty() -> None:
 
 
 def test_the_cores_own_fields_are_left_alone() -> None:
-    """`secrets` and `configs` are names of the core's contract, not misspelled fields."""
+    """`configs` is a name of the core's contract, not a misspelled field; jobs have the `secrets`, too."""
     custom = struct({"secrets": {"key": "name"}, "configs": {"a": "b"}})
-    assert BatchJobConfig.from_custom(custom) == BatchJobConfig()
+    assert BatchJobConfig.from_custom(custom) == BatchJobConfig(secrets={"key": "name"})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from flyte_connectors.authoring import read_custom, write_custom
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.secrets import secret_names
 from google.protobuf.struct_pb2 import Struct
 
 from flyte_connectors_batch_job import quantities
@@ -67,6 +68,7 @@ class BatchJobConfig:
         modules: Environment modules to load first.
         python: Interpreter that runs functions, with `flyte-connectors[batch-job]` and what they import: a path, or
             a name on the `PATH`. By default that of the service on the local back end, elsewhere `python3`.
+        secrets: Name of a secret for each environment variable that holds one.
         function: The function that the job calls; set by its task.
     """  # noqa: D205  (the summary takes two lines)
 
@@ -90,6 +92,7 @@ class BatchJobConfig:
     retry_exit_codes: Sequence[int] = ()
     modules: Sequence[str] = ()
     python: str | None = None
+    secrets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     function: FunctionReference | None = None
 
     @property
@@ -129,7 +132,9 @@ class BatchJobConfig:
             for name, value in given.fields["env"].struct_value.fields.items():
                 if not value.HasField("string_value"):  # said here, so that no value is shown
                     _refuse(f"env.{name}", "must be a string without NUL characters")
-        config = read_custom(cls, given)
+        config = dataclasses.replace(
+            read_custom(cls, given), secrets=secret_names(custom)
+        )  # which the core reads, too
         config.check()
         return config
 
@@ -143,6 +148,7 @@ class BatchJobConfig:
             _refuse("script", "set beside custom.command: give one of the two")
         self._check_function()
         _check_env(self.env)
+        self._check_secrets()
         if self.working_directory is not None:
             _check_directory(self.working_directory)
         if self.timeout_seconds <= 0:
@@ -156,6 +162,13 @@ class BatchJobConfig:
         for code in self.retry_exit_codes:
             if not 1 <= code <= 255:  # noqa: PLR2004  (wait(2): an exit code has eight bits)
                 _refuse("retry_exit_codes", f"{code} must be an exit code from 1 to 255")
+
+    def _check_secrets(self) -> None:
+        for name in self.secrets:
+            if not name.isidentifier() or name in self.env:
+                _refuse(
+                    f"secrets.{name}", "must be the name of a variable that is not in custom.env"
+                )
 
     def _check_function(self) -> None:
         if self.python is not None and (not self.python or _NUL in self.python):

@@ -55,6 +55,8 @@ def message(text: str) -> None:
 
 
 def _line(text: str) -> str:
+    for name in os.environ.get("BATCH_JOB_SECRETS", "").split():
+        text = str(text).replace(os.environ.get(name) or "\0", "***")
     return " ".join(str(text).split())[:_LONGEST]
 
 

@@ -20,7 +20,13 @@ from flyte_connectors.errors import (
 
 from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
-from flyte_connectors_batch_job.backends.local import files, log, slots
+from flyte_connectors_batch_job.backends.local import (
+    files,
+    job_secrets,
+    log,
+    slots,
+    storage_settings,
+)
 from flyte_connectors_batch_job.backends.local import job as states
 from flyte_connectors_batch_job.backends.local.command import path_of
 from flyte_connectors_batch_job.backends.local.files import DamagedFileError
@@ -63,7 +69,16 @@ class LocalBackend:
 
     name: ClassVar[str] = "local"
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"env", "working_directory", "cpu", "memory", "priority", "retry_exit_codes", "files"}
+        {
+            "env",
+            "working_directory",
+            "cpu",
+            "memory",
+            "priority",
+            "retry_exit_codes",
+            "files",
+            "secrets",
+        }
     )
 
     def check_connection(self) -> str:
@@ -83,6 +98,7 @@ class LocalBackend:
             if not spool.job(job_id).exists():
                 _check_directory(spec["working_directory"])
                 _check_size(spec)
+                _check_secrets(request.config.secrets)
                 file_limit()  # a wrong setting is told to who submits
             try:
                 spool.submit(job_id, spec)
@@ -155,7 +171,16 @@ def _spec(request: JobRequest) -> dict[str, Any]:
         "cpu": config.cpu_count,
         "memory_bytes": config.memory_bytes,
         "priority": config.priority,
+        **({"secrets": dict(config.secrets)} if config.secrets else {}),
     }
+
+
+def _check_secrets(names: Mapping[str, str]) -> None:
+    for variable, name in names.items():
+        try:
+            job_secrets.values({variable: name}, storage_settings.of_environment())
+        except job_secrets.MissingSecretError as error:
+            raise InvalidRequestError(str(error), field=f"custom.secrets.{variable}") from error
 
 
 def _check_directory(path: str | None) -> None:

@@ -11,6 +11,7 @@ from flyte_connectors_batch_job.wrapper import preparing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from flyte_connectors_batch_job.backends.local.job import Job
@@ -44,7 +45,9 @@ def make_folder(job: Job, spec: dict[str, Any]) -> int:
     return folder
 
 
-def start(job: Job, spec: dict[str, Any], group: str, limits: Limits) -> subprocess.Popen[bytes]:
+def start(
+    job: Job, spec: dict[str, Any], group: str, limits: Limits, secrets: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     """Start the job's command, in a new session.
 
     Args:
@@ -52,6 +55,7 @@ def start(job: Job, spec: dict[str, Any], group: str, limits: Limits) -> subproc
         spec: What to run.
         group: The control group to run it in, or empty.
         limits: Those that the kernel keeps.
+        secrets: Variables that hold secrets.
 
     Raises:
         OSError: the spool can't be written, or the program can't be started.
@@ -70,7 +74,7 @@ def start(job: Job, spec: dict[str, Any], group: str, limits: Limits) -> subproc
     return subprocess.Popen(  # noqa: S603  (to run the user's command is the whole point)
         preparing.program(path, spec),
         cwd=preparing.directory(path, spec),
-        env=environment.of_job(job, path, spec),
+        env={**environment.of_job(job, path, spec), **secrets},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -23,7 +23,7 @@ from flyte_connectors_batch_job.backends.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 STDOUT = b"o"
 STDERR = b"e"
@@ -44,11 +44,15 @@ _CONTINUATION = 0x80  # top bits of a byte inside a UTF-8 character, RFC 3629
 class LineSplitter:
     """Cuts a stream of bytes into lines.
 
+    Args:
+        mask: What masks secrets in a line.
+
     Attributes:
         last: The last line that was not blank.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Callable[[bytes], bytes] | None = None) -> None:
+        self._mask = mask
         self.last = b""
         self._rest = b""
 
@@ -65,6 +69,8 @@ class LineSplitter:
         return self._seen([rest] if rest else [])
 
     def _seen(self, lines: list[bytes]) -> list[bytes]:
+        if self._mask is not None:
+            lines = [self._mask(line) for line in lines]
         self.last = next((line for line in reversed(lines) if line.strip()), self.last)
         return lines
 

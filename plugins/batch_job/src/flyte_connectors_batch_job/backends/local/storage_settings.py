@@ -1,6 +1,6 @@
 """The service's settings for storage, credentials included, on their way to the process that copies files.
 
-They go through pipes into the memory of keepers, which no other process can read, and stand in no file and in no
+With them go its secrets, on their way to the jobs that name them. They go through pipes into the memory of keepers, which no other process can read, and stand in no file and in no
 program's environment. A keeper hands them to those that it starts.
 """
 
@@ -20,6 +20,9 @@ NAMES = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT"),
     "FLYTE_BATCH_JOB_FILE_LIMIT",
 )
+SECRETS = ("FLYTE_SECRET_", "FLYTE_CONNECTORS_SECRETS_DIR")
+"""What `job_secrets` reads."""
+
 NONE = -1
 
 _MOST_BYTES = 60 * 1024  # what a pipe takes without a reader, pipe(7)
@@ -35,7 +38,7 @@ def of_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(PREFIXES) or name in NAMES
+        if name.startswith((*PREFIXES, *SECRETS)) or name in NAMES
     }
 
 

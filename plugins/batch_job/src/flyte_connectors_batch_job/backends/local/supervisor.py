@@ -15,6 +15,7 @@ import time
 from flyte_connectors_batch_job.backends.local import (
     cgroup,
     command,
+    job_secrets,
     kernel,
     limits,
     outputs,
@@ -100,9 +101,12 @@ def _run(
     try:
         log = LogWriter(job.file("log"))  # before the job can close the directory
         folder = command.make_folder(job, spec)
-        watch = Watch(job, spec, records, log, keeper_gone)
+        secrets = job_secrets.values(spec.get("secrets", {}), storage)
+        watch = Watch(job, spec, records, log, keeper_gone, job_secrets.mask_of(secrets))
         if not spec.get("files"):
-            return _commanded(watch, job, spec, group, records) or _collected(watch, spec, folder)
+            return _commanded(watch, job, spec, group, records, secrets) or _collected(
+                watch, spec, folder
+            )
         from flyte_connectors_batch_job.backends.local.transfers import (
             Transfers,
         )  # few jobs have files
@@ -110,23 +114,30 @@ def _run(
         transfers = Transfers(watch, spec["files"], command.path_of(job), folder, storage)
         return (
             transfers.fetch()
-            or _commanded(watch, job, spec, group, records)
+            or _commanded(watch, job, spec, group, records, secrets)
             or transfers.store(_collected(watch, spec, folder))
         )
+    except job_secrets.MissingSecretError as error:
+        return failed(str(error))
     except OSError as error:
         message = f"can't start {error.filename or 'the job'}: {error.strerror}"
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return {"state": states.LOST, "message": message} if is_full else failed(message)
 
 
-def _commanded(
-    watch: Watch, job: Job, spec: dict[str, Any], group: str, records: Records
+def _commanded(  # noqa: PLR0913, PLR0917  (all that a supervisor has)
+    watch: Watch,
+    job: Job,
+    spec: dict[str, Any],
+    group: str,
+    records: Records,
+    secrets: Mapping[str, str],
 ) -> dict[str, Any] | None:
     """Run the command to its end. Returns how the job has ended, or None if the command ended well."""
     kept = limits.Limits(group, spec)
     try:
         records.note_limits(kept.groups)
-        return watch.command(command.start(job, spec, group, kept), group, kept)
+        return watch.command(command.start(job, spec, group, kept, secrets), group, kept)
     finally:
         limits.remove(kept.groups)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from flyte_connectors_batch_job.backends.local import job as states
-from flyte_connectors_batch_job.backends.local import kernel
+from flyte_connectors_batch_job.backends.local import kernel, storage_settings
 from flyte_connectors_batch_job.wrapper import forked, uris
 from flyte_connectors_batch_job.wrapper.faults import TransferError
 
@@ -66,7 +66,11 @@ class Transfers:
     def _copied(self, function: Callable[[ModuleType, int], Any]) -> dict[str, Any]:
         def call() -> Any:
             kernel.confine()  # an input can be a file in /proc
-            os.environ.update(self._storage)
+            os.environ.update(
+                (name, value)
+                for name, value in self._storage.items()
+                if not name.startswith(storage_settings.SECRETS)
+            )
             if not self._is_local():
                 _find_packages()
             from flyte_connectors_batch_job.wrapper import copying, staging

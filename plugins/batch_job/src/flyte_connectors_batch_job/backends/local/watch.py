@@ -53,17 +53,24 @@ class Watch:
         records: What the supervisor has written down.
         log: The job's log.
         keeper_gone: Descriptor that ends when the keeper does.
+        mask: What masks secrets in a line of the command's.
     """
 
-    def __init__(
-        self, job: Job, spec: dict[str, Any], records: Records, log: LogWriter, keeper_gone: int
+    def __init__(  # noqa: PLR0913, PLR0917  (all that a supervisor has)
+        self,
+        job: Job,
+        spec: dict[str, Any],
+        records: Records,
+        log: LogWriter,
+        keeper_gone: int,
+        mask: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._job = job
         self._spec = spec
         self._records = records
         self._log = log
         self._keeper_gone = keeper_gone
-        self._streams = {STDOUT: LineSplitter(), STDERR: LineSplitter()}
+        self._streams = {STDOUT: LineSplitter(mask), STDERR: LineSplitter(mask)}
         self._cancelled = self._overdue = self._deserted = self._oversized = False
         self._memory_mebibytes = (spec.get("memory_bytes") or 0) / _MEBIBYTE
         self._is_command = False
