@@ -169,3 +169,27 @@ def test_a_configuration_that_no_plugin_knows_is_refused() -> None:
     message = "plugin_config: no installed plugin runs functions by a dict"
     with pytest.raises(InvalidRequestError, match=message):
         TaskEnvironment("none", plugin_config={}).task(plain)
+
+
+async def test_a_function_is_mapped_over_values() -> None:
+    """In order, few at a time, and the first failure ends the rest."""
+    running, most = 0, 0
+
+    @env.task
+    async def halved(n: int, by: int = 2) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            await asyncio.sleep(0 if n % 2 == 0 else 60)
+        finally:
+            running -= 1
+        if n < 0:
+            raise ValueError("negative")
+        return n // by
+
+    assert await halved.map([2, 8, 4, 6], at_once=2, by=1) == [2, 8, 4, 6]
+    assert most == 2
+    with pytest.raises(ValueError, match="negative"):
+        await halved.map([1, -2, 3])
+    assert running == 0

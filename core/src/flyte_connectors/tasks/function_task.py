@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from flyte_connectors.errors import TaskFailedError
@@ -15,6 +16,8 @@ from flyte_connectors.types import ConversionError, codec_for_type
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_MOST_AT_ONCE = 64
 
 
 class FunctionTask(TaskTemplate, Generic[P, R]):
@@ -45,6 +48,39 @@ class FunctionTask(TaskTemplate, Generic[P, R]):
             with within_run(current_run()):
                 result = self._checked_result(call_function(self.function, self._checked(inputs)))
         return result
+
+    def map(self, values: Iterable[Any], /, *, at_once: int = _MOST_AT_ONCE, **others: Any) -> Any:
+        """Run the function for each value of its first input, several at a time.
+
+        Args:
+            values: The values.
+            at_once: Most calls that run, or wait for their turn in another system, at a time.
+            **others: The other inputs, the same for each.
+
+        Returns:
+            The list of the outputs, in the order of `values`; an awaitable of it where a loop is running.
+
+        Raises:
+            TaskFailedError: one of the calls failed; the others are cancelled.
+        """
+        calls = [self.interface.bind(self.name, (value,), others) for value in values]
+        return call_task(self._map, {"calls": calls, "at_once": at_once})
+
+    async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
+        free = asyncio.Semaphore(at_once)
+
+        async def one(inputs: dict[str, Any]) -> Any:
+            async with free:
+                return await self.execute(**inputs)
+
+        running = [asyncio.ensure_future(one(inputs)) for inputs in calls]
+        try:
+            return await asyncio.gather(*running)
+        except BaseException:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
 
     def _checked(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Bound inputs, each of its declared type.

@@ -122,14 +122,14 @@ def test_a_task_that_a_job_calls_runs_in_its_process() -> None:
 
 def test_a_function_is_mapped_over_a_list() -> None:
     """In order, with the other inputs the same for each."""
-    assert etl.doubled.map(range(5), seconds=0.01) == [0, 2, 4, 6, 8]  # type: ignore[attr-defined]
-    assert etl.doubled.map([]) == []  # type: ignore[attr-defined]
+    assert etl.doubled.map(range(5), seconds=0.01) == [0, 2, 4, 6, 8]
+    assert etl.doubled.map([]) == []
 
 
 def test_the_first_failure_of_a_map_ends_it(jobs: Jobs) -> None:
     """Its error is raised, and no job runs on."""
     with pytest.raises(TaskFailedError, match="invalid literal"):
-        etl.total.map([["1"], ["x"], ["2"]])  # type: ignore[attr-defined]
+        etl.total.map([["1"], ["x"], ["2"]])
     folders = [path for path in Path(jobs.spool.root).glob("[!.]*") if path.is_dir()]
     states = {jobs.spool.job(path.name).state()["state"] for path in folders}
     assert states <= {"succeeded", "failed", "aborted", "running"}

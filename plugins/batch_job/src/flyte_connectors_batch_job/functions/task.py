@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from flyte_connectors import AsyncConnectorExecutorMixin, SerializationContext, TaskTemplate
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.tasks.calls import call_task
 from flyte_connectors.tasks.function_task import FunctionTask
 
 from flyte_connectors_batch_job.config import BatchJobConfig, FunctionReference
@@ -18,8 +17,6 @@ from flyte_connectors_batch_job.request import with_settings_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_MOST_AT_ONCE = 64
 
 
 class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
@@ -79,36 +76,3 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         """Run the function: its outputs, or an awaitable of them where an event loop is running."""
         result: R = TaskTemplate.__call__(self, *args, **kwargs)
         return result
-
-    def map(self, values: Iterable[Any], /, *, at_once: int = _MOST_AT_ONCE, **others: Any) -> Any:
-        """Run the function for each value of its first input.
-
-        Args:
-            values: The values.
-            at_once: Most jobs that run or wait at a time.
-            **others: The other inputs, the same for each.
-
-        Returns:
-            The list of the outputs, in the order of `values`; an awaitable of it where an event loop is running.
-
-        Raises:
-            TaskFailedError: one of the jobs failed; the others are cancelled.
-        """
-        calls = [self.interface.bind(self.name, (value,), others) for value in values]
-        return call_task(self._map, {"calls": calls, "at_once": at_once})
-
-    async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
-        free = asyncio.Semaphore(at_once)
-
-        async def one(inputs: dict[str, Any]) -> Any:
-            async with free:
-                return await self.execute(**inputs)
-
-        running = [asyncio.ensure_future(one(inputs)) for inputs in calls]
-        try:
-            return await asyncio.gather(*running)
-        except BaseException:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            raise
