@@ -9,6 +9,8 @@ import json
 import math
 from typing import Any, NamedTuple
 
+from flyte_connectors.connector import Phase
+
 from flyte_connectors_batch_job.backends.interface import JobState
 
 NAME = "report.jsonl"
@@ -66,7 +68,9 @@ def with_report(state: JobState, reported: Reported) -> JobState:
     if reported.curves:
         details["metrics"] = {name: values[-1][1] for name, values in reported.curves.items()}
     done = "" if reported.progress is None else f"{reported.progress:.0%}"
-    message = state.message or ", ".join(filter(None, (done, reported.text))) or None
+    message = state.message
+    if state.phase is Phase.RUNNING and not message:
+        message = ", ".join(filter(None, (done, reported.text))) or None
     return state._replace(message=message, details=details or None)
 
 
