@@ -28,8 +28,8 @@ class TaskEnvironment:
         resources: What each container asks for.
         env_vars: Environment variables of each container.
         description: What the environment is for.
-        plugin_config: Where functions run that have no `plugin_config` of their own: the configuration of a
-            plugin that runs functions, such as `BatchJobConfig`. By default they run in this process.
+        plugin_config: Where functions run, unless they have another `plugin_config`: the configuration of a
+            plugin for it, such as `BatchJobConfig`. By default they run in this process.
 
     Attributes:
         tasks: Its tasks by name.
