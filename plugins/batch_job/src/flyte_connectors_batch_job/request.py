@@ -185,13 +185,15 @@ def with_container(config: BatchJobConfig, container: Container) -> BatchJobConf
     return dataclasses.replace(config, **found, env={**env, **config.env})
 
 
-def with_settings_of(task: TaskTemplateOfAuthor, config: BatchJobConfig) -> BatchJobConfig:
-    """The configuration, with what is set on the task itself.
+def with_settings_of(
+    task: TaskTemplateOfAuthor, config: BatchJobConfig, image: Any = None
+) -> BatchJobConfig:
+    """The configuration, with what is set on the task itself, and its `image`.
 
     Raises:
         InvalidRequestError: both say it, or batch jobs have no such resource; the error names it.
     """
-    container = Container(image=str(task.image or ""))
+    container = Container(image=str(image or ""))
     if task.resources is not None:
         container.resources.CopyFrom(task.resources.to_proto())
     for name, value in task.env_vars.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import dataclasses
 import hashlib
 import importlib
 import inspect
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from flyte_connectors.errors import ConnectorError, ConversionError
-from flyte_connectors.io import storage
+from flyte_connectors.io import DataFrame, Dir, File, storage
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.types import codec_for_type
 from flyteidl2.core.literals_pb2 import Literal
@@ -146,6 +147,11 @@ def _outputs(call: calls.Call, interface: NativeInterface, result: Any, folder: 
     left = _Left(folder)
     message = Outputs()
     for (name, python_type), value in zip(declared.items(), values, strict=True):
+        if path := _file_inside(value):
+            text = (
+                f"{path} is in a dataclass or a model, and would not be stored: return it beside it"
+            )
+            raise _CallError(f"output '{name}' of task '{call.task}': the file {text}")
         try:
             literal: Literal = codec_for_type(python_type).encode(value)
         except ConversionError as error:
@@ -158,6 +164,22 @@ def _outputs(call: calls.Call, interface: NativeInterface, result: Any, folder: 
         text = f"has outputs of {len(data)} bytes, more than {_LARGEST_OUTPUTS}: return a File"
         raise _CallError(f"task '{call.task}' {text}")
     return data
+
+
+def _file_inside(value: Any, *, is_inside: bool = False) -> str:
+    """The path of a local file in a dataclass or a model, whose literals are not looked into; empty if there is none."""
+    if isinstance(value, (File, Dir, DataFrame)):
+        path = (value.uri if isinstance(value, DataFrame) else value.path) or ""
+        return path if is_inside and not storage.is_remote(path) else ""
+    if isinstance(value, (list, tuple)):
+        items: Any = value
+    elif isinstance(value, dict):
+        items = value.values()
+    elif dataclasses.is_dataclass(value) or hasattr(type(value), "model_fields"):
+        items, is_inside = vars(value).values(), True
+    else:
+        return ""
+    return next(filter(None, (_file_inside(item, is_inside=is_inside) for item in items)), "")
 
 
 class _Left:

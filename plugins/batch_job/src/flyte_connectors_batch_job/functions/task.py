@@ -12,7 +12,7 @@ from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.function_task import FunctionTask
 
 from flyte_connectors_batch_job.config import BatchJobConfig, FunctionReference
-from flyte_connectors_batch_job.functions import bundle, context, location
+from flyte_connectors_batch_job.functions import context, location
 from flyte_connectors_batch_job.request import with_settings_of
 
 P = ParamSpec("P")
@@ -38,12 +38,16 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
     def __init__(
         self, function: Callable[P, R], name: str, plugin_config: BatchJobConfig, **kwargs: Any
     ) -> None:
+        image = kwargs.pop(
+            "image", None
+        )  # with one of its own, Flyte's back end would run the task
         super().__init__(function, name, task_type="batch_job", **kwargs)
         for field in ("command", "script", "function", "array"):
             if getattr(plugin_config, field) is not None:
                 message = f"must not be set: the job runs the function of task '{name}'"
                 raise InvalidRequestError(message, field=f"plugin_config.{field}")
         self.plugin_config = plugin_config
+        self.job_image = image
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
         """The job's fields, with the place of the function and its code, which is stored here.
@@ -51,19 +55,13 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         Raises:
             InvalidRequestError: a job could not import the function.
         """
+        from flyte_connectors_batch_job.functions import bundle  # a job has these modules, too
+
         found = location.locate(self.name, self.function)
         code = bundle.stored(self.name, found.module)
         function = FunctionReference(found.module, found.name, code.uri, code.digest)
-        config = with_settings_of(self, self.plugin_config)
+        config = with_settings_of(self, self.plugin_config, self.job_image)
         return dataclasses.replace(config, function=function).to_custom()
-
-    def to_proto(self, sctx: SerializationContext | None = None) -> Any:
-        """The task as `flyteidl2.core.TaskTemplate`, without a container: its image is the job's."""
-        image, self.image = self.image, None
-        try:
-            return super().to_proto(sctx)
-        finally:
-            self.image = image
 
     async def execute(self, **kwargs: Any) -> Any:
         """Run the function as a job; in a job, in its process."""

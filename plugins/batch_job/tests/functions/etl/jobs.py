@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from flyte_connectors import Dir, File, TaskEnvironment, report, task_context
+from flyte_connectors import DataFrame, Dir, File, TaskEnvironment, report, task_context
 from flyte_connectors.errors import ServiceUnavailableError
 from pydantic import BaseModel
 
@@ -185,3 +185,42 @@ def waiting(gate: str) -> None:
     report.progress(0.5, "waiting")
     while not Path(gate).exists():
         time.sleep(0.01)
+
+
+@dataclasses.dataclass
+class Stored:
+    """A dataclass with a file."""
+
+    file: File
+
+
+@env.task
+def hidden() -> list[Stored]:
+    """Returns a file where no one looks for it."""
+    Path("x.txt").touch()
+    return [Stored(File("x.txt"))]
+
+
+@env.task
+def table(rows: int) -> DataFrame:
+    """A table."""
+    import pandas as pd
+
+    return DataFrame.from_local_sync(pd.DataFrame({"n": range(rows)}))
+
+
+@env.task
+def summed(rows: DataFrame) -> int:
+    """A table in."""
+    import pandas as pd
+
+    return int(rows.open(pd.DataFrame).all_sync()["n"].sum())
+
+
+@env.task
+def copied(file: File) -> File:
+    """A large file, in pieces."""
+    with file.open_sync() as source, Path("copy.bin").open("wb") as target:
+        while piece := source.read(1024 * 1024):
+            target.write(piece)
+    return File("copy.bin")

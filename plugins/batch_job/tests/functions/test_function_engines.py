@@ -1,0 +1,136 @@
+"""Functions through a service far away, and through the wrapper that engines run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from batch_jobs import wait_for
+from etl import jobs as etl
+from flyte_connectors import File, TaskEnvironment, run
+from flyte_connectors.errors import TaskFailedError
+
+from flyte_connectors_batch_job import BatchJobConfig
+from flyte_connectors_batch_job.functions.call import read_outputs
+from flyte_connectors_batch_job.request import job_request
+from flyte_connectors_batch_job.wrapper import outcomes, packing
+
+if TYPE_CHECKING:
+    from batch_jobs import Jobs
+
+MIB = 2**20
+
+
+@pytest.fixture
+def endpoint(jobs: Jobs, tmp_path: Path) -> Iterator[str]:
+    """A service in a folder where no function's module is."""
+    folder = tmp_path / "service"
+    folder.mkdir()
+    command = [sys.executable, "-m", "flyte_connectors", "serve", "--port", "0"]
+    environment = {**os.environ, "FLYTE_CONNECTORS_METRICS_PORT": "0"}
+    environment.pop("PYTHONPATH", None)
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        pattern = re.compile(r"listening on (?:http://)?([\w.]+:\d+)")
+        address = wait_for(lambda: pattern.search(log.read_text()))[1]
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_service_runs_what_it_can_not_import(endpoint: str, tmp_path: Path) -> None:
+    """Code, values and files reach the job by the service, which has none of the modules."""
+    (tmp_path / "rows.txt").write_text("one\n")
+    far = run.on(endpoint)
+    stored, size = far(etl.clean, rows=File(str(tmp_path / "rows.txt"))).outputs()
+    assert (stored.name, size) == ("clean.txt", 4)
+    with pytest.raises(TaskFailedError, match=r"etl/rows\.py:8 in parsed"):
+        far(etl.total, rows=["x"])
+
+
+def test_an_engine_runs_a_function_by_the_wrapper(tmp_path: Path) -> None:
+    """As Slurm and Kubernetes do: from one text, with files, and an outcome file."""
+    (tmp_path / "rows.txt").write_text("one\n")
+    inputs = {"rows": File(str(tmp_path / "rows.txt")), "factor": 2.0}
+    prefix = str(tmp_path / "stored")
+    request = job_request(etl.clean.to_proto(), inputs, prefix, python=sys.executable)
+    uri = str(tmp_path / "outcome.json")
+    text = packing.script("the-job", request, outcome=uri, folder=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", text], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    outcome = outcomes.read(uri)
+    assert outcome is not None
+    assert outcome.state.outputs is not None
+    literals = read_outputs(outcome.state.outputs)
+    assert literals["o0"].scalar.blob.uri == f"{prefix}/files/o0/clean.txt"
+    assert literals["o1"].scalar.primitive.integer == 8
+
+
+def test_cancelling_a_map_ends_its_jobs(jobs: Jobs, tmp_path: Path) -> None:
+    """All of them, those that wait for slots included."""
+
+    def submitted() -> list[Path]:
+        return list(Path(jobs.spool.root).glob("[!.]*/spec.json"))
+
+    async def cancelled() -> None:
+        gates = [str(tmp_path / f"gate{number}") for number in range(4)]
+        mapping = asyncio.ensure_future(etl.waiting.map(gates))
+        await asyncio.to_thread(wait_for, lambda: len(submitted()) == 4)
+        mapping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await mapping
+
+    asyncio.run(cancelled())
+    for name in [path.parent.name for path in submitted()]:
+        assert wait_for(lambda name=name: jobs.spool.job(name).state()["state"] == "aborted")
+
+
+def test_tables_are_copied_in_and_out() -> None:
+    """As parquet."""
+    stored = etl.table(5)
+    assert stored.uri is not None
+    assert "/files/o0/" in stored.uri
+    assert etl.summed(stored) == 10
+
+
+def test_a_file_that_would_be_lost_is_refused() -> None:
+    """Only references in lists and dictionaries are stored."""
+    with pytest.raises(TaskFailedError, match=r"x\.txt is in a dataclass or a model"):
+        etl.hidden()
+
+
+def test_a_large_file_passes_through_in_pieces(jobs: Jobs, tmp_path: Path) -> None:
+    """Whatever its size, no process of the job needs much memory."""
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(50 * MIB)
+    stored: Any = etl.copied(File(str(large)))
+    assert Path(stored.path.removeprefix("file://")).stat().st_size == 50 * MIB
+    (usage,) = Path(jobs.spool.root).glob("[!.]*/usage.json")
+    assert json.loads(usage.read_text())["peak_memory_bytes"] < 80 * MIB
+
+
+def test_the_image_and_the_resources_of_an_environment_are_the_jobs() -> None:
+    """As for any batch job; a container of its own would go to Flyte's back end."""
+    env = TaskEnvironment("e", image="etl:1", env_vars={"A": "b"}, plugin_config=BatchJobConfig())
+    template = env.task(etl.nothing.function).to_proto()
+    config = BatchJobConfig.from_custom(template.custom)
+    assert not template.HasField("container")
+    assert (config.image, config.env) == ("etl:1", {"A": "b"})
+    assert config.function is not None
+    assert config.function.name == "nothing"
