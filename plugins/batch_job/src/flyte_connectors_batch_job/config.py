@@ -29,12 +29,14 @@ class FunctionReference:
         name: Qualified name of the function in it.
         code: URI of the bundle with the module; empty if it is installed where the job runs.
         digest: SHA-256 of the bundle, in hexadecimal.
+        mapped: Name of the input whose list has a value for each job of an array.
     """
 
     module: str
     name: str
     code: str = ""
     digest: str = ""
+    mapped: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,9 +176,11 @@ class BatchJobConfig:
         if self.python is not None and (not self.python or _NUL in self.python):
             _refuse("python", "must be the path or the name of an interpreter")
         if self.function is not None:
-            for name in ("command", "script", "array"):
+            for name in ("command", "script"):
                 if getattr(self, name) is not None:
                     _refuse(name, "set beside custom.function: give one of the two")
+            if (self.array is None) != (not self.function.mapped):
+                _refuse("array", "must be set together with custom.function.mapped")
 
     def _check_resources(self) -> None:
         for name in ("gpu", "nodes", "tasks", "array"):

@@ -20,6 +20,7 @@ from flyte_connectors.errors import TaskFailedError
 
 from flyte_connectors_batch_job import BatchJobConfig
 from flyte_connectors_batch_job.functions.call import read_outputs
+from flyte_connectors_batch_job.functions.task import Array
 from flyte_connectors_batch_job.request import job_request
 from flyte_connectors_batch_job.wrapper import outcomes, packing
 
@@ -79,6 +80,31 @@ def test_an_engine_runs_a_function_by_the_wrapper(tmp_path: Path) -> None:
     literals = read_outputs(outcome.state.outputs)
     assert literals["o0"].scalar.blob.uri == f"{prefix}/files/o0/clean.txt"
     assert literals["o1"].scalar.primitive.integer == 8
+
+
+def test_an_array_runs_a_function_for_each_value(tmp_path: Path) -> None:
+    """Each job takes the value of its index; the outputs are lists."""
+    env = TaskEnvironment(
+        "etl", plugin_config=BatchJobConfig(backend="slurm", python=sys.executable)
+    )
+    array = Array(env.task(etl.doubled.function), "n", 2)
+    inputs = {"n": [3, 4], "seconds": 0.0}
+    request = job_request(array.to_proto(), inputs, str(tmp_path / "stored"))
+    uri = str(tmp_path / "outcome-{index}.json")
+    text = packing.script(
+        "the-job", request, outcome=uri, folder=str(tmp_path), index_variable="INDEX"
+    )
+    written = []
+    for index in ("0", "1"):
+        environment = {**os.environ, "INDEX": index}
+        command = [sys.executable, "-I", "-S", "-c", text]
+        subprocess.run(command, env=environment, check=True)
+        outcome = outcomes.read(uri.format(index=index))
+        assert outcome is not None
+        written.append(outcome.state.outputs or {})
+    collected = {name: [one[name] for one in written] for name in written[0]}
+    literals = read_outputs(collected)["o0"].collection.literals
+    assert [literal.scalar.primitive.integer for literal in literals] == [6, 8]
 
 
 def test_cancelling_a_map_ends_its_jobs(jobs: Jobs, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ LOCAL = "local"
 _HOMES = {LOCAL: "LocalBackend", "slurm": "SlurmBackend", "kubernetes": "KubernetesBackend"}
 
 NAMES = tuple(_HOMES)
+WITH_ARRAYS = ("slurm", "kubernetes")
 
 
 def load(name: str) -> BatchBackend:

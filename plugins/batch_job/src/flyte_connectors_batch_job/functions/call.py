@@ -50,6 +50,7 @@ class Call:
         literals: The inputs, serialized as `Inputs` in base64.
         uris: What is copied of them.
         files: Where it was copied to, in the same order.
+        mapped: Name of the input of which each job of an array has one value; empty for a single job.
         stores_files: Whether the wrapper stores files of outputs.
         context: Fields of the `TaskContext` but for the job's id.
     """
@@ -62,6 +63,7 @@ class Call:
     literals: str
     uris: list[str]
     files: list[str]
+    mapped: str
     stores_files: bool
     context: dict[str, Any]
 
@@ -125,11 +127,25 @@ def relocate(literal: Literal, place: Callable[[str], str]) -> None:
 
 
 def read_outputs(written: Mapping[str, Any]) -> dict[str, Literal]:
-    """The outputs of a function that has returned, by name.
+    """The outputs of a function that has returned, by name; those of an array as lists.
 
     Raises:
         OutputError: they are not what the runner writes.
     """
+    if not isinstance(written.get("literals"), list):
+        return _outputs(written)
+    rows = [
+        _outputs(dict(zip(written, parts, strict=True)))
+        for parts in zip(*written.values(), strict=True)
+    ]
+    collected = {}
+    for name in rows[0]:
+        collected[name] = Literal()
+        collected[name].collection.literals.extend(row[name] for row in rows)
+    return collected
+
+
+def _outputs(written: Mapping[str, Any]) -> dict[str, Literal]:
     stored = {**written.get("files", {}), **written.get("dirs", {})}
 
     def place(uri: str) -> str:

@@ -49,7 +49,8 @@ def function_request(
         raise InvalidRequestError(message, field="custom.function.code")
     interface = NativeInterface.from_proto(template.interface)
     literals = interface.write_inputs(template.id.name, dict(inputs or {}))
-    fetched = calls.references(literals)
+    # The jobs of an array would each copy the files of all: their functions read what they need.
+    fetched = [] if function.mapped else calls.references(literals)
     stores_files = calls.has_files(template)
     if stores_files:
         check_prefix(output_prefix)
@@ -62,6 +63,7 @@ def function_request(
         literals=calls.pack(literals),
         uris=[reference["given"] for reference in fetched],
         files=[reference["uri"] for reference in fetched],
+        mapped=function.mapped,
         stores_files=stores_files,
         context=_context(template, output_prefix, metadata),
     )

@@ -115,10 +115,13 @@ def _inputs(call: calls.Call, interface: NativeInterface) -> dict[str, Any]:
     copied = dict(zip(call.uris, call.files, strict=True))
     values = {}
     for named in message.literals:
-        calls.relocate(named.value, lambda uri: copied.get(uri, uri))
+        literal = named.value
+        if named.name == call.mapped:
+            literal = literal.collection.literals[int(os.environ["BATCH_JOB_INDEX"])]
+        calls.relocate(literal, lambda uri: copied.get(uri, uri))
         try:
             python_type, _ = interface.inputs[named.name]
-            values[named.name] = codec_for_type(python_type).decode(named.value)
+            values[named.name] = codec_for_type(python_type).decode(literal)
         except KeyError:
             raise _CallError(f"the function has no parameter '{named.name}'") from None
         except ConversionError as error:

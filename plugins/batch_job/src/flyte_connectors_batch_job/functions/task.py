@@ -7,10 +7,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from flyte_connectors import AsyncConnectorExecutorMixin, SerializationContext, TaskTemplate
+from flyte_connectors import (
+    AsyncConnectorExecutorMixin,
+    NativeInterface,
+    SerializationContext,
+    TaskTemplate,
+)
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.function_task import FunctionTask
+from flyte_connectors.tasks.mixins import as_result
 
+from flyte_connectors_batch_job.backends import WITH_ARRAYS
 from flyte_connectors_batch_job.config import BatchJobConfig, FunctionReference
 from flyte_connectors_batch_job.functions import context, location
 from flyte_connectors_batch_job.request import with_settings_of
@@ -55,13 +62,25 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         Raises:
             InvalidRequestError: a job could not import the function.
         """
+        return self.job_config().to_custom()
+
+    def job_config(self, *, mapped: str = "", size: int | None = None) -> BatchJobConfig:
+        """What the job needs.
+
+        Args:
+            mapped: Name of the input of which each job of an array has one value.
+            size: Number of jobs of the array.
+
+        Raises:
+            InvalidRequestError: a job could not import the function.
+        """
         from flyte_connectors_batch_job.functions import bundle  # a job has these modules, too
 
         found = location.locate(self.name, self.function)
         code = bundle.stored(self.name, found.module)
-        function = FunctionReference(found.module, found.name, code.uri, code.digest)
+        function = FunctionReference(found.module, found.name, code.uri, code.digest, mapped)
         config = with_settings_of(self, self.plugin_config, self.job_image)
-        return dataclasses.replace(config, function=function).to_custom()
+        return dataclasses.replace(config, function=function, array=size)
 
     async def execute(self, **kwargs: Any) -> Any:
         """Run the function as a job; in a job, in its process."""
@@ -74,3 +93,45 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         """Run the function: its outputs, or an awaitable of them where an event loop is running."""
         result: R = TaskTemplate.__call__(self, *args, **kwargs)
         return result
+
+    async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
+        """As of any function; one array where the back end has arrays."""
+        is_array = self.plugin_config.backend in WITH_ARRAYS and len(calls) > 1
+        if not is_array or context.is_in_job():
+            return await super()._map(calls, at_once)
+        mapped = next(iter(self.interface.inputs))
+        array = Array(self, mapped, len(calls))
+        inputs = {**calls[0], mapped: [inputs[mapped] for inputs in calls]}
+        await asyncio.to_thread(array.custom_config, SerializationContext())
+        result = await array.execute(**inputs)
+        names = list(self.interface.outputs)
+        if len(names) == 1:
+            return list(result)
+        rows = zip(*result, strict=True) if names else [()] * len(calls)
+        return [as_result(self, dict(zip(names, row, strict=True))) for row in rows]
+
+
+class Array(AsyncConnectorExecutorMixin, TaskTemplate):
+    """The calls of a function as one array of jobs.
+
+    Args:
+        task: The function's task.
+        mapped: Name of the input that has a list with a value for each job.
+        size: Number of jobs.
+    """
+
+    def __init__(self, task: BatchFunctionTask[..., Any], mapped: str, size: int) -> None:
+        types = {name: python_type for name, (python_type, _) in task.interface.inputs.items()}
+        inputs = {**types, mapped: list[types[mapped]]}  # type: ignore[valid-type]  # made at run time
+        outputs = {name: list[each] for name, each in task.interface.outputs.items()}  # type: ignore[valid-type]
+        interface = NativeInterface(inputs, outputs)
+        super().__init__(
+            task.name, interface, task.task_type, retries=task.retries, timeout=task.timeout
+        )
+        self._task = task
+        self._mapped = mapped
+        self._size = size
+
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
+        """The job's fields, as those of one call."""
+        return self._task.job_config(mapped=self._mapped, size=self._size).to_custom()

@@ -1,0 +1,61 @@
+"""Functions on a real Slurm: the same as on this machine, and one array for a map."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from etl import jobs as etl
+from flyte_connectors import File, TaskEnvironment
+from flyte_connectors.errors import TaskFailedError
+
+from flyte_connectors_batch_job import BatchJobConfig
+
+if TYPE_CHECKING:
+    from slurm_jobs import SlurmJobs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+CONFIG = BatchJobConfig(backend="slurm", python=sys.executable, memory="200Mi", timeout_seconds=60)
+env = TaskEnvironment("etl", plugin_config=CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_function_runs_unchanged(tmp_path: Path) -> None:
+    """With its files, its package, and its exceptions."""
+    (tmp_path / "rows.txt").write_text("one\n")
+    stored, size = env.task(etl.clean.function)(File(str(tmp_path / "rows.txt")))
+    assert size == 4
+    with stored.open_sync("r") as file:
+        assert file.read() == "ONE\n"
+    with pytest.raises(TaskFailedError, match=r"ValueError: .* \(etl/rows\.py:8 in parsed"):
+        env.task(etl.total.function)(["x"])
+
+
+def names_of(jobs: SlurmJobs) -> set[str]:
+    """Names of all jobs; those of an array have one."""
+    return {row[3] for row in jobs.cluster.jobs()}
+
+
+def test_a_map_is_one_array(jobs: SlurmJobs, tmp_path: Path) -> None:
+    """Of as many jobs as there are values, each with one of them."""
+    doubled, clean = env.task(etl.doubled.function), env.task(etl.clean.function)
+    before = names_of(jobs)
+    assert doubled.map(range(4), seconds=0.1) == [0, 2, 4, 6]
+    assert len(names_of(jobs) - before) == 1
+    files = []
+    for name in ("a", "bb"):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(name)
+        files.append(File(str(path)))
+    (first, one), (second, two) = clean.map(files)
+    assert (one, two) == (1, 2)
+    assert Path(first.path.removeprefix("file://")).read_text() == "A"
+    assert Path(second.path.removeprefix("file://")).read_text() == "BB"
