@@ -82,6 +82,22 @@ def test_a_module_travels_with_what_it_imports_from_its_folder(
     ]  # fmt: skip
 
 
+def test_a_file_of_a_package_run_by_its_path_travels_with_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`flyte-connectors run pack_d/flow.py` imports it as `flow`, which may import `pack_d`."""
+    folder = tmp_path / "pack_d"
+    folder.mkdir()
+    for name, text in {"__init__.py": "", "flow.py": "import pack_d.rows", "rows.py": ""}.items():
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.import_module("flow")
+    assert sorted(code.files_of("flow")) == [
+        "flow.py", "pack_d/__init__.py", "pack_d/flow.py", "pack_d/rows.py",
+    ]  # fmt: skip
+
+
 def test_ignored_files_stay(files_of: Callable[..., dict[str, Path]]) -> None:
     """By the files of all folders from the top of the work tree on; the nearest decides."""
     found = files_of(

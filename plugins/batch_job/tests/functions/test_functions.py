@@ -110,9 +110,11 @@ def test_what_a_function_may_not_do(task: Any, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_the_package_of_the_function_is_there_with_its_data() -> None:
-    """In the job's own folder, and not from here."""
+def test_the_package_of_the_function_is_there_with_its_data(jobs: Jobs) -> None:
+    """In the job's own folder, and not from here; no copy of it is left in each of many jobs."""
     assert etl.packaged() == "hello"
+    assert not [path for path in Path(jobs.spool.root).rglob("*") if path.name == "greeting.txt"]
+    assert not list(Path(jobs.spool.root).glob("[!.]*/job/inputs/**/*.zip"))
 
 
 def test_a_task_that_a_job_calls_runs_in_its_process() -> None:

@@ -1,7 +1,7 @@
 """The files that go with a function: those of its module's package, and no others.
 
     etl.clean            the package `etl`: all its files, data included
-    tasks                `tasks.py`, and what it imports from the same folder
+    tasks                `tasks.py`, and what it imports from the same folder, or of the package that it lies in
     an installed module  none: it has to be installed where the job runs, too
 
 Left out are what `.gitignore` files name, hidden files, and bytecode.
@@ -39,27 +39,26 @@ def files_of(module: str) -> dict[str, Path]:
     root = path.parent
     if folders:
         return dict(_below(path, root))
-    return dict(sorted(_with_siblings(path)))
+    return _with_siblings(path)
 
 
-def _with_siblings(first: Path) -> Iterator[tuple[str, Path]]:
-    """A module, and what it imports from its own folder."""
-    root, seen, pending = first.parent, {first}, [first]
+def _with_siblings(first: Path) -> dict[str, Path]:
+    """A module, and what it imports from its own folder, or of the package that this folder is."""
+    root = first.parent
+    found = {first.name: first}
+    pending = [first]
     while pending:
-        file = pending.pop()
-        yield file.relative_to(root).as_posix(), file
-        for name in _imported(file):
-            sibling = root / f"{name}.py"
-            package = root / name
-            if (package / "__init__.py").is_file() and package not in seen:
-                seen.add(package)
-                inner = list(_below(package, root))
-                yield from ((name, path) for name, path in inner if path.suffix != ".py")
-                pending += [path for _, path in inner if path.suffix == ".py"]
-                seen.update(pending)
-            elif sibling not in seen and sibling.is_file():
-                seen.add(sibling)
-                pending.append(sibling)
+        for name in _imported(pending.pop()):
+            package = root if name == root.name else root / name
+            if (package / "__init__.py").is_file():
+                files = dict(_below(package, package.parent))
+            else:
+                file = root / f"{name}.py"
+                files = {file.name: file} if file.is_file() else {}
+            new = {name: file for name, file in files.items() if name not in found}
+            found |= new
+            pending += [file for file in new.values() if file.suffix == ".py"]
+    return found
 
 
 def _imported(file: Path) -> set[str]:

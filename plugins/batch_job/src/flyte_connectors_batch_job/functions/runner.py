@@ -33,6 +33,7 @@ from flyteidl2.task.common_pb2 import Inputs, Outputs
 from flyte_connectors_batch_job.functions import call as calls
 from flyte_connectors_batch_job.functions import context, faults, location, report, reports
 
+_CODE = "code"
 _LARGEST_OUTPUTS = 1024 * 1024
 
 
@@ -43,10 +44,10 @@ class _CallError(Exception):
 def main() -> int:
     """Run the job; returns its exit code."""
     last: list[str] = []
-    atexit.register(lambda: _say(last))  # the first to be registered is the last to be called
     path = Path(os.environ["BATCH_JOB_INPUTS"])
-    call = calls.Call(**json.loads(path.read_text())["call"])
     folder = path.parent
+    atexit.register(_end, last, folder)  # the first to be registered is the last to be called
+    call = calls.Call(**json.loads(path.read_text())["call"])
     os.environ[report.VARIABLE] = str(folder / reports.NAME)
     context.enter(context.TaskContext(job_id=os.environ["BATCH_JOB_ID"], **call.context))
     code = ""
@@ -68,7 +69,9 @@ def main() -> int:
     return 0
 
 
-def _say(last: list[str]) -> None:
+def _end(last: list[str], folder: Path) -> None:
+    """Leave nothing of the code, which many jobs have, and say why the function failed."""
+    shutil.rmtree(folder / _CODE, ignore_errors=True)
     sys.stdout.flush()
     for line in last:
         sys.stderr.write(f"{line}\n")
@@ -84,9 +87,11 @@ def _unpacked(call: calls.Call, folder: Path) -> str:
     if digest != call.digest:
         text = f"was changed since the task was started (SHA-256 {digest[:12]}, not {call.digest[:12]})"
         raise _CallError(f"the code of task '{call.task}' {text}: start it again")
-    code = folder / "code"
+    code = folder / _CODE
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(code)  # which keeps names within the folder
+    if Path(call.code).is_relative_to(folder):
+        Path(call.code).unlink()  # the job's own copy
     sys.path.insert(0, str(code))
     return str(code)
 
