@@ -18,6 +18,8 @@ import time
 
 VARIABLE = "BATCH_JOB_REPORT"
 
+_SECRETS = "BATCH_JOB_SECRETS"
+
 _LONGEST = 1000  # characters of a text
 
 
@@ -55,7 +57,7 @@ def message(text: str) -> None:
 
 
 def _line(text: str) -> str:
-    for name in os.environ.get("BATCH_JOB_SECRETS", "").split():
+    for name in os.environ.get(_SECRETS, "").split():
         text = str(text).replace(os.environ.get(name) or "\0", "***")
     return " ".join(str(text).split())[:_LONGEST]
 

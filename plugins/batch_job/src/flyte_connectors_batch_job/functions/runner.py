@@ -33,6 +33,8 @@ from flyteidl2.task.common_pb2 import Inputs, Outputs
 from flyte_connectors_batch_job.functions import call as calls
 from flyte_connectors_batch_job.functions import context, faults, location, report, reports
 
+_ID, _INPUTS = "BATCH_JOB_ID", "BATCH_JOB_INPUTS"
+_OUTPUTS, _INDEX = "BATCH_JOB_OUTPUTS", "BATCH_JOB_INDEX"
 _CODE = "code"
 _LARGEST_OUTPUTS = 1024 * 1024
 
@@ -44,12 +46,12 @@ class _CallError(Exception):
 def main() -> int:
     """Run the job; returns its exit code."""
     last: list[str] = []
-    path = Path(os.environ["BATCH_JOB_INPUTS"])
+    path = Path(os.environ[_INPUTS])
     folder = path.parent
     atexit.register(_end, last, folder)  # the first to be registered is the last to be called
     call = calls.Call(**json.loads(path.read_text())["call"])
     os.environ[report.VARIABLE] = str(folder / reports.NAME)
-    context.enter(context.TaskContext(job_id=os.environ["BATCH_JOB_ID"], **call.context))
+    context.enter(context.TaskContext(job_id=os.environ[_ID], **call.context))
     code = ""
     try:
         code = _unpacked(call, folder)
@@ -65,7 +67,7 @@ def main() -> int:
         traceback.print_exception(error)
         last.append(faults.one_line(error, code))
         return calls.EXIT_RETRY if isinstance(error, ConnectorError) and error.retryable else 1
-    Path(os.environ["BATCH_JOB_OUTPUTS"]).write_bytes(outputs)
+    Path(os.environ[_OUTPUTS]).write_bytes(outputs)
     return 0
 
 
@@ -122,7 +124,7 @@ def _inputs(call: calls.Call, interface: NativeInterface) -> dict[str, Any]:
     for named in message.literals:
         literal = named.value
         if named.name == call.mapped:
-            literal = literal.collection.literals[int(os.environ["BATCH_JOB_INDEX"])]
+            literal = literal.collection.literals[int(os.environ[_INDEX])]
         calls.relocate(literal, lambda uri: copied.get(uri, uri))
         try:
             python_type, _ = interface.inputs[named.name]

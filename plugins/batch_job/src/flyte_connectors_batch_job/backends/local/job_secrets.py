@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "FLYTE_SECRET_"
 DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
-NAMES_VARIABLE = "BATCH_JOB_SECRETS"
+LISTED = "BATCH_JOB_SECRETS"
 """Variable of the command with the names of its variables that hold secrets."""
 
 _DIRECTORY = "/etc/flyte/secrets"
@@ -38,7 +38,7 @@ def values(names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, s
     if not names:
         return {}
     found = {variable: _value(name, settings) for variable, name in names.items()}
-    return {**found, NAMES_VARIABLE: " ".join(names)}
+    return {**found, LISTED: " ".join(names)}
 
 
 def _value(name: str, settings: Mapping[str, str]) -> str:
@@ -59,7 +59,7 @@ def _value(name: str, settings: Mapping[str, str]) -> str:
 
 def mask_of(variables: Mapping[str, str]) -> Callable[[bytes], bytes] | None:
     """What masks the secrets in a line; None if there are none."""
-    secrets = frozenset(value for name, value in variables.items() if name != NAMES_VARIABLE)
+    secrets = frozenset(value for name, value in variables.items() if name != LISTED)
     if not secrets:
         return None
     import site
