@@ -137,9 +137,12 @@ def test_a_module_that_is_missing_there(tmp_path: Path, monkeypatch: pytest.Monk
     assert "install only_here there, or choose another `python`" in text
 
 
-def test_an_interpreter_without_the_plugin() -> None:
+def test_an_interpreter_without_the_plugin(tmp_path: Path) -> None:
     """What it lacks is named."""
-    config = BatchJobConfig(python=sys._base_executable)  # type: ignore[attr-defined]
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    bare.chmod(0o755)
+    config = BatchJobConfig(python=str(bare))
     text = failure_of(env.task(plugin_config=config)(etl.nothing.function))
     assert "No module named 'flyte_connectors" in text
 
