@@ -16,9 +16,9 @@ import pytest
 from batch_jobs import wait_for
 from etl import jobs as etl
 from flyte_connectors import File, TaskEnvironment, run
-from flyte_connectors.errors import TaskFailedError
+from flyte_connectors.errors import ConflictError, InvalidRequestError, TaskFailedError
 
-from flyte_connectors_batch_job import BatchJobConfig
+from flyte_connectors_batch_job import BatchJobConfig, BatchJobMetadata
 from flyte_connectors_batch_job.functions.call import read_outputs
 from flyte_connectors_batch_job.functions.task import Array
 from flyte_connectors_batch_job.request import job_request
@@ -160,3 +160,51 @@ def test_the_image_and_the_resources_of_an_environment_are_the_jobs() -> None:
     assert (config.image, config.env) == ("etl:1", {"A": "b"})
     assert config.function is not None
     assert config.function.name == "nothing"
+
+
+def test_a_repeated_create_finds_the_job_of_the_same_code_only(jobs: Jobs, tmp_path: Path) -> None:
+    """Under one key runs one code, whatever a client sends later."""
+    template, prefix = etl.doubled.to_proto(), str(tmp_path / "out")
+
+    def create() -> BatchJobMetadata:
+        inputs = {"n": 2, "seconds": 0.0}
+        return jobs.connector.create(template, prefix, inputs, idempotency_key="one")
+
+    meta = create()
+    assert create() == meta
+    assert meta.is_function
+    resource = jobs.end(meta)
+    assert resource.outputs["o0"].scalar.primitive.integer == 4
+    assert len(list(Path(jobs.spool.root).glob("[!.]*/spec.json"))) == 1
+    template.custom["function"]["digest"] = "0" * 64
+    with pytest.raises(ConflictError, match="exists already and runs something else"):
+        create()
+
+
+def test_a_function_that_prints_and_fails_late_says_why_it_failed() -> None:
+    """What is printed at exit does not hide it."""
+    with pytest.raises(TaskFailedError, match="RuntimeError: out of rows"):
+        etl.noisy()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"function": {"module": "m"}}, r"custom\.function\.name: missing"),
+        (
+            {"function": {"module": "m", "name": "f", "code": "ftp://x/y"}},
+            r"custom\.function\.code",
+        ),
+        ({"script": "ls"}, r"custom\.script: set beside custom\.function"),
+        ({"array": 2}, r"custom\.array: must be set together with"),
+        ({"python": ""}, r"custom\.python: must be the path or the name"),
+    ],
+)
+def test_a_wrong_function_in_custom_is_refused_by_field(
+    jobs: Jobs, changes: dict[str, Any], message: str
+) -> None:
+    """As any field of the job."""
+    template = etl.nothing.to_proto()
+    template.custom.update(changes)
+    with pytest.raises(InvalidRequestError, match=message):
+        jobs.connector.create(template, "", {}, idempotency_key="wrong")

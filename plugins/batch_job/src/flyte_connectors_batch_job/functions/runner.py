@@ -26,12 +26,15 @@ from typing import Any
 from flyte_connectors.errors import ConnectorError, ConversionError
 from flyte_connectors.io import DataFrame, Dir, File, storage
 from flyte_connectors.tasks.interface import NativeInterface
+from flyte_connectors.tasks.shim import TaskPlugins
 from flyte_connectors.types import codec_for_type
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.task.common_pb2 import Inputs, Outputs
 
+from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.functions import call as calls
 from flyte_connectors_batch_job.functions import context, faults, location, report, reports
+from flyte_connectors_batch_job.functions.task import BatchFunctionTask
 
 _ID, _INPUTS = "BATCH_JOB_ID", "BATCH_JOB_INPUTS"
 _OUTPUTS, _INDEX = "BATCH_JOB_OUTPUTS", "BATCH_JOB_INDEX"
@@ -53,6 +56,8 @@ def main() -> int:
     os.environ[report.VARIABLE] = str(folder / reports.NAME)
     context.enter(context.TaskContext(job_id=os.environ[_ID], **call.context))
     code = ""
+    # Known already, so that no entry points have to be read for the environment of the function.
+    TaskPlugins.register_pythontask_plugin(BatchJobConfig, BatchFunctionTask)
     try:
         code = _unpacked(call, folder)
         function, interface = _function(call, code)

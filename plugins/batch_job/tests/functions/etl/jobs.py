@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import dataclasses
 import datetime as dt
 import enum
@@ -224,3 +225,10 @@ def copied(file: File) -> File:
         while piece := source.read(1024 * 1024):
             target.write(piece)
     return File("copy.bin")
+
+
+@env.task
+def noisy() -> None:
+    """Fails, and has more to say when the interpreter ends."""
+    atexit.register(print, "saved the cache", file=sys.stderr)
+    raise RuntimeError("out of rows")
