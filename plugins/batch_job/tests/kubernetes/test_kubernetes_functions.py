@@ -1,0 +1,51 @@
+"""Functions on a real API server: the same as on this machine, and one Job for a map."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from etl import jobs as etl
+from flyte_connectors import File, TaskEnvironment
+from flyte_connectors.errors import TaskFailedError
+
+from flyte_connectors_batch_job import BatchJobConfig
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.usefixtures("namespace")]
+
+env = TaskEnvironment(
+    "etl",
+    image="python:3",
+    plugin_config=BatchJobConfig(backend="kubernetes", python=sys.executable, timeout_seconds=60),
+)
+
+
+@pytest.fixture(autouse=True)
+def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "state"))
+
+
+def test_a_function_runs_unchanged(tmp_path: Path) -> None:
+    """With its files, its package, and its exceptions."""
+    (tmp_path / "rows.txt").write_text("one\n")
+    stored, size = env.task(etl.clean.function)(File(str(tmp_path / "rows.txt")))
+    assert size == 4
+    with stored.open_sync("r") as file:
+        assert file.read() == "ONE\n"
+    with pytest.raises(TaskFailedError, match=r"ValueError: .* \(etl/rows\.py:8 in parsed"):
+        env.task(etl.total.function)(["x"])
+
+
+def test_a_map_is_one_job(tmp_path: Path) -> None:
+    """With an index for each value."""
+    assert env.task(etl.doubled.function).map(range(3), seconds=0.1) == [0, 2, 4]
+    files = []
+    for name in ("a", "bb"):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(name)
+        files.append(File(str(path)))
+    (first, one), (second, two) = env.task(etl.clean.function).map(files)
+    assert (one, two) == (1, 2)
+    assert Path(first.path.removeprefix("file://")).read_text() == "A"
+    assert Path(second.path.removeprefix("file://")).read_text() == "BB"
