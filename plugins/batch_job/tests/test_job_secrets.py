@@ -77,3 +77,13 @@ def test_a_secret_that_no_job_could_get(jobs: Jobs, secrets: dict[str, str], mes
     with pytest.raises(InvalidRequestError, match=message):
         jobs.start("true", secrets=secrets)
     assert not jobs.spool.job("a-job").exists()
+
+
+def test_secrets_that_are_too_large_for_jobs_hold_up_no_job(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service may have many, for other connectors."""
+    monkeypatch.setenv("FLYTE_SECRET_CERTIFICATES", "x" * 70_000)
+    assert jobs.run("echo well", outputs={"text": "STRING"}).outputs == {"text": "well"}
+    with pytest.raises(InvalidRequestError, match="secret 'certificates' is not mounted for jobs"):
+        jobs.start("true", key="b", secrets={"C": "certificates"})

@@ -1,7 +1,7 @@
 """The secrets of a job: variables of its command by name, in no file, and masked in its log.
 
 The job's files have their names. The values are those of the service: in its variables `FLYTE_SECRET_<NAME>`, which
-keepers hand on as they do the settings for storage, or mounted as files, which are read when the command starts.
+keepers hand on as they do the settings for storage (at most 30 KiB of them), or mounted as files, which are read when the command starts.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ SECRETS = ("FLYTE_SECRET_", "FLYTE_CONNECTORS_SECRETS_DIR")
 NONE = -1
 
 _MOST_BYTES = 60 * 1024  # what a pipe takes without a reader, pipe(7)
+_MOST_SECRETS_BYTES = 30 * 1024
 _READ_BYTES = 64 * 1024
 
 
@@ -34,12 +35,15 @@ class TooLargeError(OSError):
 
 
 def of_environment() -> dict[str, str]:
-    """Those of this process."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith((*PREFIXES, *SECRETS)) or name in NAMES
-    }
+    """Those of this process; without the secrets if these are too large to be handed on."""
+    settings, secrets = {}, {}
+    for name, value in os.environ.items():
+        if name.startswith(SECRETS):
+            secrets[name] = value
+        elif name.startswith(PREFIXES) or name in NAMES:
+            settings[name] = value
+    is_too_much = len(json.dumps(secrets)) > _MOST_SECRETS_BYTES
+    return settings if is_too_much else {**settings, **secrets}
 
 
 def send(settings: Mapping[str, str]) -> int:
