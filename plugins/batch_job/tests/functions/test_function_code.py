@@ -130,11 +130,11 @@ def test_the_same_files_are_the_same_bytes(tmp_path: Path) -> None:
     first, second = tmp_path / "a.py", tmp_path / "b.py"
     first.write_text("1")
     second.write_text("2")
-    packed = bundle.pack("t", "m", {"a.py": first, "b.py": second})
+    packed = bundle.pack("m", {"a.py": first, "b.py": second})
     second.touch()
-    assert bundle.pack("t", "m", {"b.py": second, "a.py": first}) == packed
+    assert bundle.pack("m", {"b.py": second, "a.py": first}) == packed
     second.write_text("3")
-    assert bundle.pack("t", "m", {"a.py": first, "b.py": second}) != packed
+    assert bundle.pack("m", {"a.py": first, "b.py": second}) != packed
     assert zipfile.ZipFile(io.BytesIO(packed)).namelist() == ["a.py", "b.py"]
 
 
@@ -145,9 +145,9 @@ def test_code_over_the_limit_is_refused_by_its_largest_file(tmp_path: Path) -> N
     with large.open("wb") as file:
         file.truncate(bundle.LARGEST)
     with pytest.raises(InvalidRequestError) as caught:
-        bundle.pack("etl.clean", "etl", {"a.py": small, "etl/model.bin": large})
+        bundle.pack("etl", {"a.py": small, "etl/model.bin": large})
     assert str(caught.value) == (
-        "the code of task 'etl.clean', module etl, has 10.0 MiB, more than 10.0 MiB, of which "
+        "the code of module 'etl' has 10.0 MiB, more than 10.0 MiB, of which "
         "etl/model.bin has 10.0 MiB: name it in .gitignore, or pass it as a File"
     )
 
@@ -157,7 +157,7 @@ def test_code_is_stored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("FLYTE_CONNECTORS_OUTPUT_PREFIX", (tmp_path / "out").as_uri())
     from etl import jobs
 
-    first = bundle.stored("etl.clean", jobs.__name__)
-    assert bundle.stored("etl.total", jobs.__name__) == first
+    first = bundle.stored(jobs.__name__)
+    assert bundle.stored(jobs.__name__) == first
     assert first.uri == f"{(tmp_path / 'out').as_uri()}/code/{first.digest}.zip"
     assert len(list((tmp_path / "out" / "code").iterdir())) == 1

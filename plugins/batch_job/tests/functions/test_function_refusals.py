@@ -149,7 +149,7 @@ def test_an_interpreter_without_the_plugin(tmp_path: Path) -> None:
 
 def test_code_that_was_changed_since_the_start() -> None:
     """A new attempt runs what the first one ran, or nothing."""
-    stored = bundle.stored("etl.nothing", "etl.jobs")
+    stored = bundle.stored("etl.jobs")
     path = Path(stored.uri.removeprefix("file://"))
     path.write_bytes(path.read_bytes() + b"x")
     text = failure_of(etl.nothing)
@@ -158,6 +158,6 @@ def test_code_that_was_changed_since_the_start() -> None:
 
 def test_code_that_is_gone() -> None:
     """As for any input."""
-    stored = bundle.stored("etl.nothing", "etl.jobs")
+    stored = bundle.stored("etl.jobs")
     Path(stored.uri.removeprefix("file://")).unlink()
     assert f"input 'call.code': {stored.uri} not found" in failure_of(etl.nothing)

@@ -35,7 +35,7 @@ class Bundle(NamedTuple):
     digest: str = ""
 
 
-def stored(task: str, module: str) -> Bundle:
+def stored(module: str) -> Bundle:
     """The bundle of a module's code, stored where jobs read it. Blocks.
 
     It is made once in a process: what is changed in a file later is not what was imported here.
@@ -44,7 +44,7 @@ def stored(task: str, module: str) -> Bundle:
         InvalidRequestError: the code is too large; the error names the largest file.
         StorageError: it can't be stored.
     """
-    content = _content(task, module)
+    content = _content(module)
     if not content:
         return Bundle()
     return _stored(content, hashlib.sha256(content).hexdigest(), _folder())
@@ -65,12 +65,12 @@ def _folder() -> str:
 
 
 @functools.lru_cache(maxsize=32)
-def _content(task: str, module: str) -> bytes:
+def _content(module: str) -> bytes:
     files = code.files_of(module)
-    return pack(task, module, files) if files else b""
+    return pack(module, files) if files else b""
 
 
-def pack(task: str, module: str, files: Mapping[str, Path]) -> bytes:
+def pack(module: str, files: Mapping[str, Path]) -> bytes:
     """A ZIP file of `files`, the same bytes for the same files.
 
     Raises:
@@ -80,7 +80,7 @@ def pack(task: str, module: str, files: Mapping[str, Path]) -> bytes:
     if sum(sizes.values()) > LARGEST:
         largest = max(sizes, key=lambda name: sizes[name])
         text = (
-            f"the code of task '{task}', module {module}, has {_mebibytes(sum(sizes.values()))}, more than "
+            f"the code of module '{module}' has {_mebibytes(sum(sizes.values()))}, more than "
             f"{_mebibytes(LARGEST)}, of which {largest} has {_mebibytes(sizes[largest])}: name it in "
             ".gitignore, or pass it as a File"
         )

@@ -77,7 +77,7 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         from flyte_connectors_batch_job.functions import bundle  # a job has these modules, too
 
         found = location.locate(self.name, self.function)
-        code = bundle.stored(self.name, found.module)
+        code = bundle.stored(found.module)
         function = FunctionReference(found.module, found.name, code.uri, code.digest, mapped)
         config = with_settings_of(self, self.plugin_config, self.job_image)
         return dataclasses.replace(config, function=function, array=size)
