@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from flyte_connectors.cli import main, new
+from flyte_connectors.cli import main
+from flyte_connectors.testing import baking
 
 ALWAYS = {
     ".github/workflows/ci.yml",
@@ -80,9 +81,9 @@ def test_what_an_installer_has_compiled_is_no_part_of_it(
 ) -> None:
     """Such as pip does with each file that is Python before it is filled in."""
     installed = tmp_path_factory.mktemp("site-packages") / "template"
-    shutil.copytree(new.template(), installed)
+    shutil.copytree(baking.template(), installed)
     py_compile.compile(str(next(installed.glob("*/noxfile.py"))), doraise=True)
-    monkeypatch.setattr(new, "template", lambda: installed)
+    monkeypatch.setattr(baking, "template", lambda: installed)
     assert main(["new", "acme-jobs", "--no-input"]) == 0
     assert not list(Path("acme-jobs").rglob("*.pyc"))
 

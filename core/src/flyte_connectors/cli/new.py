@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import pathlib
-import shutil
-import tempfile
-from typing import Any
 
-import flyte_connectors
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.testing.baking import bake
 
 DEFAULT_NAME = "flyte-connectors-acme"
 
@@ -59,50 +55,8 @@ def run(options: argparse.Namespace) -> int:
     given = ("service", "task_type", "connector", "client", "logs", "metrics", "fake_service")
     answers = {name: getattr(options, name) for name in given}
     answers = {name: answer for name, answer in answers.items() if answer is not None}
-    folder = _bake(target.parent, {"distribution": target.name, **answers}, options.no_input)
+    folder = bake(target.parent, {"distribution": target.name, **answers}, options.no_input)
     if folder is None:
         return 1
     print(f"{folder} is ready. In it:\n  pip install -e . --group dev\n  pytest")
     return 0
-
-
-def _bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str | None:
-    """The path of the new package; None where the template's hook has refused a name and said so."""
-    try:
-        from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
-        from cookiecutter.main import cookiecutter
-    except ModuleNotFoundError:
-        message = "cookiecutter is not installed: pip install 'flyte-connectors[new]'"
-        raise InvalidRequestError(message, field="new") from None
-    logging.getLogger("cookiecutter").addHandler(logging.NullHandler())  # the hook's line is enough
-    with tempfile.TemporaryDirectory() as place:
-        # Installers compile what they install, and cookiecutter would take that for files of the template.
-        compiled = shutil.ignore_patterns("__pycache__")
-        source = shutil.copytree(template(), pathlib.Path(place, "template"), ignore=compiled)
-        try:
-            folder: str = cookiecutter(
-                str(source),
-                no_input=no_input,
-                extra_context=answers,
-                output_dir=str(parent),
-                default_config={"replay_dir": place},  # not the user's, who finds nothing there
-            )
-        except FailedHookException:
-            return None
-        except OutputDirExistsException as error:
-            raise InvalidRequestError(str(error), field="distribution") from None
-        except OSError as error:
-            raise InvalidRequestError(f"can't be written: {error}", field="--output-dir") from error
-        except EOFError:
-            message = (
-                "stdin is not interactive: pass the options as flags, and --no-input for the rest"
-            )
-            raise InvalidRequestError(message, field="new") from None
-    return folder
-
-
-def template() -> pathlib.Path:
-    """The template: inside the installed package, or at the top of the core's sources."""
-    package = pathlib.Path(flyte_connectors.__file__).parent
-    installed = package / "template"
-    return installed if installed.is_dir() else package.parents[1] / "template"
