@@ -522,6 +522,12 @@ def mlflow(session: nox.Session) -> None:
     session.run("pytest", str(folder), *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def bare(session: nox.Session) -> None:
+    """Run README's test command as a plain user on a minimal Debian (root; downloads 100 MB once)."""
+    session.run(str(ROOT / ".ci" / "bare"), *session.posargs, external=True)
+
+
 @nox.session(python=DEFAULT_PYTHON)
 def live(session: nox.Session) -> None:
     """Run BigQuery's tests of results on Google's service, where credentials are present."""
