@@ -568,6 +568,22 @@ def lock(session: nox.Session) -> None:
     )
 
 
+@nox.session(venv_backend="none")
+def urls(session: nox.Session) -> None:
+    """Write the project's addresses, `[tool.flyte-connectors.urls]` of the root, into every package."""
+    root = nox.project.load_toml(ROOT / "pyproject.toml")
+    addresses = root["tool"].get("flyte-connectors", {}).get("urls", {})
+    table = "".join(f'{name} = "{address}"\n' for name, address in addresses.items())
+    for folder in PACKAGES.values():
+        file = folder / "pyproject.toml"
+        without = re.sub(r"\n\[project\.urls\]\n(?:[^\[\n].*\n)*", "", file.read_text())
+        above, mark, below = without.partition("\n[project.optional-dependencies]")
+        if not mark:
+            above, mark, below = without.partition("\n[dependency-groups]")
+        file.write_text(above + (f"\n[project.urls]\n{table}" if table else "") + mark + below)
+    session.log(f"{len(addresses)} addresses in {len(PACKAGES)} packages")
+
+
 @nox.session
 @nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
 def build(session: nox.Session, package: str) -> None:
