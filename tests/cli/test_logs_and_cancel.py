@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -44,6 +45,34 @@ def test_a_run_whose_command_was_killed_is_found_again(
         assert (cancelled.returncode, cancelled.stdout) == (0, "")
         assert "job a0 of 'endless'" in cancelled.stderr
         assert jobs.job(jobs.jobs[0])["phase"] == "ABORTED"
+
+
+def test_the_address_of_a_page_names_a_job(
+    command: Command,
+    jobs: JobService,
+    service: ServeProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever started it: its task type and sealed meta are enough, or the whole URL."""
+    running, name = started(command, jobs, "--endpoint", service.address)
+    (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("state/runs/*/a0.json"))
+    sealed = record["resource_meta"].translate(str.maketrans("+/", "-_")).rstrip("=")
+    address = f"{record['task_type']}/{sealed}"
+    monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "of-somebody-else"))
+    assert command("logs", name).returncode == 1
+    following = command.start("logs", "--follow", address, "--endpoint", service.address)
+    wait_until(lambda: following.output, "the first line")
+    url = f"https://connectors.example.com/console/jobs/{address}?version=0"
+    shown = command("logs", url, "--endpoint", service.address)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "begun\n", "")
+    jobs.update(jobs.jobs[0], log=["begun", "done"], phase="SUCCEEDED")
+    assert following.wait() == 0
+    assert following.output == ["begun\n", "done\n"]
+    assert running.wait() == 0
+    for damaged in (f"{address}A", f"{address}?version=x"):
+        refused = command("logs", damaged, "--endpoint", service.address)
+        assert one_line(refused)
 
 
 def test_follow_shows_lines_as_they_come_and_ends_with_the_job(

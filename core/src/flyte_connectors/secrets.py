@@ -222,12 +222,6 @@ def redact(text: str, secrets: Mapping[str, str] | None = None) -> str:
     return text if found is None else found.mask(text)
 
 
-def redact_all(value: Any) -> Any:
-    """A JSON-like value with every string in it redacted, keys included."""
-    found = current_masker()
-    return value if found is None else redacted_value(value, found)
-
-
 def redact_error(error: BaseException) -> None:
     """Mask the texts of an exception, of its notes, and of those that it was raised from or groups."""
     found = current_masker()

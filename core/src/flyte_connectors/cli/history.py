@@ -26,6 +26,7 @@ from flyte_connectors.tasks.current_run import STATE_VARIABLE, state_dir
 R = TypeVar("R", "JobRecord", "RunRecord")
 
 _RUN_FILE = "run.json"
+_LARGEST_INPUTS = 65_536  # bytes
 
 
 class RunRecord(NamedTuple):
@@ -58,6 +59,7 @@ class JobRecord(NamedTuple):
         endpoint: The service that hosts its connector; empty for this process.
         module: File or module that defines the task, whose connectors may be needed; empty if
             unknown.
+        inputs: Its inputs, `flyteidl2.task.Inputs` in base64; empty if they are large.
     """
 
     run: str
@@ -68,6 +70,7 @@ class JobRecord(NamedTuple):
     resource_meta: str
     endpoint: str = ""
     module: str = ""
+    inputs: str = ""
 
     @property
     def category(self) -> pb.TaskCategory:
@@ -109,6 +112,7 @@ def save_job(
 ) -> JobRecord:
     """Remember a job that was just started."""
     node = request.task_execution_metadata.task_execution_id.node_execution_id
+    inputs = request.inputs.SerializeToString()
     record = JobRecord(
         run=node.execution_id.name,
         action=node.node_id,
@@ -118,6 +122,7 @@ def save_job(
         resource_meta=base64.b64encode(resource_meta).decode(),
         endpoint=endpoint,
         module=module,
+        inputs=base64.b64encode(inputs if len(inputs) <= _LARGEST_INPUTS else b"").decode(),
     )
     _write(_folder(record.run) / f"{record.action}.json", record)
     return record
@@ -152,14 +157,7 @@ def all_runs() -> Sequence[RunRecord]:
 
 
 def _read_run(folder: pathlib.Path) -> RunRecord:
-    path = folder / _RUN_FILE
-    if not path.exists():  # written by a release that remembered jobs only
-        first = find_jobs(folder.name)[0]
-        started = (folder / f"{first.action}.json").stat().st_mtime
-        return RunRecord(
-            folder.name, first.task, started, endpoint=first.endpoint, module=first.module
-        )
-    record = _read(path, RunRecord)
+    record = _read(folder / _RUN_FILE, RunRecord)
     return record._replace(phase="RUNNING") if is_live(folder.name) else record
 
 

@@ -14,7 +14,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from flyte_connectors._calls.retries import Retrying
 from flyte_connectors.cli import history
 from flyte_connectors.cli.history import JobRecord
-from flyte_connectors.cli.job_clients import client_of
+from flyte_connectors.cli.job_clients import ENDPOINT_VARIABLE, client_of, jobs_of
 from flyte_connectors.cli.progress import Waits
 from flyte_connectors.cli.streams import INTERRUPTED, complain
 from flyte_connectors.client.connector_client import ConnectorClient
@@ -29,7 +29,14 @@ _PAUSE = 0.5  # seconds between two looks at the jobs of a live run, and at the 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `logs`."""
     add = parser.add_argument
-    add("name", metavar="RUN", help="name of the run, as `run` printed it")
+    add(
+        "name", metavar="RUN", help="name of the run, or the address of a job's page in the console"
+    )
+    default = os.environ.get(ENDPOINT_VARIABLE, "")
+    text = (
+        f"service that hosts the job of an address; https://HOST:PORT for TLS ({ENDPOINT_VARIABLE})"
+    )
+    add("--endpoint", metavar="HOST:PORT", default=default, help=text)
     add("--follow", "-f", action="store_true", help="follow the log until the run has ended")
     add("--timestamps", "-t", action="store_true", help="show the time of each line")
 
@@ -41,17 +48,19 @@ def run(options: argparse.Namespace) -> int:
         stamp = f"{line.timestamp.ToJsonString()} " if options.timestamps else ""
         print(f"{stamp}{line.message}", flush=True)
 
-    return asyncio.run(_print_all(options.name, emit, follow=options.follow))
+    return asyncio.run(_print_all(options.name, options.endpoint, emit, follow=options.follow))
 
 
-async def _print_all(run: str, emit: Callable[[LogLine], None], *, follow: bool) -> int:
+async def _print_all(
+    run: str, endpoint: str, emit: Callable[[LogLine], None], *, follow: bool
+) -> int:
     """Print the logs of all jobs, one after the other; a live run may start more of them."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _leave)
     seen: set[JobRecord] = set()
     code = 0
     while True:
-        is_live = follow and history.is_live(run)
-        new = [job for job in history.find_jobs(run) if job not in seen]
+        is_live = follow and "/" not in run and history.is_live(run)
+        new = [job for job in jobs_of(run, endpoint) if job not in seen]
         for job in new:
             try:
                 async with client_of(job) as client:

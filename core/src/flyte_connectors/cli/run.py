@@ -16,21 +16,18 @@ from typing import Any
 
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli import history
-from flyte_connectors.cli.job_clients import service_at
+from flyte_connectors.cli.job_clients import ENDPOINT_VARIABLE, service_at
 from flyte_connectors.cli.progress import Progress
 from flyte_connectors.cli.streams import INTERRUPTED, complain
 from flyte_connectors.cli.task_files import describe_tasks, find_task
 from flyte_connectors.cli.task_options import parse_inputs
 from flyte_connectors.cli.values import printable
-from flyte_connectors.client.connector_client import ConnectorClient
 from flyte_connectors.client.job_loop import GIVE_UP_AFTER
 from flyte_connectors.client.local import local_client
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.tasks.calls import process_of_one_run
 from flyte_connectors.tasks.current_run import GIVE_UP_VARIABLE, CurrentRun, seconds, within_run
 from flyte_connectors.tasks.template import TaskTemplate
-
-ENDPOINT_VARIABLE = "FLYTE_CONNECTORS_ENDPOINT"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
 async def _run(task: TaskTemplate, inputs: Mapping[str, Any], options: argparse.Namespace) -> int:
     endpoint, file = _endpoint(options), _lasting(options.file)
     async with contextlib.AsyncExitStack() as stack:
-        client = await _client(endpoint, stack)
+        here = contextlib.nullcontext(local_client())
+        client = await stack.enter_async_context(service_at(endpoint) if endpoint else here)
         progress = Progress(endpoint=endpoint, module=file, quiet="quiet" in options)
         chosen = {key: value for key, value in vars(options).items() if key == "give_up_after"}
         execution = CurrentRun(client=client, observer=progress, **chosen)
@@ -153,12 +151,6 @@ def _cancel(cancels: Iterable[Callable[[], object]], progress: Progress) -> None
 def _endpoint(options: argparse.Namespace) -> str:
     """The service of the flag, else of the variable; empty for this process."""
     return str(vars(options).get("endpoint", os.environ.get(ENDPOINT_VARIABLE, "")))
-
-
-async def _client(endpoint: str, stack: contextlib.AsyncExitStack) -> ConnectorClient:
-    if not endpoint:
-        return local_client()
-    return await stack.enter_async_context(service_at(endpoint))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
