@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import re
 import signal
 import subprocess
@@ -47,6 +48,26 @@ def test_a_run_of_this_machine_is_shown_and_cancelled(
             reply = browser.post(f"{root}{found[1]}/cancel", headers={"Origin": root})
             assert reply.status_code == 200
             assert "task 'sleeper' aborted" in run.communicate(timeout=LONGEST_WAIT)[1]
+
+
+def test_inputs_and_outputs_of_a_run_are_shown(environment: dict[str, str], tasks: Path) -> None:
+    """Without the secrets of this machine, should one be part of an input."""
+    environment = {**environment, "FLYTE_SECRET_FARM": "canary-of-the-farm"}
+    word = "sheep of canary-of-the-farm"
+    with start(environment, str(tasks), "count", "--word", word) as run:
+        run.communicate(timeout=LONGEST_WAIT)
+    with laptop(environment) as url, signed_in(url) as browser:
+        root = url.partition("/console")[0]
+        found = re.search(
+            r'href="(/console/jobs/batch_job/[^"]+)">count',
+            browser.get(f"{root}/console/jobs").text,
+        )
+        assert found
+        page = html.unescape(browser.get(root + found[1]).text)
+        assert "sheep of ***" in page
+        assert "canary-of-the-farm" not in page
+        with browser.stream("GET", f"{root}{found[1]}/events") as reply:
+            assert '"outputs": [{"name": "number", "value": "42"}]' in "".join(reply.iter_text())
 
 
 def test_runs_on_a_service_are_shown_too(

@@ -7,13 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors._masking import masker
 from flyte_connectors.errors import ConnectorError
 from flyteidl2.core.execution_pb2 import TaskLog
 
+from flyte_connectors_console.inputs import inputs_view
 from flyte_connectors_console.job_address import JobAddress
 from flyte_connectors_console.place import KnownJob
-from flyte_connectors_console.texts import literal_text, phase_name, shortened
+from flyte_connectors_console.texts import phase_name, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MOST_JOBS = 5_000
 MOST_SAMPLES = 720
 SAMPLE_SECONDS = 5.0
-_MOST_INPUTS = 30
-_LONGEST_INPUT = 300  # characters, of what is kept for every job
 _LONGEST_MESSAGE = 500
 _CREATED = "CREATED"  # not polled so far
 
@@ -93,12 +91,7 @@ class AskedJobs:
         node = execution.node_execution_id
         run = node.execution_id
         address = JobAddress(template.type, meta, template.task_type_version)
-        # Those of the call's secrets that are in an input, too, must not be seen.
-        secrets = masker(frozenset(request.connection.secrets.values()))
-        inputs = {
-            named.name: shortened(secrets.mask(literal_text(named.value)), _LONGEST_INPUT)
-            for named in request.inputs.literals[:_MOST_INPUTS]
-        }
+        inputs = inputs_view(request.inputs, request.connection.secrets.values())
         with self._lock:
             job = self._job(address)
             job.task, job.inputs = template.id.name, inputs

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import os
 import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors._dispatch.envelope import unseal
 from flyte_connectors._registry.discovery import PluginReport, load_plugins
 from flyte_connectors._registry.table import process_registry
-from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli import history
-from flyte_connectors.cli.job_clients import service_at
-from flyte_connectors.client.local import local_client
+from flyte_connectors.cli.history import JobRecord
+from flyte_connectors.cli.job_clients import client_of, service_at
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.errors import ConnectorError, InvalidRequestError
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.secrets import ENVIRONMENT_PREFIX, resolve
 from flyteidl2.connector import connector_pb2 as pb
+from flyteidl2.task.common_pb2 import Inputs
+from google.protobuf.message import DecodeError
 
+from flyte_connectors_console.inputs import inputs_view
 from flyte_connectors_console.job_address import JobAddress
 from flyte_connectors_console.overview import connector_rows, plugin_rows, remote_rows
 from flyte_connectors_console.place import KnownJob
 from flyte_connectors_console.texts import phase_name, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
-    from flyte_connectors.cli.history import JobRecord, RunRecord
+    from flyte_connectors.cli.history import RunRecord
 
 _MOST_RUNS = 200
 _FRESH_SECONDS = 2.0  # for which what was read of a job or a folder is shown again
@@ -98,19 +105,14 @@ class LaptopPlace:
         """The record of a job, if there is one."""
         return next((job for job in self.jobs() if job.address == address), None)
 
-    @contextlib.asynccontextmanager
-    async def client(self, address: JobAddress) -> AsyncIterator[Any]:
+    def endpoint(self, host: str) -> str:  # noqa: ARG002  (the browser is here)
+        """The service elsewhere."""
+        return self._endpoint
+
+    def client(self, address: JobAddress) -> AbstractAsyncContextManager[Any]:
         """The service that the job was started on, or this process."""
-        record = self._records.get(address)
-        endpoint = record.endpoint if record is not None else self._endpoint
-        if endpoint:
-            async with service_at(endpoint) as service:
-                yield service
-            return
-        if record is not None and record.module:
-            with contextlib.suppress(InvalidRequestError):  # the connector may well be installed
-                import_module(record.module)
-        yield local_client()
+        unknown = JobRecord("", "", "", address.task_type, address.version, "", self._endpoint)
+        return client_of(self._records.get(address, unknown))
 
     def is_live(self, run: str) -> bool:
         """Whether the process of a run is there."""
@@ -144,6 +146,7 @@ class LaptopPlace:
             message=message,
             seen=run.started,
             asked=asked,
+            inputs=_inputs(record),
             logs_command=f"flyte-connectors logs {record.run}",
         )
 
@@ -172,3 +175,19 @@ class LaptopPlace:
             return await asyncio.wait_for(coroutine, seconds)
 
         return asyncio.run_coroutine_threadsafe(limited(), self.loop).result()
+
+
+def _inputs(record: JobRecord) -> Mapping[str, str] | None:
+    """The inputs that were recorded; without the secrets that this machine has for the job."""
+    if not record.inputs:
+        return None
+    try:
+        inputs = Inputs.FromString(base64.b64decode(record.inputs))
+        names = unseal(record.meta, record.task_type).secrets
+    except (ConnectorError, DecodeError, ValueError):
+        return None
+    secrets = [value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIX)]
+    for argument, name in names.items():
+        with contextlib.suppress(ConnectorError):  # not on this machine
+            secrets += resolve({argument: name}, {}, local=True).values()
+    return inputs_view(inputs, secrets)
