@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import html
+import re
+import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
+from flyte_connectors.client.remote import RemoteService
+from flyteidl2.connector import connector_pb2 as pb
 from processes import LONGEST_WAIT, PROGRAM, Served, events, eventually, serving
+
+from flyte_connectors_console.job_address import JobAddress
+
+
+@pytest.fixture(scope="module")
+def odd(environment: dict[str, str]) -> Iterator[Served]:
+    """A service with connectors that answer late or with an error."""
+    module = str(Path(__file__).with_name("odd.py"))
+    with serving(environment, "--module", module) as one:
+        yield one
 
 
 def text(url: str, **options: object) -> str:
@@ -60,6 +76,46 @@ def test_a_job_is_shown_with_all_that_is_known(served: Served, tasks: Path) -> N
         assert shown in page
 
 
+def test_the_command_that_prints_the_log_is_shown(served: Served, tasks: Path) -> None:
+    """For a job of a service, whoever started it; it works as it is."""
+    path = served.run(tasks, "count", "--word", "geese")
+    found = re.search(r'id="command">([^<]+) --follow<', text(served.console + path))
+    assert found
+    command = shlex.split(found[1])
+    assert command[:4] == ["flyte-connectors", "logs", "--endpoint", served.grpc]
+    elsewhere = {**served.environment, "FLYTE_CONNECTORS_STATE_DIR": str(tasks.parent / "none")}
+    for follow in ("--follow", "-t"):
+        shown = subprocess.run(
+            [*PROGRAM, *command[1:], follow],
+            env=elsewhere,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_WAIT,
+            check=False,
+        )
+        assert "counting geese\n" in shown.stdout, shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("task_type", "said"),
+    [("late", "at last"), ("away", "the vendor is away"), ("refusing", "not for this account")],
+)
+async def test_a_page_does_not_wait_for_its_connector(
+    odd: Served, task_type: str, said: str
+) -> None:
+    """It comes at once, also if the connector has not answered, or has answered with an error."""
+    request = pb.CreateTaskRequest()
+    request.template.type = task_type
+    request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "a0"
+    async with RemoteService(odd.grpc) as client:
+        meta = (await client.create(request)).resource_meta
+    url = odd.console + JobAddress(task_type, meta).path
+    assert task_type in text(url)
+    states = (data for name, data in events(url) if name == "state")
+    assert next(state for state in states if said in str(state))
+    assert said in text(url)
+
+
 def test_a_page_of_jobs_is_filtered_and_sorted(served: Served, tasks: Path) -> None:
     """By text and phase; the address holds it."""
     served.run(tasks, "failing")
@@ -83,6 +139,7 @@ def test_any_replica_shows_any_job_after_any_restart(
             if name == "log"
             for line in data["lines"]
         ]
+        assert "Not known here" in text(other.console + path)
     assert next(line[2] for line in lines) == "counting cows"
 
 
@@ -144,9 +201,6 @@ def test_a_damaged_address_is_explained(served: Served) -> None:
 def test_a_page_starts_no_create_anew(served: Served) -> None:
     """A job that is being created is left to Flyte's own polls."""
     from flyte_connectors._dispatch.envelope import Envelope, seal
-    from flyteidl2.connector import connector_pb2 as pb
-
-    from flyte_connectors_console.job_address import JobAddress
 
     request = pb.CreateTaskRequest()
     request.template.type = "batch_job"
@@ -160,8 +214,6 @@ def test_a_page_starts_no_create_anew(served: Served) -> None:
 def test_a_page_enforces_no_time_limit(served: Served, tasks: Path) -> None:
     """Or the address of a page, with another limit in it, would cancel the job."""
     from flyte_connectors._dispatch.envelope import seal, unseal
-
-    from flyte_connectors_console.job_address import JobAddress
 
     path = served.run(tasks, "sleeper")
     envelope = unseal(JobAddress.parse("batch_job", path.split("/")[-1]).meta, "batch_job")

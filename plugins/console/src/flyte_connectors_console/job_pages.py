@@ -6,8 +6,10 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
+import shlex
 import threading
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 from flyte_connectors._dispatch.envelope import unseal
 from flyte_connectors.client.cancelling import cancel_job
@@ -75,16 +77,18 @@ class JobPages:
         watch = self._watches.of(address)
         watch.first_answer.wait(_WAIT_SECONDS)
         known = self._place.known(address) or KnownJob(address)
-        state = watch.state or {"phase": known.phase, "message": known.message}
+        last = {"phase": known.phase, "message": known.message, "error": "", "ended": False}
         path, _, version = address.path.partition("?")
+        host = urlsplit(f"//{request.host}").hostname or ""
         return self._render(
             request,
             "job.html",
             job=known,
-            state=state,
+            state=last | watch.state,  # which is empty before its connector's first answer
             envelope=envelope,
             path=path,
             version=version,
+            command=known.logs_command or self._logs_command(address, host),
         )
 
     def events(self, request: Request, address: JobAddress) -> Response:
@@ -130,6 +134,12 @@ class JobPages:
         self._run(self._cancel(address), _CANCEL_SECONDS + 5)
         self._watches.forget(address)
         return redirect(request.script_root + address.path, 303, Response=Response)
+
+    def _logs_command(self, address: JobAddress, host: str) -> str:
+        endpoint = self._place.endpoint(host)
+        name = address.path.removeprefix("/jobs/")
+        words = ["flyte-connectors", "logs", *(["--endpoint", endpoint] if endpoint else []), name]
+        return shlex.join(words)
 
     def _run(self, coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._place.loop)

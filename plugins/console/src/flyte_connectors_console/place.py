@@ -56,7 +56,7 @@ class KnownJob:
         fault: Why its state can't be read now; empty if it can. `failing_since` is when that began, `next_try` when
             it is expected to be asked for again.
         inputs: Its inputs, short, by name; None if they are not known.
-        logs_command: The command that prints its log; empty if there is none.
+        logs_command: The command that prints its log; empty if it is that of any job's address.
     """
 
     address: JobAddress
@@ -107,6 +107,14 @@ class Place(Protocol):
 
     def known(self, address: JobAddress) -> KnownJob | None:
         """What is known about one job."""
+        ...
+
+    def endpoint(self, host: str) -> str:
+        """The service that `flyte-connectors logs` is to ask about a job; empty for its own process.
+
+        Args:
+            host: The host name or address that the browser uses.
+        """
         ...
 
     def client(self, address: JobAddress) -> AbstractAsyncContextManager[Client]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flyte_connectors_console.settings import ConsoleSettings
 
 _CREDENTIALS = re.compile(r"(://)[^/@\s]+@")
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (recognized, not bound)
 _CREATING = "the job is still being created"
 
 
@@ -56,7 +57,8 @@ def pages_of(service: ConnectorService, settings: ConsoleSettings) -> Console:
     asked = AskedJobs(settings.url or "")
     service.wrap_requests(asked.wrap)
     host = urlsplit(settings.url or "").hostname
-    return Console(ServicePlace(service, asked), Access(tokens, [host] if host else []))
+    place = ServicePlace(service, asked, settings.endpoint or "")
+    return Console(place, Access(tokens, [host] if host else []))
 
 
 class ServicePlace:
@@ -65,14 +67,16 @@ class ServicePlace:
     Args:
         service: The service.
         asked: The jobs that it was called for.
+        endpoint: Where users reach it; empty for its port on the host of the pages.
     """
 
     title = "Connector service"
     may_cancel = False
 
-    def __init__(self, service: ConnectorService, asked: AskedJobs) -> None:
+    def __init__(self, service: ConnectorService, asked: AskedJobs, endpoint: str = "") -> None:
         self._service = service
         self._asked = asked
+        self._endpoint = endpoint
         self._client = _Reader(service)
         self._started = time.time()
 
@@ -125,6 +129,15 @@ class ServicePlace:
         """What this replica knows about a job; another one may know more."""
         job = self._asked.get(address)
         return None if job is None else self._with_fault(job)
+
+    def endpoint(self, host: str) -> str:
+        """That of the settings, else the service's port where the browser found the pages."""
+        settings = self._service.settings
+        here = f"[{host}]" if ":" in host else host
+        address = (
+            f"{here}:{self._service.port}" if settings.host in _WILDCARDS else self._service.address
+        )
+        return self._endpoint or (f"https://{address}" if settings.tls_cert else address)
 
     @contextlib.asynccontextmanager
     async def client(self, address: JobAddress) -> AsyncIterator[_Reader]:  # noqa: ARG002

@@ -33,6 +33,12 @@ class ConsoleSettings(PluginSettings, prefix="FLYTE_CONNECTORS_CONSOLE_"):
         _url,
         option="--console-url",
     )
+    endpoint: str | None = setting(
+        None,
+        "HOST:PORT at which users reach the gRPC port, for the commands that the pages show; https://HOST:PORT for TLS",
+        default_text="the gRPC port on the host of the pages",
+        option="--console-endpoint",
+    )
     token_file: str | None = setting(
         None,
         "show the pages only to browsers that know a line of this file",
