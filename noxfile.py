@@ -453,7 +453,7 @@ def browser(session: nox.Session) -> None:
         install = ("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
         session.run_install(*install, external=True, silent=True)
     _install(session, "console", "training_service")
-    for name, file in (("console", "test_browser.py"), ("training_service", "test_dashboard.py")):
+    for name, file in (("console", "browser"), ("training_service", "test_dashboard.py")):
         session.install("--group", f"{PACKAGES[name] / 'pyproject.toml'}:browser", *LOCKED)
         tests = str(PACKAGES[name] / "tests" / file)
         session.run("pytest", "-s", tests, "-m", "slow or not slow", *session.posargs)

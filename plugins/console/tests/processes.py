@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,14 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    environment: dict[str, str], *flags: str, port: int = 0, http: int = 0
+    environment: dict[str, str],
+    *flags: str,
+    port: int = 0,
+    http: int = 0,
+    program: Sequence[str] = PROGRAM,
 ) -> Iterator[Served]:
     """A service with the console."""
-    command = [*PROGRAM, "serve", "--console", f"--port={port}", f"--metrics-port={http}", *flags]
+    command = [*program, "serve", "--console", f"--port={port}", f"--metrics-port={http}", *flags]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -18,6 +18,16 @@ paced = job("paced", 'for i in $(seq 1 600); do echo "line $i at $(date +%s%N)";
 
 long = job("long", 'seq -f "line %06g of a long log" 1 100000; echo "the end"')
 
+steady = job(
+    "steady",
+    """
+    i=0
+    while [ $i -lt "$BATCH_JOB_INPUT_LINES" ]; do
+        i=$((i + 1)); echo "line $i of an hour, $(date +%s%N)"; sleep "$BATCH_JOB_INPUT_PAUSE"
+    done""",
+    inputs={"lines": int, "pause": float},
+)
+
 sleeper = job("sleeper", "echo asleep; sleep 300")
 
 hostile = job(

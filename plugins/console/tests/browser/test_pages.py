@@ -1,52 +1,19 @@
-"""The pages in a real browser: `nox -s browser`.
-
-With the variable SCREENSHOTS, pictures of the pages go to that folder.
-"""
+"""The pages in a real browser: `nox -s browser`."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
+import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from processes import LONGEST_WAIT, PROGRAM, Served, laptop, serving
+from screens import SCREENS, picture
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs that package")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium"),
-    pytest.mark.timeout(180),
-    pytest.mark.slow,
-]
-SCREENS = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page; whatever its console says, but for a lost connection, fails the test."""
-    complaints: list[str] = []
-    context = browser.new_context(viewport=SCREENS["desktop"])
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.set_default_timeout(1000 * LONGEST_WAIT)
-    yield page
-    context.close()
-    assert [text for text in complaints if "net::ERR" not in text] == []
+pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +40,7 @@ def test_the_pages_are_accessible(
         violations = axe.Axe().run(page).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        if folder := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/console-{name}-{screen}-{scheme}.png")
+        picture(page, f"console-{name}-{screen}-{scheme}")
     context.close()
 
 
@@ -165,8 +131,6 @@ def test_a_job_is_cancelled_from_the_laptop(
     page: Any, environment: dict[str, str], tasks: Path
 ) -> None:
     """After a question; by the keyboard as well."""
-    import subprocess
-
     command = [*PROGRAM, "run", str(tasks), "sleeper"]
     with (
         laptop(environment) as url,
@@ -182,8 +146,7 @@ def test_a_job_is_cancelled_from_the_laptop(
         page.keyboard.press("Escape")
         assert page.text_content("#phase") == "running"
         page.click("#cancel")
-        if folder := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/console-cancel-desktop-light.png")
+        picture(page, "console-cancel-desktop-light")
         page.click("#sure .danger")
         page.wait_for_selector("#phase.aborted")
         assert b"aborted" in run.communicate(timeout=LONGEST_WAIT)[1]
