@@ -27,7 +27,12 @@ from flyte_connectors_batch_job.backends.interface import JobState, ReportingBac
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.functions import reports
 from flyte_connectors_batch_job.request import check_abilities, job_request
-from flyte_connectors_batch_job.settings import SPOOL_VARIABLE, allowed_backends, is_spool_shared
+from flyte_connectors_batch_job.settings import (
+    SPOOL_VARIABLE,
+    allowed_backends,
+    function_python,
+    is_spool_shared,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -99,7 +104,9 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     ) -> BatchJobMetadata:
         """Submit the job of this key; return once it has begun or waits."""
         backend = _chosen(BatchJobConfig.from_custom(task_template.custom).backend)
-        python = sys.executable if backend.name == backends.LOCAL else "python3"
+        python = function_python() or (
+            sys.executable if backend.name == backends.LOCAL else "python3"
+        )
         request = job_request(task_template, inputs, output_prefix, task_execution_metadata, python)
         check_abilities(request, backend)
         handle = backend.submit(idempotency_key, request)

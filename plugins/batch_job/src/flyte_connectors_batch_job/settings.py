@@ -1,4 +1,4 @@
-"""What the operator sets: the back ends, those of Slurm, the slots, the spool, and the size of files."""
+"""What the operator sets: the back ends and their own settings, slots, spool, interpreter, and the size of files."""
 
 from __future__ import annotations
 
@@ -80,6 +80,11 @@ class BatchJobSettings(PluginSettings, prefix=PREFIX):
         "most bytes of each input and output that has files, such as `20Gi`",
         _bytes,
     )
+    python: str | None = setting(
+        None,
+        "interpreter that runs functions whose tasks name none, with `flyte-connectors[batch-job]` and what they import",
+        default_text="the service's own for local jobs, else `python3`",
+    )
     retired_spools: tuple[str, ...] = setting(
         (), "ids of deleted spools, as the error has them: their jobs count as lost"
     )
@@ -121,6 +126,15 @@ def is_spool_shared() -> bool:
         ServiceUnavailableError: a setting is invalid.
     """
     return BatchJobSettings.read().spool_shared
+
+
+def function_python() -> str | None:
+    """The interpreter of functions whose tasks name none.
+
+    Raises:
+        ServiceUnavailableError: a setting is invalid.
+    """
+    return BatchJobSettings.read().python
 
 
 def file_limit() -> int:
