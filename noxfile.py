@@ -273,7 +273,7 @@ def tests(session: nox.Session, package: str, dependencies: str) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def product(session: nox.Session) -> None:
     """Run the whole product's tests: real services, real processes, all plugins."""
-    chosen = _chosen(session, *PACKAGES, beside=("tests", "docs", "README.md"))
+    chosen = _chosen(session, *PACKAGES, beside=("tests", "docs", "examples", "README.md"))
     _install(session, *PACKAGES, groups=("product",))
     command = ("pytest", "tests", "--ignore=tests/interop")
     if chosen is not USUAL_TESTS:

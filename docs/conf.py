@@ -20,7 +20,16 @@ default_role = "code"  # docstrings are written as the pages are, with single ba
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 root_doc = "docs/contents"
-include_patterns = ["docs/**", "plugins/*/*.md", "core/*.md", "CONTRIBUTING.md", "SECURITY.md"]
+include_patterns = [
+    *(
+        "docs/**",
+        "plugins/*/*.md",
+        "core/*.md",
+        "examples/*/*.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ),
+]
 exclude_patterns = [".*", "**/src", "**/tests", "**/changes", "benchmarks", "template", "tests"]
 myst_heading_anchors = 4  # named as on GitHub
 suppress_warnings = ["misc.highlighting_failure"]  # what is left out of an answer is shown as `...`

@@ -11,7 +11,14 @@ DOCS = ROOT / "docs"
 _NOT_HERE = ("CONTRIBUTING.md", "seeds.md")  # about this repository; kept by tests/specification
 PAGES = tuple(
     path
-    for pattern in ("*.md", "core/*.md", "plugins/*/*.md", "docs/*.md", "docs/*/*.md")
+    for pattern in (
+        "*.md",
+        "core/*.md",
+        "plugins/*/*.md",
+        "docs/*.md",
+        "docs/*/*.md",
+        "examples/*/*.md",
+    )
     for path in sorted(ROOT.glob(pattern))
     if path.name not in _NOT_HERE
 )

@@ -22,10 +22,13 @@ def name_of(page: Path) -> str:
 
 
 OWN_TEST = "write-a-connector.md"  # needs the package that it writes: test_write_a_connector.py
+EXAMPLES = ROOT / "examples"  # their pages need the files beside them: test_examples.py
 WITH_CODE = [
     page
     for page in PAGES
-    if page.name != OWN_TEST and any(block.is_tested for block in blocks(page))
+    if page.name != OWN_TEST
+    and not page.is_relative_to(EXAMPLES)
+    and any(block.is_tested for block in blocks(page))
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from etl import jobs as etl
 from flyte_connectors import File, TaskEnvironment
 from flyte_connectors.errors import TaskFailedError
+from function_examples import NAMES, run_example
 
 from flyte_connectors_batch_job import BatchJobConfig
 
@@ -49,3 +50,12 @@ def test_a_map_is_one_job(tmp_path: Path) -> None:
     assert (one, two) == (1, 2)
     assert Path(first.path.removeprefix("file://")).read_text() == "A"
     assert Path(second.path.removeprefix("file://")).read_text() == "BB"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_runs_unchanged(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator chooses where, and with which interpreter."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_PYTHON", sys.executable)
+    assert "succeeded after" in run_example(name, tmp_path)
