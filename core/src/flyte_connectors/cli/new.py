@@ -6,7 +6,7 @@ import argparse
 import pathlib
 
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.testing.baking import bake
+from flyte_connectors.testing.baking import QUESTIONS, SWITCHES, bake, flag_of
 
 DEFAULT_NAME = "flyte-connectors-acme"
 
@@ -23,24 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--output-dir", default=".", metavar="D", help="where the new folder goes (default .)")
     add("--no-input", action="store_true", help="ask no questions: use the flags and defaults")
-    add("--service", metavar="NAME", help="name of the external system")
-    add("--task-type", metavar="TYPE", help="the task type")
-    add(
-        "--connector",
-        choices=("async", "sync", "both"),
-        help="async starts jobs, sync answers at once, both does both",
-    )
-    add(
-        "--client",
-        choices=("rest", "sdk"),
-        help="REST with the core's HTTP client, or the vendor's blocking SDK",
-    )
-    for flag, subject in (
-        ("--logs", "logs of its jobs"),
-        ("--metrics", "metrics of its jobs"),
-        ("--fake-service", "a fake service in the package, not only in its tests"),
-    ):
-        add(flag, action=argparse.BooleanOptionalAction, help=subject)
+    for name, settings in QUESTIONS.items():
+        add(flag_of(name), **settings)
+    for name, subject in SWITCHES.items():
+        add(flag_of(name), action=argparse.BooleanOptionalAction, help=subject)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,9 +38,8 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidRequestError(
             f"the folder {target.parent} does not exist", field="--output-dir"
         )
-    given = ("service", "task_type", "connector", "client", "logs", "metrics", "fake_service")
-    answers = {name: getattr(options, name) for name in given}
-    answers = {name: answer for name, answer in answers.items() if answer is not None}
+    given = {name: getattr(options, name) for name in (*QUESTIONS, *SWITCHES)}
+    answers = {name: answer for name, answer in given.items() if answer is not None}
     folder = bake(target.parent, {"distribution": target.name, **answers}, options.no_input)
     if folder is None:
         return 1

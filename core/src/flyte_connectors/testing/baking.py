@@ -11,6 +11,32 @@ from typing import Any
 import flyte_connectors
 from flyte_connectors.errors import InvalidRequestError
 
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "service": {"metavar": "NAME", "help": "name of the external system"},
+    "task_type": {"metavar": "TYPE", "help": "the task type"},
+    "connector": {
+        "choices": ("async", "sync", "both"),
+        "help": "async starts jobs, sync answers at once, both does both",
+    },
+    "client": {
+        "choices": ("rest", "sdk"),
+        "help": "REST with the core's HTTP client, or the vendor's blocking SDK",
+    },
+}
+"""The template's questions, and what a command line says of each."""
+
+SWITCHES = {
+    "logs": "logs of its jobs",
+    "metrics": "metrics of its jobs",
+    "fake_service": "a fake service in the package, not only in its tests",
+}
+"""Its questions that are answered by yes or no."""
+
+
+def flag_of(question: str) -> str:
+    """The flag of a command line that answers a question."""
+    return f"--{question.replace('_', '-')}"
+
 
 def bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str | None:
     """Bake a package; needs the extra `flyte-connectors[new]`.
