@@ -1,4 +1,4 @@
-"""A process as a reader's: `import flyte` resolves to this package, and nothing is registered yet."""
+"""A process as a reader's: `import flyte` and `import flytekit` resolve to this package, and nothing is registered yet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flyte_connectors._registry import table as registry_module
 from flyte_connectors._registry.flyte_names import MODULES
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.client import local
+from flyte_connectors_official.flytekit_names.modules import MODULES as FLYTEKIT_MODULES
 
 from tests.specification import pages
 
@@ -22,7 +23,7 @@ def _flyte_names() -> Iterator[None]:
     before = set(sys.modules)
     install_as_flyte()
     yield
-    for name in MODULES.keys() - before:
+    for name in (MODULES.keys() | FLYTEKIT_MODULES) - before:
         del sys.modules[name]
 
 

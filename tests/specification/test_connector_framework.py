@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -17,6 +19,7 @@ from flyte_connectors import (
 )
 from flyte_connectors.errors import ConnectorNotFoundError, DuplicateTaskTypeError, TaskFailedError
 from flyte_connectors.io.storage import join, write_bytes
+from flyte_connectors.tasks.calls import run_in_thread
 from flyteidl2.connector.connector_pb2 import GetTaskMetricsResponse
 from flyteidl2.core.literals_pb2 import Literal, LiteralMap, Primitive, Scalar
 from flyteidl2.core.metrics_pb2 import ExecutionMetricResult
@@ -33,13 +36,24 @@ def literal(text: str) -> Literal:
     return Literal(scalar=Scalar(primitive=Primitive(string_value=text)))
 
 
+def text_of(inputs: Any) -> str:
+    """The input, as flytekit's connectors read it."""
+    text: str = inputs.literals["input_str"].scalar.primitive.string_value
+    return text
+
+
+async def run_task(page: Any) -> Any:
+    """The result of the page's task, which is a plain method, while this loop serves."""
+    return await run_in_thread(page.MyConnectorTask().execute, {"input_str": "hello"})
+
+
 def writing(page: Any) -> AsyncConnector[Any]:
     """The page's connector, with a job that writes its outputs where the page says it must."""
 
     class Writing(page.MyAsyncConnector):
         def create(self, task_template: Any, output_prefix: str, inputs: Any, **kwargs: Any) -> Any:
             outputs = Outputs()
-            outputs.literals.add(name="output_str", value=literal(inputs["input_str"].upper()))
+            outputs.literals.add(name="output_str", value=literal(text_of(inputs).upper()))
             write_bytes(join(output_prefix, "outputs.pb"), outputs.SerializeToString())
             arguments = {"task_execution_metadata": None, **kwargs}
             return super().create(task_template, output_prefix, inputs, **arguments)
@@ -101,7 +115,8 @@ def test_the_workflow_reads_what_the_job_wrote(
     assert page.my_connector_workflow(input_val="hello world") == "HELLO WORLD"
     printed = capsys.readouterr().out
     assert "Creating external job for task type: my_custom_task_type" in printed
-    assert "'input_str': 'hello world'" in printed
+    literals = json.loads(re.findall(r"Inputs: (.*)", printed)[0])["literals"]
+    assert literals["input_str"]["scalar"]["primitive"] == {"stringValue": "hello world"}
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
@@ -114,7 +129,7 @@ async def test_a_job_without_any_outputs_fails_with_the_place_to_write_them(
         with pytest.raises(
             TaskFailedError, match=r"'my_connector_task' .* nor wrote .*outputs\.pb"
         ):
-            await page.MyConnectorTask().execute(input_str="hello")
+            await run_task(page)
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
@@ -127,7 +142,7 @@ async def test_outputs_are_python_values_or_literals(place: str, outputs: Any, l
     """A dict is converted by the task's interface, a LiteralMap is taken as it is."""
     page = load(PAGE, "1_connector", "2_task")
     async with running_on(place, reporting(page, outputs)):
-        assert await page.MyConnectorTask().execute(input_str="hello") == "done"
+        assert await run_task(page) == "done"
 
 
 async def test_details_and_metrics_travel(load: Any) -> None:
@@ -154,6 +169,14 @@ async def test_a_connector_without_metrics_says_so(load: Any) -> None:
             grpc.aio.AioRpcError, match=r"MyCustomAsyncConnector .* does not support get_metrics"
         ):
             await job.metrics()
+
+
+def test_the_mock_of_the_page_is_a_template_too(load: Any) -> None:
+    """Nothing calls it, and it is not the worse for that."""
+    page = load(PAGE, "2_task")
+    template = page.MyConnectorTask()._get_full_task_template()
+    assert (template.type, template.task_type_version) == TASK_TYPE
+    assert [variable.key for variable in template.interface.inputs.variables] == ["input_str"]
 
 
 def test_a_mixin_without_a_task_names_what_is_missing() -> None:

@@ -155,7 +155,8 @@ async def test_a_large_result_of_a_sync_connector_goes_through_the_output_prefix
             self, task_template: Any, output_prefix: str, inputs: Any, **kwargs: Any
         ) -> Resource:
             super().do(task_template, output_prefix, inputs, **kwargs)
-            return Resource(phase=3, outputs={"sync_output": inputs["text"] * LARGE})
+            text = inputs.literals["text"].scalar.primitive.string_value
+            return Resource(phase=3, outputs={"sync_output": text * LARGE})
 
     async with running_on(place, Large()):
         assert await SyncTask().execute(text="x") == "x" * LARGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -11,7 +12,7 @@ import traceback
 import types
 from collections.abc import Callable
 
-from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.errors import InvalidRequestError, OfficialSdkInstalledError
 
 
 def import_module(name: str) -> types.ModuleType:
@@ -31,7 +32,7 @@ def import_module(name: str) -> types.ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return _with_flyte(lambda: _import_file(path) if is_file else importlib.import_module(name))
+        return with_official_names(lambda: _import_file(path) if is_file else importlib.import_module(name))
     except FileNotFoundError as error:
         raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
     except (Exception, SystemExit) as error:
@@ -53,16 +54,18 @@ def _reason(error: BaseException) -> str:
     return f"{error} ({own[-1].filename}:{own[-1].lineno})" if own else str(error)
 
 
-def _with_flyte(load: Callable[[], types.ModuleType]) -> types.ModuleType:
+def with_official_names(load: Callable[[], types.ModuleType]) -> types.ModuleType:
     """What `load` imports; its `import flyte` finds this package if the official SDK is absent."""
     try:
         return load()
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "flyte" or "flyte" in sys.modules:
+        name = (error.name or "").partition(".")[0]
+        if name not in {"flyte", "flytekit"} or name in sys.modules:
             raise
     from flyte_connectors._registry.flyte_names import install_as_flyte
 
-    install_as_flyte()
+    with contextlib.suppress(OfficialSdkInstalledError):
+        install_as_flyte()
     return load()
 
 

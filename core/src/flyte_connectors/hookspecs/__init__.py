@@ -30,6 +30,7 @@ from flyte_connectors.hookspecs.plugin_hooks import (
     check_connection,
     grpc_services,
     http_routes,
+    importable_names,
     register_commands,
     warm_up,
     wrap_verb,
@@ -48,6 +49,6 @@ from flyte_connectors.hookspecs.verbs import (
 __all__ = [
     "HOOK_API", "PLUGIN_HOOKS", "PROJECT", "VERBS", "Commands", "adapt", "check_connection", "create",
     "delete", "do", "get", "get_logs", "get_metrics", "grpc_services", "hookimpl", "hookspec",
-    "http_routes", "register_commands", "warm_up", "wrap_verb",
+    "http_routes", "importable_names", "register_commands", "warm_up", "wrap_verb",
 ]
 # fmt: on

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PLUGIN_HOOKS: tuple[str, ...] = (
     *("wrap_verb", "register_commands", "adapt", "http_routes"),
-    *("grpc_services", "warm_up", "check_connection"),
+    *("grpc_services", "warm_up", "check_connection", "importable_names"),
 )
 """Names of the hooks besides the verbs."""
 
@@ -176,5 +176,23 @@ def check_connection() -> Iterable[str | Exception]:
         def check_connection(self):
             version = self.client.get(f"{AcmeSettings.read().url}/version").json()
             return [f"Acme {version['number']} at {AcmeSettings.read().url}"]
+    """
+    raise NotImplementedError  # a specification, never called
+
+
+@hookspec
+def importable_names() -> Mapping[str, Mapping[str, str]]:
+    """Make names of another package importable where that package is not installed.
+
+    Called when: `install_as_flyte()` is, or a module that a user names imports `flyte` or `flytekit` in vain.
+    Must: return, for each module, its names and where they are, as `module:name`. The package comes first, and
+    each module before those below it. Be defined or named in the module that the entry point names.
+    Must not: import what it names.
+    Raise: nothing.
+
+    Example:
+        @hookimpl
+        def importable_names():
+            return {"acme": {"Job": "acme_connectors.names:Job"}}
     """
     raise NotImplementedError  # a specification, never called

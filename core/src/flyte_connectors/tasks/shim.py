@@ -21,6 +21,7 @@ from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 from flyte_connectors._dispatch import wire
 from flyte_connectors._registry.installed import installed_plugins
+from flyte_connectors._registry.user_modules import with_official_names
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import InvalidRequestError, OutputError, TaskFailedError
 from flyte_connectors.tasks.calls import run_in_thread, run_sync
@@ -209,7 +210,7 @@ def load_executor(location: str) -> type[ShimTaskExecutor]:
     """
     module_name, _, path = location.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
+        found: Any = with_official_names(lambda: importlib.import_module(module_name))
         for name in path.split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError, ValueError) as error:

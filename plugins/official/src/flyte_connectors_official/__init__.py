@@ -2,6 +2,7 @@
 
 hosting/                 their connectors, hosted unchanged by `flyte-connectors serve`
 flyte_1/                 the services that Flyte 1's back end asks for besides those of Flyte 2
+flytekit_names/          what `import flytekit` finds where flytekit is not installed
 offering/                our connectors and tasks, for the service and the deployments of `flyte`
 official_references.py   converts files, folders and tables of `flyte` to ours, and back
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from flyte_connectors.service.server import ConnectorService
 
-__all__ = ["adapt", "grpc_services"]
+__all__ = ["adapt", "grpc_services", "importable_names"]
 
 
 @hookimpl
@@ -36,3 +37,11 @@ def grpc_services(service: ConnectorService) -> Mapping[str, Any]:
     from flyte_connectors_official.flyte_1 import services
 
     return services.grpc_services(service)
+
+
+@hookimpl
+def importable_names() -> Mapping[str, Mapping[str, str]]:
+    """Names of flytekit, where it is not installed."""
+    from flyte_connectors_official.flytekit_names import modules
+
+    return modules.MODULES

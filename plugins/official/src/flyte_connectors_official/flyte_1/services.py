@@ -6,9 +6,9 @@ Here that is a create whose result is asked for at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 from flyte_connectors.errors import (
@@ -19,12 +19,24 @@ from flyte_connectors.errors import (
 from flyte_connectors.service.adapter import abort, parse, serialize
 from flyteidl2.connector import connector_pb2 as pb
 
+from flyte_connectors_official.flyte_1.agents import agents_of
 from flyte_connectors_official.flyte_1.messages import METADATA_SERVICE, SYNC_SERVICE, message
 
 if TYPE_CHECKING:
+    from flyte_connectors._dispatch.dispatcher import Dispatcher
+    from flyte_connectors._registry.table import Registry
     from flyte_connectors.bound import BoundConnector
     from flyte_connectors.service.adapter import Context
+    from flyte_connectors.service.calls import Calls
     from flyte_connectors.service.server import ConnectorService
+
+
+class Answering(Protocol):
+    """What answers: a whole service, or one of flytekit's."""
+
+    calls: Calls
+    registry: Registry
+    dispatcher: Dispatcher
 
 
 def grpc_services(
@@ -32,7 +44,7 @@ def grpc_services(
 ) -> Mapping[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]:
     """See `flyte_connectors.hookspecs.grpc_services`."""
     execute = grpc.stream_stream_rpc_method_handler(
-        partial(_execute, service),
+        partial(execute_sync, service),
         request_deserializer=partial(parse, message("ExecuteTaskSyncRequest")),
         response_serializer=serialize,
     )
@@ -51,9 +63,10 @@ def _unary(method: Any, request: Any) -> grpc.RpcMethodHandler[Any, Any]:
     )
 
 
-async def _execute(
-    service: ConnectorService, requests: AsyncIterator[Any], context: Context
+async def execute_sync(
+    service: Answering, requests: AsyncIterator[Any], context: Context
 ) -> AsyncIterator[Any]:
+    """Answer a stream of a header and inputs with what the sync connector says."""
     service.calls.begin(context)
     try:
         request = await _read(requests)
@@ -112,27 +125,14 @@ async def _read(requests: AsyncIterator[Any]) -> pb.CreateTaskRequest:
 async def _list_agents(service: ConnectorService, request: Any, context: Context) -> Any:
     if request is None:
         await abort(context, InvalidRequestError("the request can't be parsed"))
-    return message("ListAgentsResponse")(agents=_agents(service.registry))
+    return message("ListAgentsResponse")(agents=agents_of(service.registry))
 
 
 async def _get_agent(service: ConnectorService, request: Any, context: Context) -> Any:
     if request is None:
         await abort(context, InvalidRequestError("the request can't be parsed"))
-    agents = {agent.name: agent for agent in _agents(service.registry)}
+    agents = {agent.name: agent for agent in agents_of(service.registry)}
     if request.name not in agents:
         text = f"no connector is named '{request.name[:100]}'; known: {', '.join(sorted(agents))}"
         await abort(context, ConnectorNotFoundError(text))
     return message("GetAgentResponse")(agent=agents[request.name])
-
-
-def _agents(connectors: Iterable[BoundConnector]) -> list[Any]:
-    """An agent for each connector's name, and kind: Flyte 1 asks one or the other way for all of its types."""
-    found: dict[tuple[str, bool], Any] = {}
-    for bound in connectors:
-        key = (bound.name, bound.is_sync)
-        agent = found.setdefault(key, message("Agent")(name=bound.name, is_sync=bound.is_sync))
-        agent.supported_task_types.append(bound.category.name)
-        agent.supported_task_categories.add(
-            name=bound.category.name, version=bound.category.version
-        )
-    return list(found.values())
