@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import pathlib
+import re
+import subprocess
+import sys
 import warnings
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,11 +19,24 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.testing.harness import DIRECT, WIRE, Driver, driving, execution_of
 from flyteidl2.connector import connector_pb2 as pb
 
+from tests.docs.markdown import DOCS
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # flytekit's own, when it is imported
     from tests.official import flytekit_jobs
     from tests.official.flytekit_jobs import FOLDER, Doubler, FileConnector, FileJob
 
+SEEDS = DOCS / "seeds.md"
+LACKING = """
+import importlib
+from flyte_connectors_official.flytekit_names.modules import MODULES
+for module, names in MODULES.items():
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError:
+        found = None
+    print(*(f"{module}.{name}" for name in names if not hasattr(found, name)))
+"""
 OUTPUTS: dict[str, Any] = {"given": str, "ratio": float, "table": DataFrame}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # flytekit's own, when it is used
@@ -108,3 +124,12 @@ def test_a_module_is_hosted() -> None:
     ):
         hosted = load_module(Registry(), module, module.__name__)
         assert {bound.category.name for bound in hosted} == types
+
+
+def test_the_documents_list_the_names_that_flytekit_does_not_have() -> None:
+    """Of those that stand in for it where it is not installed; `flyte` and it can't both be imported whole."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LACKING], check=True, capture_output=True, text=True
+    )
+    listed = re.findall(r"^\| `(flytekit\.[\w.]+)` \|", SEEDS.read_text(), re.MULTILINE)
+    assert sorted(ended.stdout.split()) == sorted(listed)

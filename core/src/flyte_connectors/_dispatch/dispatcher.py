@@ -27,12 +27,7 @@ from flyte_connectors._dispatch.creating import delete_job
 from flyte_connectors._dispatch.envelope import Envelope, unseal
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_REPLY, store_above
 from flyte_connectors._dispatch.redaction import redacted
-from flyte_connectors._dispatch.time_limits import (
-    Timers,
-    is_over,
-    limit_of,
-    write_exceeded,
-)
+from flyte_connectors._dispatch.time_limits import Timers, is_over, limit_of, write_exceeded
 from flyte_connectors._registry.table import find_metadata
 from flyte_connectors.connector import TERMINAL_PHASES
 

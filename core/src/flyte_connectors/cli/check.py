@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.tasks_pb2 import TaskTemplate
@@ -48,10 +47,9 @@ def run(options: argparse.Namespace) -> int:
         inputs=read_message("--inputs", options.inputs, Inputs()) if options.inputs else None,
         output_prefix=options.output_prefix,
     )
-    show = _show_nothing if options.json else _show
     findings: list[Finding] = []
     try:
-        asyncio.run(_check(options.endpoint, request, findings, show))
+        asyncio.run(_check(options.endpoint, request, findings, quiet=options.json))
     finally:
         if options.json and findings:
             print(json.dumps([finding._asdict() for finding in findings], indent=2))
@@ -59,22 +57,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _check(
-    endpoint: str,
-    request: pb.CreateTaskRequest,
-    findings: list[Finding],
-    show: Callable[[Finding], None],
+    endpoint: str, request: pb.CreateTaskRequest, findings: list[Finding], *, quiet: bool
 ) -> None:
     async with service_at(endpoint) as service:
         async for finding in check_service(service, request):
             findings.append(finding)
-            show(finding)
+            if not quiet:
+                _show(finding)
 
 
 def _show(finding: Finding) -> None:
     print(f"{finding.verdict.value:9} {finding.rule}", flush=True)
     if finding.fault:
         print(f"          {finding.fault}", flush=True)
-
-
-def _show_nothing(_: Finding) -> None:
-    pass

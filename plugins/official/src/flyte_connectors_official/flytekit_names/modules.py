@@ -10,7 +10,7 @@ _NAMES: dict[str, dict[str, str]] = {
     # For each module: where a name is, and which. `new=old` renames it.
     "flytekit": {
         _OURS: "Resources Secret logger",
-        f"{_HERE}.tasks": "task workflow PythonCustomizedContainerTask TaskMetadata",
+        f"{_HERE}.tasks": "task workflow TaskMetadata",
     },
     "flytekit.core": {},
     "flytekit.core.base_task": {f"{_HERE}.tasks": "TaskMetadata"},

@@ -5,6 +5,8 @@ from the connectors that are registered in this process. TLS, tokens, health, me
 `flyte-connectors serve`'s.
 """
 
+# ruff: noqa: ARG002, N802 - the names and arguments are gRPC's
+
 from __future__ import annotations
 
 import importlib
@@ -123,7 +125,9 @@ async def _answer(method: Any, message_class: Any, request: Any, context: Contex
 def _as_asked(request: Any, reply: Any) -> Any:
     """The reply in the kind of message that was asked in: both have the same fields under the same numbers."""
     reply_class = _reply_class(request, type(reply).__name__)
-    return reply if reply_class is type(reply) else reply_class.FromString(reply.SerializeToString())
+    return (
+        reply if reply_class is type(reply) else reply_class.FromString(reply.SerializeToString())
+    )
 
 
 def _reply_class(request: Any, name: str) -> Any:

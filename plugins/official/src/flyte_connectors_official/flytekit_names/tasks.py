@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import flyte_connectors
@@ -99,7 +99,9 @@ class _ConnectorExecutorMixin:
         declared: Mapping[str, Any] = self.interface.outputs  # type: ignore[attr-defined]
         values = (result,) if len(declared) == 1 else result or ()
         pairs = zip(declared.items(), values, strict=True)
-        return LiteralMap({name: codec_for_type(hint).encode(value) for (name, hint), value in pairs})
+        return LiteralMap(
+            {name: codec_for_type(hint).encode(value) for (name, hint), value in pairs}
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task: the outputs, or an awaitable of them if its class has an async `execute`."""
@@ -137,7 +139,8 @@ class PythonCustomizedContainerTask(flyte_connectors.PythonCustomizedContainerTa
     """
 
     def __init__(self, *args: Any, metadata: TaskMetadata | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **(metadata.settings() if metadata else {}), **kwargs)
+        settings = {**(metadata.settings() if metadata else {}), **kwargs}
+        super().__init__(*args, **settings)
 
 
 def _snake_case(name: str) -> str:

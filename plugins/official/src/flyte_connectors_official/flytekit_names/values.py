@@ -31,7 +31,9 @@ class LiteralMap:
         """Native inputs as the literals that a task declares."""
         return cls(
             {
-                variable.key: codec_for_literal_type(variable.value.type).encode(values[variable.key])
+                variable.key: codec_for_literal_type(variable.value.type).encode(
+                    values[variable.key]
+                )
                 for variable in template.interface.inputs.variables
                 if variable.key in values
             }
@@ -129,7 +131,7 @@ class TypeEngine:
     def dict_to_literal_map(
         _: Any, values: Mapping[str, Any], type_hints: Mapping[str, Any] | None = None
     ) -> LiteralMap:
-        """Values by name as literals, of the types given or else of their own."""
+        """Values by name as literals, of the types given, or of the types they have."""
         hints = type_hints or {}
         return LiteralMap(
             {
