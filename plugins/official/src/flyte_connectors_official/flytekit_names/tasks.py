@@ -11,7 +11,7 @@ from typing import Any
 import flyte_connectors
 from flyte_connectors import TaskTemplate
 from flyte_connectors.tasks.calls import call_function, call_task, run_sync
-from flyte_connectors.tasks.environment import FunctionTask
+from flyte_connectors.tasks.function_task import FunctionTask
 from flyte_connectors.tasks.mixins import as_result
 from flyte_connectors.tasks.shim import C
 from flyte_connectors.types import codec_for_type
