@@ -539,10 +539,11 @@ def live(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def demo(session: nox.Session) -> None:
-    """Show real jobs: served, followed, not lost when the service is killed; and a model trained."""
+    """Show real jobs in a minute: served, followed, not lost when the service is killed; a model trained."""
+    names = ["core", "batch_job", "console", "training_service"]
+    names += ["bigquery"] if os.environ.get("BIGQUERY_EMULATOR_HOST") else []
     training = f"{PACKAGES['model_training']}[service]"
-    packages = (str(PACKAGES[name]) for name in ("core", "batch_job", "training_service"))
-    session.install(*packages, training, silent=True)
+    session.install(*(str(PACKAGES[name]) for name in names), training, silent=True)
     session.run("python", "docs/demo/demo.py", *session.posargs)
 
 

@@ -1,4 +1,4 @@
-"""Real jobs, from start to end, and through the death of the service that started one."""
+"""A minute with real jobs: served, followed, kept through the death of their service, and seen in a browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pathlib
 import queue
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,44 +28,53 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="flyte-connectors-demo-") as folder:
         os.environ["FLYTE_CONNECTORS_STATE_DIR"] = f"{folder}/state"
         os.environ["FLYTE_BATCH_JOB_SPOOL"] = f"{folder}/spool"
-
-        say("1. A connector service, in a separate process, hosting the batch-job plugin")
-        service, address = serve(port=0)
-        try:
-            say("2. A job, started, followed and fetched through gRPC: count words of the docs")
-            check(count_words(address, pause=0.3).wait())
-
-            say("3. A second job; in the middle of it, kill -9 for the service")
-            client = count_words(address, pause=0.8)
-            time.sleep(2)
-            service.kill()
-            service.wait()
-            print(
-                f"*** the service (process {service.pid}) is dead; the job is not ***", flush=True
-            )
-            time.sleep(1)
-            service, address = serve(port=int(address.rpartition(":")[2]))
-            check(client.wait())
-        finally:
-            service.send_signal(signal.SIGTERM)
-            service.wait()
-
-        say("4. A model, trained by a real training service: digits, 30 epochs")
-        with training_service(f"{folder}/training") as url:
-            check(Run(DIGITS, "train_model", "--service", url, cwd=folder).wait())
-            if sys.stdin.isatty():
-                input("Press Enter to stop the training service and its dashboard. ")
+        tell(pathlib.Path(folder))
     say("Nothing was lost. What to try next:")
     command = shlex.join(executable())
     print(
         f"  {command} list        what is installed\n"
-        f"  {command} serve       your own service\n"
+        f"  {command} serve --console\n"
+        "                          your own service, with its pages\n"
         f"  {command} run {HERE / 'word_count.py'} count_words --folder {ROOT}\n"
         "                          the same job without any service\n"
-        f"  {ROOT / 'docs' / 'request-path.md'}\n"
-        "                          how a request travels\n"
+        f"  {ROOT / 'docs' / 'write-workflows.md'}\n"
+        "                          how to write tasks\n"
     )
     return 0
+
+
+def tell(folder: pathlib.Path) -> None:
+    """The story; its files are in `folder`."""
+    say("1. A connector service, in a separate process, with the plugins that are installed")
+    service = Service()
+    try:
+        say("2. A job, started, followed and fetched through gRPC: count words of the docs")
+        check(count_words(service, pause=0.2).wait())
+
+        say("3. A second job; in the middle of it, kill -9 for the service")
+        client = count_words(service, pause=0.3)
+        time.sleep(2)
+        service.kill()
+        print("*** the service is dead; the job is not ***", flush=True)
+        time.sleep(1)
+        service.start()
+        check(client.wait())
+
+        say("4. A Python function as jobs, one for each page: the longest word of the docs")
+        pages = ("--folder", str(ROOT / "docs"))
+        check(Run(HERE / "longest_words.py", "longest_word", *pages, on=service).wait())
+
+        say("5. A model: digits, 30 epochs. Its curve grows on the page whose link comes now")
+        with training_service(folder / "training") as url:
+            check(Run(DIGITS, "train_model", "--service", url, on=service, cwd=folder).wait())
+            if sys.stdin.isatty():
+                input("Press Enter to stop the services and their pages. ")
+
+        if os.environ.get("BIGQUERY_EMULATOR_HOST"):
+            say("6. A query, on the emulator of BigQuery that is there")
+            check(Run(HERE / "a_query.py", "squares", on=service).wait())
+    finally:
+        service.stop()
 
 
 def say(text: str) -> None:
@@ -72,22 +82,48 @@ def say(text: str) -> None:
     print(f"\n=== {text}", flush=True)
 
 
-def serve(port: int) -> tuple[subprocess.Popen[str], str]:
-    """A running service and its address."""
-    service = start(*COMMAND, "serve", "--port", str(port), "--metrics-port", "0")
-    assert service.stdout is not None
-    line = service.stdout.readline()
-    if not line:
-        sys.exit("the service did not start")
-    print(line, end="", flush=True)
-    return service, line.split()[2]
+class Service:
+    """The connector service of the demo, with its console.
+
+    Attributes:
+        address: Where it listens; the same after a restart.
+    """
+
+    def __init__(self) -> None:
+        self.address = "127.0.0.1:0"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._http_port = free.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again at the address that it had."""
+        port = self.address.rpartition(":")[2]
+        pages = f"http://127.0.0.1:{self._http_port}/console"
+        ports = ("--port", port, "--metrics-port", str(self._http_port))
+        self._process = start(*COMMAND, "serve", *ports, "--console", "--console-url", pages)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit("the service did not start")
+        print(line, end="", flush=True)
+        self.address = line.split()[2]
+
+    def kill(self) -> None:
+        """Kill it, as a crash or the kernel would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Let it end."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
 
 
 @contextlib.contextmanager
-def training_service(folder: str) -> Iterator[str]:
+def training_service(folder: pathlib.Path) -> Iterator[str]:
     """A running training service; its URL."""
     module = "flyte_connectors_training_service"
-    service = start(sys.executable, "-m", module, "serve", "--data-dir", folder, "--port", "0")
+    service = start(sys.executable, "-m", module, "serve", "--data-dir", str(folder), "--port", "0")
     try:
         assert service.stdout is not None
         yield service.stdout.readline().split()[-1]
@@ -107,10 +143,10 @@ class Run:
     On a terminal the command does that by itself.
     """
 
-    def __init__(self, *arguments: object, cwd: str | None = None) -> None:
+    def __init__(self, *arguments: object, on: Service, cwd: pathlib.Path | None = None) -> None:
         is_terminal = sys.stderr.isatty()
         self._process = subprocess.Popen(
-            [*COMMAND, "run", *map(str, arguments)],
+            [*COMMAND, "run", "--endpoint", on.address, *map(str, arguments)],
             text=True,
             cwd=cwd,
             stdout=None if is_terminal else subprocess.PIPE,
@@ -146,10 +182,10 @@ class Run:
             print(line, end="", flush=True)
 
 
-def count_words(address: str, pause: float) -> Run:
+def count_words(service: Service, pause: float) -> Run:
     """A client that runs the word count on the service."""
     inputs = ("--folder", ROOT, "--pause", pause)
-    return Run("--endpoint", address, HERE / "word_count.py", "count_words", *inputs)
+    return Run(HERE / "word_count.py", "count_words", *inputs, on=service)
 
 
 def executable() -> list[str]:

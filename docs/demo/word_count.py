@@ -10,7 +10,7 @@ import json, os, pathlib, time
 folder = pathlib.Path(os.environ["BATCH_JOB_INPUT_FOLDER"])
 pause = float(os.environ["BATCH_JOB_INPUT_PAUSE"])
 total = 0
-patterns = ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md")
+patterns = ("*.md", "docs/*.md", "plugins/*/README.md")
 files = sorted(file for pattern in patterns for file in folder.glob(pattern))
 for file in files:
     words = len(file.read_text().split())
