@@ -16,6 +16,7 @@ ELSEWHERE = {
     *("ConnectorEnvironment", "Image", "ImageBuildEngine", "deploy"),  # the plugin deploy
     *("ConnectorShimExecutor", "ExecutableTemplateShimTask", "PythonCustomizedContainerTask"),
     *("ShimTaskExecutor", "TaskPlugins", "TaskTemplateResolver"),  # seeds.md
+    *("TaskContext", "report", "task_context"),  # functions.md
 }
 TEXT = (DOCS / "reference.rst").read_text()
 

@@ -9,6 +9,15 @@ from flyte_connectors_deploy import ConnectorEnvironment as ConnectorEnvironment
 from flyte_connectors_deploy import Image as Image
 from flyte_connectors_deploy import ImageBuildEngine as ImageBuildEngine
 from flyte_connectors_deploy import deploy as deploy
+from flyte_connectors_official.shim_tasks import ConnectorShimExecutor as ConnectorShimExecutor
+from flyte_connectors_official.shim_tasks import (
+    ExecutableTemplateShimTask as ExecutableTemplateShimTask,
+)
+from flyte_connectors_official.shim_tasks import (
+    PythonCustomizedContainerTask as PythonCustomizedContainerTask,
+)
+from flyte_connectors_official.shim_tasks import ShimTaskExecutor as ShimTaskExecutor
+from flyte_connectors_official.shim_tasks import TaskTemplateResolver as TaskTemplateResolver
 
 from flyte_connectors._registry.flyte_names import install_as_flyte as install_as_flyte
 from flyte_connectors._registry.table import ConnectorRegistry as ConnectorRegistry
@@ -33,14 +42,7 @@ from flyte_connectors.tasks.mixins import SyncConnectorExecutorMixin as SyncConn
 from flyte_connectors.tasks.resources import Resources as Resources
 from flyte_connectors.tasks.running import init_from_config as init_from_config
 from flyte_connectors.tasks.running import run as run
-from flyte_connectors.tasks.shim import ConnectorShimExecutor as ConnectorShimExecutor
-from flyte_connectors.tasks.shim import ExecutableTemplateShimTask as ExecutableTemplateShimTask
-from flyte_connectors.tasks.shim import (
-    PythonCustomizedContainerTask as PythonCustomizedContainerTask,
-)
-from flyte_connectors.tasks.shim import ShimTaskExecutor as ShimTaskExecutor
-from flyte_connectors.tasks.shim import TaskPlugins as TaskPlugins
-from flyte_connectors.tasks.shim import TaskTemplateResolver as TaskTemplateResolver
+from flyte_connectors.tasks.task_plugins import TaskPlugins as TaskPlugins
 from flyte_connectors.tasks.template import SerializationContext as SerializationContext
 from flyte_connectors.tasks.template import TaskTemplate as TaskTemplate
 

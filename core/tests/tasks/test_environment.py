@@ -11,7 +11,7 @@ import pytest
 from flyte_connectors import NativeInterface, Resources, TaskEnvironment, TaskTemplate
 from flyte_connectors.errors import InvalidRequestError, TaskFailedError
 from flyte_connectors.tasks.function_task import FunctionTask
-from flyte_connectors.tasks.shim import TaskPlugins
+from flyte_connectors.tasks.task_plugins import TaskPlugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable

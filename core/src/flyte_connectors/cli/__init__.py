@@ -25,7 +25,6 @@ COMMANDS = {
     "cancel": "cancel the jobs of a run",
     "new": "create a package for a new connector",
     "check": "test whether a connector service conforms to Flyte's protocol",
-    "execute": "run a serialized task (used inside containers)",
 }
 
 

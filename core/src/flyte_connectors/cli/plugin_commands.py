@@ -6,7 +6,13 @@ import sys
 from collections.abc import Collection
 from typing import NamedTuple
 
-EXTRAS = {"image": "deploy", "deploy": "deploy", "console": "console", "doctor": "doctor"}
+EXTRAS = {
+    "image": "deploy",
+    "deploy": "deploy",
+    "console": "console",
+    "doctor": "doctor",
+    "execute": "official",
+}
 """Commands of this project's own plugins, and the extra of `flyte-connectors` that brings each."""
 
 

@@ -23,16 +23,21 @@ Rules for every implementation (`warm_up` and `check_connection` may be methods 
 from __future__ import annotations
 
 from flyte_connectors.hookspecs.markers import HOOK_API, PROJECT, hookimpl, hookspec
+from flyte_connectors.hookspecs.plugin_hooks import (
+    PLUGIN_HOOKS,
+    Commands,
+    adapt,
+    check_connection,
+    grpc_services,
+    http_routes,
+    importable_names,
+    register_commands,
+    warm_up,
+    wrap_verb,
+)
 from flyte_connectors.hookspecs.verbs import VERBS, create, delete, do, get, get_logs, get_metrics
 
 # fmt: off
-# isort: off
-from flyte_connectors.hookspecs.plugin_hooks import (
-    PLUGIN_HOOKS, Commands, adapt, check_connection, grpc_services, http_routes, importable_names,
-    register_commands, warm_up, wrap_verb,
-)
-# isort: on
-
 __all__ = [
     "HOOK_API", "PLUGIN_HOOKS", "PROJECT", "VERBS", "Commands", "adapt", "check_connection", "create",
     "delete", "do", "get", "get_logs", "get_metrics", "grpc_services", "hookimpl", "hookspec",

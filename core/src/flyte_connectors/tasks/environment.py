@@ -116,7 +116,7 @@ def _task_class(plugin_config: Any) -> Callable[..., FunctionTask[Any, Any]]:
     """What makes tasks of functions that run where `plugin_config` says."""
     if plugin_config is None:
         return FunctionTask
-    from flyte_connectors.tasks.shim import TaskPlugins  # most environments have none
+    from flyte_connectors.tasks.task_plugins import TaskPlugins  # most environments have none
 
     found = TaskPlugins.find_pythontask_plugin(type(plugin_config))
     if found is FunctionTask or not issubclass(found, FunctionTask):

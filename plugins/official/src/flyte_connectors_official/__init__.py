@@ -3,6 +3,7 @@
 hosting/                 their connectors, hosted unchanged by `flyte-connectors serve`
 flyte_1/                 the services that Flyte 1's back end asks for besides those of Flyte 2
 flytekit_names/          what `import flytekit` finds where flytekit is not installed
+shim_tasks.py            tasks that run from their serialized template, in a container
 offering/                our connectors and tasks, for the service and the deployments of `flyte`
 official_references.py   converts files, folders and tables of `flyte` to ours, and back
 
@@ -18,9 +19,17 @@ from flyte_connectors import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flyte_connectors.hookspecs import Commands
     from flyte_connectors.service.server import ConnectorService
 
-__all__ = ["adapt", "grpc_services", "importable_names"]
+__all__ = ["adapt", "grpc_services", "importable_names", "register_commands"]
+
+
+@hookimpl
+def register_commands(commands: Commands) -> None:
+    """Add the command of the containers of shim tasks."""
+    text = "run a serialized task (used inside containers)"
+    commands.add("execute", help=text, module="flyte_connectors_official.cli.execute")
 
 
 @hookimpl

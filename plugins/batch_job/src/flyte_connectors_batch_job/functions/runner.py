@@ -26,7 +26,7 @@ from typing import Any
 from flyte_connectors.errors import ConnectorError, ConversionError
 from flyte_connectors.io import DataFrame, Dir, File, storage
 from flyte_connectors.tasks.interface import NativeInterface
-from flyte_connectors.tasks.shim import TaskPlugins
+from flyte_connectors.tasks.task_plugins import TaskPlugins
 from flyte_connectors.types import codec_for_type
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.task.common_pb2 import Inputs, Outputs

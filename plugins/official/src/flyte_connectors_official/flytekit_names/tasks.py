@@ -13,10 +13,10 @@ from flyte_connectors import TaskTemplate
 from flyte_connectors.tasks.calls import call_function, call_task, run_sync
 from flyte_connectors.tasks.function_task import FunctionTask
 from flyte_connectors.tasks.mixins import as_result
-from flyte_connectors.tasks.shim import C
 from flyte_connectors.types import codec_for_type
 
 from flyte_connectors_official.flytekit_names.values import LiteralMap, TypeEngine
+from flyte_connectors_official.shim_tasks import C
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,14 +13,14 @@ import pathlib
 import sys
 import traceback
 
+from flyte_connectors.cli.messages import read_message
+from flyte_connectors.errors import ConnectorError
+from flyte_connectors.io import storage
 from flyteidl2.core.execution_pb2 import ContainerError, ErrorDocument, ExecutionError
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs
 
-from flyte_connectors.cli.messages import read_message
-from flyte_connectors.errors import ConnectorError
-from flyte_connectors.io import storage
-from flyte_connectors.tasks.shim import TaskTemplateResolver
+from flyte_connectors_official.shim_tasks import TaskTemplateResolver
 
 ERROR_FILE = "error.pb"
 

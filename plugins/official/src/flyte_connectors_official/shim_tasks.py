@@ -14,27 +14,21 @@ from __future__ import annotations
 import abc
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
-
-from flyteidl2.core import tasks_pb2
-from flyteidl2.task.common_pb2 import Inputs, Outputs
+from typing import Any, Generic, TypeVar
 
 from flyte_connectors._dispatch import wire
-from flyte_connectors._registry.installed import installed_plugins
 from flyte_connectors._registry.user_modules import with_official_names
 from flyte_connectors.client.job_loop import RunPolicy, run_job
 from flyte_connectors.errors import InvalidRequestError, OutputError, TaskFailedError
 from flyte_connectors.tasks.calls import run_in_thread, run_sync
 from flyte_connectors.tasks.current_run import current_run
-from flyte_connectors.tasks.function_task import FunctionTask
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.mixins import as_result, request_for
 from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
+from flyteidl2.core import tasks_pb2
+from flyteidl2.task.common_pb2 import Inputs, Outputs
 
 C = TypeVar("C")
-
-FUNCTIONS_GROUP = "flyte.connectors.functions"
-"""Group of the entry points that are subclasses of `FunctionTask`, by their configuration class."""
 
 
 class ShimTaskExecutor(abc.ABC):
@@ -238,37 +232,3 @@ class ConnectorShimExecutor(ShimTaskExecutor):
         request = request_for(tt, inputs, execution)
         resource = run_sync(run_job(execution.client, request, policy, execution.observer))
         return interface.read_outputs(tt.id.name, resource.outputs)
-
-
-class TaskPlugins:
-    """Which task class a configuration class belongs to."""
-
-    _classes: ClassVar[dict[type, type[TaskTemplate]]] = {}
-
-    @classmethod
-    def register_pythontask_plugin(cls, config_type: type, task_class: type[TaskTemplate]) -> None:
-        """Let configurations of `config_type` belong to `task_class`.
-
-        Raises:
-            InvalidRequestError: they belong to another class already.
-        """
-        taken = cls._classes.setdefault(config_type, task_class)
-        if taken is not task_class:
-            message = f"configures {taken.__name__} already"
-            raise InvalidRequestError(message, field=config_type.__name__)
-
-    @classmethod
-    def find_pythontask_plugin(cls, config_type: type) -> type[TaskTemplate]:
-        """The task class for a configuration class; `FunctionTask` if there is none.
-
-        An installed plugin says it by an entry point that is named after the configuration class:
-
-            [project.entry-points."flyte.connectors.functions"]
-            "my_plugin.config.MyConfig" = "my_plugin.functions:MyFunctionTask"
-        """
-        if config_type not in cls._classes:
-            name = f"{config_type.__module__}.{config_type.__qualname__}"
-            for point in installed_plugins(FUNCTIONS_GROUP):
-                if point.name == name:
-                    cls.register_pythontask_plugin(config_type, point.load())
-        return cls._classes.get(config_type, FunctionTask)

@@ -1,0 +1,1 @@
+"""Commands of the plugin, each imported when it is used."""
