@@ -157,7 +157,14 @@ def all_runs() -> Sequence[RunRecord]:
 
 
 def _read_run(folder: pathlib.Path) -> RunRecord:
-    record = _read(folder / _RUN_FILE, RunRecord)
+    path = folder / _RUN_FILE
+    if not path.exists():  # written by a release that remembered jobs only
+        first = find_jobs(folder.name)[0]
+        started = (folder / f"{first.action}.json").stat().st_mtime
+        return RunRecord(
+            folder.name, first.task, started, endpoint=first.endpoint, module=first.module
+        )
+    record = _read(path, RunRecord)
     return record._replace(phase="RUNNING") if is_live(folder.name) else record
 
 
