@@ -6,6 +6,8 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import pytest
+
 from flyte_connectors_batch_job import BatchJobConnector
 
 
@@ -35,3 +37,13 @@ def test_the_entry_point_names_the_connector() -> None:
     """The installed metadata leads to the class."""
     (entry,) = entry_points(group="flyte.connectors", name="batch_job")
     assert entry.load() is BatchJobConnector
+
+
+def test_a_service_that_is_warm_has_imported_the_back_ends_of_its_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first job of each does not wait for their clients."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_BACKEND", "kubernetes")
+    connector = "from flyte_connectors_batch_job import BatchJobConnector as C; c = C()"
+    assert "httpx" not in modules_after(connector)
+    assert "httpx" in modules_after(f"{connector}; c.warm_up()")

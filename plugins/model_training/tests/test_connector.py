@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,32 @@ def test_importing_the_entry_point_imports_no_http_client() -> None:
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_create_of_a_service_that_is_warm_imports_nothing_more() -> None:
+    """After `warm_up` the first training does not wait for the HTTP client."""
+    code = (
+        "import asyncio, sys, flyte_connectors_model_training.connector as c\n"
+        "from flyteidl2.core.tasks_pb2 import TaskTemplate\n"
+        "connector, task = c.ModelTrainingConnector(), TaskTemplate()\n"
+        "task.custom.update({'endpoint': 'http://127.0.0.1:1'})\n"
+        "inputs = {'epochs': 1, 'dataset_uri': 's3://bucket'}\n"
+        "connector.warm_up()\n"
+        "before = set(sys.modules)\n"
+        "try: asyncio.run(connector.create(task, inputs=inputs, idempotency_key='key'))\n"
+        "except c.ConflictError.__base__ as error: print(type(error).__name__)\n"
+        "heavy = ('http', 'h11', 'flyte_connectors_', 'flyte_connectors.http')\n"
+        "print(*[name for name in set(sys.modules) - before if name.startswith(heavy)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS": "127.0.0.1"},
+    )
+    assert done.stdout.split() == ["ServiceUnavailableError"]
 
 
 async def test_the_same_key_is_the_same_job(service: ServiceProcess, digits: Path) -> None:

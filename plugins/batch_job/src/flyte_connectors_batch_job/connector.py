@@ -83,6 +83,12 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     jobs_run_as_service_user = True
 
     @hookimpl
+    def warm_up(self) -> None:
+        """Import the back ends that tasks may use."""
+        for name in allowed_backends():
+            backends.load(name)
+
+    @hookimpl
     def check_connection(self) -> list[str | Exception]:
         """Whether each back end that tasks may use answers; see `flyte_connectors.hookspecs`."""
         return list(_connections())

@@ -1,6 +1,6 @@
 """The connector: each verb in a few lines over a training platform.
 
-Importing this module imports no HTTP client: the first call does.
+Importing this module imports no HTTP client: a service does that once it answers, or else the first call.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
     name = "Model Training Connector"
     task_type_name = "external_model_training"
     metadata_type = ModelTrainJobMeta
+
+    @hookimpl
+    def warm_up(self) -> None:
+        """Import the HTTP client and the platforms, which takes as long as many calls."""
+        from flyte_connectors_model_training import client, ray_jobs, training_service  # noqa: F401
 
     @hookimpl
     def check_connection(self) -> list[str | Exception]:
