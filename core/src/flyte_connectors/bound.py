@@ -29,7 +29,7 @@ class Mode(enum.Enum):
     THREAD = "thread"
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class Verb:
     """One verb of one connector.
 

@@ -80,8 +80,7 @@ def table(settings: type) -> Any:
     return dataclasses.field(default_factory=settings)
 
 
-@dataclasses.dataclass(frozen=True)
-class Declared:
+class Declared(typing.NamedTuple):
     """One setting of a plugin.
 
     Attributes:

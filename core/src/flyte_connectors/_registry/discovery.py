@@ -52,7 +52,7 @@ class Status(enum.Enum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class PluginReport:
     """The load status of one entry point.
 
