@@ -12,6 +12,7 @@ standard_services.py
                   the RPCs of health and reflection
 exposition.py     what the service counts, as Prometheus metrics
 http_endpoint.py  /metrics, /healthz, /readyz, and pages of plugins
+http_server.py    the server of these
 calls.py          the calls that are being answered
 drain.py          graceful shutdown
 connections.py    the sockets of the port: paused, counted, closed

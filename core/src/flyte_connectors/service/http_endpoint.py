@@ -1,39 +1,33 @@
 """The HTTP side of the service: /metrics for Prometheus, /healthz and /readyz for probes, pages of plugins.
 
 Each page is a WSGI application (PEP 3333), the service's own as well as those of the hook `http_routes`. They
-run in separate threads, so a slow page does not delay calls.
+run in separate threads, so a slow page does not delay calls. Nothing is loaded for them before the first
+request.
 """
 
 from __future__ import annotations
 
 import logging
+import selectors
 import socket
-import ssl
 import sys
 import threading
-from collections.abc import Iterable, Mapping
-from functools import partial
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any, Protocol
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from flyte_connectors.errors import ServiceStartError
+from flyte_connectors.service.settings import address_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from prometheus_client.registry import Collector
 
+    from flyte_connectors.service.http_server import HttpServer
     from flyte_connectors.service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 
 OWN_PATHS = ("/metrics", "/healthz", "/readyz")
-_TLS_HANDSHAKE = b"\x16"  # how TLS begins (RFC 8446, 5.1)
-_SECONDS_TO_CLOSE = 0.05  # how soon the server notices; the shutdown waits for it
-_SECONDS_FOR_A_REQUEST = 30  # that a client may take to send one
 
 
 class Readiness(Protocol):
@@ -48,7 +42,7 @@ class HttpEndpoint:
     Args:
         listening: A socket that listens; closed with the endpoint.
         readiness: Says what /readyz answers.
-        collector: What /metrics shows.
+        collector: Makes what /metrics shows, from the first scrape on: it takes a library of its own.
         routes: Pages by the path below which each answers, such as `/console`.
         tls: Names the certificate for clients that use TLS; all may use plain HTTP, as probes do.
 
@@ -63,20 +57,20 @@ class HttpEndpoint:
         self,
         listening: socket.socket,
         readiness: Readiness,
-        collector: Collector,
+        collector: Callable[[], Collector],
         routes: Iterable[tuple[str, WSGIApplication]] = (),
         *,
         tls: ServiceSettings | None = None,
     ) -> None:
         pages = _pages(routes)
         self.paths = tuple(pages)
-        metrics = CollectorRegistry()
-        metrics.register(collector)
 
         def application(request: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
             path = request["PATH_INFO"]
             if path == "/metrics":
-                return _answer(start, "200 OK", generate_latest(metrics), CONTENT_TYPE_LATEST)
+                from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+                return _answer(start, "200 OK", generate_latest(collector()), CONTENT_TYPE_LATEST)
             if path == "/healthz":
                 return _answer(start, "200 OK", b"alive\n")
             if path == "/readyz":
@@ -90,55 +84,48 @@ class HttpEndpoint:
             known = ", ".join((*OWN_PATHS, *pages))
             return _answer(start, "404 Not Found", f"not found; try {known}\n".encode())
 
-        self._server = _Server(listening.getsockname()[:2], _Handler, bind_and_activate=False)
-        self._server.take(listening)
-        self._server.tls = tls
-        self._server.set_app(application)
-        serve = partial(self._server.serve_forever, poll_interval=_SECONDS_TO_CLOSE)
-        threading.Thread(target=serve, name="http", daemon=True).start()
+        self._application = application
+        self._listening = listening
+        self._tls = tls
+        self._server: HttpServer | None = None
+        self._closing, self._closed = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._closed.close()
+        self._thread.join()
+        for each in (self._closing, self._server or self._listening):
+            each.close()
+
+    def _serve(self) -> None:
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._listening, selectors.EVENT_READ)
+            ready.register(self._closing, selectors.EVENT_READ)
+            while all(key.fileobj is self._listening for key, _ in ready.select()):
+                if self._server is None:
+                    # A third of what the service would load, and memory, for what may never be asked.
+                    from flyte_connectors.service.http_server import HttpServer
+
+                    self._server = HttpServer(self._listening, self._application, self._tls)
+                self._server.handle_request()
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    tls: ServiceSettings | None = None
+def listen_http(settings: ServiceSettings) -> socket.socket:
+    """The HTTP port, bound before the service reports that it is ready.
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Answer a client, in its thread; over TLS if that is how it begins."""
-        request.settimeout(_SECONDS_FOR_A_REQUEST)
-        try:
-            if self.tls is None or request.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
-                super().finish_request(request, client_address)
-                return
-            from flyte_connectors.service.tls import https_context  # only with a certificate
-
-            with https_context(self.tls).wrap_socket(request, server_side=True) as secured:
-                super().finish_request(secured, client_address)
-        except OSError as error:  # ssl.SSLError is one
-            logger.debug("a client of the HTTP port has left: %s", error)
-
-    def take(self, listening: socket.socket) -> None:
-        """Listen on a socket that is bound already."""
-        self.socket.close()
-        self.socket = listening
-        self.server_name, self.server_port = listening.getsockname()[:2]
-        self.setup_environ()
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = _SECONDS_FOR_A_REQUEST
-
-    def get_environ(self) -> dict[str, Any]:
-        """The CGI environment; `HTTPS` makes WSGI's `wsgi.url_scheme` what it is."""
-        secured = {"HTTPS": "on"} if isinstance(self.request, ssl.SSLSocket) else {}
-        return {**super().get_environ(), **secured}
-
-    def log_message(self, *_: Any, **__: Any) -> None:
-        """Probes and scrapes every few seconds are not worth a line."""
+    Raises:
+        ServiceStartError: it is in use.
+    """
+    host, port = settings.host, settings.metrics_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        text = error.strerror or str(error)
+        message = f"can't listen on {address_of(host, port)} for metrics: {text}"
+        raise ServiceStartError(message) from error
 
 
 def _pages(routes: Iterable[tuple[str, WSGIApplication]]) -> Mapping[str, WSGIApplication]:

@@ -29,14 +29,16 @@ from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, answers, handlers
 from flyte_connectors.service.calls import Calls
 from flyte_connectors.service.health import ServiceHealth
-from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.http_endpoint import HttpEndpoint, listen_http
+from flyte_connectors.service.settings import ServiceSettings, address_of
 from flyte_connectors.service.standard_services import standard_handlers
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from flyte_connectors._registry.discovery import PluginReport
     from flyte_connectors._registry.table import Registry
     from flyte_connectors.service.adapter import Answer
-    from flyte_connectors.service.http_endpoint import HttpEndpoint
 
 logger = logging.getLogger(__name__)
 
@@ -215,13 +217,13 @@ class ConnectorService:
     @property
     def address(self) -> str:
         """Host and port that the gRPC service listens on."""
-        return _address(self.settings.host, self.port)
+        return address_of(self.settings.host, self.port)
 
     @property
     def summary(self) -> str:
         """One line for people: where it listens, and for what."""
         types = ", ".join(sorted(bound.category.name for bound in self.registry))
-        url = f"http://{_address(self.settings.host, self.metrics_port)}"
+        url = f"http://{address_of(self.settings.host, self.metrics_port)}"
         pages = "".join(f"; {url}{path}/" for path in (self._http.paths if self._http else ()))
         start = f"listening on {self.address} for {types or 'no task types'}"
         return f"{start}; metrics on {url}/metrics{pages}"
@@ -235,11 +237,11 @@ class ConnectorService:
                 logger.warning("warming up %s failed: %s: %s", name, type(error).__name__, error)
 
     def _start_http(self, listening: socket.socket) -> None:
-        # Imported late: scraping needs a library that serving does not wait for.
-        from flyte_connectors.service.exposition import CallCollector
-        from flyte_connectors.service.http_endpoint import HttpEndpoint
+        def collector() -> Collector:
+            from flyte_connectors.service.exposition import CallCollector
 
-        collector = CallCollector(self.registry, self.reports, self.faults, self._guard)
+            return CallCollector(self.registry, self.reports, self.faults, self._guard)
+
         routes = [
             route
             for hook in self.registry.hooks["http_routes"]
@@ -268,22 +270,6 @@ def shutdown_signals() -> list[signal.Signals]:
     return numbers
 
 
-def listen_http(settings: ServiceSettings) -> socket.socket:
-    """The HTTP port, bound before the service reports that it is ready.
-
-    Raises:
-        ServiceStartError: it is in use.
-    """
-    host, port = settings.host, settings.metrics_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        text = error.strerror or str(error)
-        message = f"can't listen on {_address(host, port)} for metrics: {text}"
-        raise ServiceStartError(message) from error
-
-
 def _load_the_rest() -> None:
     """Load what the first calls, or the end, may need, and SERVING does not wait for."""
     for module in ("_masking", "endpoints", "service.drain"):
@@ -309,7 +295,7 @@ def _interceptors(settings: ServiceSettings) -> list[grpc.aio.ServerInterceptor]
 def _bind(
     server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None
 ) -> int:
-    address = _address(host, port)
+    address = address_of(host, port)
     try:
         bound: int = (
             server.add_secure_port(address, credentials)
@@ -331,10 +317,6 @@ def _warn_if_open(settings: ServiceSettings) -> None:
             "restrict the port to a trusted network",
             settings.host,
         )
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _options(settings: ServiceSettings, *, shared: bool) -> Sequence[tuple[str, int]]:

@@ -125,6 +125,11 @@ class ServiceSettings:
 FIELDS = {field.name: field for field in dataclasses.fields(ServiceSettings)}
 
 
+def address_of(host: str, port: int) -> str:
+    """Host and port in the form of URLs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def flag_of(name: str) -> str:
     """The command-line flag of a setting."""
     return "--" + name.replace("_", "-")

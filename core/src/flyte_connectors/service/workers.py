@@ -27,8 +27,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from flyte_connectors.errors import ServiceStartError
-from flyte_connectors.service.http_endpoint import HttpEndpoint
-from flyte_connectors.service.server import listen_http, shutdown_signals
+from flyte_connectors.service.http_endpoint import HttpEndpoint, listen_http
+from flyte_connectors.service.server import shutdown_signals
 from flyte_connectors.service.settings import (
     CONFIG_VARIABLE,
     FIELDS,
@@ -65,7 +65,8 @@ def supervise(settings: ServiceSettings) -> int:
             served = supervisor.wait_until_ready()
             if not served:
                 return 0
-            HttpEndpoint(listening, supervisor, _SummedMetrics(workers))
+            summed = _SummedMetrics(workers)  # remembers what workers counted that have died
+            HttpEndpoint(listening, supervisor, lambda: summed)
             print(  # noqa: T201  (the one line that says where it listens)
                 f"listening on {settings.host}:{port} for {served}; "
                 f"metrics on http://{settings.host}:{listening.getsockname()[1]}/metrics; "
