@@ -230,6 +230,8 @@ def typing(session: nox.Session) -> None:
     """Check types with mypy and pyright, those that connector authors see included."""
     _chosen(session, *PACKAGES)
     _install(session, *PACKAGES, groups=("typing",))
+    if shutil.which("node") is None:
+        session.install("pyright[nodejs]", *LOCKED)  # pyright is a program for Node.js
     for folder in (*(package / "src" for package in PACKAGES.values()), "core/typing_tests"):
         session.run("mypy", str(folder))
     session.run("pyright", "--pythonpath", f"{session.bin}/python")

@@ -77,7 +77,8 @@ FORGED = {
     "outcome pipe": "mkfifo $CONTROL/outcome.json",
     "outcome directory": "mkdir -p $CONTROL/outcome.json/full",
     "begun": "echo '{}' > $CONTROL/begun.json",
-    "begun pipe": "rm $CONTROL/begun.json; mkfifo $CONTROL/begun.json",
+    # It may have been written again before.
+    "begun pipe": "rm $CONTROL/begun.json; mkfifo $CONTROL/begun.json 2> /dev/null",
     "no begun": "rm $CONTROL/begun.json",
     "running": "echo '[1]' > $CONTROL/running.json",
     "running directory": "rm $CONTROL/running.json; mkdir -p $CONTROL/running.json/full",

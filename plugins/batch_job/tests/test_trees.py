@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,9 @@ def test_a_supervisor_that_is_stopped_again_and_again_is_given_up(jobs: Jobs) ->
     assert jobs.end(meta).phase == Phase.RETRYABLE_FAILED
 
 
+@pytest.mark.skipif(
+    not (shutil.which("ps") or os.environ.get("CI")), reason="needs ps, of Debian's package procps"
+)
 def test_the_table_of_processes_is_the_same_without_proc() -> None:
     """As ps(1) reports it on systems without `/proc`."""
     seen = processes.table_of_ps()[os.getpid()]
