@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
-from bed import iris
+from bed import iris, storage
 from bed.calls import Calls
 from flyte_connectors import DataFrame
 from flyte_connectors.errors import FrameError
@@ -113,6 +114,23 @@ def test_rest_takes_over_where_the_storage_api_is_out_of_reach(
         frame = DataFrame(uri=emulated.uri("iris")).open(pyarrow.Table).all_sync()
     assert frame.num_rows == 150
     assert "reading over REST" in caplog.text
+
+
+async def test_a_stream_that_breaks_goes_on_where_it_was(
+    emulated: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google ends long streams; each row comes once, in order, whatever was lost in between."""
+    rows = 5 * storage.ROWS_OF_A_MESSAGE + 1
+    await emulated.run(emulated.query(f"CREATE TABLE IF NOT EXISTS rows_{rows} ({storage.DDL})"))
+    with storage.running() as server:
+        monkeypatch.setenv(tables.STORAGE_EMULATOR_VARIABLE, server.host)
+        server.breaks += [2, 0, 1]
+        columns = {"n": int, "day": datetime.date}
+        frame = DataFrame(uri=emulated.uri(f"rows_{rows}"), columns=columns)
+        read = frame.open(pyarrow.Table).all_sync()
+    assert read.column_names == ["n", "day"]
+    assert read["n"].to_pylist() == list(range(rows))
+    assert server.asked == [storage.ROWS_OF_A_MESSAGE * message for message in (0, 2, 2, 3)]
 
 
 def test_a_table_that_is_gone_says_why(calls: Calls) -> None:

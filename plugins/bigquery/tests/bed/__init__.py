@@ -1,6 +1,7 @@
 """The test bed: a BigQuery server on loopback, and a proxy that makes trouble in front of it.
 
 *   `emulator`  installs, starts and stops `local-bigquery` in an environment of its own
+*   `storage`   sends tables of any size as Google's Storage API does
 *   `proxy`     forwards the vendor client's calls, counts them and injects faults
 *   `jobs`      shows jobs as running until a test ends them
 *   `discovery` holds jobs against Google's description of its API

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
     from google.auth.credentials import Credentials
     from google.cloud.bigquery_storage import BigQueryReadClient
-    from google.cloud.bigquery_storage_v1.types import ReadSession
+    from google.cloud.bigquery_storage_v1.types import ReadRowsResponse, ReadSession
 
 STORAGE_SECONDS = 20.0
 """How long the Storage API may take to answer before REST takes over."""
@@ -180,12 +180,16 @@ def _over_storage(
 
     with storage:
         schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(session.arrow_schema.serialized_schema))
+
+        def batch_of(response: ReadRowsResponse) -> pyarrow.RecordBatch:
+            batch = response.arrow_record_batch.serialized_record_batch
+            return pyarrow.ipc.read_record_batch(pyarrow.py_buffer(batch), schema)
+
         # An empty table has no batch; this one has its columns.
         yield pyarrow.RecordBatch.from_pylist([], schema)
         for stream in session.streams:
-            for response in storage.read_rows(stream.name):
-                batch = response.arrow_record_batch.serialized_record_batch
-                yield pyarrow.ipc.read_record_batch(pyarrow.py_buffer(batch), schema)
+            # `map` keeps neither the message nor the batch while it waits for the next.
+            yield from map(batch_of, storage.read_rows(stream.name))
 
 
 def _storage_client(credentials: Credentials) -> BigQueryReadClient | None:
@@ -241,6 +245,7 @@ def _progress(
             due = time.monotonic() + _PROGRESS_SECONDS
             print(f"\r{uri}: {seen:,} of {total:,} rows", end="", file=sys.stderr, flush=True)  # noqa: T201
         yield batch
+        del batch  # it is the caller's alone, while the next one comes
     logger.info("read %d rows of %s", seen, uri)
     if shown:
         print(f"\r{uri}: {seen:,} rows", file=sys.stderr)  # noqa: T201
