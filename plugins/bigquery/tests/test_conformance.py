@@ -1,4 +1,4 @@
-"""Queries and estimates obey the rules of every connector. The service is the test bed's server."""
+"""Queries, estimates, waits and transfers obey the rules of every connector. The service is the test bed's server."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from bed.calls import CONFIG
 from bed.jobs import Jobs, QueryJobs
 from flyte_connectors.testing import ConnectorConformance
 from flyte_connectors_bigquery import (
+    BigQueryCheckTask,
     BigQueryConnector,
     BigQueryCopyConfig,
     BigQueryCopyConnector,
     BigQueryCopyTask,
     BigQueryDryRunConnector,
     BigQueryDryRunTask,
+    BigQueryExtractConfig,
+    BigQueryExtractConnector,
+    BigQueryExtractTask,
+    BigQueryLoadConfig,
+    BigQueryLoadConnector,
+    BigQueryLoadTask,
     BigQuerySensor,
     BigQuerySensorConnector,
     BigQueryTask,
@@ -27,9 +34,11 @@ from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bed.emulator import Emulator
     from bed.proxy import Front
     from flyte_connectors import TaskTemplate
 
+WHERE = {"ProjectID": CONFIG.ProjectID, "Location": CONFIG.Location}
 VALUES: dict[Any, Any] = {
     int: 2**53 + 1,
     float: 0.1,
@@ -110,6 +119,14 @@ class TestSensors(_Conformance):
     )
 
 
+@pytest.mark.slow
+class TestChecks(_Conformance):
+    """A check is a query whose first row decides."""
+
+    connector_class = BigQueryConnector
+    task = BigQueryCheckTask("three", "SELECT 3 AS n", CONFIG, outputs={"n": int})
+
+
 class TestDryRuns(_Conformance):
     """The connector of task type `bigquery_dry_run_task`."""
 
@@ -117,19 +134,34 @@ class TestDryRuns(_Conformance):
     task = BigQueryDryRunTask("three", "SELECT 3 AS n", CONFIG)
 
 
-class TestCopies(_Conformance):
-    """The connector of task type `bigquery_copy_task`; loads and extracts share its verbs."""
+class _Transfers(_Conformance):
+    """What the connectors of loads, extracts and copies share."""
 
-    connector_class = BigQueryCopyConnector
     jobs_class = Jobs
     limit = TimeLimit(
         attempt=2.0, total=3.0
     )  # unlike Google's, the server copies before it answers an insert
+    files: ClassVar[str]
+
+    @pytest.fixture
+    def bad_requests(self, good_request: CreateTaskRequest) -> Mapping[str, CreateTaskRequest]:
+        wrong: dict[str, dict[str, Any]] = {
+            "custom.ProjectID": {"ProjectID": "no project"},
+            "custom.priority": {"priority": "BATCH"},
+            f"custom.{self.files}": {self.files: []},
+        }
+        return {field: _with(good_request, **custom) for field, custom in wrong.items()}
+
+
+class TestCopies(_Transfers):
+    """The connector of task type `bigquery_copy_task`."""
+
+    connector_class = BigQueryCopyConnector
+    files = "sourceTables"
     task = BigQueryCopyTask(
         "copy",
         BigQueryCopyConfig(
-            ProjectID=CONFIG.ProjectID,
-            Location=CONFIG.Location,
+            **WHERE,
             sources=["garden.iris"],
             destination="garden.copied",
             write_disposition="WRITE_TRUNCATE",
@@ -137,14 +169,45 @@ class TestCopies(_Conformance):
         outputs={"rows": int},
     )
 
-    @pytest.fixture
-    def bad_requests(self, good_request: CreateTaskRequest) -> Mapping[str, CreateTaskRequest]:
-        wrong: dict[str, dict[str, Any]] = {
-            "custom.ProjectID": {"ProjectID": "no project"},
-            "custom.priority": {"priority": "BATCH"},
-            "custom.sourceTables": {"sourceTables": []},
-        }
-        return {field: _with(good_request, **custom) for field, custom in wrong.items()}
+
+@pytest.mark.slow
+class TestLoads(_Transfers):
+    """The connector of task type `bigquery_load_task`."""
+
+    connector_class = BigQueryLoadConnector
+    files = "sourceUris"
+    task = BigQueryLoadTask(
+        "load",
+        BigQueryLoadConfig(
+            **WHERE,
+            source_uris=["gs://conformance/rows.jsonl"],
+            destination="garden.loaded",
+            schema={"n": "INT64"},
+            write_disposition="WRITE_TRUNCATE",
+        ),
+        outputs={"rows": int},
+    )
+
+    @pytest.fixture(autouse=True)
+    def _file(self, server: Emulator) -> None:
+        folder = server.buckets / "conformance"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "rows.jsonl").write_text('{"n": 1}\n')
+
+
+@pytest.mark.slow
+class TestExtracts(_Transfers):
+    """The connector of task type `bigquery_extract_task`."""
+
+    connector_class = BigQueryExtractConnector
+    files = "destinationUris"
+    task = BigQueryExtractTask(
+        "extract",
+        BigQueryExtractConfig(
+            **WHERE, source="garden.iris", destination_uris=["gs://conformance/iris.csv"]
+        ),
+        outputs={"files": int},
+    )
 
 
 def _with(request: CreateTaskRequest, **custom: Any) -> CreateTaskRequest:
