@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import decimal
+import uuid
 from typing import Any
 
 import pandas
@@ -14,6 +15,7 @@ from bed.calls import Calls
 from bed.proxy import Fault, Front, rewrite
 from flyte_connectors import DataFrame
 from flyte_connectors.connector import Phase
+from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors_bigquery import BigQueryTask
 from flyte_connectors_bigquery.results import tables
 
@@ -256,6 +258,40 @@ async def test_a_created_table_is_a_result(calls: Calls) -> None:
     assert "DROP_TABLE has no result table" in resource.message
 
 
+async def test_statements_make_and_remove_datasets_and_tables(calls: Calls) -> None:
+    """As any other; what is removed is not there for the next one."""
+    dataset = f"made_{uuid.uuid4().hex}"
+    for statement in (
+        f"CREATE SCHEMA {dataset}",
+        f"CREATE TABLE {dataset}.t (n INT64)",
+        f"INSERT INTO {dataset}.t VALUES (1), (2)",
+    ):
+        await calls.run(calls.query(statement))
+    count = calls.query(f"SELECT COUNT(*) AS n FROM {dataset}.t", outputs={"n": int})
+    assert await calls.run(count) == {"n": 2}
+    await calls.run(calls.query(f"DROP TABLE {dataset}.t"))
+    await calls.run(calls.query(f"DROP SCHEMA {dataset}"))
+    with pytest.raises((InvalidRequestError, AssertionError), match=f"(?i)not found.*{dataset}"):
+        await calls.run(count)
+
+
+async def test_a_cost_report_finds_the_run_of_a_job(emulated: Calls, front: Front) -> None:
+    """By labels, which BigQuery's own report of jobs has, beside those of the author."""
+    await emulated.run(emulated.query("SELECT 1", labels={"team": "botany"}), run="Monthly.Report")
+    (job,) = front.jobs
+    labels = job["configuration"]["labels"]
+    run = labels.pop("flyte-run")
+    assert run.startswith("monthly_report-")
+    assert len(labels.pop("flyte-request")) > 10
+    assert labels == {
+        "team": "botany",
+        "flyte-project": "flytesnacks",
+        "flyte-domain": "development",
+        "flyte-action": "a0",
+        "flyte-task": "query",
+    }
+
+
 async def test_a_script_gives_the_result_of_its_last_query(calls: Calls) -> None:
     """A script's statements are child jobs; the last one with a result is the script's."""
     script = """
@@ -334,6 +370,18 @@ async def test_the_statements_of_a_script_are_an_output(calls: Calls) -> None:
     assert kinds == ["CREATE_TABLE_AS_SELECT", "INSERT", "SELECT"]
     assert statements[1]["rows_affected"] == 2
     assert all(int(statement["bytes_billed"]) >= 0 for statement in statements)
+
+
+async def test_the_tables_that_a_query_reads_are_an_output(calls: Calls) -> None:
+    """And a fact of each execution, beside the table that it gives: where data came from, and where it went."""
+    sql = "SELECT (SELECT COUNT(*) FROM iris) + (SELECT COUNT(*) FROM lineage) AS n"
+    await calls.run(calls.query("CREATE OR REPLACE TABLE lineage AS SELECT 1 AS n"))
+    task = calls.query(sql, outputs={"n": int, "referenced_tables": list[str]}, frame=True)
+    resource = await (await calls.create(task)).end()
+    given = task.interface.read_outputs(task.name, resource.outputs)
+    read = {calls.table("iris"), calls.table("lineage")}
+    assert set(given["referenced_tables"]) == set(resource.custom_info["referenced_tables"]) == read
+    assert given["n"] == 151
 
 
 async def test_a_session_goes_on_from_query_to_query(calls: Calls) -> None:

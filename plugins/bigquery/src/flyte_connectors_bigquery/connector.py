@@ -86,7 +86,7 @@ class BigQueryConnector(JobConnector):
         )
 
     def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:
-        """Its cost, and what it did; of a script, also those of its statements."""
+        """Its cost, what it read and did; of a script, also those of its statements."""
         return {
             "statement_type": job.statement_type,
             "bytes_processed": job.total_bytes_processed,
@@ -94,6 +94,7 @@ class BigQueryConnector(JobConnector):
             "slot_ms": job.slot_millis,
             "cache_hit": job.cache_hit,
             "rows_affected": job.num_dml_affected_rows,
+            outputs.TABLES_READ: outputs.tables_read(job) or None,
             "child_jobs": job.num_child_jobs or None,
             "statements": outputs.statements(bigquery, job) if job.num_child_jobs else None,
             "session_id": job.session_info.session_id if job.session_info else None,

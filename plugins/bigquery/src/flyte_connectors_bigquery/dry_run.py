@@ -14,6 +14,7 @@ from flyte_connectors.errors import InvalidRequestError
 
 from flyte_connectors_bigquery.jobs import request
 from flyte_connectors_bigquery.jobs.verbs import connect, with_defaults
+from flyte_connectors_bigquery.results import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,13 +66,10 @@ class BigQueryDryRunConnector(SyncConnector):
 
 def _estimate(job: QueryJob, price_per_tebibyte: float | None) -> dict[str, Any]:
     size = job.total_bytes_processed or 0
-    tables = [
-        f"{table.project}.{table.dataset_id}.{table.table_id}" for table in job.referenced_tables
-    ]
     return {
         "bytes_processed": size,
         "schema": {"fields": [field.to_api_repr() for field in job.schema or ()]},
-        "referenced_tables": tables,
+        outputs.TABLES_READ: outputs.tables_read(job),
         "estimated_price": size / TEBIBYTE * (price_per_tebibyte or 0.0),
         "statement_type": job.statement_type or "",
     }

@@ -106,7 +106,8 @@ class BigQueryTask(AsyncConnectorExecutorMixin, SqlTask):
         inputs: Python type of each input; a `DataFrame` is a table of that name in the statement.
         output_dataframe_type: `DataFrame` to have the result table as the output `results`.
         outputs: Further outputs, taken by name from the columns of a result with one row; and
-            `rows_affected` for DML, `session_id` for a query in a session, `statements` for a script.
+            `rows_affected` for DML, `session_id` for a query in a session, `statements` for a script,
+            `referenced_tables` for what it reads.
         google_application_credentials: Name of the secret with the JSON key of a service account;
             None for the credentials of the connector service.
         **kwargs: As for every task.

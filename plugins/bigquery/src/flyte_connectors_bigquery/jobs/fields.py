@@ -12,7 +12,7 @@ from __future__ import annotations
 
 _QUERY = (
     "statementType,totalBytesProcessed,totalBytesBilled,totalSlotMs,cacheHit,numDmlAffectedRows,"
-    "ddlOperationPerformed,ddlTargetTable"
+    "ddlOperationPerformed,ddlTargetTable,referencedTables"
 )
 _PROGRESS = "queryPlan(parallelInputs,completedParallelInputs)"
 _PLAN = "queryPlan(name,endMs,recordsRead,recordsWritten),timeline"

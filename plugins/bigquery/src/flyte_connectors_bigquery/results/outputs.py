@@ -7,7 +7,8 @@
     []FLOAT, ...      the same, for a repeated column
 
 Some names are not columns: `rows_affected` is, for INSERT, UPDATE, DELETE and MERGE, their number of rows;
-`session_id` is the session, for a query in one; `statements` has the child jobs of a script, with their cost.
+`session_id` is the session, for a query in one; `statements` has the child jobs of a script, with their cost;
+`referenced_tables` has the tables that were read.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ OFFICIAL: Mapping[str, str] = {"results": DATAFRAME}
 """What a task of the official SDK has if anything."""
 
 ROWS_AFFECTED, SESSION, STATEMENTS = "rows_affected", "session_id", "statements"
+TABLES_READ = "referenced_tables"
 
 MOST_STATEMENTS = 100
 """Child jobs that are reported; a script with a loop may have any number."""
@@ -73,6 +75,8 @@ def of_job(
         values[SESSION] = job.session_info.session_id
     if job.num_child_jobs and STATEMENTS in kinds:
         values[STATEMENTS] = statements(bigquery, job)
+    if TABLES_READ in kinds:
+        values[TABLES_READ] = tables_read(job)
     columns = {
         name: kind for name, kind in kinds.items() if kind != DATAFRAME and name not in values
     }
@@ -86,6 +90,13 @@ def of_job(
     if columns:
         values.update(_row(bigquery.first_rows(job, 2), columns))
     return values
+
+
+def tables_read(job: QueryJob) -> list[str]:
+    """The tables that a query reads, as `project.dataset.table`; BigQuery names the first 50."""
+    return [
+        f"{table.project}.{table.dataset_id}.{table.table_id}" for table in job.referenced_tables
+    ]
 
 
 def statements(bigquery: BigQuery, job: QueryJob) -> list[dict[str, Any]]:
