@@ -26,7 +26,6 @@ from flyte_connectors_bigquery.settings import (
 )
 from google.auth import iam, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
-from google.auth.transport.requests import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,14 +130,26 @@ async def test_identities_do_not_share_clients(emulated: Calls, front: Front, ke
     assert front.count("POST", "/token") == 2
 
 
-def test_a_users_credentials_are_used(front: Front) -> None:
+def watch(front: Front) -> set[str]:
+    """The tokens that calls to BigQuery bring from now on."""
+    seen: set[str] = set()
+
+    def look(handler: Any, forward: Any) -> Any:
+        seen.add(handler.headers["Authorization"])
+        return forward()
+
+    front.faults.append(Fault(look, path="/bigquery/"))
+    return seen
+
+
+async def test_a_users_credentials_are_used(emulated: Calls, front: Front) -> None:
     """`authorized_user`, as `gcloud auth application-default login` writes it."""
     issue(front)
+    seen = watch(front)
     user = {"type": "authorized_user", "client_id": "c", "client_secret": "s"}
     info = {**user, "refresh_token": "r", "token_uri": f"{front.url}/token"}
-    credentials = from_json(json.dumps(info))
-    credentials.refresh(Request())
-    assert credentials.token == "issued-token"
+    assert await emulated.run(TASK, secrets={SECRET: json.dumps(info)}) == {"n": 1}
+    assert seen == {"Bearer issued-token"}
 
 
 def test_an_account_that_impersonates_is_used(front: Front, key: str) -> None:
@@ -171,17 +182,21 @@ class TestWorkloadIdentity:
             "credential_source": {"file": str(tmp_path / "token")},
         }
 
-    def test_a_file_that_the_operator_lists_is_read(
-        self, front: Front, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    async def test_a_file_that_the_operator_lists_is_read(
+        self,
+        emulated: Calls,
+        front: Front,
+        info: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """And no other place."""
+        """Its token is exchanged for one that BigQuery sees."""
+        seen = watch(front)
         body = {"access_token": "exchanged", "expires_in": 3600, "token_type": "Bearer"}
         issued = json.dumps({**body, "issued_token_type": "x"}).encode()
         front.faults.append(Fault(lambda _h, _f: Reply(200, issued), path="/token"))
         monkeypatch.setenv(TOKEN_FILES_VARIABLE, f"/other,{info['credential_source']['file']}")
-        credentials = from_json(json.dumps(info))
-        credentials.refresh(Request())
-        assert credentials.token == "exchanged"
+        assert await emulated.run(TASK, secrets={SECRET: json.dumps(info)}) == {"n": 1}
+        assert seen == {"Bearer exchanged"}
 
     @pytest.mark.parametrize(
         "change",
@@ -223,12 +238,14 @@ class TestImpersonation:
         assert here.startswith(f"{front.url}/v1/")
         monkeypatch.setattr(iam, "_IAM_ENDPOINT", here)
 
+    @pytest.mark.parametrize(
+        "before", [[], ["a@p1.iam.gserviceaccount.com", "b@p2.iam.gserviceaccount.com"]]
+    )
     async def test_bigquery_sees_the_other_account(
-        self, emulated: Calls, front: Front, key: str
+        self, emulated: Calls, front: Front, key: str, before: list[str]
     ) -> None:
-        """The own token is exchanged once; every call to BigQuery carries the account's."""
+        """The own token is exchanged once, along the chain; every call to BigQuery carries the account's."""
         asked: list[tuple[str, str, Any]] = []
-        seen = set()
 
         def generate(handler: Any, _forward: object) -> Reply:
             asked.append((handler.path, handler.headers["Authorization"], json.loads(handler.body)))
@@ -236,16 +253,12 @@ class TestImpersonation:
             token = {"accessToken": "acting", "expireTime": f"{tomorrow:%Y-%m-%dT%H:%M:%SZ}"}
             return Reply(200, json.dumps(token).encode())
 
-        def look(handler: Any, forward: Any) -> Reply:
-            seen.add(handler.headers["Authorization"])
-            reply: Reply = forward()
-            return reply
-
         issue(front)
         front.faults.append(Fault(generate, path=":generateAccessToken"))
-        front.faults.append(Fault(look, path="/bigquery/"))
+        seen = watch(front)
+        accounts = ",".join([*before, ACCOUNT])
         task = emulated.query(
-            "SELECT 1 AS n", outputs={"n": int}, impersonate_service_account=ACCOUNT
+            "SELECT 1 AS n", outputs={"n": int}, impersonate_service_account=accounts
         )
         for _ in range(2):
             assert await emulated.run(task, secrets={SECRET: key}) == {"n": 1}
@@ -253,6 +266,9 @@ class TestImpersonation:
         assert path == f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
         assert own == "Bearer issued-token"
         assert body["scope"] == ["https://www.googleapis.com/auth/cloud-platform"]
+        assert (body["delegates"] or []) == [
+            f"projects/-/serviceAccounts/{name}" for name in before
+        ]
         assert seen == {"Bearer acting"}
 
     async def test_without_the_role_the_error_names_it(

@@ -21,7 +21,9 @@ from bed.proxy import (
     hang,
     lost_reply,
     reset,
+    rewrite,
 )
+from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
     ConnectorError,
     InvalidRequestError,
@@ -88,6 +90,24 @@ def impatient(front: Front, request: pytest.FixtureRequest) -> Iterator[BigQuery
         client_options={"api_endpoint": front.url},
     ) as vendor:
         yield BigQuery(vendor, request.param, request.param)
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [("backendError", Phase.RETRYABLE_FAILED), ("invalidQuery", Phase.FAILED)],
+)
+async def test_a_failure_of_bigquerys_own_may_be_tried_again(
+    emulated: Calls, front: Front, reason: str, phase: Phase
+) -> None:
+    """Flyte is told which failures another attempt may mend: by BigQuery's reason, not by its words."""
+
+    def fail(job: dict[str, Any]) -> None:
+        job["status"] = {"state": "DONE", "errorResult": {"reason": reason, "message": "because"}}
+
+    front.faults.append(Fault(rewrite(fail), method="GET", path="/jobs/"))
+    resource = await (await emulated.create(emulated.query("SELECT 1"))).end()
+    assert resource.phase == phase
+    assert resource.message == f"because ({reason})"
 
 
 def test_a_call_that_hangs_is_given_up_and_tried_again(impatient: BigQuery, front: Front) -> None:

@@ -86,6 +86,17 @@ async def test_a_partition_is_waited_for(emulated: Calls, name: str, by: str) ->
     assert (await job.end()).phase == Phase.SUCCEEDED
 
 
+async def test_a_partition_is_waited_for_until_it_has_its_rows(emulated: Calls, name: str) -> None:
+    """One row of two is not enough, and those of other partitions do not count."""
+    await make(emulated, f"CREATE TABLE {name} (day DATE) PARTITION BY day")
+    await make(emulated, f"INSERT INTO {name} VALUES ('2024-02-29'), ('2024-03-01')")
+    task = sensor(emulated, table=f"garden.{name}", partition="20240229", min_rows=2)
+    job = await emulated.create(task)
+    assert (await job.get()).phase == Phase.RUNNING
+    await make(emulated, f"INSERT INTO {name} VALUES ('2024-02-29')")
+    assert (await job.end()).phase == Phase.SUCCEEDED
+
+
 async def test_rows_are_asked_for_once_per_interval(
     emulated: Calls, front: Front, name: str
 ) -> None:
