@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -11,9 +12,12 @@ from flyte_connectors._registry.discovery import PluginReport
 from flyte_connectors._registry.plugin_hooks import hooks_of
 from flyte_connectors._registry.table import Registry
 from flyte_connectors.service.server import ConnectorService
-from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.settings import ServiceSettings, variable_of
 
 from tests.fakes.fake import CONNECTORS
+
+TRANSPORT = os.environ.get(variable_of("transport"), "grpcio")
+"""What serves gRPC in these tests; `nox -s asgi` runs them with another one."""
 
 
 @contextlib.asynccontextmanager
@@ -37,7 +41,7 @@ async def hosting(
         registry.register(connector)
     for plugin in plugins:
         registry.take_hooks(hooks_of(plugin))
-    usual = ServiceSettings(port=0, metrics_port=0, grace=5.0)
+    usual = ServiceSettings(port=0, metrics_port=0, grace=5.0, transport=TRANSPORT)
     service = ConnectorService(registry, dataclasses.replace(usual, **settings), reports)
     await service.start()
     try:

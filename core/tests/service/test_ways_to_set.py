@@ -42,6 +42,7 @@ VALUES = {
     "deny": Way(("a-plugin", ("a-plugin",)), ("b", ("b",))),
     "lenient": Way(("true", True), ("true", True)),
     "workers": Way(("2", 2), ("4", 4)),
+    "transport": Way(("asgi", "asgi"), ("other", "other")),
     "event_loop": Way(("asyncio", "asyncio"), ("uvloop", "uvloop")),
     "tls_cert": Way(("a.pem", "a.pem"), ("/b.pem", "/b.pem")),
     "tls_key": Way(("a.pem", "a.pem"), ("/b.pem", "/b.pem")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.tasks_pb2 import TaskTemplate
@@ -12,31 +11,18 @@ from flyteidl2.task.common_pb2 import Inputs
 
 from flyte_connectors.cli.job_clients import service_at
 from flyte_connectors.cli.messages import read_message
-from flyte_connectors.testing.check import Finding, check_service
+from flyte_connectors.testing.check import print_findings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `check`."""
     add = parser.add_argument
-    add(
-        "--endpoint",
-        required=True,
-        metavar="HOST:PORT",
-        help="the service; https://HOST:PORT for TLS",
-    )
-    add(
-        "--task-template",
-        required=True,
-        metavar="F",
-        help="file with a serialized TaskTemplate that the service accepts",
-    )
+    add("--endpoint", required=True, metavar="HOST:PORT", help="the service; https:// for TLS")
+    text = "file with a serialized TaskTemplate that the service accepts"
+    add("--task-template", required=True, metavar="F", help=text)
     add("--inputs", metavar="F", help="file with the task's serialized Inputs, if it has any")
-    add(
-        "--output-prefix",
-        default="",
-        metavar="P",
-        help="folder or URI prefix where its jobs may write outputs",
-    )
+    text = "folder or URI prefix where its jobs may write outputs"
+    add("--output-prefix", default="", metavar="P", help=text)
     add("--json", action="store_true", help="print JSON for programs")
 
 
@@ -47,26 +33,5 @@ def run(options: argparse.Namespace) -> int:
         inputs=read_message("--inputs", options.inputs, Inputs()) if options.inputs else None,
         output_prefix=options.output_prefix,
     )
-    findings: list[Finding] = []
-    try:
-        asyncio.run(_check(options.endpoint, request, findings, quiet=options.json))
-    finally:
-        if options.json and findings:
-            print(json.dumps([finding._asdict() for finding in findings], indent=2))
-    return 1 if any(finding.fault for finding in findings) else 0
-
-
-async def _check(
-    endpoint: str, request: pb.CreateTaskRequest, findings: list[Finding], *, quiet: bool
-) -> None:
-    async with service_at(endpoint) as service:
-        async for finding in check_service(service, request):
-            findings.append(finding)
-            if not quiet:
-                _show(finding)
-
-
-def _show(finding: Finding) -> None:
-    print(f"{finding.verdict.value:9} {finding.rule}", flush=True)
-    if finding.fault:
-        print(f"          {finding.fault}", flush=True)
+    checked = print_findings(service_at(options.endpoint), request, as_json=options.json)
+    return 0 if asyncio.run(checked) else 1

@@ -2,6 +2,9 @@
 
 settings.py       every setting: flag, environment variable, key of the TOML file
 server.py         one process: listen, report ready, shut down
+transport.py      what brings calls to the handlers, by setting
+grpcio.py         the transport by grpcio
+asgi.py           the service as an ASGI application, from flyte-connectors-asgi
 adapter.py        the RPCs of `flyteidl2.connector`
 log_batches.py     batches small log items into large messages
 auth.py           bearer tokens

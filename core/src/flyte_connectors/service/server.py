@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import flyteidl2.connector.service_pb2  # noqa: F401  (the descriptors that reflection answers with)
@@ -25,13 +25,13 @@ from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._dispatch.transient_faults import TransientFaults
 from flyte_connectors._registry.plugin_hooks import call_hook
-from flyte_connectors.errors import ServiceStartError
 from flyte_connectors.service.adapter import ASYNC_SERVICE, METADATA_SERVICE, answers, handlers
 from flyte_connectors.service.calls import Calls
 from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.http_endpoint import HttpEndpoint, listen_http
 from flyte_connectors.service.settings import ServiceSettings, address_of
 from flyte_connectors.service.standard_services import standard_handlers
+from flyte_connectors.service.transport import Transport, transport_for
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from flyte_connectors.service.adapter import Answer
 
 logger = logging.getLogger(__name__)
-
-_LAST_STEPS_SECONDS = 1.0
 
 
 class ConnectorService:
@@ -68,6 +66,7 @@ class ConnectorService:
         reports: Iterable[PluginReport] = (),
         *,
         shared_port: bool = False,
+        transport: Transport | None = None,
     ) -> None:
         """Prepare a service.
 
@@ -76,6 +75,10 @@ class ConnectorService:
             settings: Addresses, authentication and shutdown.
             reports: The load status of each plugin.
             shared_port: Whether other processes of the same service listen on the port, too.
+            transport: What brings calls to the handlers; by the settings by default.
+
+        Raises:
+            SettingsError: the transport is not installed.
         """
         self._shared_port = shared_port
         self.registry = registry
@@ -90,7 +93,9 @@ class ConnectorService:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._health = ServiceHealth(registry, self.reports)
         self.calls = Calls()
-        self._server: grpc.aio.Server | None = None
+        self._transport = transport or transport_for(
+            self.settings, self.calls, shared_port=shared_port
+        )
         self._http: HttpEndpoint | None = None
         self.left_running = 0
         self.port = self.settings.port
@@ -117,10 +122,6 @@ class ConnectorService:
             raise
 
     async def _start_grpc(self) -> None:
-        settings = self.settings
-        credentials = _credentials(settings)
-        options = _options(settings, shared=self._shared_port)
-        server = grpc.aio.server(interceptors=_interceptors(settings), options=options)
         added = {
             name: methods
             for hook in self.registry.hooks["grpc_services"]
@@ -130,11 +131,8 @@ class ConnectorService:
         services = (ASYNC_SERVICE, METADATA_SERVICE, *added)
         standard = standard_handlers(self._health.servicer, services)
         own = handlers(self.dispatcher, self.calls, self._answers)
-        server.add_generic_rpc_handlers((*of_plugins, own, *standard))
-        self.port = _bind(server, settings.host, settings.port, credentials)
-        await server.start()
-        self._server = server
-        _warn_if_open(settings)
+        self.port = await self._transport.start((*of_plugins, own, *standard))
+        _warn_if_open(self.settings)
         self._guard.start()
         await self._health.set_ready()
         if self.registry.hooks["warm_up"]:
@@ -146,12 +144,7 @@ class ConnectorService:
         grace = self.settings.grace
         started = asyncio.get_running_loop().time()
         await self._health.set_draining()
-        if self._server is not None:
-            from flyte_connectors.service.connections import Connections
-            from flyte_connectors.service.drain import stop_gracefully
-
-            await stop_gracefully(self._server, self.calls, Connections(self.port), grace)
-            await _last_steps()
+        await self._transport.stop(grace)
         left = grace - (asyncio.get_running_loop().time() - started)
         unfinished = await self._guard.drain(max(left, 0))
         self.left_running = unfinished + self._guard.busy_threads
@@ -251,17 +244,6 @@ class ConnectorService:
         self._http = HttpEndpoint(listening, self._health, collector, routes, tls=tls)
 
 
-async def _last_steps() -> None:
-    """Wait for tasks of grpc whose calls have ended; if cancelled, they log that as an error."""
-    tasks = [
-        task
-        for task in asyncio.all_tasks()
-        if getattr(task.get_coro(), "__qualname__", "") == "_schedule_rpc_coro"
-    ]
-    if tasks:
-        await asyncio.wait(tasks, timeout=_LAST_STEPS_SECONDS)
-
-
 def shutdown_signals() -> list[signal.Signals]:
     """The signals that drain a service: SIGHUP only if this process does not ignore it."""
     numbers = [signal.SIGTERM, signal.SIGINT]
@@ -276,39 +258,6 @@ def _load_the_rest() -> None:
         importlib.import_module(f"flyte_connectors.{module}")
 
 
-def _credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
-    if settings.tls_cert is None:
-        return None
-    from flyte_connectors.service.tls import server_credentials  # only with a certificate
-
-    return server_credentials(settings)
-
-
-def _interceptors(settings: ServiceSettings) -> list[grpc.aio.ServerInterceptor]:
-    if settings.auth_token_file is None:
-        return []
-    from flyte_connectors.service.auth import BearerAuth  # only with tokens
-
-    return [BearerAuth(settings.auth_token_file)]
-
-
-def _bind(
-    server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None
-) -> int:
-    address = address_of(host, port)
-    try:
-        bound: int = (
-            server.add_secure_port(address, credentials)
-            if credentials
-            else server.add_insecure_port(address)
-        )
-    except RuntimeError:
-        bound = 0
-    if bound == 0:
-        raise ServiceStartError(f"can't listen on {address}: the port is in use or not allowed")
-    return bound
-
-
 def _warn_if_open(settings: ServiceSettings) -> None:
     if settings.is_public and not settings.tls_cert:
         logger.warning(
@@ -317,16 +266,3 @@ def _warn_if_open(settings: ServiceSettings) -> None:
             "restrict the port to a trusted network",
             settings.host,
         )
-
-
-def _options(settings: ServiceSettings, *, shared: bool) -> Sequence[tuple[str, int]]:
-    """Channel arguments; see grpc/impl/channel_arg_names.h for each."""
-    return (
-        ("grpc.so_reuseport", int(shared)),  # else a second service on the port is refused
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
-        # Flyte's client pings every 30 s, also while a log stream is quiet.
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-        ("grpc.http2.max_ping_strikes", 0),
-    )

@@ -73,6 +73,9 @@ class ServiceSettings:
     workers: int = setting(
         1, "number of processes that share the port", int, minimum=1, metavar="N"
     )
+    transport: str = setting(
+        "grpcio", "what serves gRPC: grpcio, or asgi of flyte-connectors[fast]", metavar="NAME"
+    )
     event_loop: str = setting(
         "auto",
         "event loop; auto uses uvloop where it is installed",

@@ -23,10 +23,15 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
     Raises:
         SettingsError: a file can't be read, is not a certificate, or not its key.
     """
-    files = _CertificateFiles(settings)
+    files = CertificateFiles(settings)
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:  # grpcio asks at each handshake
+        pem = files.changed()
+        return _configuration(pem) if pem else None
+
     return grpc.dynamic_ssl_server_credentials(
-        files.configuration(),
-        files.changed_configuration,  # type: ignore[arg-type]  # None is for no change
+        _configuration(files.read()),
+        changed,  # type: ignore[arg-type]  # None is for no change
         require_client_authentication=settings.tls_client_ca is not None,
     )
 
@@ -41,33 +46,35 @@ def https_context(settings: ServiceSettings) -> ssl.SSLContext:
     return context
 
 
-class _CertificateFiles:
+class CertificateFiles:
     """The PEM files, and whether they have changed since they were last read."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._paths = {name: getattr(settings, name) for name in _FILES if getattr(settings, name)}
         self._read_at: tuple[int, ...] = ()
 
-    def configuration(self) -> grpc.ServerCertificateConfiguration:
-        """What the files hold now."""
+    def read(self) -> dict[str, bytes]:
+        """What the files hold now, by setting.
+
+        Raises:
+            SettingsError: a file can't be read, is not a certificate, or not its key.
+        """
         self._read_at = self._stamps()
         pem = {name: self._read(name) for name in self._paths}
         self._check(pem)
-        return grpc.ssl_server_certificate_configuration(
-            [(pem["tls_key"], pem["tls_cert"])], root_certificates=pem.get("tls_client_ca")
-        )
+        return pem
 
-    def changed_configuration(self) -> grpc.ServerCertificateConfiguration | None:
-        """What the files hold now, if it changed; grpcio asks at each handshake."""
+    def changed(self) -> dict[str, bytes] | None:
+        """What the files hold now, if that has changed; None, and a warning, if it is invalid."""
         try:
             if self._stamps() == self._read_at:
                 return None
-            configuration = self.configuration()
+            pem = self.read()
         except (SettingsError, OSError) as error:
             logger.warning("keeping the old certificate: %s", error)
             return None
         logger.info("read the certificate again")
-        return configuration
+        return pem
 
     def _read(self, name: str) -> bytes:
         path = self._paths[name]
@@ -101,3 +108,9 @@ class _CertificateFiles:
             except OSError:
                 stamps.append(-1)
         return tuple(stamps)
+
+
+def _configuration(pem: Mapping[str, bytes]) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(pem["tls_key"], pem["tls_cert"])], root_certificates=pem.get("tls_client_ca")
+    )

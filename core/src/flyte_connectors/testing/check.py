@@ -7,6 +7,7 @@ rule about jobs starts the task once more, in a new run, and deletes its job.
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
@@ -93,6 +94,29 @@ async def check_service(
         yield Finding((rule.__doc__ or "").rstrip("."), fault, verdict)
     if unreachable is not None:
         raise unreachable
+
+
+async def print_findings(
+    service: RemoteService, request: pb.CreateTaskRequest, *, as_json: bool
+) -> bool:
+    """Test each rule, and print a line for each, or JSON; returns whether all are kept.
+
+    Raises:
+        ConnectorError: the service can't be asked; raised after the findings are printed.
+    """
+    findings: list[Finding] = []
+    try:
+        async with service:
+            async for finding in check_service(service, request):
+                findings.append(finding)
+                if not as_json:
+                    print(f"{finding.verdict.value:9} {finding.rule}", flush=True)  # noqa: T201
+                    if finding.fault:
+                        print(f"          {finding.fault}", flush=True)  # noqa: T201
+    finally:
+        if as_json and findings:
+            print(json.dumps([finding._asdict() for finding in findings], indent=2))  # noqa: T201
+    return not any(finding.fault for finding in findings)
 
 
 async def _why_unreachable(service: RemoteService) -> ConnectorError | None:
