@@ -12,6 +12,7 @@ import pytest
 from flyte_connectors.cli.progress import Progress
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 
 class Terminal(io.StringIO):
@@ -79,3 +80,30 @@ async def test_time_goes_on_between_two_polls(show: Show) -> None:
         await asyncio.sleep(1.7)
     assert "RUNNING 1 s" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+async def test_several_jobs_are_counted_by_phase(show: Show) -> None:
+    """At the bottom of the terminal; each state is its own job's."""
+    terminal, shown = show()
+    with shown:
+        first, second = (shown.of_job(name) for name in ("a0", "a1"))
+        first.polled(_running())
+        second.polled(pb.Resource(phase=TaskExecution.QUEUED))
+        first.polled(_running())
+        line = terminal.getvalue().rpartition("\x1b[K")[2]
+    assert line == "1 RUNNING, 1 QUEUED 0 s"
+
+
+async def test_lines_of_several_jobs_say_whose_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each phase once, in a log file, too."""
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stderr", output)
+    shown = Progress(endpoint="", module="", quiet=False)
+    first, second = (shown.of_job(name) for name in ("a0", "a1"))
+    for _ in range(2):
+        first.polled(_running())
+        second.polled(pb.Resource(phase=TaskExecution.QUEUED, message="waiting"))
+    second.logged(LogLine(message="hello"))
+    assert output.getvalue().splitlines() == ["a0 RUNNING", "a1 QUEUED waiting", "a1 hello"]

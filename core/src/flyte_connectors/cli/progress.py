@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import math
 import shutil
 import sys
@@ -43,6 +44,8 @@ class Waits:
 class Progress(RunObserver):
     """Shows a run, and remembers its jobs for `logs` and `cancel`.
 
+    Each line about a job begins with the job's name, once there are several.
+
     Args:
         endpoint: The service that the run uses; empty for this process.
         module: File that defines the task.
@@ -57,8 +60,7 @@ class Progress(RunObserver):
         self._live = self._stream.isatty() and not quiet
         self._begun = time.monotonic()
         self._run = ""
-        self._has_jobs = False
-        self._phase = ""
+        self._jobs: dict[str, _JobProgress] = {}
         self._status: tuple[str, ...] = ()
         self._ticking: asyncio.Task[None] | None = None
         self._waits = Waits()
@@ -87,7 +89,7 @@ class Progress(RunObserver):
     def leaving(self) -> None:
         """The command ends without waiting for the cancellation."""
         text = f"leaving: the job is NOT cancelled. To cancel it later: {self._cancel_command()}"
-        if not self._has_jobs:
+        if not self._jobs:
             text = "leaving: a job that was just being started is NOT cancelled and is not recorded"
         self._say(self._not_cancelled or text)
 
@@ -108,36 +110,52 @@ class Progress(RunObserver):
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
-        self._has_jobs = True
         record = history.save_job(
             request, resource_meta, endpoint=self._endpoint, module=self._module
         )
         self.note(f"job {record.action} of '{record.task}' started")
 
+    def of_job(self, name: str) -> RunObserver:
+        """What shows one of the run's jobs."""
+        return self._jobs.setdefault(name, _JobProgress(self, name))
+
     def polled(self, resource: pb.Resource) -> None:
-        """The job's state has been read."""
+        """The state of the run's only job has been read."""
+        self.of_job("").polled(resource)
+
+    def show(self, job: str, phase: str, resource: pb.Resource, *, is_new: bool) -> None:
+        """Show a job's state: on a terminal at its bottom, else once for each phase."""
         for link in resource.log_links:
             if link.uri not in self._links:
                 self._links.add(link.uri)
-                self.note(f"{link.name}: {link.uri}")
-        phase = Phase(resource.phase).name
-        if self._live:
+                self.note(f"{self.prefix(job)}{link.name}: {link.uri}")
+        if not self._live:
+            has_failed = phase in ("FAILED", "ABORTED", "RETRYABLE_FAILED")  # the error says why
+            if is_new:
+                words = [phase, *("" if has_failed else resource.message).split()]
+                self.note(self.prefix(job) + " ".join(words))
+        elif len(self._jobs) == 1:
             self._status = (phase, _bar(resource.custom_info), resource.message)
             self._draw()
-        elif phase != self._phase:
-            has_failed = phase in ("FAILED", "ABORTED", "RETRYABLE_FAILED")  # the error says why
-            self.note(" ".join([phase, *("" if has_failed else resource.message).split()]))
-        self._phase = phase
+        else:
+            phases = collections.Counter(job.phase for job in self._jobs.values() if job.phase)
+            self._status = (", ".join(f"{number} {phase}" for phase, number in phases.items()),)
+            self._draw()
+
+    def prefix(self, job: str) -> str:
+        """What a line about a job begins with."""
+        return f"{job} " if len(self._jobs) > 1 else ""
 
     def waiting(self, error: ConnectorError, seconds: float) -> None:
         """A call has failed, and is tried again."""
         self._clear()
         self._waits(error, seconds)
 
-    def logged(self, line: LogLine) -> None:
+    def logged(self, line: LogLine, job: str = "") -> None:
         """The job has written a log line."""
         stamp = line.timestamp.ToDatetime().strftime("%H:%M:%S") if line.timestamp.seconds else ""
-        self._write(" ".join(filter(None, (colour(stamp, "dim", self._stream), line.message))))
+        words = (colour(f"{self.prefix(job)}{stamp}".rstrip(), "dim", self._stream), line.message)
+        self._write(" ".join(filter(None, words)))
 
     def ended(self, word: str, colour_name: str) -> None:
         """The run is over."""
@@ -183,6 +201,43 @@ class Progress(RunObserver):
     def _clear(self) -> None:
         if self._live:
             print("\r\x1b[K", end="", file=self._stream)
+
+
+class _JobProgress(RunObserver):
+    """Shows one of the jobs of a run.
+
+    Args:
+        run: What shows the run.
+        name: The job's name, such as `a0`.
+
+    Attributes:
+        phase: The job's phase; empty until it is known.
+    """
+
+    def __init__(self, run: Progress, name: str) -> None:
+        self._run = run
+        self._name = name
+        self.phase = ""
+        self.wants_logs = run.wants_logs
+
+    def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
+        self._run.created(request, resource_meta)
+
+    def waiting(self, error: ConnectorError, seconds: float) -> None:
+        self._run.waiting(error, seconds)
+
+    def not_cancelled(self, text: str, *, is_final: bool) -> None:
+        self._run.not_cancelled(text, is_final=is_final)
+
+    def how_to_cancel(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> str:
+        return self._run.how_to_cancel(request, resource_meta)
+
+    def polled(self, resource: pb.Resource) -> None:
+        before, self.phase = self.phase, Phase(resource.phase).name
+        self._run.show(self._name, self.phase, resource, is_new=self.phase != before)
+
+    def logged(self, line: LogLine) -> None:
+        self._run.logged(line, self._name)
 
 
 def _bar(custom_info: Any) -> str:

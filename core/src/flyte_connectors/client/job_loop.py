@@ -65,6 +65,10 @@ class RunPolicy:
 class RunObserver:
     """Is called during a run; most methods of this class do nothing."""
 
+    def of_job(self, name: str) -> RunObserver:  # noqa: ARG002
+        """What is called about one of the run's jobs, such as `a0`."""
+        return self
+
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
 

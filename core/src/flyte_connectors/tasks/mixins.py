@@ -36,7 +36,9 @@ class _ConnectorExecutorMixin:
         request = request_for(task.to_proto(), inputs, execution)
         prefix = request.output_prefix
         policy = RunPolicy(task.retries, task.timeout_seconds, execution.give_up_after)
-        running = run_job(execution.client, request, policy, execution.observer)
+        node = request.task_execution_metadata.task_execution_id.node_execution_id
+        observer = execution.observer.of_job(node.node_id)
+        running = run_job(execution.client, request, policy, observer)
         del request  # it is large, and the job may run for long
         outputs = (await running).outputs
         if task.interface.has_outputs() and not outputs.literals:
