@@ -46,6 +46,8 @@ def main() -> int:
 def tell(folder: pathlib.Path) -> None:
     """The story; its files are in `folder`."""
     say("1. A connector service, in a separate process, with the plugins that are installed")
+    training_port = free_port()
+    os.environ["FLYTE_CONNECTORS_ALLOWED_ENDPOINTS"] = f"http://127.0.0.1:{training_port}"
     service = Service()
     try:
         say("2. A job, started, followed and fetched through gRPC: count words of the docs")
@@ -53,7 +55,9 @@ def tell(folder: pathlib.Path) -> None:
 
         say("3. A second job; in the middle of it, kill -9 for the service")
         client = count_words(service, pause=0.3)
-        time.sleep(2)
+        while len([*folder.glob("state/runs/*/a0.json")]) < 2:  # noqa: PLR2004  (the second run's)
+            time.sleep(0.1)
+        time.sleep(1)
         service.kill()
         print("*** the service is dead; the job is not ***", flush=True)
         time.sleep(1)
@@ -65,7 +69,7 @@ def tell(folder: pathlib.Path) -> None:
         check(Run(HERE / "longest_words.py", "longest_word", *pages, on=service).wait())
 
         say("5. A model: digits, 30 epochs. Its curve grows on the page whose link comes now")
-        with training_service(folder / "training") as url:
+        with training_service(folder / "training", training_port) as url:
             check(Run(DIGITS, "train_model", "--service", url, on=service, cwd=folder).wait())
             if sys.stdin.isatty():
                 input("Press Enter to stop the services and their pages. ")
@@ -91,8 +95,7 @@ class Service:
 
     def __init__(self) -> None:
         self.address = "127.0.0.1:0"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._http_port = free.getsockname()[1]
+        self._http_port = free_port()
         self.start()
 
     def start(self) -> None:
@@ -120,16 +123,24 @@ class Service:
 
 
 @contextlib.contextmanager
-def training_service(folder: pathlib.Path) -> Iterator[str]:
+def training_service(folder: pathlib.Path, port: int) -> Iterator[str]:
     """A running training service; its URL."""
     module = "flyte_connectors_training_service"
-    service = start(sys.executable, "-m", module, "serve", "--data-dir", str(folder), "--port", "0")
+    options = ("--data-dir", str(folder), "--port", str(port))
+    service = start(sys.executable, "-m", module, "serve", *options)
     try:
         assert service.stdout is not None
         yield service.stdout.readline().split()[-1]
     finally:
         service.terminate()
         service.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 def start(*command: str) -> subprocess.Popen[str]:
