@@ -28,7 +28,8 @@ _SCALARS: dict[Any, tuple[type, ...]] = {
 }
 
 
-_DECODER = json.JSONDecoder()
+_JSON_TYPES = (str, int, float, bool, dict, list, type(None))
+_SCAN: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # not in typeshed
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -66,22 +67,17 @@ def decode(cls: type[T], data: bytes) -> T:
         ValueError: the bytes are not a JSON object of this class.
     """
     try:
-        fields = _parse(data.decode())
-    except ValueError as error:
+        text = data.decode()
+        fields, end = _SCAN(text, 0)  # without the detours of `json.loads`
+    except (ValueError, StopIteration) as error:
         raise ValueError("not JSON") from error
+    if end != len(text):
+        raise ValueError("not JSON")
     if not isinstance(fields, dict):
         message = f"JSON {type(fields).__name__}, expected an object"
         raise ValueError(message)  # noqa: TRY004  (callers handle one class for all bad bytes)
     meta: T = _plan(cls).from_dict(fields)
     return meta
-
-
-def _parse(text: str) -> Any:
-    """The JSON value of `text`, without the detours of `json.loads`."""
-    value, end = _DECODER.raw_decode(text)
-    if end != len(text):
-        raise ValueError(text[end:])
-    return value
 
 
 def _make_plan(cls: type) -> _Plan:
@@ -119,32 +115,35 @@ def _plain_types(hint: Any) -> tuple[type, ...] | None:
 
 
 def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
+    usual = {
+        (name, kind)
+        for name, types_ in accepted.items()
+        for kind in _JSON_TYPES
+        if issubclass(kind, types_)
+    }
+
+    def check(fields: dict[str, Any], error: type[Exception]) -> None:
+        if usual.issuperset(zip(fields, map(type, fields.values()), strict=True)):
+            return  # nearly always
+        for name, value in fields.items():
+            if not isinstance(value, accepted[name]):
+                raise error(f"field '{name}' holds a {type(value).__name__}")
+
     def to_json(meta: Any) -> str:
-        fields = {}
-        for name, types_ in accepted.items():
-            value = fields[name] = getattr(meta, name)
-            if not isinstance(value, types_):
-                raise TypeError(_misfit(name, value))  # what could not be read back is not written
+        fields = {name: getattr(meta, name) for name in accepted}
+        check(fields, TypeError)  # what could not be read back is not written
         return _ENCODER.encode(fields)
 
     def from_dict(fields: dict[str, Any]) -> Any:
-        known = fields
-        for name, value in fields.items():
-            types_ = accepted.get(name)
-            if types_ is None:
-                known = {name: value for name, value in fields.items() if name in accepted}
-            elif not isinstance(value, types_):
-                raise ValueError(_misfit(name, value))
+        if not accepted.keys() >= fields.keys():
+            fields = {name: value for name, value in fields.items() if name in accepted}
+        check(fields, ValueError)
         try:
-            return cls(**known)
+            return cls(**fields)
         except TypeError as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from error
 
     return _Plan(to_json, from_dict)
-
-
-def _misfit(name: str, value: object) -> str:
-    return f"field '{name}' holds a {type(value).__name__}"
 
 
 def _mashumaro_plan(cls: type) -> _Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ class BoundConnector:
     def __repr__(self) -> str:
         return f"<{self.name} for {self.category} from {self.source}>"
 
-    @property
+    @functools.cached_property
     def is_sync(self) -> bool:
         """Whether the connector answers at once through `do`."""
         return "do" in self.verbs

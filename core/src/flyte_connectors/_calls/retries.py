@@ -34,10 +34,12 @@ class Backoff:
 
     Args:
         timeout: Seconds that the caller waits; None takes Flyte's default.
+        began: When the caller began to, by the monotonic clock; None for now.
     """
 
-    def __init__(self, timeout: float | None) -> None:
-        self._deadline = time.monotonic() + SHARE * (timeout or DEFAULT_TIMEOUT)
+    def __init__(self, timeout: float | None, began: float | None = None) -> None:
+        began = time.monotonic() if began is None else began
+        self._deadline = began + SHARE * (timeout or DEFAULT_TIMEOUT)
         self._tries = 0
 
     def left(self) -> float:

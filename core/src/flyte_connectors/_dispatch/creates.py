@@ -31,7 +31,6 @@ from flyte_connectors._dispatch.creating import create_job, do_at_once, outcome_
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.once_per_key import OncePerKey
-from flyte_connectors._dispatch.time_limits import limit_of
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.secrets import secret_names
 
@@ -72,12 +71,13 @@ class Creates:
         request: pb.CreateTaskRequest,
         timeout: float | None,
         *,
+        limit: tuple[float, float] | None,
         again: bool,
     ) -> bytes:
         """The meta of the job that a request asks for, or one that holds the request.
 
-        The caller waits `timeout` seconds, None to the end; `again` says that it does not know the outcome of its
-        first request.
+        The caller waits `timeout` seconds, None to the end; `limit` is that of the job; `again` says that the caller
+        does not know the outcome of its first request.
 
         Raises:
             ConnectorError: the request is invalid (nothing was started), or the connector raised it.
@@ -85,8 +85,7 @@ class Creates:
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
         current.set(CallContext("create", request.template.type, key))
         arguments, envelope = _read(request, key)
-        limit = None if self._local else limit_of(request.template)
-        if limit is not None:  # a local run enforces it by itself
+        if limit is not None:
             envelope = envelope._replace(limit=limit)
         place = _place(connector, key)
         is_once = not (connector.is_sync or connector.may_repeat_create(request.template))

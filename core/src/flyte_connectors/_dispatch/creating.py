@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -132,12 +133,13 @@ async def _persistently(
     call: Callable[[], Awaitable[Any]], timeout: float | None, *, is_repeatable: bool = True
 ) -> Any:
     """The result of `call`, retried for `timeout` seconds after transient errors, if it may be repeated."""
-    backoff = Backoff(timeout)
+    began, backoff = time.monotonic(), None
     while True:
         try:
             return await call()
         except errors.ConnectorError as error:
             may_repeat = is_repeatable or not error.outcome_unknown
+            backoff = backoff or Backoff(timeout, began)
             if timeout is None or not may_repeat or not await backoff.again(error):
                 raise
 

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 
 from flyte_connectors import errors
 from flyte_connectors._calls.context import CallContext, current
-from flyte_connectors._calls.retries import Backoff
+from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE, Backoff
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.arguments import with_secrets
 from flyte_connectors._dispatch.creates import Creates
@@ -86,8 +86,9 @@ class Dispatcher:
         """
         template = request.template
         connector = self.registry.find(template.type, template.task_type_version)
-        meta = await self._creates.start(connector, request, timeout, again=again)
-        if self._is_persistent and not connector.is_sync and limit_of(template):
+        limit = limit_of(template) if self._is_persistent else None  # a local run has its own
+        meta = await self._creates.start(connector, request, timeout, limit=limit, again=again)
+        if limit is not None and not connector.is_sync:
             category = pb.TaskCategory(name=template.type, version=template.task_type_version)
             poll = pb.GetTaskRequest(resource_meta=meta, task_category=category)
             self._timers.start(poll, unseal(meta, template.type))
@@ -110,14 +111,17 @@ class Dispatcher:
         if faults is None:
             await ask(connector, envelope, request, response.resource, timeout)
             return response
-        job, backoff = request.resource_meta, Backoff(timeout)
+        job, backoff, left = request.resource_meta, None, SHARE * (timeout or DEFAULT_TIMEOUT)
+        began = time.monotonic()
         while True:
             try:
-                await ask(connector, envelope, request, response.resource, backoff.left())
+                await ask(connector, envelope, request, response.resource, left)
             except errors.ConnectorError as error:
+                backoff = backoff or Backoff(timeout, began)
                 response.Clear()
                 if await faults.covered(job, error, backoff, response.resource):
                     return response
+                left = backoff.left()
             else:
                 faults.answered(job)
                 return response

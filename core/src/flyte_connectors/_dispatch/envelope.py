@@ -60,17 +60,23 @@ class Envelope(NamedTuple):
 
 
 _NO_SECRETS: dict[str, str] = {}
+_TYPES = frozenset(
+    {
+        *(("meta", bytes), ("outputs", bytes), ("secrets", dict), ("key", str)),
+        *(("finished", bytes), ("request", bytes), ("limit", list)),
+    }
+)
 
 
 def seal(envelope: Envelope, task_type: str) -> bytes:
     """The bytes of `envelope` for a task type."""
-    fields: dict[str, object] = {"meta": envelope.meta, "key": envelope.key}
-    if envelope.outputs is not None:
-        fields["outputs"] = envelope.outputs
-    for name in ("secrets", "finished", "request", "limit"):
-        value = getattr(envelope, name)
-        if value:
-            fields[name] = value
+    meta, outputs, secrets, key, finished, request, limit = envelope
+    fields: dict[str, object] = {"meta": meta, "key": key}
+    if outputs is not None:
+        fields["outputs"] = outputs
+    if secrets or finished or request or limit:
+        others = {"secrets": secrets, "finished": finished, "request": request, "limit": limit}
+        fields |= {name: value for name, value in others.items() if value}
     body: bytes = msgpack.packb(fields)
     return _MAGIC + zlib.crc32(body, _seed(task_type)).to_bytes(4, "big") + body
 
@@ -105,27 +111,20 @@ def _checked(fields: Any) -> Envelope:
     """The envelope in a map, whose unknown entries are a later release's."""
     if type(fields) is not dict:
         raise TypeError("not a map")
-    get = fields.get
-    meta, outputs, secrets = get("meta", b""), get("outputs"), get("secrets", _NO_SECRETS)
-    key, finished, request = get("key", ""), get("finished", b""), get("request", b"")
-    if not (type(meta) is type(finished) is type(request) is bytes):
-        raise TypeError("meta, finished and request are bytes")
-    if outputs is not None and type(outputs) is not bytes:
-        raise TypeError("outputs are bytes")
-    if secrets is not _NO_SECRETS:
-        if type(secrets) is not dict:
-            raise TypeError("secrets are a map")
-        for pair in secrets.items():
-            "".join(pair).encode()  # texts, and such as UTF-8 has
-    limit = get("limit")
-    if limit is not None:
-        seconds, deadline = map(float, limit)
+    if not _TYPES.issuperset(zip(fields, map(type, fields.values()), strict=True)):
+        fields = {name: fields[name] for name in Envelope._fields if name in fields}
+        misfits = {*zip(fields, map(type, fields.values()), strict=True)} - _TYPES
+        if misfits:
+            raise TypeError(f"{min(misfits)[0]} is of another type")
+    if not _KEY.fullmatch(fields.get("key", "")):
+        raise ValueError("key is not an idempotency key")
+    for pair in fields.get("secrets", _NO_SECRETS).items():
+        "".join(pair).encode()  # texts, and such as UTF-8 has
+    if "limit" in fields:
+        seconds, deadline = fields["limit"] = tuple(map(float, fields["limit"]))
         if not (0 <= seconds < _LATEST and 0 <= deadline < _LATEST):
             raise ValueError("limit is not a duration and a time")
-        limit = seconds, deadline
-    if key != "" and not _KEY.fullmatch(key):
-        raise ValueError("key is not an idempotency key")
-    return Envelope(meta, outputs, secrets, key, finished, request, limit)
+    return Envelope(**fields)
 
 
 def _read_first(body: bytes) -> dict[str, Any]:

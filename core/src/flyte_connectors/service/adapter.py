@@ -62,12 +62,19 @@ def handlers(
         answering: See `answers`; it may change while the server runs.
     """
     unary = partial(_unary, dispatcher.registry, calls)
+    about_job = partial(unary, answering)
 
     async def list_connectors(_: pb.ListConnectorsRequest, __: float | None) -> Any:
         return dispatcher.list_connectors()
 
     async def get_connector(request: pb.GetConnectorRequest, _: float | None) -> Any:
         return pb.GetConnectorResponse(connector=dispatcher.get_connector(request.name))
+
+    other: dict[str, Answer] = {
+        "List": list_connectors,
+        "Get": get_connector,
+        "Metrics": dispatcher.get_metrics,
+    }
 
     async def get_task_logs(
         request: pb.GetTaskLogsRequest | None, context: Context
@@ -81,15 +88,12 @@ def handlers(
         except Exception as error:
             await abort(context, error)
 
-    def about_job(name: str) -> Unary:  # looked up for each request: plugins may wrap it
-        return unary(lambda request, timeout: answering[name](request, timeout))  # noqa: PLW0108
-
     create_again = about_job("CreateTask again")
     service = {
         "CreateTask": _handler(about_job("CreateTask"), pb.CreateTaskRequest),
         "GetTask": _handler(about_job("GetTask"), pb.GetTaskRequest),
         "DeleteTask": _handler(about_job("DeleteTask"), pb.DeleteTaskRequest),
-        "GetTaskMetrics": _handler(unary(dispatcher.get_metrics), pb.GetTaskMetricsRequest),
+        "GetTaskMetrics": _handler(unary(other, "Metrics"), pb.GetTaskMetricsRequest),
         "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
             get_task_logs,
             request_deserializer=partial(parse, pb.GetTaskLogsRequest),
@@ -97,8 +101,8 @@ def handlers(
         ),
     }
     metadata = {
-        "ListConnectors": _handler(unary(list_connectors), pb.ListConnectorsRequest),
-        "GetConnector": _handler(unary(get_connector), pb.GetConnectorRequest),
+        "ListConnectors": _handler(unary(other, "List"), pb.ListConnectorsRequest),
+        "GetConnector": _handler(unary(other, "Get"), pb.GetConnectorRequest),
     }
     # The messages of Flyte 1 have the same fields under the same numbers, so its back end is served by
     # the same handlers. Without its `is_sync`, it asks for quick answers by CreateTask and GetTask, too.
@@ -138,9 +142,7 @@ class _Handlers(grpc.GenericRpcHandler):
         return handler
 
 
-def _unary(
-    registry: Registry, calls: Calls, method: Callable[[Any, float | None], Awaitable[Any]]
-) -> Unary:
+def _unary(registry: Registry, calls: Calls, methods: Mapping[str, Answer], name: str) -> Unary:
     async def rpc(request: Any, context: Context) -> Any:
         if request is None:
             await refuse_unreadable(context)
@@ -148,7 +150,8 @@ def _unary(
             call_context.metadata.set(_texts(context.invocation_metadata()))
         calls.begin(context)
         try:
-            return await method(request, context.time_remaining())
+            # Looked up for each request: plugins may wrap it.
+            return await methods[name](request, context.time_remaining())
         except Exception as error:
             await abort(context, error)
         finally:
