@@ -5,6 +5,7 @@ flyte_1/                 the services that Flyte 1's back end asks for besides t
 flytekit_names/          what `import flytekit` finds where flytekit is not installed
 shim_tasks.py            tasks that run from their serialized template, in a container
 offering/                our connectors and tasks, for the service and the deployments of `flyte`
+stand_in/                commands and imports of `flyte`, for environments without it
 official_references.py   converts files, folders and tables of `flyte` to ours, and back
 
 An SDK is imported only where one of its connectors is already there.
