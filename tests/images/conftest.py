@@ -69,8 +69,8 @@ def pushed_to(storage: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The core and the batch-job plugin, which are on no index yet."""
+    """The core and plugins, which are on no index yet."""
     folder = tmp_path_factory.mktemp("wheels")
-    for package in ("core", "plugins/batch_job"):
+    for package in ("core", "plugins/batch_job", "plugins/official"):
         output("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT / package))
     return folder

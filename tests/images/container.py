@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,14 @@ class Container:
         )  # fmt: skip
 
     @contextlib.contextmanager
-    def serving(self, *options: str, **variables: str) -> Iterator[Service]:
-        """The image's own command with `options`, ended by SIGTERM."""
+    def serving(
+        self, *options: str, instead: Sequence[str] = (), **variables: str
+    ) -> Iterator[Service]:
+        """The image's own command, or another one `instead`, with `options`, ended by SIGTERM."""
         config = config_of(self.image)
         ports = {"FLYTE_CONNECTORS_PORT": "0", "FLYTE_CONNECTORS_METRICS_PORT": "0"}
-        own = [*config["Entrypoint"], *config["Cmd"], *options]
-        command = self.command(*own, **ports, **variables)
+        own = instead or (*config["Entrypoint"], *config["Cmd"])
+        command = self.command(*own, *options, **ports, **variables)
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with process:

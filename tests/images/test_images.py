@@ -134,6 +134,14 @@ def test_an_included_module_is_served(container: Container, tmp_path: Path) -> N
         assert run(service.address, tmp_path, "echo", "--text", "hi") == "hi"
 
 
+def test_the_official_chart_can_start_it(container: Container, tmp_path: Path) -> None:
+    """By its command `c0`; modules come by a variable, as the chart passes no arguments."""
+    chosen = {"FLYTE_CONNECTORS_MODULE": "mine.connector", **SPOOL}
+    with container.serving(instead=("c0",), **chosen) as service:
+        assert run(service.address, tmp_path, "echo", "--text", "hi") == "hi"
+    assert service.process.returncode == 0
+
+
 @pytest.mark.parametrize("place", ["/", "/app", "/opt/flyte-connectors", "/usr", "/root"])
 def test_it_can_write_nowhere_else(container: Container, place: str) -> None:
     """Only /tmp and what is mounted."""

@@ -108,4 +108,8 @@ def test_plugins_are_packages_of_the_image() -> None:
     )
     image = environment.built_image()
     assert image is not None
-    assert image.requirements == ("flyte-connectors", "flyte-connectors[batch-job]", "numpy")
+    assert image.requirements == (
+        "flyte-connectors[batch-job]",
+        "flyte-connectors[official]",
+        "numpy",
+    )

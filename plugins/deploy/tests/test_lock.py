@@ -15,6 +15,7 @@ import flyteidl2
 import pytest
 from flyte_connectors import Image
 
+from flyte_connectors_deploy.containerfile import containerfile
 from flyte_connectors_deploy.lock import lock_packages
 
 
@@ -94,17 +95,8 @@ def test_the_messages_need_only_what_flyteidl2_brings() -> None:
     assert Path(validate.__file__ or "").parents[2] == Path(flyteidl2.__path__[0]).parent
 
 
-@pytest.mark.parametrize(
-    ("package", "hosts"),
-    [
-        ("flyte[connector]", True),
-        ("flyteplugins-bigquery>=2", True),
-        ("flytekitplugins_bigquery", True),
-        ("flyte-connectors-bigquery", False),
-        ("flytes", False),
-    ],
-)
-def test_connectors_of_the_official_sdk_are_hosted(package: str, hosts: bool) -> None:
-    """Where the SDK goes into an image, so does the plugin that hosts its connectors."""
-    requirements = Image.from_debian_base().with_pip_packages(package).requirements
-    assert ("flyte-connectors[official]" in requirements) is hosts
+def test_every_image_can_host_official_connectors_and_be_started_by_the_official_chart() -> None:
+    """The plugin comes along, and puts `c0` where the SDK's own would be."""
+    image = Image.from_debian_base().with_pip_packages("flyteplugins-bigquery>=2")
+    assert image.requirements == ("flyte-connectors[official]", "flyteplugins-bigquery>=2")
+    assert "-m flyte_connectors_official.stand_in c0 --replace\n" in containerfile(image)

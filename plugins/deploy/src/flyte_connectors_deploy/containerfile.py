@@ -71,7 +71,9 @@ def containerfile(image: Contents) -> str:
         "    && { python3 -m compileall -qq --invalidation-mode unchecked-hash \\",
         "    /opt/flyte-connectors/lib /build/app || true; } \\",
         # A package that is missing is noticed here, not in the cluster.
-        "    && /opt/flyte-connectors/bin/python -B -c 'import flyte_connectors.service.server'",
+        "    && /opt/flyte-connectors/bin/python -B -c 'import flyte_connectors.service.server' \\",
+        # The command of the official chart, in the place of the SDK's own if that is installed, too.
+        "    && /opt/flyte-connectors/bin/python -B -m flyte_connectors_official.stand_in c0 --replace",
         "",
         f"FROM {image.base}",
         *(f"LABEL {key}={json.dumps(value)}" for key, value in sorted(image.labels.items())),

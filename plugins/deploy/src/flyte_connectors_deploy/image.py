@@ -24,9 +24,6 @@ PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 # https://github.com/distribution/reference: host with port, then path components
 _REGISTRY = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9.]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-_OFFICIAL = re.compile(
-    r"(flyte|flytekit|flyte(kit)?plugins[-._][-._\w]+)(?![-._\w])", re.IGNORECASE
-)
 _PACKAGE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?\s*(?:[\[<>=!~;@ ].*)?")
 
 
@@ -142,14 +139,12 @@ class Image:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """What is installed: the packages, and `flyte-connectors` in any case.
+        """What is installed: the packages, and `flyte-connectors[official]` in any case.
 
-        Where the official SDK is among them, connectors may be written for it, and
-        `flyte-connectors-official` comes along to host them.
+        The small plugin hosts connectors of the official SDK where some are among the packages, answers Flyte 1's
+        back end whole, and has the command that the official chart starts.
         """
-        official = any(map(_OFFICIAL.match, self.packages))
-        own = f"{DISTRIBUTION}[official]" if official else DISTRIBUTION
-        return tuple(sorted({own, *self.packages}))
+        return tuple(sorted({f"{DISTRIBUTION}[official]", *self.packages}))
 
     @property
     def labels(self) -> dict[str, str]:

@@ -20,6 +20,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"extra of {DISTRIBUTION} to install, such as bigquery; repeatable",
     )  # fmt: skip
     build.add_argument(
+        "--package", action="append", default=[], metavar="R",
+        help="requirement to install, such as flyteplugins-bigquery>=2; repeatable",
+    )  # fmt: skip
+    build.add_argument(
         "--include", action="append", default=[], metavar="M",
         help="package or file to copy into the image; repeatable",
     )  # fmt: skip
@@ -50,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     image = Image.from_base(options.base, *base) if options.base else Image.from_debian_base(*base)
     built = asyncio.run(
         ImageBuildEngine.build(
-            image.with_pip_packages(*plugin_packages(options.plugin)),
+            image.with_pip_packages(*plugin_packages(options.plugin), *options.package),
             options.builder,
             sources=find_sources(pathlib.Path.cwd(), options.include),
             push=options.push,
