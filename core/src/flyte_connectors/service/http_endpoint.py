@@ -42,7 +42,7 @@ class HttpEndpoint:
     Args:
         listening: A socket that listens; closed with the endpoint.
         readiness: Says what /readyz answers.
-        collector: Makes what /metrics shows, from the first scrape on: it takes a library of its own.
+        collector: Makes what /metrics shows, from the first scrape on: it needs a separate library.
         routes: Pages by the path below which each answers, such as `/console`.
         tls: Names the certificate for clients that use TLS; all may use plain HTTP, as probes do.
 
