@@ -542,7 +542,7 @@ def live(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def demo(session: nox.Session) -> None:
     """Show real jobs in a minute: served, followed, not lost when the service is killed; a model trained."""
-    names = ["core", "batch_job", "console", "training_service"]
+    names = ["core", "functions", "batch_job", "console", "training_service"]
     names += ["bigquery"] if os.environ.get("BIGQUERY_EMULATOR_HOST") else []
     training = f"{PACKAGES['model_training']}[service]"
     session.install(*(str(PACKAGES[name]) for name in names), training, silent=True)

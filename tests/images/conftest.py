@@ -71,6 +71,7 @@ def pushed_to(storage: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The core and plugins, which are on no index yet."""
     folder = tmp_path_factory.mktemp("wheels")
-    for package in ("core", "plugins/batch_job", "plugins/official"):
+    names = ("core", "plugins/functions", "plugins/batch_job", "plugins/official")
+    for package in names:
         output("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT / package))
     return folder

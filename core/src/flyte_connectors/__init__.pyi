@@ -2,13 +2,13 @@
 
 import logging
 
-from flyte_connectors_batch_job.functions import TaskContext as TaskContext
-from flyte_connectors_batch_job.functions import report as report
-from flyte_connectors_batch_job.functions import task_context as task_context
 from flyte_connectors_deploy import ConnectorEnvironment as ConnectorEnvironment
 from flyte_connectors_deploy import Image as Image
 from flyte_connectors_deploy import ImageBuildEngine as ImageBuildEngine
 from flyte_connectors_deploy import deploy as deploy
+from flyte_connectors_functions import TaskContext as TaskContext
+from flyte_connectors_functions import report as report
+from flyte_connectors_functions import task_context as task_context
 from flyte_connectors_official.shim_tasks import ConnectorShimExecutor as ConnectorShimExecutor
 from flyte_connectors_official.shim_tasks import (
     ExecutableTemplateShimTask as ExecutableTemplateShimTask,

@@ -7,12 +7,10 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from flyte_connectors.errors import TaskFailedError
 from flyte_connectors.tasks.calls import call_function, call_task, run_in_thread
 from flyte_connectors.tasks.current_run import current_run, within_run
 from flyte_connectors.tasks.interface import NativeInterface
 from flyte_connectors.tasks.template import TaskTemplate
-from flyte_connectors.types import ConversionError, codec_for_type
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,16 +96,5 @@ class FunctionTask(TaskTemplate, Generic[P, R]):
         Raises:
             TaskFailedError: an output is missing or of the wrong type.
         """
-        declared = self.interface.outputs
-        values = result if isinstance(result, tuple) and len(declared) != 1 else (result,)
-        if result is None and not declared:
-            values = ()
-        if len(declared) != len(values):
-            message = f"task '{self.name}' returned {len(values)} outputs, {len(declared)} declared"
-            raise TaskFailedError(message)
-        for (name, python_type), value in zip(declared.items(), values, strict=True):
-            try:
-                codec_for_type(python_type).encode(value)
-            except ConversionError as error:
-                raise TaskFailedError(f"output '{name}' of task '{self.name}': {error}") from None
+        self.interface.write_outputs(self.name, result)
         return result

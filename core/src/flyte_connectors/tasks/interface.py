@@ -131,6 +131,26 @@ class NativeInterface:
             message.literals.add(name=name, value=literal)
         return message
 
+    def write_outputs(self, task: str, result: Any) -> Outputs:
+        """What a function has returned, as literals: nothing, a value, or a tuple in declared order.
+
+        Raises:
+            TaskFailedError: an output is missing or of the wrong type.
+        """
+        values = result if isinstance(result, tuple) and len(self.outputs) != 1 else (result,)
+        if result is None and not self.outputs:
+            values = ()
+        if len(self.outputs) != len(values):
+            text = f"returned {len(values)} outputs, {len(self.outputs)} declared"
+            raise TaskFailedError(f"task '{task}' {text}")
+        message = Outputs()
+        for (name, codec), value in zip(self._output_codecs, values, strict=True):
+            try:
+                message.literals.add(name=name, value=codec.encode(value))
+            except ConversionError as error:
+                raise TaskFailedError(f"output '{name}' of task '{task}': {error}") from None
+        return message
+
     def read_outputs(self, task: str, outputs: Outputs) -> dict[str, Any]:
         """The values of the declared outputs by name.
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from flyte_connectors.authoring import read_custom, write_custom
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.secrets import secret_names
+from flyte_connectors_functions.call import FunctionReference
 from google.protobuf.struct_pb2 import Struct
 
 from flyte_connectors_batch_job import quantities
@@ -18,25 +19,6 @@ MOST_PRIORITY = 1000
 LEAST_MEMORY_BYTES = 16 * 1024 * 1024  # less than any interpreter needs to start
 
 _NUL = "\0"
-
-
-@dataclasses.dataclass(frozen=True)
-class FunctionReference:
-    """A function that a job calls, as its task writes it.
-
-    Args:
-        module: The module that the job imports.
-        name: Qualified name of the function in it.
-        code: URI of the bundle with the module; empty if it is installed where the job runs.
-        digest: SHA-256 of the bundle, in hexadecimal.
-        mapped: Name of the input whose list has a value for each job of an array.
-    """
-
-    module: str
-    name: str
-    code: str = ""
-    digest: str = ""
-    mapped: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,25 +7,27 @@ All verbs are plain functions: they touch files, so the core runs them in its th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import hookimpl
-from flyte_connectors.connector import AsyncConnector, Phase, Resource, ResourceMeta
+from flyte_connectors.connector import AsyncConnector, Resource, ResourceMeta
 from flyte_connectors.errors import (
     ConnectorError,
     InvalidRequestError,
     InvalidResourceMetaError,
-    OutputError,
 )
+from flyte_connectors_functions import reports
+from flyte_connectors_functions.call import REPORT
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
-from flyte_connectors_batch_job.backends.interface import JobState, ReportingBackend
+from flyte_connectors_batch_job.backends.interface import ReportingBackend
 from flyte_connectors_batch_job.config import BatchJobConfig
-from flyte_connectors_batch_job.functions import reports
+from flyte_connectors_batch_job.functions import states
 from flyte_connectors_batch_job.request import check_abilities, job_request
 from flyte_connectors_batch_job.settings import (
     SPOOL_VARIABLE,
@@ -33,6 +35,8 @@ from flyte_connectors_batch_job.settings import (
     function_python,
     is_spool_shared,
 )
+from flyte_connectors_batch_job.wrapper import storage
+from flyte_connectors_batch_job.wrapper.faults import TransferError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +64,7 @@ class BatchJobMetadata(ResourceMeta):
         backend: Name of its back end.
         handle: What other back ends find it by.
         is_function: Whether it calls a function.
+        report: URI of what the function reports, where the back end can't read it itself.
     """
 
     job_id: str
@@ -67,6 +72,7 @@ class BatchJobMetadata(ResourceMeta):
     backend: str = backends.LOCAL
     handle: str = ""
     is_function: bool = False
+    report: str = ""
 
 
 class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
@@ -114,13 +120,20 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
             sys.executable if backend.name == backends.LOCAL else "python3"
         )
         request = job_request(task_template, inputs, output_prefix, task_execution_metadata, python)
+        is_function = request.config.function is not None
+        if is_function and isinstance(backend, ReportingBackend):
+            request.inputs["call"]["report"] = ""  # which it reads in the job's own folder
         check_abilities(request, backend)
         handle = backend.submit(idempotency_key, request)
-        is_function = request.config.function is not None
         if backend.name == backends.LOCAL:  # in the field that releases before this one read
             return BatchJobMetadata(idempotency_key, handle, is_function=is_function)
+        report = request.inputs["call"]["report"] if is_function else ""
         return BatchJobMetadata(
-            idempotency_key, backend=backend.name, handle=handle, is_function=is_function
+            idempotency_key,
+            backend=backend.name,
+            handle=handle,
+            is_function=is_function,
+            report=report,
         )
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
@@ -128,7 +141,9 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         backend, job_id, handle = _of(resource_meta)
         state = backend.state(job_id, handle)
         if resource_meta.is_function:
-            state = reports.with_report(_returned(state), _reported(backend, job_id, handle))
+            state = states.with_report(
+                states.with_outputs(state), _reported(backend, resource_meta, handle)
+            )
         pages = backend.links(job_id, handle)
         links = [TaskLog(name=page.name, uri=page.uri) for page in pages]
         return Resource(
@@ -165,26 +180,19 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         backend, job_id, handle = _of(resource_meta)
         curves = None
         if resource_meta.is_function:
-            curves = _reported(backend, job_id, handle).curves
+            curves = _reported(backend, resource_meta, handle).curves
         return metrics.response(job_id, backend.usage(job_id, handle), queries, curves)
 
 
-def _returned(state: JobState) -> JobState:
-    """The state of a function's job, with what the function returned as outputs."""
-    if state.outputs is None:
-        return state
-    from flyte_connectors_batch_job.functions.call import read_outputs
-
-    try:
-        return state._replace(outputs=read_outputs(state.outputs))
-    except OutputError as error:
-        return JobState(Phase.FAILED, str(error))
-
-
-def _reported(backend: BatchBackend, job_id: str, handle: str) -> reports.Reported:
-    if not isinstance(backend, ReportingBackend):
-        return reports.read(b"")
-    return reports.read(backend.reported(job_id, handle))
+def _reported(backend: BatchBackend, meta: BatchJobMetadata, handle: str) -> reports.Reported:
+    """What the function of a job has reported; nothing if it can't be read now."""
+    tail = b""
+    with contextlib.suppress(OSError, ConnectorError, TransferError):
+        if isinstance(backend, ReportingBackend):
+            tail = backend.reported(meta.job_id, handle)
+        elif meta.report.endswith(f"/{REPORT}"):
+            tail = storage.read_bytes(meta.report, reports.TAIL_BYTES)
+    return reports.read(tail)
 
 
 def _connections() -> Iterator[str | Exception]:

@@ -19,7 +19,7 @@ from flyte_connectors import File, TaskEnvironment, run
 from flyte_connectors.errors import ConflictError, InvalidRequestError, TaskFailedError
 
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobMetadata
-from flyte_connectors_batch_job.functions.call import read_outputs
+from flyte_connectors_batch_job.functions.copied import read_outputs
 from flyte_connectors_batch_job.functions.task import Array
 from flyte_connectors_batch_job.request import job_request
 from flyte_connectors_batch_job.wrapper import outcomes, packing

@@ -12,9 +12,9 @@ import pytest
 from etl import jobs as etl
 from flyte_connectors import File, TaskEnvironment
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
+from flyte_connectors_functions import bundle
 
 from flyte_connectors_batch_job import BatchJobConfig
-from flyte_connectors_batch_job.functions import bundle
 
 if TYPE_CHECKING:
     from batch_jobs import Jobs

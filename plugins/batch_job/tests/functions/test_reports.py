@@ -12,11 +12,12 @@ from batch_jobs import wait_for
 from etl import jobs as etl
 from flyte_connectors import report, task_context
 from flyte_connectors.connector import Phase
+from flyte_connectors_functions import reports
+from flyte_connectors_functions.call import REPORT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_connectors_batch_job import BatchJobMetadata
-from flyte_connectors_batch_job.functions import reports
 
 if TYPE_CHECKING:
     from batch_jobs import Jobs
@@ -48,7 +49,7 @@ def test_a_running_job_says_how_far_it_is(jobs: Jobs, tmp_path: Path) -> None:
     runner = threading.Thread(target=etl.waiting, args=(str(gate),))
     runner.start()
     try:
-        wait_for(lambda: list(Path(jobs.spool.root).glob(f"[!.]*/job/{reports.NAME}")))
+        wait_for(lambda: list(Path(jobs.spool.root).glob(f"[!.]*/job/{REPORT}")))
         assert wait_for(lambda: jobs.connector.get(job_of(jobs)).message) == "50%, waiting"
     finally:
         gate.touch()

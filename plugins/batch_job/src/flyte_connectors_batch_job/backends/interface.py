@@ -149,5 +149,5 @@ class ReportingBackend(Protocol):
     """A back end that sees what the function of a job reports while it runs."""
 
     def reported(self, job_id: str, handle: str) -> bytes:
-        """The end of the job's report, see `functions.reports`; empty if there is none."""
+        """The end of the job's report, see `flyte_connectors_functions.reports`; empty if there is none."""
         ...

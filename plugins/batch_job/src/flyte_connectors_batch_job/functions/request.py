@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors import NativeInterface
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors_functions.call import EXIT_RETRY, function_call
+from flyte_connectors_functions.literals import has_files, unpack_inputs
 
 from flyte_connectors_batch_job.backends.interface import JobRequest
-from flyte_connectors_batch_job.functions import call as calls
+from flyte_connectors_batch_job.functions import copied
 from flyte_connectors_batch_job.request import check_prefix
 from flyte_connectors_batch_job.wrapper import uris
 
@@ -47,54 +48,34 @@ def function_request(
     if function.code and uris.scheme_of(function.code) not in uris.SCHEMES:
         message = f"{uris.shown(function.code)} can't be read by a job"
         raise InvalidRequestError(message, field="custom.function.code")
-    interface = NativeInterface.from_proto(template.interface)
-    literals = interface.write_inputs(template.id.name, dict(inputs or {}))
+    call = function_call(template, function, inputs, output_prefix, metadata)
     # The jobs of an array would each copy the files of all: their functions read what they need.
-    fetched = [] if function.mapped else calls.references(literals)
-    stores_files = calls.has_files(template)
-    if stores_files:
+    fetched = [] if function.mapped else copied.references(unpack_inputs(call.literals))
+    call.uris = [reference["given"] for reference in fetched]
+    call.files = [reference["uri"] for reference in fetched]
+    call.stores_files = has_files(template)
+    if call.stores_files:
         check_prefix(output_prefix)
-    call = calls.Call(
-        task=template.id.name,
-        module=function.module,
-        name=function.name,
-        code=function.code,
-        digest=function.digest,
-        literals=calls.pack(literals),
-        uris=[reference["given"] for reference in fetched],
-        files=[reference["uri"] for reference in fetched],
-        mapped=function.mapped,
-        stores_files=stores_files,
-        context=_context(template, output_prefix, metadata),
-    )
-    copied = [{name: reference[name] for name in ("at", "kind", "uri")} for reference in fetched]
+    references = [
+        {name: reference[name] for name in ("at", "kind", "uri")} for reference in fetched
+    ]
     if function.code:
-        copied.append({"at": ["call", "code"], "kind": "file", "uri": function.code})
+        references.append({"at": ["call", "code"], "kind": "file", "uri": function.code})
     files = {
-        "inputs": copied,
-        "outputs": {name: list(form) for name, form in calls.FORMS.items()} if stores_files else {},
+        "inputs": references,
+        "outputs": {name: list(form) for name, form in copied.FORMS.items()}
+        if call.stores_files
+        else {},
         "prefix": output_prefix,
     }
     return JobRequest(
         config=dataclasses.replace(
             config,
-            command=[config.python, "-m", calls.RUNNER],
-            retry_exit_codes=sorted({*config.retry_exit_codes, calls.EXIT_RETRY}),
+            command=[config.python, "-m", copied.RUNNER],
+            retry_exit_codes=sorted({*config.retry_exit_codes, EXIT_RETRY}),
         ),
         inputs={"call": dataclasses.asdict(call)},
-        outputs=list(calls.OUTPUTS if stores_files else calls.OUTPUTS[:1]),
-        files=files if copied or stores_files else None,
+        outputs=list(copied.OUTPUTS if call.stores_files else copied.OUTPUTS[:1]),
+        files=files if references or call.stores_files else None,
         interruptible=template.metadata.interruptible,
     )
-
-
-def _context(
-    template: TaskTemplate, output_prefix: str, metadata: TaskExecutionMetadata | None
-) -> dict[str, Any]:
-    execution = metadata.task_execution_id if metadata is not None else None
-    return {
-        "task": template.id.name,
-        "run": execution.node_execution_id.execution_id.name if execution is not None else "",
-        "attempt": execution.retry_attempt if execution is not None else 0,
-        "output_prefix": output_prefix,
-    }

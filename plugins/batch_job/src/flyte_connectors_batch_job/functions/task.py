@@ -14,23 +14,20 @@ from flyte_connectors import (
     TaskTemplate,
 )
 from flyte_connectors.errors import InvalidRequestError
-from flyte_connectors.tasks.function_task import FunctionTask
 from flyte_connectors.tasks.mixins import as_result
+from flyte_connectors_functions.context import is_in_job
+from flyte_connectors_functions.task import JobFunctionTask
 
 from flyte_connectors_batch_job.backends import WITH_ARRAYS
-from flyte_connectors_batch_job.config import BatchJobConfig, FunctionReference
-from flyte_connectors_batch_job.functions import context, location
+from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.request import with_settings_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
+class BatchFunctionTask(JobFunctionTask[P, R]):
     """A task whose function runs as a batch job.
-
-    In a job, where another function's task may call it, it runs in the same process: a job that waits for another
-    would hold its slots meanwhile.
 
     Args:
         function: The function, sync or async, at the top of a module.
@@ -42,19 +39,16 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         InvalidRequestError: `plugin_config` says what to run.
     """
 
+    connector_task_type = "batch_job"
+
     def __init__(
         self, function: Callable[P, R], name: str, plugin_config: BatchJobConfig, **kwargs: Any
     ) -> None:
-        image = kwargs.pop(
-            "image", None
-        )  # with one of its own, Flyte's back end would run the task
-        super().__init__(function, name, task_type="batch_job", **kwargs)
+        super().__init__(function, name, plugin_config, **kwargs)
         for field in ("command", "script", "function", "array"):
             if getattr(plugin_config, field) is not None:
                 message = f"must not be set: the job runs the function of task '{name}'"
                 raise InvalidRequestError(message, field=f"plugin_config.{field}")
-        self.plugin_config = plugin_config
-        self.job_image = image
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
         """The job's fields, with the place of the function and its code, which is stored here.
@@ -74,30 +68,14 @@ class BatchFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
         Raises:
             InvalidRequestError: a job could not import the function.
         """
-        from flyte_connectors_batch_job.functions import bundle  # a job has these modules, too
-
-        found = location.locate(self.name, self.function)
-        code = bundle.stored(found.module)
-        function = FunctionReference(found.module, found.name, code.uri, code.digest, mapped)
+        function = self.reference(mapped)
         config = with_settings_of(self, self.plugin_config, self.job_image)
         return dataclasses.replace(config, function=function, array=size)
-
-    async def execute(self, **kwargs: Any) -> Any:
-        """Run the function as a job; in a job, in its process."""
-        if context.is_in_job():
-            return await FunctionTask.execute(self, **kwargs)
-        await asyncio.to_thread(self.custom_config, SerializationContext())  # which reads files
-        return await super().execute(**kwargs)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the function: its outputs, or an awaitable of them where an event loop is running."""
-        result: R = TaskTemplate.__call__(self, *args, **kwargs)
-        return result
 
     async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
         """As of any function; one array where the back end has arrays."""
         is_array = self.plugin_config.backend in WITH_ARRAYS and len(calls) > 1
-        if not is_array or context.is_in_job():
+        if not is_array or is_in_job():
             return await super()._map(calls, at_once)
         mapped = next(iter(self.interface.inputs))
         array = Array(self, mapped, len(calls))

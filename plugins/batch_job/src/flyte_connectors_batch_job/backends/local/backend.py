@@ -17,6 +17,8 @@ from flyte_connectors.errors import (
     PermissionDeniedError,
     ServiceUnavailableError,
 )
+from flyte_connectors_functions.call import REPORT
+from flyte_connectors_functions.reports import TAIL_BYTES
 
 from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
@@ -32,7 +34,6 @@ from flyte_connectors_batch_job.backends.local.command import path_of
 from flyte_connectors_batch_job.backends.local.files import DamagedFileError
 from flyte_connectors_batch_job.backends.local.launch import LaunchError
 from flyte_connectors_batch_job.backends.local.spool import JobConflictError, Spool
-from flyte_connectors_batch_job.functions import reports
 from flyte_connectors_batch_job.settings import (
     RETIRED_VARIABLE,
     SPOOL_VARIABLE,
@@ -154,7 +155,7 @@ class LocalBackend:
     def reported(self, job_id: str, handle: str) -> bytes:
         """The end of what the job's function has reported."""
         with _existing_job(job_id, handle) as job, contextlib.suppress(OSError):
-            return files.read_end(path_of(job), reports.NAME, reports.TAIL_BYTES)
+            return files.read_end(path_of(job), REPORT, TAIL_BYTES)
         return b""
 
     def links(self, job_id: str, handle: str) -> Sequence[Link]:  # noqa: ARG002

@@ -15,7 +15,7 @@ from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.io import storage
 from flyte_connectors.tasks.current_run import OUTPUT_VARIABLE, state_dir
 
-from flyte_connectors_batch_job.functions import code
+from flyte_connectors_functions import code
 
 LARGEST = 10 * 1024 * 1024
 """Most bytes of the files together: what is larger is data, and belongs in a `File`."""

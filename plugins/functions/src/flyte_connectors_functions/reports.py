@@ -9,13 +9,6 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from flyte_connectors.connector import Phase
-
-from flyte_connectors_batch_job.backends.interface import JobState
-
-NAME = "report.jsonl"
-"""Name of the file in the job's own folder."""
-
 TAIL_BYTES = 256 * 1024
 """So much of its end is read."""
 
@@ -35,6 +28,24 @@ class Reported(NamedTuple):
     progress: float | None
     text: str
     curves: dict[str, list[tuple[float, float]]]
+
+    @property
+    def message(self) -> str:
+        """How far the function is, in one line; empty if it has said nothing."""
+        done = "" if self.progress is None else f"{self.progress:.0%}"
+        return ", ".join(filter(None, (done, self.text)))
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The same as values for `Resource.custom_info`: `progress`, `text`, and the latest `metrics`."""
+        found: dict[str, Any] = {}
+        if self.progress is not None:
+            found["progress"] = self.progress
+        if self.text:
+            found["text"] = self.text
+        if self.curves:
+            found["metrics"] = {name: values[-1][1] for name, values in self.curves.items()}
+        return found
 
 
 def read(tail: bytes) -> Reported:
@@ -56,22 +67,6 @@ def read(tail: bytes) -> Reported:
         if name in curves or len(curves) < _MOST_METRICS:
             curves.setdefault(name, []).append((at, value))
     return Reported(progress, text, curves)
-
-
-def with_report(state: JobState, reported: Reported) -> JobState:
-    """The state of a job, with what its function has reported."""
-    details: dict[str, Any] = dict(state.details or {})
-    if reported.progress is not None:
-        details["progress"] = reported.progress
-    if reported.text:
-        details["text"] = reported.text
-    if reported.curves:
-        details["metrics"] = {name: values[-1][1] for name, values in reported.curves.items()}
-    done = "" if reported.progress is None else f"{reported.progress:.0%}"
-    message = state.message
-    if state.phase is Phase.RUNNING and not message:
-        message = ", ".join(filter(None, (done, reported.text))) or None
-    return state._replace(message=message, details=details or None)
 
 
 def _entry(line: bytes) -> dict[str, Any]:

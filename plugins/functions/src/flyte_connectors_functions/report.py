@@ -6,7 +6,7 @@
     report.metric("loss", 0.31)
     report.message("starting over with a smaller step")
 
-Each is one line of JSON in the file that `BATCH_JOB_REPORT` names. Outside of a job only messages are seen.
+Each is one line of JSON in the file that `FUNCTION_REPORT` names. Outside of a job only messages are seen.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import math
 import os
 import time
 
-VARIABLE = "BATCH_JOB_REPORT"
+VARIABLE = "FUNCTION_REPORT"
 
-_SECRETS = "BATCH_JOB_SECRETS"
+MASKED = "FUNCTION_MASKED"
+"""Has the names of the variables whose values are masked."""
 
 _LONGEST = 1000  # characters of a text
 
@@ -57,7 +58,7 @@ def message(text: str) -> None:
 
 
 def _line(text: str) -> str:
-    for name in os.environ.get(_SECRETS, "").split():
+    for name in os.environ.get(MASKED, "").split():
         text = str(text).replace(os.environ.get(name) or "\0", "***")
     return " ".join(str(text).split())[:_LONGEST]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from flyte_connectors.errors import InvalidRequestError
 
-from flyte_connectors_batch_job.functions import bundle, code
+from flyte_connectors_functions import bundle, code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,12 +152,13 @@ def test_code_over_the_limit_is_refused_by_its_largest_file(tmp_path: Path) -> N
     )
 
 
-def test_code_is_stored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_is_stored_once(
+    files_of: Callable[..., dict[str, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Under the output prefix where one is set, else with the run history; never with a second name."""
     monkeypatch.setenv("FLYTE_CONNECTORS_OUTPUT_PREFIX", (tmp_path / "out").as_uri())
-    from etl import jobs
-
-    first = bundle.stored(jobs.__name__)
-    assert bundle.stored(jobs.__name__) == first
+    files_of({"mod_e.py": ""}, "mod_e")
+    first = bundle.stored("mod_e")
+    assert bundle.stored("mod_e") == first
     assert first.uri == f"{(tmp_path / 'out').as_uri()}/code/{first.digest}.zip"
     assert len(list((tmp_path / "out" / "code").iterdir())) == 1
