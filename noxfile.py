@@ -454,11 +454,20 @@ def browser(session: nox.Session) -> None:
             session.error("chromium is not installed: apt-get install chromium")
         install = ("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
         session.run_install(*install, external=True, silent=True)
-    _install(session, "console", "training_service")
+    _install(session, "bigquery", "console", "model_training", "training_service")
     for name, file in (("console", "browser"), ("training_service", "test_dashboard.py")):
         session.install("--group", f"{PACKAGES[name] / 'pyproject.toml'}:browser", *LOCKED)
         tests = str(PACKAGES[name] / "tests" / file)
         session.run("pytest", "-s", tests, "-m", "slow or not slow", *session.posargs)
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def pages(session: nox.Session) -> None:
+    """Measure what 200 open pages of the console cost the gRPC side, on a quiet machine."""
+    _install(session, "console")
+    session.install("psutil", *LOCKED)
+    program = PACKAGES["console"] / "tests" / "cost_of_pages.py"
+    session.run("python", str(program), *(session.posargs or ("--at-most", "1.1")))
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -28,10 +28,12 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors_console.curves import Curves
+from flyte_connectors_console.fan_out import FanOut
 from flyte_connectors_console.log_tail import LogTail
 from flyte_connectors_console.resource_view import resource_view
 
 if TYPE_CHECKING:
+    from flyte_connectors_console.fan_out import Page
     from flyte_connectors_console.job_address import JobAddress
     from flyte_connectors_console.place import Client, Place
 
@@ -46,8 +48,7 @@ _STATE_PAUSE, _LONGEST_STATE_PAUSE = 0.5, 10.0
 _CURVES_PAUSE = 2.0
 _SHARE = 0.015  # seconds added to each pause for each job that is watched
 _CALL_SECONDS = 20.0
-_TELL_PAUSE = 0.2  # seconds between two times that the listeners are woken
-_LISTENERS_AT_ONCE, _BETWEEN_LISTENERS = 8, 0.004  # so that gRPC is served in between
+_TELL_PAUSE = 0.2  # seconds between two times that the pages are told
 
 
 class Watch:
@@ -78,7 +79,7 @@ class Watch:
         self.left_at = time.monotonic()
         self.task: asyncio.Future[None] | None = None
         self._pace = pace
-        self._listeners: set[threading.Event] = set()
+        self._pages: set[Page] = set()
         self._ended = asyncio.Event()
         self._is_telling = False
         self._told_at = 0.0
@@ -86,22 +87,26 @@ class Watch:
         self._is_quiet = False  # the last page of the log had no line
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[threading.Event]:
-        """An event that is set with each change."""
-        event = threading.Event()
+    def shown_by(self, page: Page) -> Iterator[None]:
+        """Tell a page of each change."""
         with self.lock:
-            self._listeners.add(event)
+            self._pages.add(page)
         try:
-            yield event
+            yield
         finally:
             with self.lock:
-                self._listeners.discard(event)
+                self._pages.discard(page)
                 self.left_at = time.monotonic()
+
+    def pages(self) -> list[Page]:
+        """Those that show it."""
+        with self.lock:
+            return list(self._pages)
 
     @property
     def listeners(self) -> int:
-        """How many listen."""
-        return len(self._listeners)
+        """How many pages show it."""
+        return len(self._pages)
 
     def encoded(self, name: str, key: Any, encode: Callable[[], bytes]) -> bytes:
         """What `encode` returns, kept for the other listeners, who send the same."""
@@ -245,16 +250,9 @@ class Watch:
             loop.call_at(max(self._told_at + _TELL_PAUSE, loop.time()), self._tell)
 
     def _tell(self) -> None:
-        """Wake the listeners, a few at a time."""
         self._is_telling = False
-        loop = asyncio.get_running_loop()
-        self._told_at = loop.time()
-        with self.lock:
-            listeners = list(self._listeners)
-        for start in range(0, len(listeners), _LISTENERS_AT_ONCE):
-            few = listeners[start : start + _LISTENERS_AT_ONCE]
-            delay = _BETWEEN_LISTENERS * start / _LISTENERS_AT_ONCE
-            loop.call_later(delay, _set_all, few)
+        self._told_at = asyncio.get_running_loop().time()
+        self._pace.fan_out.tell(self)
 
 
 class Watches:
@@ -262,12 +260,16 @@ class Watches:
 
     Args:
         place: Where their clients are.
+
+    Attributes:
+        fan_out: Tells their pages what is new.
     """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._lock = threading.Lock()
         self._watches: dict[JobAddress, Watch] = {}
+        self.fan_out = FanOut()
 
     @property
     def number(self) -> int:
@@ -320,8 +322,3 @@ class Watches:
             del self._watches[watch.address]
             if watch.task is not None:
                 watch.task.cancel()
-
-
-def _set_all(events: list[threading.Event]) -> None:
-    for event in events:
-        event.set()
