@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from processes import Served, serving
 
+PLUGINS = ("batch-job", "console", "doctor")
+
 
 @pytest.fixture(scope="session")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,7 +28,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")},
         "FLYTE_CONNECTORS_STATE_DIR": str(folder / "state"),
         "FLYTE_BATCH_JOB_SPOOL": str(folder / "spool"),
-        "FLYTE_CONNECTORS_ALLOW": "flyte-connectors-batch-job,flyte-connectors-console",
+        "FLYTE_CONNECTORS_ALLOW": ",".join(f"flyte-connectors-{name}" for name in PLUGINS),
         "FLYTE_BATCH_JOB_SLOTS": "64",
         "PYTHONUNBUFFERED": "1",
     }

@@ -6,6 +6,7 @@ import html
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from flyte_connectors.client.remote import RemoteService
 from flyteidl2.connector import connector_pb2 as pb
 from processes import LONGEST_WAIT, PROGRAM, Served, events, eventually, serving
 
+from flyte_connectors_console.checkup import FRESH_SECONDS
 from flyte_connectors_console.job_address import JobAddress
 
 
@@ -43,6 +45,25 @@ def test_the_first_page_shows_plugins_connectors_and_settings(served: Served) ->
         "The state of every job can be read",
     ):
         assert shown in page
+
+
+def test_what_doctor_finds_is_shown(environment: dict[str, str]) -> None:
+    """With the settings of the service, those of its flags included; and once more when asked to."""
+    with serving(environment, "--grace=400") as one:
+        url = f"{one.console}/checks"
+        assert "checking" in text(url)
+        page = eventually(lambda: "checking" not in (page := text(url)) and page)
+        assert "batch_job (flyte-connectors-batch-job" in page
+        assert "--grace" in page
+        assert "Fix: " in page
+        time.sleep(FRESH_SECONDS)
+        again = httpx.post(url, follow_redirects=True)
+        assert "checking" in again.text
+        assert httpx.post(url, headers={"Origin": "http://attacker.example"}).status_code == 403
+    alone = {**environment, "FLYTE_CONNECTORS_DENY": "flyte-connectors-doctor"}
+    with serving(alone) as one:
+        assert httpx.get(f"{one.console}/checks").status_code == 404
+        assert "Checks" not in text(f"{one.console}/")
 
 
 def test_the_console_is_off_unless_asked_for(environment: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 /                               the place: plugins, health, faults, settings
 /jobs                           the jobs that are known
+/checks                         what `flyte-connectors doctor` says, if that is installed; POST has it run again
 /jobs/<type>/<sealed meta>      one job; below it /events, /log, /log.txt and /cancel
 /static/<file>                  style, scripts
 /sign-in                        takes a token
@@ -54,6 +55,7 @@ _ROUTES = Map(
         Rule(f"{_JOB}/log.txt", endpoint="download", methods=["GET"]),
         Rule(f"{_JOB}/cancel", endpoint="cancel", methods=["POST"]),
         Rule("/static/<name>", endpoint="static", methods=["GET"]),
+        Rule("/checks", endpoint="checks", methods=["GET", "POST"]),
         Rule("/sign-in", endpoint="sign_in", methods=["POST"]),
     ],
     strict_slashes=False,
@@ -120,9 +122,20 @@ class Console:
             return self._page(request, "overview.html", place=self._place.overview())
         if endpoint == "jobs":
             return self._page(request, "jobs.html", **jobs_table(self._place, request.args))
+        if endpoint == "checks":
+            return self._checks(request)
         address = _address(values, request)
         handler: Callable[[Request, JobAddress], Response] = getattr(self._job_pages, endpoint)
         return handler(request, address)
+
+    def _checks(self, request: Request) -> Response:
+        checkup = self._place.checkup
+        if checkup is None:
+            raise NotFound("flyte-connectors doctor is not installed here")
+        if request.method == "POST":
+            checkup.start()
+            return redirect(f"{request.script_root}/checks", 303, Response=Response)
+        return self._page(request, "checks.html", **checkup.view())
 
     def _sign_in(self, request: Request, token: str, following: str) -> Response:
         tokens = self._access.tokens
@@ -150,6 +163,7 @@ class Console:
             title=self._place.title,
             section=template.partition(".")[0],
             may_cancel=self._place.may_cancel,
+            has_checks=self._place.checkup is not None,
         )
         return Response(text, status, mimetype="text/html")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors._dispatch.envelope import unseal
 from flyte_connectors._registry.discovery import PluginReport, load_plugins
+from flyte_connectors._registry.installed import Selection
 from flyte_connectors._registry.table import process_registry
 from flyte_connectors.cli import history
 from flyte_connectors.cli.history import JobRecord
@@ -24,6 +25,7 @@ from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.task.common_pb2 import Inputs
 from google.protobuf.message import DecodeError
 
+from flyte_connectors_console.checkup import Checkup, is_installed
 from flyte_connectors_console.inputs import inputs_view
 from flyte_connectors_console.job_address import JobAddress
 from flyte_connectors_console.overview import connector_rows, plugin_rows, remote_rows
@@ -55,6 +57,8 @@ class LaptopPlace:
 
     def __init__(self, endpoint: str = "") -> None:
         self._endpoint = endpoint
+        arguments = ["--endpoint", endpoint] if endpoint else []
+        self.checkup = Checkup(os.environ, arguments) if is_installed(Selection.of()) else None
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="console", daemon=True).start()
         self._lock = threading.Lock()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from flyteidl2.connector import connector_pb2 as pb
 
+    from flyte_connectors_console.checkup import Checkup
+
 
 class Client(Protocol):
     """Answers requests about jobs; `flyte_connectors.client` has the kinds there are."""
@@ -85,10 +87,14 @@ class Place(Protocol):
         title: What the pages are about, for their head.
         loop: The event loop that clients are used on.
         may_cancel: Whether the pages may cancel jobs.
+        checkup: Runs `flyte-connectors doctor`; None if that is not installed.
     """
 
     title: str
     may_cancel: bool
+
+    @property
+    def checkup(self) -> Checkup | None: ...  # noqa: D102
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...  # noqa: D102

@@ -22,6 +22,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from flyte_connectors_console.access import Access
 from flyte_connectors_console.application import Console
 from flyte_connectors_console.asked import AskedJobs
+from flyte_connectors_console.checkup import checkup_of_service, is_installed
 from flyte_connectors_console.job_address import JobAddress
 from flyte_connectors_console.overview import connector_rows, plugin_rows
 from flyte_connectors_console.place import KnownJob
@@ -48,7 +49,8 @@ def pages_of(service: ConnectorService, settings: ConsoleSettings) -> Console:
         SettingsError: the token file can't be read.
     """
     if WORKER_VARIABLE in os.environ:
-        raise ServiceStartError("--console needs --workers 1: workers share no HTTP port")
+        text = "start replicas instead, or open `flyte-connectors console --endpoint HOST:PORT`"
+        raise ServiceStartError(f"--console needs --workers 1: {text}")
     tokens = None
     if settings.token_file:
         tokens = TokenFile(settings.token_file, "--console-token-file")
@@ -78,6 +80,8 @@ class ServicePlace:
         self._asked = asked
         self._endpoint = endpoint
         self._client = _Reader(service)
+        has_command = is_installed(service.registry.selection)
+        self.checkup = checkup_of_service(service.settings) if has_command else None
         self._started = time.time()
 
     @property
