@@ -1,13 +1,15 @@
 """A console for Flyte connectors: pages about the service, its jobs, their logs and curves.
 
-    browser -> access -> application -> views, templates     pages
+    browser -> access -> application -> job_pages, templates     pages
                               |
                               +-> streams -> watching -> place -> the connectors
 
 access.py            who may read the pages: token, cookie, host name, headers
 application.py       the routes, as a WSGI application
-views.py             what the templates show
+job_pages.py         the page of a job; jobs_table.py, overview.py and resource_view.py: what the others show
+checkup.py           the findings of `flyte-connectors doctor`
 streams.py           server-sent events of a job's page
+fan_out.py           one thread that writes them to all pages
 watching.py          open jobs: each is read once, however many pages show it
 log_tail.py          the end of a log, and where its other lines are
 curves.py            the replies of `get_metrics` as curves

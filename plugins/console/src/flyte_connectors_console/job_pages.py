@@ -97,7 +97,8 @@ class JobPages:
             message = f"{MOST_LISTENERS} pages are open: close some, or try again later"
             raise ServiceUnavailableError(message)
         next_line = request.args.get("next", type=int)
-        chunks = stream(self._watches, self._watches.of(address), next_line)
+        watch = self._watches.of(address)
+        chunks = stream(self._watches, watch, next_line, request.environ)
         response = Response(chunks, mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
         return response
@@ -244,9 +245,7 @@ def _envelope_view(address: JobAddress) -> dict[str, Any]:
     return {
         "key": envelope.key,
         "secrets": sorted(envelope.secrets.values()),
-        "handle": [
-            (str(name), str(value)[:500]) for name, value in fields if value not in ("", None)
-        ],
+        "handle": [(str(name), str(value)[:500]) for name, value in fields if value],
     }
 
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.connector import TERMINAL_PHASES
 from google.protobuf.json_format import MessageToDict
 
-from flyte_connectors_console.texts import is_web_address, literal_text, phase_name, shortened
+from flyte_connectors_console.texts import (
+    is_web_address,
+    literal_text,
+    phase_name,
+    plain_text,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from flyteidl2.connector import connector_pb2 as pb
@@ -34,7 +40,7 @@ def resource_view(resource: pb.Resource) -> dict[str, Any]:
             for named in resource.outputs.literals[:_MOST]
         ],
         "info": [
-            {"name": str(name), "value": shortened(str(value))}
+            {"name": str(name), "value": shortened(plain_text(value))}
             for name, value in list(info.items())[:_MOST]
         ],
         "error": "",

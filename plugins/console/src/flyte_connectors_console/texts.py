@@ -53,6 +53,21 @@ def is_web_address(uri: str) -> bool:
         return False
 
 
+def plain_text(value: Any) -> str:
+    """A JSON-like value; numbers that protobuf has made fractions of are whole again."""
+    return value if isinstance(value, str) else json.dumps(_short(value))
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else float(f"{value:.6g}")
+
+
 def literal_text(literal: Literal) -> str:
     """A value on the wire, short enough to be shown."""
     return shortened(_text(literal))

@@ -32,8 +32,11 @@ def test_the_pages_are_accessible(
     """Contrast, names, roles and the keyboard's reach, as axe-core checks them; nothing is wider than a phone."""
     context = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme)
     page = context.new_page()
-    for name, path in {"overview": "/", "jobs": "/jobs", "job": busy}.items():
+    pages = {"overview": "/", "checks": "/checks", "jobs": "/jobs", "job": busy}
+    for name, path in pages.items():
         page.goto(served.console + path)
+        if name == "checks":
+            page.wait_for_selector("table")
         if name == "job":
             page.wait_for_selector(".line >> text=epoch 12")
             page.wait_for_selector("#charts canvas")

@@ -4,6 +4,8 @@
 const COLOURS = ["--blue", "--orange", "--violet", "--green", "--red", "--grey"];
 const CHART_HEIGHT = 240;
 const BYTE_STEPS = Array.from({ length: 45 }, (_, power) => 2 ** power);
+const SECOND_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800];
+const LEAST_SECONDS = 10;  // that a chart of time shows
 const WHOLE_STEPS = Array.from({ length: 7 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
 function clock(seconds, isFine) {
@@ -12,6 +14,10 @@ function clock(seconds, isFine) {
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function readable(name) {
+  return name.replaceAll("_", " ").replace(/\bcpu\b/g, "CPU");
 }
 
 function shownNumber(value, unit) {
@@ -38,6 +44,16 @@ function joined(curves) {
   return [xs, ...columns];
 }
 
+/* The value at a place of a column, else the nearest one: curves are not measured at the same moments. */
+function nearest(column, at) {
+  if (at === null || at === undefined) return null;
+  for (let step = 0; step < column.length; step += 1) {
+    const value = column[at - step] ?? column[at + step];
+    if (value !== null && value !== undefined) return value;
+  }
+  return null;
+}
+
 /* A chart in `place`: { title, unit, xLabel, isTime, curves: [{ name, points, dash }], marks: [{ x, text }] }. */
 class Chart {
   constructor(place) {
@@ -56,7 +72,7 @@ class Chart {
   show(chart, anew = false) {
     const shape = JSON.stringify([chart.title, chart.curves.map((curve) => curve.name), chart.xLabel]);
     this.chart = chart;
-    this.caption.textContent = chart.title.replaceAll("_", " ");
+    this.caption.textContent = readable(chart.title);
     this.figure.setAttribute("aria-label", this.summary());
     const data = joined(chart.curves);
     if (this.plot && shape === this.shape && !anew) {
@@ -87,11 +103,11 @@ class Chart {
     return {
       width: this.width(),
       height: CHART_HEIGHT,
-      scales: { x: { time: Boolean(isTime) }, y: { range: (_, low, high) => this.range(low, high) } },
+      scales: { x: { time: Boolean(isTime), ...(isTime ? { range: (_, low, high) => this.period(low, high) } : {}) }, y: { range: (_, low, high) => this.range(low, high) } },
       cursor: { drag: { x: false, y: false }, focus: { prox: 24 } },
       legend: { live: true },
       axes: [
-        { ...axis, label: this.chart.xLabel, values: xTicks, size: 32, space: isTime ? 70 : 50 },
+        { ...axis, label: this.chart.xLabel, values: xTicks, size: 32, space: isTime ? 70 : 50, ...(isTime ? { incrs: SECOND_STEPS } : {}) },
         {
           ...axis,
           label: this.chart.yLabel ?? unit ?? "",
@@ -104,18 +120,25 @@ class Chart {
       series: [
         { label: this.chart.xLabel, value: xValue },
         ...curves.map((curve, index) => ({
-          label: curve.name.replaceAll("_", " "),
+          label: readable(curve.name),
           stroke: colour(curve.colour ?? COLOURS[index % COLOURS.length]),
           width: 2,
           dash: curve.dash,
           spanGaps: true,
           paths: this.chart.isStepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
           points: { show: curve.points.length < 40, size: 5 },
-          value: (_, y) => shownNumber(y, unit),
+          value: (plot, _, series, at) => shownNumber(nearest(plot.data[series], at), unit),
         })),
       ],
       hooks: { draw: [(plot) => this.mark(plot)], setCursor: [(plot) => this.legend(plot)], setData: [(plot) => this.legend(plot)] },
     };
+  }
+
+  /* A single moment, too, has some time around it. */
+  period(low, high) {
+    if (low === null) return [0, 1];
+    const room = Math.max(LEAST_SECONDS - (high - low), 0) / 2;
+    return [low - room, high + room];
   }
 
   /* Space above and below, and a line that does not move in the middle. */
