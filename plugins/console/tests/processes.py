@@ -9,12 +9,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 PROGRAM = [sys.executable, "-m", "flyte_connectors"]
 READY = re.compile(
@@ -56,12 +58,17 @@ class Served:
         """Start a task; return the path of its job's page below the console's."""
         before = set(self.pages())
         command = [*PROGRAM, "run", "--endpoint", self.grpc, str(file), task, *inputs]
-        self.started.append(
-            subprocess.Popen(
-                command, env=self.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
-        )
-        return eventually(lambda: next(iter(set(self.pages()) - before), ""))
+        with tempfile.TemporaryFile("w+") as said:
+            run = subprocess.Popen(command, env=self.environment, stderr=said, stdout=said)
+            self.started.append(run)
+
+            def page() -> str:
+                if run.poll():
+                    said.seek(0)
+                    pytest.fail(said.read())
+                return next(iter(set(self.pages()) - before), "")
+
+            return eventually(page)
 
     def pages(self) -> list[str]:
         """The paths of the jobs' pages in the table, newest first."""

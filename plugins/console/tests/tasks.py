@@ -3,8 +3,9 @@
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
 
 
-def job(name: str, script: str, **interface: object) -> BatchJobTask:
-    return BatchJobTask(name=name, plugin_config=BatchJobConfig(script=script), **interface)
+def job(name: str, script: str, seconds: float = 300, **interface: object) -> BatchJobTask:
+    config = BatchJobConfig(script=script, timeout_seconds=seconds)
+    return BatchJobTask(name=name, plugin_config=config, **interface)
 
 
 count = job(
@@ -25,6 +26,7 @@ steady = job(
     while [ $i -lt "$BATCH_JOB_INPUT_LINES" ]; do
         i=$((i + 1)); echo "line $i of an hour, $(date +%s%N)"; sleep "$BATCH_JOB_INPUT_PAUSE"
     done""",
+    seconds=7200,
     inputs={"lines": int, "pause": float},
 )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import html
+import json
 import re
 import signal
 import subprocess
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import httpx
 from processes import LONGEST_WAIT, PROGRAM, Served, eventually, laptop
+
+from flyte_connectors_console.job_address import JobAddress
 
 
 @contextlib.contextmanager
@@ -90,6 +94,34 @@ def test_runs_on_a_service_are_shown_too(
             "GET", f"{root}{path}/events", headers={"Cookie": cookie}, timeout=LONGEST_WAIT
         ) as reply:
             assert "counting hens" in "".join(reply.iter_text())
+
+
+def test_a_job_of_several_workers_is_shown_by_its_address(
+    environment: dict[str, str], tasks: Path
+) -> None:
+    """Whichever of them answers, and whoever started it: they have no console of their own."""
+    command = [*PROGRAM, "serve", "--workers=2", "--port=0", "--metrics-port=0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as service:
+        try:
+            assert service.stdout is not None
+            endpoint = service.stdout.readline().split()[2]
+            with start(
+                environment, "--endpoint", endpoint, str(tasks), "count", "--word", "ducks"
+            ) as run:
+                name = run.communicate(timeout=LONGEST_WAIT)[1].split()[1]
+            state = Path(environment["FLYTE_CONNECTORS_STATE_DIR"])
+            record = json.loads((state / "runs" / name / "a0.json").read_text())
+            page = JobAddress("batch_job", base64.b64decode(record["resource_meta"])).path
+            other = {**environment, "FLYTE_CONNECTORS_STATE_DIR": str(state / "of-somebody-else")}
+            with laptop(other, "--endpoint", endpoint) as url, signed_in(url) as browser:
+                root = url.partition("/jobs")[0]
+                assert "ducks" not in browser.get(f"{root}/jobs").text
+                for _ in range(3):
+                    assert "counting ducks" in browser.get(f"{root}{page}/log").text
+                shown = html.unescape(browser.get(root + page).text)
+                assert f"logs --endpoint {endpoint} batch_job/" in shown
+        finally:
+            service.terminate()
 
 
 def test_run_prints_the_link_at_once(environment: dict[str, str], tasks: Path) -> None:
