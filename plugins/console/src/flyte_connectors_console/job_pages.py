@@ -156,7 +156,7 @@ class JobPages:
     async def _lines(self, address: JobAddress, first: int, number: int) -> list[LogLine]:
         watch = self._watches.of(address)
         start, kept = watch.log.since(first, watch.log.total)
-        if start == first:
+        if start == first and (len(kept) >= number or watch.has_caught_up):
             return kept[:number]
         found: list[LogLine] = []
         async with self._place.client(address) as client:
