@@ -129,7 +129,7 @@ def test_pages_without_a_connection_are_woken(ends: tuple[socket.socket, socket.
 
     for one in (*news, own):
         one.add()
-    FanOut().tell(Watched())
+    FanOut().notify(Watched())
     assert numbers(ends[1].recv(100)) == [0]
     assert all(page.woken.wait(5) for page in pages)
     assert [numbers(page.take()) for page in pages] == [[0]] * 20

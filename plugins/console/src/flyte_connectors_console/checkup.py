@@ -1,6 +1,6 @@
 """The findings of `flyte-connectors doctor`, for a page.
 
-The command runs in a process of its own: its checks import what they ask, and may hang. It is there if a plugin brings
+The command runs in a separate process: its checks import what they ask, and may hang. It is there if a plugin brings
 it, and this one knows no other plugin.
 """
 

@@ -102,7 +102,7 @@ class FanOut:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def tell(self, watched: Watched) -> None:
+    def notify(self, watched: Watched) -> None:
         """Send the pages of something that has changed what is new."""
         self._changed.put(watched)
         if self._thread is None:

@@ -48,7 +48,7 @@ _STATE_PAUSE, _LONGEST_STATE_PAUSE = 0.5, 10.0
 _CURVES_PAUSE = 2.0
 _SHARE = 0.015  # seconds added to each pause for each job that is watched
 _CALL_SECONDS = 20.0
-_TELL_PAUSE = 0.2  # seconds between two times that the pages are told
+_TELL_PAUSE = 0.2  # seconds between two times that the pages are notified
 
 
 class Watch:
@@ -88,7 +88,7 @@ class Watch:
 
     @contextlib.contextmanager
     def shown_by(self, page: Page) -> Iterator[None]:
-        """Tell a page of each change."""
+        """Notify a page of each change."""
         with self.lock:
             self._pages.add(page)
         try:
@@ -252,7 +252,7 @@ class Watch:
     def _tell(self) -> None:
         self._is_telling = False
         self._told_at = asyncio.get_running_loop().time()
-        self._pace.fan_out.tell(self)
+        self._pace.fan_out.notify(self)
 
 
 class Watches:
@@ -262,7 +262,7 @@ class Watches:
         place: Where their clients are.
 
     Attributes:
-        fan_out: Tells their pages what is new.
+        fan_out: Sends their pages what is new.
     """
 
     def __init__(self, place: Place) -> None:
