@@ -80,6 +80,7 @@ class BoundConnector:
         own_secrets: Keys of the secrets that it brings along itself, for all tasks.
         repeatable_create: Whether its `create` may be called twice for one idempotency key, or a
             function that says so for a task template; see `hookspecs.create`.
+        min_poll_interval: Seconds for which an answer of `get_many` is kept.
         verbs: Its verbs by name.
     """
 
@@ -90,6 +91,7 @@ class BoundConnector:
     metadata_type: Any = None
     own_secrets: frozenset[str] = frozenset()
     repeatable_create: bool | Callable[[TaskTemplate], bool] = False
+    min_poll_interval: float = 0.0
     verbs: dict[str, Verb] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union
 
 from flyte_connectors import _meta_codec
@@ -151,8 +151,8 @@ class _Connector:
 class AsyncConnector(_Connector, Generic[M]):
     """A connector for jobs that run somewhere else for longer than a call may take.
 
-    Implement `create`, `get` and `delete`; `get_logs` and `get_metrics` are optional. Each may be
-    `async def` or a plain `def`. See `flyte_connectors.hookspecs` for the rules.
+    Implement `create`, `get` and `delete`; `get_many`, `get_logs` and `get_metrics` are optional. Each may
+    be `async def` or a plain `def`. See `flyte_connectors.hookspecs` for the rules.
 
     A subclass may set `repeatable_create`: True or False, or a plain method `(self, task_template) -> bool`
     where it depends on the task. It says whether `create` may be called twice for one idempotency key;
@@ -160,6 +160,8 @@ class AsyncConnector(_Connector, Generic[M]):
     """
 
     metadata_type: type[M]
+    min_poll_interval: float = 0.0
+    """Seconds for which the core may answer from the latest `get_many` instead of asking again."""
 
     def __init__(self, *, metadata_type: type[M] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -184,6 +186,17 @@ class AsyncConnector(_Connector, Generic[M]):
             **kwargs: `output_prefix: str`, secrets.
         """
         _unwritten(self, "get")
+
+    def get_many(
+        self, resource_metas: Sequence[M], *_: Any, **kwargs: Any
+    ) -> MaybeAwaitable[Sequence[Resource | Exception]]:
+        """Report the states of many jobs; optional. See `flyte_connectors.hookspecs.get_many`.
+
+        Args:
+            resource_metas: What `create` returned, for each job.
+            **kwargs: `output_prefixes: Sequence[str]`, secrets.
+        """
+        _unwritten(self, "get_many")
 
     def delete(self, resource_meta: M, *_: Any, **kwargs: Any) -> MaybeAwaitable[None]:
         """Cancel the job. See `flyte_connectors.hookspecs.delete`.

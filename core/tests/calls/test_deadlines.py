@@ -67,7 +67,7 @@ async def test_without_calls_nothing_runs() -> None:
     """No timer wakes an idle service; the next call starts it again."""
     deadlines = Deadlines()
     deadlines.begin(60).end()
-    await until(lambda: not deadlines._local.table.is_watching)
+    await until(lambda: not deadlines._tables.get().is_watching)
     limit = deadlines.begin(0.01)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.sleep(10)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 import weakref
+
+from flyte_connectors._calls.per_loop import PerLoop
 
 RESOLUTION = 0.05
 """Seconds by which a call may exceed its limit."""
@@ -49,16 +50,13 @@ class Deadlines:
     """The limits of all calls, on whichever event loops they run."""
 
     def __init__(self) -> None:
-        self._local = threading.local()  # no thread runs two event loops at once
+        self._tables = PerLoop(lambda: _Table(asyncio.get_running_loop()))
 
     def begin(self, seconds: float) -> Limit:
         """Limit what the current task does until the limit's `end` to `seconds`."""
         task = asyncio.current_task()
         assert task is not None
-        loop = task.get_loop()
-        table: _Table | None = getattr(self._local, "table", None)
-        if table is None or table.loop() is not loop:
-            table = self._local.table = _Table(loop)
+        table = self._tables.get()
         if not table.is_watching:
             table.watch()
         return Limit(table, task, time.monotonic() + seconds)

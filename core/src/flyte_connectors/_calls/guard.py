@@ -65,9 +65,20 @@ class CallGuard:
         self._watch = self._new_watch() if isolate else None
 
     async def call(
-        self, verb: Verb, arguments: Mapping[str, Any], *, timeout: float | None = None
+        self,
+        verb: Verb,
+        arguments: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        instead: Call | None = None,
     ) -> Any:
         """Call `verb` with those of `arguments` that it takes, within `timeout` seconds; return its result.
+
+        Args:
+            verb: The verb.
+            arguments: By name; the verb gets those that it takes.
+            timeout: Seconds.
+            instead: Gives the result in place of the verb's function, always the same for one verb.
 
         Raises:
             ConnectorError: the verb raised it, or any other exception mapped to it.
@@ -79,8 +90,8 @@ class CallGuard:
         limit = None if timeout is None else self._deadlines.begin(timeout)
         try:
             if verb.wrappers:
-                return await self._wrapped(verb)(arguments)
-            return await self._run(verb, arguments)
+                return await self._wrapped(verb, instead)(arguments)
+            return await (self._run(verb, arguments) if instead is None else instead(arguments))
         except asyncio.CancelledError:
             if limit is None or not limit.expired:
                 code = "CANCELLED"
@@ -90,7 +101,7 @@ class CallGuard:
             message = f"{name} did not answer {verb.name} within {timeout:.3g} s"
             raise errors.DeadlineExceededError(message) from None
         except (Exception, SystemExit) as error:
-            mapped = _mapped(error, verb)
+            mapped = as_connector_error(error, verb)
             code = mapped.code
             if mapped is error:
                 raise
@@ -118,7 +129,7 @@ class CallGuard:
             code = "CANCELLED"
             raise
         except (Exception, SystemExit) as error:
-            mapped = _mapped(error, verb)
+            mapped = as_connector_error(error, verb)
             code = mapped.code
             if mapped is error:
                 raise
@@ -157,11 +168,11 @@ class CallGuard:
             lane.shut_down()
         return len(pending)
 
-    def _wrapped(self, verb: Verb) -> Call:
+    def _wrapped(self, verb: Verb, instead: Call | None) -> Call:
         """The call of `verb` within its wrappers, which are composed once."""
         wrappers, call = self._composed.get(verb, ((), None))
         if call is None or wrappers is not verb.wrappers:
-            call = verb.wrapped(partial(self._run, verb))
+            call = verb.wrapped(instead or partial(self._run, verb))
             self._composed[verb] = (verb.wrappers, call)
         return call
 
@@ -270,7 +281,7 @@ def _take(iterator: Iterable[Any]) -> list[Any]:
     return list(islice(iterator, _CHUNK))
 
 
-def _mapped(error: BaseException, verb: Verb) -> errors.ConnectorError:
+def as_connector_error(error: BaseException, verb: Verb) -> errors.ConnectorError:
     """The error that the caller sees."""
     if isinstance(error, errors.ConnectorError):
         redact_error(error)

@@ -8,6 +8,7 @@ the guard, write the reply.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -19,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from flyte_connectors import errors
 from flyte_connectors._calls.context import CallContext, current
+from flyte_connectors._calls.per_loop import PerLoop
 from flyte_connectors._calls.retries import DEFAULT_TIMEOUT, SHARE, Backoff
 from flyte_connectors._dispatch import wire
 from flyte_connectors._dispatch.arguments import with_secrets
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from flyteidl2.core.security_pb2 import Connection
 
     from flyte_connectors._calls.guard import CallGuard
+    from flyte_connectors._dispatch.gathering import Gathering
     from flyte_connectors._dispatch.transient_faults import TransientFaults
     from flyte_connectors._registry.table import Registry
     from flyte_connectors.bound import BoundConnector
@@ -149,7 +152,11 @@ class Dispatcher:
         arguments = {"resource_meta": _decode(connector, envelope.meta)}
         with self._secrets(connector, arguments, envelope.secrets, connection):
             persist = self._is_persistent
-            await delete_job(self.guard, connector, arguments, timeout, persist=persist)
+            try:
+                await delete_job(self.guard, connector, arguments, timeout, persist=persist)
+            finally:
+                if "get_many" in connector.verbs:
+                    self._gathering.get().forget(connector, envelope.meta)
         return pb.DeleteTaskResponse()
 
     async def get_metrics(
@@ -210,6 +217,12 @@ class Dispatcher:
         """The metadata of all connectors, from memory."""
         return pb.ListConnectorsResponse(connectors=self.registry.metadata().values())
 
+    @functools.cached_property
+    def _gathering(self) -> PerLoop[Gathering]:
+        from flyte_connectors._dispatch.gathering import Gathering  # for connectors with get_many
+
+        return PerLoop(partial(Gathering, self.guard))
+
     async def _ask(
         self,
         connector: BoundConnector,
@@ -232,7 +245,11 @@ class Dispatcher:
             "output_prefix": request.output_prefix,
         }
         with self._secrets(connector, arguments, envelope.secrets, connection):
-            resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
+            if "get_many" in connector.verbs:
+                gathering = self._gathering.get()
+                resource = await gathering.get(connector, envelope.meta, arguments, timeout)
+            else:
+                resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
             wire.write_resource(resource, envelope.outputs, connector.category.name, message)
             if message.phase == TaskExecution.SUCCEEDED:
                 await store_above(LARGEST_IN_REPLY, message, request.output_prefix)

@@ -8,6 +8,7 @@ modules alike. The calls themselves bypass it: a bound function costs a tenth of
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -49,8 +50,11 @@ def bind(plugin: Any, *, source: str) -> BoundConnector:
         metadata_type=_metadata_type(plugin, name) if "create" in functions else None,
         own_secrets=_own_secrets(plugin),
         repeatable_create=_repeatable_create(plugin, name, functions.get("create")),
+        min_poll_interval=_min_poll_interval(plugin, name, has_get_many="get_many" in functions),
     )
     for verb, function in functions.items():
+        if inspect.isasyncgenfunction(function) and verb != "get_logs":
+            raise RegistrationError(f"{name}: {verb} is a generator: return the result, once")
         bound.verbs[verb] = Verb(verb, function, _mode(function), _accepts(function), bound)
     return bound
 
@@ -182,6 +186,18 @@ def _repeatable_create(
             f"{name} has repeatable_create {stated!r}: it must be True, False or a plain function"
         )
     return create is not None and "idempotency_key" in _named(create)
+
+
+def _min_poll_interval(plugin: Any, name: str, *, has_get_many: bool) -> float:
+    """Seconds for which an answer of `get_many` is kept."""
+    seconds = getattr(plugin, "min_poll_interval", 0)
+    if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+        message = f"{name} has min_poll_interval {seconds!r}: it must be a number of seconds from 0"
+        raise RegistrationError(message)
+    if seconds and not has_get_many:
+        message = f"{name} has min_poll_interval {seconds!r}, which needs get_many: implement it"
+        raise RegistrationError(message)
+    return float(seconds)
 
 
 def _mode(function: Callable[..., Any]) -> Mode:

@@ -6,6 +6,7 @@ whose functions carry `@hookimpl`; both are checked against the specifications b
 registered, and then called directly, so a verb costs no more than a function call.
 
     async job       create -> get, get, ... -> (delete), with get_logs and get_metrics beside
+                    get_many in place of get, for many jobs at once
     quick answer    do
     beside them     wrap_verb, register_commands, adapt, http_routes and others
 
@@ -35,12 +36,21 @@ from flyte_connectors.hookspecs.plugin_hooks import (
     warm_up,
     wrap_verb,
 )
-from flyte_connectors.hookspecs.verbs import VERBS, create, delete, do, get, get_logs, get_metrics
+from flyte_connectors.hookspecs.verbs import (
+    VERBS,
+    create,
+    delete,
+    do,
+    get,
+    get_logs,
+    get_many,
+    get_metrics,
+)
 
 # fmt: off
 __all__ = [
     "HOOK_API", "PLUGIN_HOOKS", "PROJECT", "VERBS", "Commands", "adapt", "check_connection", "create",
-    "delete", "do", "get", "get_logs", "get_metrics", "grpc_services", "hookimpl", "hookspec",
+    "delete", "do", "get", "get_logs", "get_many", "get_metrics", "grpc_services", "hookimpl", "hookspec",
     "http_routes", "importable_names", "register_commands", "warm_up", "wrap_verb",
 ]
 # fmt: on

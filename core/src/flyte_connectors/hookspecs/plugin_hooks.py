@@ -1,5 +1,9 @@
 """The hooks besides the verbs; a plugin may have them with or without a connector."""
 
+# The functions here are specifications, without bodies:
+# mypy: disable-error-code="empty-body"
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,7 +59,6 @@ def wrap_verb(verb: Verb, call: Call) -> Call:
                 return await call(arguments)
             return audited
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -77,7 +80,6 @@ def register_commands(commands: Commands) -> None:
         def register_commands(commands):
             commands.add("greet", help="print a greeting", module="acme_connectors.cli.greet")
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -97,7 +99,6 @@ def adapt(plugin: Any) -> Any:
         def adapt(plugin):
             return AcmeAdapter(plugin) if type(plugin).__module__ == "acme.jobs" else None
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -121,7 +122,6 @@ def http_routes(service: ConnectorService) -> Mapping[str, WSGIApplication]:
                 return [bound.category.name.encode() for bound in service.registry]
             return {"/types": types}
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -141,7 +141,6 @@ def grpc_services(service: ConnectorService) -> Mapping[str, Mapping[str, Any]]:
                 return b""
             return {"acme.Ping": {"Ping": grpc.unary_unary_rpc_method_handler(ping)}}
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -159,7 +158,6 @@ def warm_up() -> None:
         def warm_up():
             import sqlite3  # what the verbs need
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -177,7 +175,6 @@ def check_connection() -> Iterable[str | Exception]:
             version = self.client.get(f"{AcmeSettings.read().url}/version").json()
             return [f"Acme {version['number']} at {AcmeSettings.read().url}"]
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec
@@ -195,4 +192,3 @@ def importable_names() -> Mapping[str, Mapping[str, str]]:
         def importable_names():
             return {"acme": {"Job": "acme_connectors.names:Job"}}
     """
-    raise NotImplementedError  # a specification, never called

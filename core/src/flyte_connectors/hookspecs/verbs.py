@@ -1,5 +1,9 @@
 """The verbs that a connector may implement."""
 
+# The functions here are specifications, without bodies:
+# mypy: disable-error-code="empty-body"
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -7,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors.hookspecs.markers import hookspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime, timedelta
 
     from flyteidl2.connector.connector_pb2 import (
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     from flyte_connectors.connector import Resource, ResourceMeta
 
-VERBS: tuple[str, ...] = ("create", "get", "delete", "get_logs", "get_metrics", "do")
+VERBS = ("create", "get", "get_many", "delete", "get_logs", "get_metrics", "do")
 """Names of a connector's hooks, in the order of a job's life."""
 
 
@@ -50,7 +54,6 @@ async def create(
             await self.client.put(f"{endpoint}/{idempotency_key}", json=inputs)
             return JobMeta(job_id=idempotency_key, endpoint=endpoint)
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec(firstresult=True)
@@ -70,7 +73,27 @@ async def get(resource_meta: ResourceMeta, output_prefix: str) -> Resource:
             job = await self.client.get(f"{resource_meta.endpoint}/{resource_meta.job_id}")
             return Resource(phase=PHASES.get(job["state"], Phase.RUNNING), outputs=job["outputs"])
     """
-    raise NotImplementedError  # a specification, never called
+
+
+@hookspec(firstresult=True)
+async def get_many(
+    resource_metas: Sequence[ResourceMeta], output_prefixes: Sequence[str]
+) -> Sequence[Resource | Exception]:
+    """Report the states of many jobs with one question to the external system; optional.
+
+    Called when: it is implemented, in place of `get`, with the jobs that are polled with the same secrets and
+    configs within 25 milliseconds. With the attribute `min_poll_interval`, in seconds, an answer is kept for so
+    long, and the jobs that were polled in the last ten minutes are polled together.
+    Must: return a resource, or an exception, for each job, in the order of `resource_metas`; the same as `get`
+    would return or raise. One job that is unknown or invalid must not spoil the others.
+    Must not: have side effects; take secrets from anything but its arguments.
+    Raise: only what concerns all jobs, such as `ServiceUnavailableError` or `AuthenticationError`.
+
+    Example:
+        async def get_many(self, resource_metas, **kwargs):
+            found = await self.client.list([meta.job_id for meta in resource_metas])
+            return [found.get(meta.job_id) or JobNotFoundError(meta.job_id) for meta in resource_metas]
+    """
 
 
 @hookspec(firstresult=True)
@@ -87,7 +110,6 @@ async def delete(resource_meta: ResourceMeta) -> None:
         async def delete(self, resource_meta, **kwargs):
             await self.client.delete(f"{resource_meta.endpoint}/{resource_meta.job_id}")
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec(firstresult=True)
@@ -111,7 +133,6 @@ def get_logs(
             if page["next"]:
                 yield GetTaskLogsResponse(header={"token": page["next"]})
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec(firstresult=True)
@@ -136,7 +157,6 @@ async def get_metrics(
             usage = await self.client.get(f"/{resource_meta.job_id}/usage")
             return metrics_response({"cpu_seconds": usage["cpu"]}, queries)
     """
-    raise NotImplementedError  # a specification, never called
 
 
 @hookspec(firstresult=True)
@@ -158,4 +178,3 @@ async def do(
         async def do(self, task_template, inputs, **kwargs):
             return Resource(phase=Phase.SUCCEEDED, outputs={"rows": await self.count(inputs)})
     """
-    raise NotImplementedError  # a specification, never called

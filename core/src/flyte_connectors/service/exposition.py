@@ -8,12 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import core
 from prometheus_client.registry import Collector
 
 from flyte_connectors._calls.guard import CallGuard
@@ -41,17 +36,17 @@ class CallCollector(Collector):
         self._faults = faults
         self._guard = guard
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[core.Metric]:
         """The metrics as they are now."""
-        calls = CounterMetricFamily(
+        calls = core.CounterMetricFamily(
             "flyte_connectors_calls",
             "Finished calls of connector verbs by gRPC status code.",
             labels=(*_LABELS, "code"),
         )
-        seconds = HistogramMetricFamily(
+        seconds = core.HistogramMetricFamily(
             "flyte_connectors_call_seconds", "Duration of connector verbs.", labels=_LABELS
         )
-        in_flight = GaugeMetricFamily(
+        in_flight = core.GaugeMetricFamily(
             "flyte_connectors_calls_in_flight", "Connector calls in progress.", labels=_LABELS
         )
         for verb in self._verbs():
@@ -71,8 +66,8 @@ class CallCollector(Collector):
         for connector in self._registry:
             yield from connector.verbs.values()
 
-    def _isolated(self) -> Metric:
-        isolated = GaugeMetricFamily(
+    def _isolated(self) -> core.Metric:
+        isolated = core.GaugeMetricFamily(
             "flyte_connectors_isolated",
             "Whether a connector is isolated on a separate event loop because it has blocked the shared one.",
             labels=("task_type", "version"),
@@ -83,8 +78,8 @@ class CallCollector(Collector):
             isolated.add_metric((category.name, str(category.version)), connector in alone)
         return isolated
 
-    def _plugins(self) -> Metric:
-        plugins = GaugeMetricFamily(
+    def _plugins(self) -> core.Metric:
+        plugins = core.GaugeMetricFamily(
             "flyte_connectors_plugins", "Installed plugins by load status.", labels=("status",)
         )
         for status in Status:
@@ -92,8 +87,8 @@ class CallCollector(Collector):
             plugins.add_metric((status.value,), number)
         return plugins
 
-    def _absorbed(self) -> Metric:
-        absorbed = CounterMetricFamily(
+    def _absorbed(self) -> core.Metric:
+        absorbed = core.CounterMetricFamily(
             "flyte_connectors_faults_absorbed",
             "Transient errors of get by result: retried, answered with RUNNING, or job counted as lost.",
             labels=("outcome",),

@@ -14,6 +14,7 @@
     pytest_plugin      the summary at the end of a run
     check              rules that are tested over gRPC against any connector service
     baking             a package from the template, for tests of it and for the command `new`
+    cli                the commands for authors of connectors
 
 `docs/conformance.md` has every test's rule, its reason, and how to fix what it finds. Needs the extra
 `flyte-connectors[testing]`.

@@ -90,19 +90,8 @@ def _unsupported(python_type: Any) -> ConversionError:
 
 
 _STRUCTURE = {
-    "$defs",
-    "$ref",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "default",
-    "discriminator",
-    "items",
-    "oneOf",
-    "prefixItems",
-    "properties",
-    "required",
-    "type",
+    *("$defs", "$ref", "additionalProperties", "allOf", "anyOf", "default", "discriminator"),
+    *("items", "oneOf", "prefixItems", "properties", "required", "type"),
 }
 """Keys of a JSON schema that repeat what the Flyte type says already."""
 

@@ -35,13 +35,7 @@ from flyte_connectors.types.form import (
     inside,
 )
 from flyte_connectors.types.models import model_form
-from flyte_connectors.types.plain.containers import (
-    map_form,
-    row_form,
-    sequence_form,
-    union_form,
-    untyped_form,
-)
+from flyte_connectors.types.plain import containers
 from flyte_connectors.types.plain.records import dataclass_form, typed_dict_form
 from flyte_connectors.types.plain.scalars import JSON_INT_KEY, choice_form, enum_form, scalar_form
 
@@ -72,7 +66,7 @@ def _build(python_type: Any, spelling: Spelling) -> Form:
     if python_type is Any or python_type is object:
         return Form(_same, _same)
     if python_type is list or python_type is dict:
-        return untyped_form(python_type)
+        return containers.untyped_form(python_type)
     origin = get_origin(python_type)
     if origin is not None:
         return _generic(python_type, origin, get_args(python_type), spelling)
@@ -97,23 +91,25 @@ def _generic(  # noqa: PLR0911 (one line per kind of type)
         is_optional = origin is Union and len({*arguments} - {type(None)}) == 1
         by_value = spelling in ENUMS_BY_NAME and spelling is not HANDWRITTEN and not is_optional
         within = NESTED if by_value else spelling
-        return union_form(python_type, [(a, plain_form(a, within)) for a in arguments])
+        return containers.union_form(python_type, [(a, plain_form(a, within)) for a in arguments])
     if origin is typing.Literal and not any(isinstance(a, enum.Enum) for a in arguments):
         return choice_form(arguments)
     if origin is list:
-        return sequence_form(python_type, list, plain_form(arguments[0], spelling))
+        return containers.sequence_form(python_type, list, plain_form(arguments[0], spelling))
     if origin is abc.Sequence:
         item = plain_form(arguments[0], spelling)
-        return sequence_form(python_type, list, item, accepts=(list, tuple))
+        return containers.sequence_form(python_type, list, item, accepts=(list, tuple))
     if origin in {set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
-        return sequence_form(python_type, origin, plain_form(arguments[0], inside(spelling)))
+        return containers.sequence_form(
+            python_type, origin, plain_form(arguments[0], inside(spelling))
+        )
     if origin is tuple:
         row = [(f"[{i}]", plain_form(a, inside(spelling))) for i, a in enumerate(arguments)]
-        return row_form(python_type, tuple, row)
+        return containers.row_form(python_type, tuple, row)
     if origin is dict or origin is abc.Mapping:
         text_keys = spelling is not FIELDS and arguments[0] is int
         key = JSON_INT_KEY if text_keys else plain_form(arguments[0], spelling)
-        return map_form(python_type, key, plain_form(arguments[1], spelling))
+        return containers.map_form(python_type, key, plain_form(arguments[1], spelling))
     return _by_mashumaro(python_type)
 
 
@@ -125,7 +121,7 @@ def _class(python_type: Any, spelling: Spelling) -> Form:
     if hints.is_named_tuple(python_type):
         fields = hints.fields_of(python_type)
         row = [(f".{name}", plain_form(hint, inside(spelling))) for name, hint in fields.items()]
-        return row_form(python_type, python_type._make, row)
+        return containers.row_form(python_type, python_type._make, row)
     if hints.is_typed_dict(python_type):
         within = TYPED if spelling is TYPED else inside(spelling)
         form_of = partial(plain_form, spelling=within)
