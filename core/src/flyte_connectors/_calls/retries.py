@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flyte_connectors.errors import ConnectorError, ContractError, InternalError
 
@@ -148,29 +147,10 @@ class _AwakeClock:
         self._timer = self._loop.call_later(self._TICK, self._tick)
 
 
-class GrowingPause:
-    """Pauses that grow with the time waited so far: a tenth of it, within limits.
-
-    Args:
-        longest: Seconds; `shortest` likewise.
+def growing_pause(waited: float, longest: float, shortest: float = 0.01) -> float:
+    """Seconds until the next poll: a tenth of those waited so far, within limits.
 
     A poll is thus late by at most a tenth of the job's duration, and a job that runs for a day is not polled
     more often than every `longest` seconds.
     """
-
-    def __init__(self, longest: float, shortest: float = 0.01) -> None:
-        self._shortest = shortest
-        self._longest = longest
-        self._started = asyncio.get_running_loop().time()
-
-    def __await__(self) -> Any:
-        return asyncio.sleep(self._next()).__await__()
-
-    async def unless(self, event: asyncio.Event) -> None:
-        """Pause, but no longer than until `event`."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(event.wait(), self._next())
-
-    def _next(self) -> float:
-        waited = asyncio.get_running_loop().time() - self._started
-        return min(max(waited / 10, self._shortest), self._longest)
+    return min(max(waited / 10, shortest), longest)

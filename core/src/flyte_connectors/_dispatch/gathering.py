@@ -37,7 +37,6 @@ MOST_KEPT = 50_000
 """Jobs whose answers may be kept; those polled longest ago leave first."""
 
 _SWEEP_SECONDS = 30.0
-_PER_JOB = frozenset({"resource_meta", "output_prefix"})
 _Key = tuple[bytes, str]  # a job's meta as the connector encodes it, and the output prefix
 
 _job: contextvars.ContextVar[tuple[BoundConnector, bytes]] = contextvars.ContextVar("job")
@@ -60,7 +59,7 @@ class Gathering:
         self.kept = 0
         self.groups: dict[tuple[BoundConnector, bytes], _Group] = {}
         self._hash_key = os.urandom(32)
-        self._is_sweeping = False
+        self._sweep()
 
     async def get(
         self,
@@ -92,7 +91,8 @@ class Gathering:
 
     async def _poll(self, arguments: Mapping[str, Any]) -> Any:
         connector, job = _job.get()
-        common = {name: value for name, value in arguments.items() if name not in _PER_JOB}
+        common = dict(arguments)
+        asked = _Job(common.pop("resource_meta"), common.pop("output_prefix"))
         digest = b""  # secrets are not kept
         if common:
             packed = msgpack.packb(sorted(common.items()), unicode_errors="surrogatepass")
@@ -100,27 +100,19 @@ class Gathering:
         group = self.groups.get((connector, digest))
         if group is None:
             group = self.groups[connector, digest] = _Group(connector, self)
-            self._sweep_later()
-        answer = await group.poll(job, arguments, common)
+        answer = await group.poll(job, asked, common)
         mask(*answer.masked)
         if isinstance(answer.value, errors.ConnectorError):
             raise _copy(answer.value)
         return answer.value
 
-    def _sweep_later(self) -> None:
-        if not self._is_sweeping:
-            self._is_sweeping = True
-            self.loop.call_later(_SWEEP_SECONDS, self._sweep, context=contextvars.Context())
-
     def _sweep(self) -> None:
-        """Drop answers and jobs that are too old, and groups without any."""
-        self._is_sweeping = False
+        """Drop answers and jobs that are too old, and groups without any, from time to time."""
         for key, group in list(self.groups.items()):
             group.sweep(self.loop.time())
             if not (group.jobs or group.next):
                 del self.groups[key]
-        if self.groups:
-            self._sweep_later()
+        self.loop.call_later(_SWEEP_SECONDS, self._sweep, context=contextvars.Context())
 
 
 class _Answer(NamedTuple):
@@ -171,15 +163,12 @@ class _Group:
         self._interval = connector.min_poll_interval
         self._renewed = -math.inf
 
-    async def poll(
-        self, job: bytes, arguments: Mapping[str, Any], common: Mapping[str, str]
-    ) -> _Answer:
+    async def poll(self, job: bytes, asked: _Job, common: Mapping[str, str]) -> _Answer:
         """The latest answer about a job, unless that is too old."""
         loop = self.all_groups.loop
-        now, prefix = loop.time(), arguments["output_prefix"]
-        known = self.jobs.get(job)
+        now, prefix, known = loop.time(), asked.prefix, self.jobs.get(job)
         if known is None or known.prefix != prefix:
-            known = _Job(arguments["resource_meta"], prefix)
+            known = asked
         if self._interval:
             known.polled = now
             self._keep(job, known)
@@ -328,5 +317,4 @@ def _copy(error: errors.ConnectorError) -> errors.ConnectorError:
     """An error like this one, for one of several callers: a raised error keeps what it passed through."""
     copy: errors.ConnectorError = type(error).__new__(type(error), *error.args)
     copy.__dict__.update(error.__dict__)
-    copy.__cause__ = error.__cause__
     return copy

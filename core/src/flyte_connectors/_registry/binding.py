@@ -191,13 +191,12 @@ def _repeatable_create(
 def _min_poll_interval(plugin: Any, name: str, *, has_get_many: bool) -> float:
     """Seconds for which an answer of `get_many` is kept."""
     seconds = getattr(plugin, "min_poll_interval", 0)
-    if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
-        message = f"{name} has min_poll_interval {seconds!r}: it must be a number of seconds from 0"
-        raise RegistrationError(message)
-    if seconds and not has_get_many:
-        message = f"{name} has min_poll_interval {seconds!r}, which needs get_many: implement it"
-        raise RegistrationError(message)
-    return float(seconds)
+    text = "it must be a number of seconds from 0"
+    if type(seconds) in (int, float) and 0 <= seconds < math.inf:
+        if has_get_many or not seconds:
+            return float(seconds)
+        text = "that needs get_many, which it does not implement"
+    raise RegistrationError(f"{name} has min_poll_interval {seconds!r}: {text}")
 
 
 def _mode(function: Callable[..., Any]) -> Mode:

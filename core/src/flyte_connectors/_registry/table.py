@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors import errors
 from flyte_connectors._registry.binding import bind
 from flyte_connectors._registry.installed import Selection
 from flyte_connectors._registry.plugin_hooks import (
@@ -23,11 +24,6 @@ from flyte_connectors._registry.plugin_hooks import (
 )
 from flyte_connectors.bound import BoundConnector, Wrapper
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
-from flyte_connectors.errors import (
-    ConnectorNotFoundError,
-    DuplicateTaskTypeError,
-    RegistrationError,
-)
 
 if TYPE_CHECKING:
     from flyteidl2.connector.connector_pb2 import Connector as ConnectorProto
@@ -48,13 +44,13 @@ def official_sdk_of(connector: type) -> str | None:
     return next((top for top in tops if top in _OFFICIAL), None)
 
 
-def needs_official(name: str, sdk: str) -> RegistrationError:
+def needs_official(name: str, sdk: str) -> errors.RegistrationError:
     """The error for a connector of the official SDK where no plugin hosts it."""
     message = (
         f"{name} was written for the official SDK ({sdk}), and no loaded plugin hosts those: "
         'pip install "flyte-connectors[official]", and allow flyte-connectors-official'
     )
-    return RegistrationError(message)
+    return errors.RegistrationError(message)
 
 
 _source: contextvars.ContextVar[str | None] = contextvars.ContextVar("source", default=None)
@@ -129,7 +125,7 @@ class Registry:
         key = (bound.category.name, bound.category.version)
         taken = self._connectors.get(key)
         if taken is not None and not override:
-            raise DuplicateTaskTypeError(
+            raise errors.DuplicateTaskTypeError(
                 f"task type {bound.category} of {bound.name} ({bound.source}) is already served by "
                 f"{taken.name} ({taken.source}): uninstall or deny one of them"
             )
@@ -183,13 +179,13 @@ class Registry:
         for verb in bound.verbs.values():
             verb.wrappers = self.wrappers
 
-    def _not_found(self, task_type: str, version: int) -> ConnectorNotFoundError:
+    def _not_found(self, task_type: str, version: int) -> errors.ConnectorNotFoundError:
         wanted = TaskCategory(task_type[:100], version)
         known = ", ".join(sorted(str(bound.category) for bound in self)) or "none"
         failed = (
             f"; plugins that failed to load: {'; '.join(self.failures)}" if self.failures else ""
         )
-        return ConnectorNotFoundError(
+        return errors.ConnectorNotFoundError(
             f"no connector for task type {wanted}; known: {known}{failed}"
         )
 
@@ -257,7 +253,7 @@ def find_metadata(registry: Registry, name: str) -> ConnectorProto:
     """
     table = registry.metadata()
     if name not in table:
-        raise ConnectorNotFoundError(
+        raise errors.ConnectorNotFoundError(
             f"no connector is named '{name[:100]}'; known: {', '.join(sorted(table)) or 'none'}"
         )
     return table[name]
@@ -270,7 +266,7 @@ def _instance(connector: Any) -> Any:
         return connector()
     except TypeError as error:
         message = f"{connector.__name__} can't be created without arguments: {error}"
-        raise RegistrationError(message) from error
+        raise errors.RegistrationError(message) from error
 
 
 def _module(plugin: Any) -> str:

@@ -19,7 +19,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors import errors
-from flyte_connectors._calls.retries import GrowingPause, Retrying
+from flyte_connectors._calls.retries import Retrying, growing_pause
 from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
 from flyte_connectors.client.connector_client import ConnectorClient
 from flyte_connectors.client.job import Job
@@ -228,7 +228,8 @@ def _maybe_started(
 async def _poll_to_end(
     client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver
 ) -> pb.Resource:
-    pause = GrowingPause(policy.longest_poll, policy.shortest_poll)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     while True:
         resource = await _poll(client, job, policy, observer)
         observer.polled(resource)
@@ -238,7 +239,8 @@ async def _poll_to_end(
             message = "the connector reported no phase"
             return pb.Resource(phase=TaskExecution.FAILED, message=message)
         del resource
-        await pause
+        waited = loop.time() - started
+        await asyncio.sleep(growing_pause(waited, policy.longest_poll, policy.shortest_poll))
 
 
 async def _poll(

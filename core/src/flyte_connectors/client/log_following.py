@@ -12,7 +12,7 @@ from typing import Any
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
-from flyte_connectors._calls.retries import GrowingPause, Retrying, Waiting
+from flyte_connectors._calls.retries import Retrying, Waiting, growing_pause
 from flyte_connectors.errors import ConnectorError
 
 Emit = Callable[[LogLine], None]
@@ -76,7 +76,8 @@ async def follow_logs(  # noqa: PLR0913  (where from, where to, and how long)
     Raises:
         ConnectorError: the log can't be read, and trying again would not help.
     """
-    pause = GrowingPause(longest_poll)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     page = _Page(request)
     empty = 0
     while True:
@@ -87,7 +88,9 @@ async def follow_logs(  # noqa: PLR0913  (where from, where to, and how long)
         if last and (not has_next or empty > _MOST_EMPTY_PAGES):
             return
         if not page.is_new:
-            await pause.unless(ended)
+            pause = growing_pause(loop.time() - started, longest_poll)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(ended.wait(), pause)
 
 
 async def _read_with_retries(

@@ -33,9 +33,7 @@ def list_codec(python_type: Any, container: type, item: Codec) -> Codec:
     def decode(literal: Literal) -> Any:
         if literal.HasField("collection"):
             return container(_each(decode_item, literal.collection.literals))
-        if holds_msgpack(literal):
-            return _from_plain(python_type, unpack(literal))
-        raise wrong_literal(name, literal)
+        return _from_msgpack(literal, python_type)
 
     literal_type = LiteralType(collection_type=item.literal_type)
     return Codec(python_type, literal_type, "Typed List", encode, decode)
@@ -62,9 +60,7 @@ def map_codec(python_type: Any, item: Codec) -> Codec:
         if literal.HasField("map"):
             entries = literal.map.literals
             return {key: convert_at(decode_item, entries[key], f"[{key!r}]") for key in entries}
-        if holds_msgpack(literal):
-            return _from_plain(python_type, unpack(literal))
-        raise wrong_literal(name, literal)
+        return _from_msgpack(literal, python_type)
 
     literal_type = LiteralType(map_value_type=item.literal_type)
     return Codec(python_type, literal_type, "Typed Dict", encode, decode)
@@ -80,11 +76,13 @@ def _each(convert: Callable[[Any], Any], values: Any) -> list[Any]:
     return done
 
 
-def _from_plain(python_type: Any, plain: Any) -> Any:
+def _from_msgpack(literal: Literal, python_type: Any) -> Any:
     from flyte_connectors.types.form import FIELDS
     from flyte_connectors.types.plain import plain_form
 
-    return plain_form(python_type, FIELDS).load(plain)
+    if not holds_msgpack(literal):
+        raise wrong_literal(type_name(python_type), literal)
+    return plain_form(python_type, FIELDS).load(unpack(literal))
 
 
 def union_codec(python_type: Any, variants: list[Codec]) -> Codec:
