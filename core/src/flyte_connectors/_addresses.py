@@ -22,8 +22,7 @@ _NETWORKS = [
         "link-local": "169.254.0.0/16 fe80::/10 fec0::/10",
         "multicast or broadcast": "224.0.0.0/4 255.255.255.255/32 ff00::/8",
         # Alibaba, Azure, Oracle, Amazon and Google; the rest use link-local addresses.
-        "a cloud's metadata service": "100.100.100.200/32 168.63.129.16/32 192.0.0.192/32 "
-        "fd00:ec2::/32 fd20:ce::/64",
+        "a cloud's metadata service": "100.100.100.200/32 168.63.129.16/32 192.0.0.192/32 fd00:ec2::/32 fd20:ce::/64",
     }.items()
     for network in networks.split()
 ]

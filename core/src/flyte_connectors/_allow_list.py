@@ -32,10 +32,7 @@ class Place(NamedTuple):
 
     def holds(self, other: Place) -> bool:
         """Whether this entry allows `other`."""
-        if self.is_domain:
-            is_host = other.host.endswith(f".{self.host}")
-        else:
-            is_host = other.host == self.host
+        is_host = other.host.endswith(f".{self.host}") if self.is_domain else other.host == self.host
         return (
             is_host
             and self.scheme in (None, other.scheme)

@@ -130,9 +130,7 @@ class _Rule:
         plus = self._form == "plus"
         return re.compile(
             "".join(
-                _spellings_of_space(run, plus=plus)
-                if run.isspace()
-                else _spellings_of_word(run, plus=plus)
+                _spellings_of_space(run, plus=plus) if run.isspace() else _spellings_of_word(run, plus=plus)
                 for run in _WORDS_AND_SPACES.findall(text)
             )
         )
@@ -268,13 +266,8 @@ def _escapes(char: str, slashes: str = _SLASHES) -> list[str]:
     codes += [f"{name};" for name in (codepoint2name.get(code), "apos" * (char == "'")) if name]
     escapes = [
         "".join(rf"%(?:25){{0,4}}{octet:02x}" for octet in octets),
-        "".join(
-            rf"{slashes or _SLASHES * bool(at)}x{octet:02x}" for at, octet in enumerate(octets)
-        ),
-        "".join(
-            rf"{slashes or _SLASHES * bool(at)}u{units[at : at + 4]}"
-            for at in range(0, len(units), 4)
-        ),
+        "".join(rf"{slashes or _SLASHES * bool(at)}x{octet:02x}" for at, octet in enumerate(octets)),
+        "".join(rf"{slashes or _SLASHES * bool(at)}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
         rf"{slashes}U{code:08x}",
         rf"&(?:amp;){{0,4}}(?:{'|'.join(codes)})",
     ]

@@ -115,12 +115,7 @@ def _plain_types(hint: Any) -> tuple[type, ...] | None:
 
 
 def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
-    usual = {
-        (name, kind)
-        for name, types_ in accepted.items()
-        for kind in _JSON_TYPES
-        if issubclass(kind, types_)
-    }
+    usual = {(name, kind) for name, types_ in accepted.items() for kind in _JSON_TYPES if issubclass(kind, types_)}
 
     def check(fields: dict[str, Any], error: type[Exception]) -> None:
         if usual.issuperset(zip(fields, map(type, fields.values()), strict=True)):

@@ -44,9 +44,7 @@ class Phase(enum.IntEnum):
     RETRYABLE_FAILED = 8
 
 
-TERMINAL_PHASES: frozenset[int] = frozenset(
-    {Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED}
-)
+TERMINAL_PHASES: frozenset[int] = frozenset({Phase.SUCCEEDED, Phase.ABORTED, Phase.FAILED, Phase.RETRYABLE_FAILED})
 """Phases that end an attempt: Flyte never polls such a job again."""
 
 
@@ -207,9 +205,7 @@ class AsyncConnector(_Connector, Generic[M]):
         """
         _unwritten(self, "delete")
 
-    def get_metrics(
-        self, resource_meta: M, *_: Any, **kwargs: Any
-    ) -> MaybeAwaitable[GetTaskMetricsResponse]:
+    def get_metrics(self, resource_meta: M, *_: Any, **kwargs: Any) -> MaybeAwaitable[GetTaskMetricsResponse]:
         """Report the job's metrics. See `flyte_connectors.hookspecs.get_metrics`.
 
         Args:
@@ -222,9 +218,7 @@ class AsyncConnector(_Connector, Generic[M]):
     def get_logs(
         self, resource_meta: M, *_: Any, **kwargs: Any
     ) -> MaybeAwaitable[
-        AsyncIterable[GetTaskLogsResponse | LogLine]
-        | Iterator[GetTaskLogsResponse | LogLine]
-        | GetTaskLogsResponse
+        AsyncIterable[GetTaskLogsResponse | LogLine] | Iterator[GetTaskLogsResponse | LogLine] | GetTaskLogsResponse
     ]:
         """Yield a page of log lines. See `flyte_connectors.hookspecs.get_logs`.
 

@@ -89,9 +89,7 @@ class ConnectorSecretsMixin:
         return SecretValue(value)
 
 
-def resolve(
-    names: Mapping[str, str], sent: Mapping[str, str], *, local: bool = False
-) -> dict[str, SecretValue]:
+def resolve(names: Mapping[str, str], sent: Mapping[str, str], *, local: bool = False) -> dict[str, SecretValue]:
     """The secret for each keyword argument.
 
     Args:
@@ -270,16 +268,12 @@ def _masker(values: frozenset[str]) -> Masker:
     return masker(values)
 
 
-def redacted_value(
-    value: Any, found: Masker, other: Callable[[Any, Masker], Any] = lambda value, _: value
-) -> Any:
+def redacted_value(value: Any, found: Masker, other: Callable[[Any, Masker], Any] = lambda value, _: value) -> Any:
     """A JSON-like value as `found` masks it; `other` is called for values that are not JSON."""
     if isinstance(value, str):
         return found.mask(value)
     if isinstance(value, Mapping):
-        return {
-            found.mask(str(key)): redacted_value(item, found, other) for key, item in value.items()
-        }
+        return {found.mask(str(key)): redacted_value(item, found, other) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         items = [redacted_value(item, found, other) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
@@ -292,9 +286,7 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
     if value is None and local:
         value = os.environ.get(name)
     if value is None:
-        place = (
-            f"{variable} or {name}" if local else f"{variable} or the file {_directory() / name}"
-        )
+        place = f"{variable} or {name}" if local else f"{variable} or the file {_directory() / name}"
         message = f"secret '{name}' was not sent and is not mounted here: set {place}"
         raise AuthenticationError(message)
     return SecretValue(value)

@@ -33,9 +33,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _END = object()
-_CHUNK = (
-    1000  # items taken in one visit to a thread, or that may wait on their way from another loop
-)
+_CHUNK = 1000  # items taken in one visit to a thread, or that may wait on their way from another loop
 _TERM = 600.0  # seconds
 
 
@@ -52,9 +50,7 @@ class CallGuard:
         unfinished: Tasks that must run to completion: `drain` waits for them.
     """
 
-    def __init__(
-        self, *, threads: int = 16, backlog: int = 1000, isolate: bool = False, term: float = _TERM
-    ) -> None:
+    def __init__(self, *, threads: int = 16, backlog: int = 1000, isolate: bool = False, term: float = _TERM) -> None:
         self._threads = threads
         self._backlog = backlog
         self._term = term
@@ -212,9 +208,7 @@ class CallGuard:
         elif result is not None:
             yield result
 
-    async def _fetch(
-        self, verb: Verb, items: AsyncIterator[Any], own: LoopThread
-    ) -> AsyncIterator[Any]:
+    async def _fetch(self, verb: Verb, items: AsyncIterator[Any], own: LoopThread) -> AsyncIterator[Any]:
         """`items` of an isolated connector."""
         from flyte_connectors._calls.channel import Channel  # for connectors that block
 
@@ -298,6 +292,4 @@ def unforeseen(error: BaseException, where: str) -> errors.InternalError:
     """Log `error` with its traceback and a correlation id; return the error for the caller, which has the id only."""
     correlation = os.urandom(6).hex()
     logger.error("unexpected error %s in %s", correlation, where, exc_info=error)
-    return errors.InternalError(
-        f"{where} failed unexpectedly; see {correlation} in the service's log"
-    )
+    return errors.InternalError(f"{where} failed unexpectedly; see {correlation} in the service's log")

@@ -92,9 +92,7 @@ class Lane:
         pool: Its threads.
     """
 
-    def __init__(
-        self, name: str, *, threads: int, backlog: int, watch: Callable[[], LoopWatch], term: float
-    ) -> None:
+    def __init__(self, name: str, *, threads: int, backlog: int, watch: Callable[[], LoopWatch], term: float) -> None:
         self.pool = ThreadPool(name, threads=threads, backlog=backlog)
         self._name = name
         self._new_watch = watch
@@ -171,9 +169,7 @@ class LoopThread:
             return await coroutine
 
         try:
-            return await asyncio.wrap_future(
-                asyncio.run_coroutine_threadsafe(unless_left(), self._loop)
-            )
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(unless_left(), self._loop))
         finally:
             left.set()
             # Queued behind the call, which keeps its place until the loop has come to it.

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from flyte_connectors.bound import BoundConnector
 
 _ARGUMENTS = frozenset(
-    argument
-    for verb in hookspecs.VERBS
-    for argument in inspect.signature(getattr(hookspecs, verb)).parameters
+    argument for verb in hookspecs.VERBS for argument in inspect.signature(getattr(hookspecs, verb)).parameters
 ) | {"self", "cls"}
 _MOST_SECRETS = 256
 _LARGEST_SECRETS = 64 * 1024  # characters, together; patterns for more would hold up other calls

@@ -99,9 +99,7 @@ async def do_at_once(
     message = pb.Resource()
     wire.write_resource(resource, envelope.outputs, connector.category.name, message)
     if message.phase not in TERMINAL_PHASES:
-        raise errors.ContractError(
-            f"{connector.name} returned a resource that is not finished from do"
-        )
+        raise errors.ContractError(f"{connector.name} returned a resource that is not finished from do")
     await store_above(LARGEST_IN_META, message, arguments["output_prefix"])
     finished = envelope._replace(outputs=None, finished=message.SerializeToString())
     return seal(finished, connector.category.name)
@@ -147,14 +145,11 @@ async def _persistently(
 def outcome_unknown(connector: BoundConnector, why: str) -> errors.CreateOutcomeUnknownError:
     """The error of a create that may not be repeated."""
     return errors.CreateOutcomeUnknownError(
-        f"{why}, and {connector.name} can't repeat a create: check the external system before you run "
-        "the task again"
+        f"{why}, and {connector.name} can't repeat a create: check the external system before you run the task again"
     )
 
 
-async def _take_back(
-    guard: CallGuard, connector: BoundConnector, arguments: Mapping[str, Any], meta: Any
-) -> None:
+async def _take_back(guard: CallGuard, connector: BoundConnector, arguments: Mapping[str, Any], meta: Any) -> None:
     """Delete a job that no later call can refer to."""
     try:
         of_delete = {**arguments, "resource_meta": meta}

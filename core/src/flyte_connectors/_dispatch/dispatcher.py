@@ -42,9 +42,7 @@ if TYPE_CHECKING:
     from flyte_connectors._registry.table import Registry
     from flyte_connectors.bound import BoundConnector
 
-_JobRequest: TypeAlias = (
-    "pb.GetTaskRequest | pb.DeleteTaskRequest | pb.GetTaskMetricsRequest | pb.GetTaskLogsRequest"
-)
+_JobRequest: TypeAlias = "pb.GetTaskRequest | pb.DeleteTaskRequest | pb.GetTaskMetricsRequest | pb.GetTaskLogsRequest"
 
 
 class Dispatcher:
@@ -97,9 +95,7 @@ class Dispatcher:
             self._timers.start(poll, unseal(meta, template.type))
         return pb.CreateTaskResponse(resource_meta=meta)
 
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
+    async def get(self, request: pb.GetTaskRequest, timeout: float | None = None) -> pb.GetTaskResponse:
         """Report the state of a job.
 
         Raises:
@@ -129,9 +125,7 @@ class Dispatcher:
                 faults.answered(job)
                 return response
 
-    async def delete(
-        self, request: pb.DeleteTaskRequest, timeout: float | None = None
-    ) -> pb.DeleteTaskResponse:
+    async def delete(self, request: pb.DeleteTaskRequest, timeout: float | None = None) -> pb.DeleteTaskResponse:
         """Cancel a job; one that is gone, or whose create has failed, counts as cancelled.
 
         Raises:
@@ -254,9 +248,7 @@ class Dispatcher:
             if message.phase == TaskExecution.SUCCEEDED:
                 await store_above(LARGEST_IN_REPLY, message, request.output_prefix)
 
-    def _job(
-        self, request: _JobRequest, verb: str, *, is_optional: bool = False
-    ) -> tuple[BoundConnector, Envelope]:
+    def _job(self, request: _JobRequest, verb: str, *, is_optional: bool = False) -> tuple[BoundConnector, Envelope]:
         """The connector of a job and what its meta holds; `verb` and the job are named in log lines."""
         category = request.task_category
         connector = self.registry.find(category.name, category.version)

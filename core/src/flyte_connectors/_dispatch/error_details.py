@@ -35,9 +35,7 @@ def _reason(cls: type[ConnectorError]) -> str:
 
 
 _BY_REASON: dict[str, type[ConnectorError]] = {
-    _reason(cls): cls
-    for cls in vars(errors).values()
-    if isinstance(cls, type) and issubclass(cls, ConnectorError)
+    _reason(cls): cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ConnectorError)
 }
 _BY_CODE: dict[str, type[ConnectorError]] = {
     cls.code: cls
@@ -67,9 +65,7 @@ def pack(error: ConnectorError) -> bytes:
         info.metadata["field"] = error.field[:_LONGEST]
     detail = Any()
     detail.Pack(info)
-    status = Status(
-        code=Code.Value(error.code), message=shortened_status(error.message), details=[detail]
-    )
+    status = Status(code=Code.Value(error.code), message=shortened_status(error.message), details=[detail])
     data: bytes = status.SerializeToString()
     return data
 

@@ -225,9 +225,7 @@ class _Group:
             self._renewed = now
             for key, job in self.jobs.items():
                 answer = job.answer
-                is_due = answer is None or not (
-                    answer.is_over or now - answer.at < self._interval / 2
-                )
+                is_due = answer is None or not (answer.is_over or now - answer.at < self._interval / 2)
                 if is_due and job.question is None and now - job.polled <= FOLLOWED:
                     question.jobs.setdefault((key, job.prefix), job)
         question.start(now)
@@ -307,10 +305,7 @@ class _Question:
             given = len(values) if isinstance(values, Sequence) else type(values).__name__
             message = f"{verb.connector.name} returned {given} from get_many for {len(jobs)} jobs"
             return [errors.ContractError(message)] * len(jobs)
-        return [
-            as_connector_error(one, verb) if isinstance(one, BaseException) else one
-            for one in values
-        ]
+        return [as_connector_error(one, verb) if isinstance(one, BaseException) else one for one in values]
 
 
 def _copy(error: errors.ConnectorError) -> errors.ConnectorError:

@@ -48,9 +48,7 @@ class OncePerKey:
         run = self._running.get(key)
         return run is not None and bool(run.waiting)
 
-    async def run(
-        self, key: str, work: Work, *, keep: bool, seconds: float | None = None
-    ) -> bytes | None:
+    async def run(self, key: str, work: Work, *, keep: bool, seconds: float | None = None) -> bytes | None:
         """The outcome of the work of `key`, which is started unless it is known.
 
         Args:
@@ -81,9 +79,7 @@ class OncePerKey:
             return run.result()
         except asyncio.CancelledError:
             if run.outcome is None:
-                logger.info(
-                    "the caller of the create of %s has disconnected; the create continues", key
-                )
+                logger.info("the caller of the create of %s has disconnected; the create continues", key)
                 run.was_left = True
             if limit is None or not limit.expired:
                 raise

@@ -76,11 +76,7 @@ def _mask_map(entries: Any, found: Masker) -> None:
 @functools.lru_cache(maxsize=256)
 def _fields_with_text(descriptor: Descriptor) -> tuple[tuple[str, bool], ...]:
     """Name of each field of a message type that holds a text, at whatever depth; whether it is a map."""
-    return tuple(
-        (field.name, _is_map(field))
-        for field in descriptor.fields
-        if _may_hold_text(field, frozenset())
-    )
+    return tuple((field.name, _is_map(field)) for field in descriptor.fields if _may_hold_text(field, frozenset()))
 
 
 def _may_hold_text(field: FieldDescriptor, parents: frozenset[str]) -> bool:

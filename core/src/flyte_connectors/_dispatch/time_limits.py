@@ -28,10 +28,7 @@ def limit_of(template: TaskTemplate) -> tuple[float, float] | None:
     metadata = template.metadata
     if not (metadata.HasField("timeout") or metadata.HasField("timeouts")):
         return None
-    given = (
-        limit.seconds + limit.nanos / 1e9
-        for limit in (metadata.timeout, metadata.timeouts.deadline)
-    )
+    given = (limit.seconds + limit.nanos / 1e9 for limit in (metadata.timeout, metadata.timeouts.deadline))
     seconds = min((limit for limit in given if limit > 0), default=0.0)
     return (seconds, time.time() + seconds) if seconds else None
 
@@ -55,9 +52,7 @@ class Timers:
         poll: What GetTask does.
     """
 
-    def __init__(
-        self, poll: Callable[[pb.GetTaskRequest, float], Awaitable[pb.GetTaskResponse]]
-    ) -> None:
+    def __init__(self, poll: Callable[[pb.GetTaskRequest, float], Awaitable[pb.GetTaskResponse]]) -> None:
         self._poll = poll
         self._tasks: dict[bytes, asyncio.Future[None]] = {}
 

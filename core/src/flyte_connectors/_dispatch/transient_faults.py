@@ -66,9 +66,7 @@ class TransientFaults:
         if self.failing:
             self.failing.pop(job, None)
 
-    async def covered(
-        self, job: bytes, error: errors.ConnectorError, backoff: Backoff, resource: pb.Resource
-    ) -> bool:
+    async def covered(self, job: bytes, error: errors.ConnectorError, backoff: Backoff, resource: pb.Resource) -> bool:
         """Whether `resource` was filled for a job whose state can't be read.
 
         Returns:

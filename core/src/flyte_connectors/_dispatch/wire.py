@@ -98,9 +98,7 @@ def declared_outputs(template: TaskTemplate) -> bytes:
     return outputs.SerializeToString()
 
 
-def write_resource(
-    resource: Resource, outputs: bytes | None, task: str, message: connector_pb2.Resource
-) -> None:
+def write_resource(resource: Resource, outputs: bytes | None, task: str, message: connector_pb2.Resource) -> None:
     """Fill `message` with what a connector reported.
 
     Outputs that don't fit the declared ones make it FAILED with a message that says why: an error would make
@@ -128,9 +126,7 @@ def write_resource(
         message.log_links.extend(resource.log_links or ())
         if resource.custom_info:
             _write_info(resource.custom_info, task, message)
-        redact_message(
-            message
-        )  # the outputs, which follow, are the user's data and stay as they are
+        redact_message(message)  # the outputs, which follow, are the user's data and stay as they are
     if phase == Phase.SUCCEEDED and resource.outputs is not None:
         try:
             write_outputs(resource.outputs, outputs, message.outputs)
@@ -141,9 +137,7 @@ def write_resource(
             message.message = shortened(text, LONGEST_MESSAGE)
 
 
-def write_outputs(
-    values: Mapping[str, Any] | LiteralMap, declared: bytes | None, message: Outputs
-) -> None:
+def write_outputs(values: Mapping[str, Any] | LiteralMap, declared: bytes | None, message: Outputs) -> None:
     """Fill `message` with output values by name.
 
     Raises:
@@ -182,10 +176,7 @@ def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
 
 def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:
     try:
-        if isinstance(value, Literal):
-            literal = value
-        else:
-            literal = (codec or codec_for_type(type(value))).encode(value)
+        literal = value if isinstance(value, Literal) else (codec or codec_for_type(type(value))).encode(value)
     except ConversionError as error:
         raise errors.OutputError(f"outputs.{name}: {error}") from None
     except Exception as error:  # of a value that no codec foresaw: asking again would not change it
@@ -229,9 +220,7 @@ class _DeclarationError(ConversionError):
         self.variable = variable
 
 
-def _input_error(
-    error: Exception, template: TaskTemplate, inputs: Inputs, name: str
-) -> errors.InvalidRequestError:
+def _input_error(error: Exception, template: TaskTemplate, inputs: Inputs, name: str) -> errors.InvalidRequestError:
     """The error of the input called `name`, or of the one whose declared type can't be read."""
     task = template.id.name
     given = [named.name for named in inputs.literals]

@@ -97,9 +97,7 @@ def _functions(plugin: Any, name: str) -> dict[str, Callable[..., Any]]:
 
 def _check_coherence(plugin: Any, name: str, verbs: set[str]) -> None:
     if "do" in verbs and verbs != {"do"}:
-        raise RegistrationError(
-            f"{name} has do and {_listing(verbs - {'do'})}: a task type is either sync or async"
-        )
+        raise RegistrationError(f"{name} has do and {_listing(verbs - {'do'})}: a task type is either sync or async")
     missing = {"create", "get", "delete"} - verbs
     if "do" in verbs or not missing:
         return
@@ -169,9 +167,7 @@ def _own_secrets(plugin: Any) -> frozenset[str]:
     return frozenset(secret.key for secret in plugin.secrets)
 
 
-def _repeatable_create(
-    plugin: Any, name: str, create: Callable[..., Any] | None
-) -> bool | Callable[[Any], bool]:
+def _repeatable_create(plugin: Any, name: str, create: Callable[..., Any] | None) -> bool | Callable[[Any], bool]:
     """Whether `create` may be called twice for one key: as the connector says, else whether it takes a key.
 
     A bare `**kwargs` does not count: most connectors have it for secrets and future arguments.
@@ -182,9 +178,7 @@ def _repeatable_create(
     if callable(stated) and not inspect.iscoroutinefunction(stated):
         return cast("Callable[[Any], bool]", stated)
     if stated is not None:
-        raise RegistrationError(
-            f"{name} has repeatable_create {stated!r}: it must be True, False or a plain function"
-        )
+        raise RegistrationError(f"{name} has repeatable_create {stated!r}: it must be True, False or a plain function")
     return create is not None and "idempotency_key" in _named(create)
 
 

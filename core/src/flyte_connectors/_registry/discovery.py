@@ -99,9 +99,7 @@ def load_plugins(
     registry.selection = Selection.of(allow, deny)
     for name, similar in registry.selection.unknown().items():
         hint = f"; did you mean '{similar}'?" if similar else ""
-        logger.warning(
-            "no installed plugin is called '%s' (from the allow-list or deny-list)%s", name, hint
-        )
+        logger.warning("no installed plugin is called '%s' (from the allow-list or deny-list)%s", name, hint)
     reports = []
     for entry_point in (*installed_plugins(), *_flytekit_plugins(registry.selection)):
         report = _load(registry, entry_point)
@@ -151,9 +149,7 @@ def load_module(
     """
     hooks = hooks_of(module)
     connectors = [
-        bound
-        for bound in registry
-        if (bound.source == source and bound not in before) or _is_from(bound, module)
+        bound for bound in registry if (bound.source == source and bound not in before) or _is_from(bound, module)
     ]
     if not connectors:
         own = [module] if hasattr(module, "task_type_name") else _classes(module)
@@ -233,9 +229,7 @@ def _fill(report: PluginReport, registry: Registry, entry_point: InstalledPlugin
     if not isinstance(plugin, types.ModuleType) and not _is_ours(plugin):
         _register_beside(registry, entry_point, report.source)
     connectors += [
-        bound
-        for bound in registry
-        if bound.source == report.source and bound not in before and bound not in connectors
+        bound for bound in registry if bound.source == report.source and bound not in before and bound not in connectors
     ]
     if not connectors and not hooks:
         raise RegistrationError(_NO_CONNECTOR)

@@ -31,9 +31,7 @@ def missing_extra(entry_point: InstalledPlugin, error: BaseException) -> str:
     """
     if not _is_foreign(entry_point, error):
         return ""
-    missing = [
-        (extra, name) for name, extra in _requirements(entry_point) if not _is_installed(name)
-    ]
+    missing = [(extra, name) for name, extra in _requirements(entry_point) if not _is_installed(name)]
     if not missing or any(not extra for extra, _ in missing):
         return ""
     import difflib  # for a message that is seldom needed

@@ -33,8 +33,7 @@ _OFFICIAL = {
 }
 
 MODULES: dict[str, dict[str, str]] = {
-    module: {name: f"flyte_connectors:{name}" for name in names.split()}
-    for module, names in _OFFICIAL.items()
+    module: {name: f"flyte_connectors:{name}" for name in names.split()} for module, names in _OFFICIAL.items()
 }
 """For each module of the official SDK, its names that `flyte_connectors` has, too, and where."""
 

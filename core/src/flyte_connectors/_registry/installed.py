@@ -63,17 +63,13 @@ class Selection(NamedTuple):
             return {}
         import difflib  # for a message that is seldom needed
 
-        return {
-            name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in missing
-        }
+        return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in missing}
 
 
 def installed_plugins(group: str = hookspecs.PROJECT) -> list[InstalledPlugin]:
     """The entry points of a group in an order that does not depend on `sys.path`."""
     found = _entry_points(tuple((folder, _changed_at(folder)) for folder in sys.path))
-    ours = (
-        point for point in found.select(group=group) if OFFICIAL_SERVICE_EXTRA not in point.extras
-    )
+    ours = (point for point in found.select(group=group) if OFFICIAL_SERVICE_EXTRA not in point.extras)
     return sorted(ours, key=lambda point: (distribution_of(point)[0], point.name))
 
 

@@ -64,9 +64,7 @@ def installed_hooks(hook: str, selection: Selection) -> Iterator[Hook]:
         try:
             found = hooks_of(point.load()).get(hook)
         except (Exception, SystemExit) as error:
-            logger.warning(
-                "plugin %s failed to load: %s: %s", point.name, type(error).__name__, error
-            )
+            logger.warning("plugin %s failed to load: %s: %s", point.name, type(error).__name__, error)
         else:
             if found is not None:
                 yield found

@@ -101,9 +101,7 @@ class Registry:
         found: Any = next((answer for answer in answers if answer is not None), [])
         return found if isinstance(found, list) else [found]
 
-    def register(
-        self, connector: Any, *, override: bool = False, source: str | None = None
-    ) -> BoundConnector:
+    def register(self, connector: Any, *, override: bool = False, source: str | None = None) -> BoundConnector:
         """Verify `connector` and route its task type to it.
 
         Args:
@@ -182,12 +180,8 @@ class Registry:
     def _not_found(self, task_type: str, version: int) -> errors.ConnectorNotFoundError:
         wanted = TaskCategory(task_type[:100], version)
         known = ", ".join(sorted(str(bound.category) for bound in self)) or "none"
-        failed = (
-            f"; plugins that failed to load: {'; '.join(self.failures)}" if self.failures else ""
-        )
-        return errors.ConnectorNotFoundError(
-            f"no connector for task type {wanted}; known: {known}{failed}"
-        )
+        failed = f"; plugins that failed to load: {'; '.join(self.failures)}" if self.failures else ""
+        return errors.ConnectorNotFoundError(f"no connector for task type {wanted}; known: {known}{failed}")
 
 
 def _with(hooks: tuple[Hook, ...], hook: Hook) -> tuple[Hook, ...]:

@@ -32,9 +32,7 @@ def import_module(name: str) -> types.ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return with_official_names(
-            lambda: _import_file(path) if is_file else importlib.import_module(name)
-        )
+        return with_official_names(lambda: _import_file(path) if is_file else importlib.import_module(name))
     except FileNotFoundError as error:
         raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
     except (Exception, SystemExit) as error:

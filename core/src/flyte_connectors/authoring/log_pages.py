@@ -30,9 +30,7 @@ def read_log_token(token: str) -> int:
     return int(token)
 
 
-def log_page(
-    lines: Sequence[LogLine | str], following: int | None
-) -> Iterator[GetTaskLogsResponse]:
+def log_page(lines: Sequence[LogLine | str], following: int | None) -> Iterator[GetTaskLogsResponse]:
     """The messages of one page.
 
     Args:

@@ -107,9 +107,7 @@ def recording(run: str, task: str, *, endpoint: str = "", module: str = "") -> I
             _write(path, record._replace(phase=phase))
 
 
-def save_job(
-    request: pb.CreateTaskRequest, resource_meta: bytes, *, endpoint: str = "", module: str = ""
-) -> JobRecord:
+def save_job(request: pb.CreateTaskRequest, resource_meta: bytes, *, endpoint: str = "", module: str = "") -> JobRecord:
     """Remember a job that was just started."""
     node = request.task_execution_metadata.task_execution_id.node_execution_id
     inputs = request.inputs.SerializeToString()
@@ -161,9 +159,7 @@ def _read_run(folder: pathlib.Path) -> RunRecord:
     if not path.exists():  # written by a release that remembered jobs only
         first = find_jobs(folder.name)[0]
         started = (folder / f"{first.action}.json").stat().st_mtime
-        return RunRecord(
-            folder.name, first.task, started, endpoint=first.endpoint, module=first.module
-        )
+        return RunRecord(folder.name, first.task, started, endpoint=first.endpoint, module=first.module)
     record = _read(path, RunRecord)
     return record._replace(phase="RUNNING") if is_live(folder.name) else record
 

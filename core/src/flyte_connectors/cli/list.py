@@ -53,9 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _rows(report: PluginReport) -> list[tuple[str, ...]]:
     start = (report.entry_point, report.source, report.status.value)
-    hooks: list[tuple[str, ...]] = (
-        [(*start, "", "hooks", " ".join(report.hooks), "")] if report.hooks else []
-    )
+    hooks: list[tuple[str, ...]] = [(*start, "", "hooks", " ".join(report.hooks), "")] if report.hooks else []
     if not report.connectors:
         return hooks or [(*start, "", "", "", report.reason)]
     return hooks + [

@@ -29,13 +29,9 @@ _PAUSE = 0.5  # seconds between two looks at the jobs of a live run, and at the 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `logs`."""
     add = parser.add_argument
-    add(
-        "name", metavar="RUN", help="name of the run, or the address of a job's page in the console"
-    )
+    add("name", metavar="RUN", help="name of the run, or the address of a job's page in the console")
     default = os.environ.get(ENDPOINT_VARIABLE, "")
-    text = (
-        f"service that hosts the job of an address; https://HOST:PORT for TLS ({ENDPOINT_VARIABLE})"
-    )
+    text = f"service that hosts the job of an address; https://HOST:PORT for TLS ({ENDPOINT_VARIABLE})"
     add("--endpoint", metavar="HOST:PORT", default=default, help=text)
     add("--follow", "-f", action="store_true", help="follow the log until the run has ended")
     add("--timestamps", "-t", action="store_true", help="show the time of each line")
@@ -51,9 +47,7 @@ def run(options: argparse.Namespace) -> int:
     return asyncio.run(_print_all(options.name, options.endpoint, emit, follow=options.follow))
 
 
-async def _print_all(
-    run: str, endpoint: str, emit: Callable[[LogLine], None], *, follow: bool
-) -> int:
+async def _print_all(run: str, endpoint: str, emit: Callable[[LogLine], None], *, follow: bool) -> int:
     """Print the logs of all jobs, one after the other; a live run may start more of them."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _leave)
     seen: set[JobRecord] = set()
@@ -81,17 +75,13 @@ def _leave() -> None:
     os._exit(INTERRUPTED)
 
 
-async def _print_log(
-    client: ConnectorClient, job: JobRecord, emit: Callable[[LogLine], None], *, follow: bool
-) -> None:
+async def _print_log(client: ConnectorClient, job: JobRecord, emit: Callable[[LogLine], None], *, follow: bool) -> None:
     request = pb.GetTaskLogsRequest(resource_meta=job.meta, task_category=job.category)
     ended = asyncio.Event()
     waiting = Waits()
     if not follow:
         ended.set()
-    following = asyncio.ensure_future(
-        follow_logs(client.get_logs, request, emit, ended, waiting=waiting)
-    )
+    following = asyncio.ensure_future(follow_logs(client.get_logs, request, emit, ended, waiting=waiting))
     watching = asyncio.ensure_future(_watch(client, job, ended, waiting))
     try:
         await asyncio.wait((following, watching), return_when=asyncio.FIRST_EXCEPTION)
@@ -104,9 +94,7 @@ async def _print_log(
         watching.cancel()
 
 
-async def _watch(
-    client: ConnectorClient, job: JobRecord, ended: asyncio.Event, waiting: Waits
-) -> None:
+async def _watch(client: ConnectorClient, job: JobRecord, ended: asyncio.Event, waiting: Waits) -> None:
     """Set `ended` when the job has, or is not known any more."""
     request = pb.GetTaskRequest(resource_meta=job.meta, task_category=job.category)
     while not ended.is_set():

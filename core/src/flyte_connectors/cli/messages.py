@@ -21,9 +21,7 @@ def read_message(flag: str, uri: str, message: M) -> M:
     try:
         message.ParseFromString(storage.read_bytes(uri))
     except OSError as error:
-        raise InvalidRequestError(
-            f"can't read {uri}: {error.strerror or error}", field=flag
-        ) from error
+        raise InvalidRequestError(f"can't read {uri}: {error.strerror or error}", field=flag) from error
     except DecodeError as error:
         name = message.DESCRIPTOR.full_name
         raise InvalidRequestError(f"{uri} is not a serialized {name}", field=flag) from error

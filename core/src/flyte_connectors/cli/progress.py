@@ -110,9 +110,7 @@ class Progress(RunObserver):
 
     def created(self, request: pb.CreateTaskRequest, resource_meta: bytes) -> None:
         """A job has been started."""
-        record = history.save_job(
-            request, resource_meta, endpoint=self._endpoint, module=self._module
-        )
+        record = history.save_job(request, resource_meta, endpoint=self._endpoint, module=self._module)
         self.note(f"job {record.action} of '{record.task}' started")
 
     def of_job(self, name: str) -> RunObserver:

@@ -51,19 +51,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print_table(
         ("RUN", "TASK", "PHASE", "AGE", "SERVICE"),
-        [
-            (record.run, record.task, phase, _age(now - record.started), record.endpoint)
-            for record, phase in shown
-        ],
+        [(record.run, record.task, phase, _age(now - record.started), record.endpoint) for record, phase in shown],
         empty="no runs" if runs or options.task else f"no runs in {state_dir()}",
         colours=_COLOURS,
     )
     return 0
 
 
-async def _with_phases(
-    runs: Sequence[RunRecord], phase: str | None, limit: int
-) -> list[tuple[RunRecord, str]]:
+async def _with_phases(runs: Sequence[RunRecord], phase: str | None, limit: int) -> list[tuple[RunRecord, str]]:
     """The first `limit` runs, with their phases, of those that are in `phase`."""
     found: list[tuple[RunRecord, str]] = []
     for record in runs:
@@ -93,8 +88,7 @@ async def _phase_of_jobs(run: str) -> str:
 def _as_json(record: RunRecord, phase: str) -> dict[str, object]:
     started = datetime.datetime.fromtimestamp(record.started, datetime.timezone.utc)
     jobs = [
-        {"action": job.action, "task": job.task, "task_type": job.task_type}
-        for job in history.find_jobs(record.run)
+        {"action": job.action, "task": job.task, "task_type": job.task_type} for job in history.find_jobs(record.run)
     ]
     return {
         "run": record.run,

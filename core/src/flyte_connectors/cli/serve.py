@@ -138,8 +138,7 @@ def _check_denied(settings: ServiceSettings, source: str) -> None:
     if not unknown or settings.lenient:
         return
     names = ", ".join(
-        f"'{name}'" + (f" (did you mean '{similar}'?)" if similar else "")
-        for name, similar in unknown.items()
+        f"'{name}'" + (f" (did you mean '{similar}'?)" if similar else "") for name, similar in unknown.items()
     )
     text = f"no installed plugin is called {names}. Correct or remove it, or start anyway with --lenient"
     where = variable_of("deny") if source == "default" else source
@@ -166,8 +165,7 @@ def _load(registry: Registry, settings: ServiceSettings) -> list[PluginReport]:
         reasons = "; ".join(f"{r.entry_point} ({r.source}): {r.reason}" for r in failed)
         if not settings.lenient:
             raise ServiceStartError(
-                f"plugins failed to load: {reasons}. Fix them, exclude them with --deny, or start "
-                "anyway with --lenient"
+                f"plugins failed to load: {reasons}. Fix them, exclude them with --deny, or start anyway with --lenient"
             )
         print(f"failed to load: {reasons}", file=sys.stderr)
     return reports

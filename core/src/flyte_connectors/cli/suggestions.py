@@ -14,9 +14,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
-    return (
-        f"; did you mean '{close[0]}'?" if close else f"; available: {', '.join(known) or 'none'}"
-    )
+    return f"; did you mean '{close[0]}'?" if close else f"; available: {', '.join(known) or 'none'}"
 
 
 class SuggestingParser(argparse.ArgumentParser):

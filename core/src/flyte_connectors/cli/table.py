@@ -33,13 +33,8 @@ def print_table(
         return
     columns = [column for column in range(len(header)) if any(row[column] for row in rows)]
     widths = {c: max(len(header[c]), *(len(row[c]) for row in rows)) for c in columns}
-    print(
-        colour("  ".join(header[c].ljust(widths[c]) for c in columns).rstrip(), "bold", sys.stdout)
-    )
+    print(colour("  ".join(header[c].ljust(widths[c]) for c in columns).rstrip(), "bold", sys.stdout))
     for row in rows:
         cells = [(row[c], row[c].ljust(widths[c])) for c in columns]
-        painted = [
-            colour(cell, colours[text], sys.stdout) if text in colours else cell
-            for text, cell in cells
-        ]
+        painted = [colour(cell, colours[text], sys.stdout) if text in colours else cell for text, cell in cells]
         print("  ".join(painted).rstrip())

@@ -44,9 +44,7 @@ def find_task(module: types.ModuleType, file: str, name: str) -> TaskTemplate:
 
 def describe_tasks(module: types.ModuleType, file: str) -> str:
     """Text for people that lists the tasks of a file, a line for each."""
-    lines = [
-        f"  {name:20}  {summary(task)}".rstrip() for name, task in sorted(tasks_of(module).items())
-    ]
+    lines = [f"  {name:20}  {summary(task)}".rstrip() for name, task in sorted(tasks_of(module).items())]
     text = "\n".join([f"tasks of {file}:", *lines]) if lines else f"no tasks in {file}"
     official = {name: sdk for name, value in vars(module).items() if (sdk := _official_sdk(value))}
     for sdk in sorted(set(official.values())):

@@ -56,9 +56,7 @@ def printable(value: Any) -> Any:  # noqa: PLR0911  (one line per kind of value)
     if value is None or isinstance(value, (str, int, bool)):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: printable(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        return {field.name: printable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): printable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -64,9 +64,7 @@ async def cancel_left_job(
     Returns:
         Why it could not be cancelled; None if it was.
     """
-    cancelling = asyncio.ensure_future(
-        cancel_job(client, request, seconds, not_yet, also=(ConnectorNotFoundError,))
-    )
+    cancelling = asyncio.ensure_future(cancel_job(client, request, seconds, not_yet, also=(ConnectorNotFoundError,)))
     loop = asyncio.get_running_loop()
     silence = DeadlineExceededError("no answer so far")
     timer = loop.call_later(_SILENCE_SECONDS, not_yet, silence, seconds)

@@ -17,15 +17,11 @@ class ConnectorClient(Protocol):
         """Start a job; `again` if it was sent before, and its outcome is unknown."""
         ...
 
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
+    async def get(self, request: pb.GetTaskRequest, timeout: float | None = None) -> pb.GetTaskResponse:
         """Report a job's state."""
         ...
 
-    async def delete(
-        self, request: pb.DeleteTaskRequest, timeout: float | None = None
-    ) -> pb.DeleteTaskResponse:
+    async def delete(self, request: pb.DeleteTaskRequest, timeout: float | None = None) -> pb.DeleteTaskResponse:
         """Cancel a job."""
         ...
 

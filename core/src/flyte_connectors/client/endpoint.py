@@ -49,7 +49,5 @@ def parse_endpoint(text: str) -> Endpoint:
 def _advice(text: str, scheme: re.Match[str] | None) -> str:
     if scheme and scheme[1].lower() == "http":
         rest = text[scheme.end() :].rstrip("/")
-        return (
-            f"{text!r} is not an address of gRPC: write {rest} without TLS, https://{rest} with TLS"
-        )
+        return f"{text!r} is not an address of gRPC: write {rest} without TLS, https://{rest} with TLS"
     return f"{text!r} is not HOST:PORT; write https://HOST:PORT for TLS"

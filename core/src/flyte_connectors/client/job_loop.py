@@ -137,9 +137,7 @@ async def run_job(
             return resource
         if phase is not Phase.RETRYABLE_FAILED or attempt >= policy.retries:
             text = resource.message or f"the job ended {phase.name} without a message"
-            raise errors.TaskFailedError(
-                f"task '{name}' {phase.name.lower()}: {text}", phase=phase.name
-            )
+            raise errors.TaskFailedError(f"task '{name}' {phase.name.lower()}: {text}", phase=phase.name)
         logger.warning("attempt %d of '%s': %s", attempt, name, resource.message)
         await asyncio.sleep(min(0.1 * 2**attempt, policy.longest_poll))
         attempt += 1
@@ -213,21 +211,15 @@ async def _create(
         raise
 
 
-def _maybe_started(
-    request: pb.CreateTaskRequest, error: errors.ConnectorError, observer: RunObserver
-) -> str:
+def _maybe_started(request: pb.CreateTaskRequest, error: errors.ConnectorError, observer: RunObserver) -> str:
     from flyte_connectors._dispatch.creates import meta_holding  # for errors only
 
     hint = observer.how_to_cancel(request, meta_holding(request))
-    text = (
-        f"{error.message}; whether the job of '{request.template.id.name}' was started is not known"
-    )
+    text = f"{error.message}; whether the job of '{request.template.id.name}' was started is not known"
     return f"{text}. To cancel it later: {hint}" if hint else text
 
 
-async def _poll_to_end(
-    client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver
-) -> pb.Resource:
+async def _poll_to_end(client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver) -> pb.Resource:
     loop = asyncio.get_running_loop()
     started = loop.time()
     while True:
@@ -243,15 +235,11 @@ async def _poll_to_end(
         await asyncio.sleep(growing_pause(waited, policy.longest_poll, policy.shortest_poll))
 
 
-async def _poll(
-    client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver
-) -> pb.Resource:
+async def _poll(client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver) -> pb.Resource:
     """The job's state; one that is not known any more has to be run again."""
     request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
     try:
-        missing = (
-            errors.ConnectorNotFoundError,
-        )  # a starting replica may lack a plugin for a while
+        missing = (errors.ConnectorNotFoundError,)  # a starting replica may lack a plugin for a while
         retrying = Retrying(policy.give_up_after, observer.waiting, also=missing)
         return (await retrying.call(partial(client.get, request))).resource
     except errors.JobNotFoundError as error:

@@ -114,15 +114,11 @@ class RemoteService:
         metadata = ((REPEATED, "true"),) if again else ()
         return await self._call(self._channel().jobs.CreateTask, request, timeout, metadata)
 
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
+    async def get(self, request: pb.GetTaskRequest, timeout: float | None = None) -> pb.GetTaskResponse:
         """Report a job's state. Raises ConnectorError."""
         return await self._call(self._channel().jobs.GetTask, request, timeout)
 
-    async def delete(
-        self, request: pb.DeleteTaskRequest, timeout: float | None = None
-    ) -> pb.DeleteTaskResponse:
+    async def delete(self, request: pb.DeleteTaskRequest, timeout: float | None = None) -> pb.DeleteTaskResponse:
         """Cancel a job. Raises ConnectorError."""
         return await self._call(self._channel().jobs.DeleteTask, request, timeout)
 
@@ -154,9 +150,7 @@ class RemoteService:
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> T:
         try:
-            reply = await rpc(
-                request, timeout=timeout or self._timeout, metadata=self._call_metadata + metadata
-            )
+            reply = await rpc(request, timeout=timeout or self._timeout, metadata=self._call_metadata + metadata)
         except grpc.aio.AioRpcError as error:
             raise await self._explained(error) from None
         self._was_reached = True

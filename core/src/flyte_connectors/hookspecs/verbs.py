@@ -113,9 +113,7 @@ async def delete(resource_meta: ResourceMeta) -> None:
 
 
 @hookspec(firstresult=True)
-def get_logs(
-    resource_meta: ResourceMeta, token: str, lines: int
-) -> AsyncIterator[GetTaskLogsResponse]:
+def get_logs(resource_meta: ResourceMeta, token: str, lines: int) -> AsyncIterator[GetTaskLogsResponse]:
     """Yield one page of log lines, and a token for the next page if there is one.
 
     Called when: a user reads the logs, while the job runs or later.

@@ -178,9 +178,7 @@ class Client:
             ConnectorError: see `request`.
         """
         url = targets.linked(self._base, link, self._field)
-        return await self._answer(
-            self._request("GET", url), repeatable=True, check=False, write=write
-        )
+        return await self._answer(self._request("GET", url), repeatable=True, check=False, write=write)
 
     def _granted(self, base: str) -> str:
         """`base`, if it may be called now."""

@@ -65,9 +65,7 @@ def reason(error: Exception, limits: Limits) -> str:
         return str(error)
     texts: dict[type[Exception] | tuple[type[Exception], ...], str] = {
         httpcore.ConnectTimeout: f"can't be reached within {limits.connect_seconds:g} s",
-        (asyncio.TimeoutError, httpcore.TimeoutException): (
-            f"gave no answer within {limits.reply_seconds:g} s"
-        ),
+        (asyncio.TimeoutError, httpcore.TimeoutException): (f"gave no answer within {limits.reply_seconds:g} s"),
         httpcore.ProxyError: "can't be reached: the proxy in the environment refuses",
         httpcore.ConnectError: (
             f"can't be reached{_system_reason(error)}: is the address right, and is the service up?"

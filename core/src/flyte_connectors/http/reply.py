@@ -74,18 +74,14 @@ class Reply:
         """
         answer = self.json()
         if not isinstance(answer, dict):
-            raise NotJsonError(
-                f"{self.where} answered JSON that is not an object: is this the service's API?"
-            )
+            raise NotJsonError(f"{self.where} answered JSON that is not an object: is this the service's API?")
         if missing := [name for name in names if name not in answer]:
             message = f"{self.where} answered no {missing[0]!r}: is this the service's API?"
             raise NotJsonError(message)
         for name, expected in types.items():
             if not _fits(answer.setdefault(name, None), expected):
                 kind = getattr(expected, "__name__", None) or str(expected)
-                raise NotJsonError(
-                    f"{self.where} answered no {name!r} of type {kind}: is this the service's API?"
-                )
+                raise NotJsonError(f"{self.where} answered no {name!r} of type {kind}: is this the service's API?")
         return answer
 
     @property
@@ -100,9 +96,7 @@ class Reply:
             text = f"redirects to {_host(target)}: name the final address as the endpoint"
         else:
             text = f"answered {self.status}{self._said()}"
-        return error_of_status(
-            self.status, f"{self.where} {text}", retry_after=self.headers.get("retry-after")
-        )
+        return error_of_status(self.status, f"{self.where} {text}", retry_after=self.headers.get("retry-after"))
 
     def _said(self) -> str:
         """The reason that the service gives, if it gives one in a usual way."""

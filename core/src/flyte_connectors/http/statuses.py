@@ -26,9 +26,7 @@ MAYBE_DONE = frozenset({500, 502, 504})
 _LONGEST_PAUSE = 3600.0  # seconds
 
 
-def error_of_status(
-    status: int, message: str, *, retry_after: str | None = None
-) -> errors.ConnectorError:
+def error_of_status(status: int, message: str, *, retry_after: str | None = None) -> errors.ConnectorError:
     """The error that an unsuccessful status means.
 
     Args:

@@ -12,9 +12,7 @@ from flyte_connectors.errors import InvalidRequestError
 Part = str | int
 
 
-def below(
-    base: httpx.URL, parts: tuple[Part, ...], field: str, *, slash: bool = False
-) -> httpx.URL:
+def below(base: httpx.URL, parts: tuple[Part, ...], field: str, *, slash: bool = False) -> httpx.URL:
     """The URL of `parts` below `base`, each quoted.
 
     Raises:

@@ -56,9 +56,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._pools: dict[Route, httpcore.AsyncConnectionPool] = {}
-        self._slots: WeakValueDictionary[tuple[str, int | None], asyncio.Semaphore] = (
-            WeakValueDictionary()
-        )
+        self._slots: WeakValueDictionary[tuple[str, int | None], asyncio.Semaphore] = WeakValueDictionary()
         self._proxies = urllib.request.getproxies_environment()
 
     def slots(self, url: httpx.URL) -> asyncio.Semaphore:
@@ -92,9 +90,7 @@ class Connections:
             return await pool.handle_async_request(
                 httpcore.Request(
                     request.method,
-                    httpcore.URL(
-                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                    ),
+                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
                     headers=request.headers.raw,
                     content=request.stream,
                     extensions=request.extensions,
@@ -178,9 +174,7 @@ async def _resolved(host: str, port: int, seconds: float | None) -> list[str]:
     """The addresses of a host, without repetition."""
     loop = asyncio.get_running_loop()
     try:
-        found = await asyncio.wait_for(
-            loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds
-        )
+        found = await asyncio.wait_for(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
     except asyncio.TimeoutError as error:
         raise httpcore.ConnectTimeout(f"{host} could not be resolved in time") from error
     except (OSError, UnicodeError) as error:
@@ -194,9 +188,7 @@ def _proxy_options(proxy: str) -> dict[str, Any]:
         message = f"the proxy in the environment has scheme {url.scheme!r}: use http or https"
         raise InvalidRequestError(message)
     return {
-        "proxy_url": httpcore.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/"
-        ),
+        "proxy_url": httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/"),
         "proxy_auth": (url.username, url.password) if url.userinfo else None,
     }
 

@@ -125,9 +125,7 @@ def _parts(uri: str) -> list[bytes]:
     try:
         return [storage.read_bytes(uri)]
     except (FileNotFoundError, IsADirectoryError):
-        names = [
-            name for name in storage.list_files(uri) if posixpath.basename(name)[0] not in "._"
-        ]
+        names = [name for name in storage.list_files(uri) if posixpath.basename(name)[0] not in "._"]
         if not names:
             raise FileNotFoundError(f"there is no table at {uri}") from None
         return [storage.read_bytes(name) for name in names]
@@ -157,9 +155,7 @@ def _file_reader(library: str, stored_as: str) -> tuple[Callable[..., Any], Call
         options = csv.ConvertOptions
         readers = {
             "parquet": lambda file, columns: parquet.read_table(file, columns=columns),
-            "csv": lambda file, columns: csv.read_csv(
-                file, convert_options=options(include_columns=columns or [])
-            ),
+            "csv": lambda file, columns: csv.read_csv(file, convert_options=options(include_columns=columns or [])),
         }
         concatenate = pa.concat_tables
     else:

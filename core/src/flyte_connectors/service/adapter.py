@@ -51,9 +51,7 @@ def answers(dispatcher: Dispatcher) -> dict[str, Answer]:
     }
 
 
-def handlers(
-    dispatcher: Dispatcher, calls: Calls, answering: Mapping[str, Answer]
-) -> grpc.GenericRpcHandler:
+def handlers(dispatcher: Dispatcher, calls: Calls, answering: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
     """The handlers of both services, to be added to a server.
 
     Args:
@@ -76,9 +74,7 @@ def handlers(
         "Metrics": dispatcher.get_metrics,
     }
 
-    async def get_task_logs(
-        request: pb.GetTaskLogsRequest | None, context: Context
-    ) -> AsyncIterator[bytes]:
+    async def get_task_logs(request: pb.GetTaskLogsRequest | None, context: Context) -> AsyncIterator[bytes]:
         if request is None:
             await refuse_unreadable(context)
         calls.stream(context)
@@ -122,9 +118,7 @@ class _Handlers(grpc.GenericRpcHandler):
     The metadata that gRPC has already read say so; a handler would read them once more.
     """
 
-    def __init__(
-        self, services: Mapping[str, Mapping[str, Handler]], create_again: Handler
-    ) -> None:
+    def __init__(self, services: Mapping[str, Mapping[str, Handler]], create_again: Handler) -> None:
         self._create = services[ASYNC_SERVICE]["CreateTask"]
         self._create_again = create_again
         self._handlers = {
@@ -192,9 +186,7 @@ async def refuse_unreadable(context: Context) -> NoReturn:
 
 async def abort(context: Context, error: Exception) -> NoReturn:
     """End the call with the status of `error`; anything but a ConnectorError is a bug of this service."""
-    seen = (
-        error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
-    )
+    seen = error if isinstance(error, ConnectorError) else unforeseen(error, "the connector service")
     from flyte_connectors._dispatch import error_details  # for calls that fail
 
     redact_error(seen)

@@ -21,9 +21,7 @@ from collections.abc import Collection, Iterator
 from typing import TypeAlias
 from urllib.parse import unquote
 
-_OPEN_FILES = next(
-    (folder for folder in map(pathlib.Path, ("/proc/self/fd", "/dev/fd")) if folder.is_dir()), None
-)
+_OPEN_FILES = next((folder for folder in map(pathlib.Path, ("/proc/self/fd", "/dev/fd")) if folder.is_dir()), None)
 _NEVER = 2**31 - 1  # bytes; the kernel lowers it to what its buffers hold
 _AT_ONCE = 1  # byte
 

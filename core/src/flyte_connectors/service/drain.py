@@ -25,9 +25,7 @@ _SHORT = 0.5  # seconds that a call takes which clients wait for without noticin
 _TO_LEAVE = 2.0  # seconds that a busy client may take to read that it is to leave
 
 
-async def stop_gracefully(
-    server: grpc.aio.Server, calls: Calls, connections: Connections, grace: float
-) -> None:
+async def stop_gracefully(server: grpc.aio.Server, calls: Calls, connections: Connections, grace: float) -> None:
     """Stop a server without failing a call that it has received, or that was sent before the client could know.
 
     Args:

@@ -56,9 +56,7 @@ class CallCollector(Collector):
                 calls.add_metric((*labels, code), count)
             buckets = itertools.accumulate(verb.calls.buckets)
             bounds = (*map(str, map(float, SECONDS_BOUNDS)), "+Inf")
-            seconds.add_metric(
-                labels, list(zip(bounds, buckets, strict=True)), sum_value=verb.calls.seconds_sum
-            )
+            seconds.add_metric(labels, list(zip(bounds, buckets, strict=True)), sum_value=verb.calls.seconds_sum)
             in_flight.add_metric(labels, verb.calls.in_flight)
         yield from (calls, seconds, in_flight, self._isolated(), self._plugins(), self._absorbed())
 

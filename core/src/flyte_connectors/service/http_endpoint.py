@@ -140,16 +140,12 @@ def _pages(routes: Iterable[tuple[str, WSGIApplication]]) -> Mapping[str, WSGIAp
     return dict(sorted(pages.items(), key=lambda item: -len(item[0])))
 
 
-def _answer(
-    start: StartResponse, status: str, body: bytes, content: str = "text/plain"
-) -> Iterable[bytes]:
+def _answer(start: StartResponse, status: str, body: bytes, content: str = "text/plain") -> Iterable[bytes]:
     start(status, [("Content-Type", content), ("Content-Length", str(len(body)))])
     return [body]
 
 
-def _guarded(
-    page: WSGIApplication, request: WSGIEnvironment, start: StartResponse
-) -> Iterable[bytes]:
+def _guarded(page: WSGIApplication, request: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
     """The response of a page; if it raises, the log has the exception and the client a plain 500."""
     try:
         answer = page(request, start)

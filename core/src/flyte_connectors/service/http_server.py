@@ -32,9 +32,7 @@ class HttpServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     timeout = 1.0  # seconds, for a client that has left before it was accepted
 
-    def __init__(
-        self, listening: socket.socket, application: WSGIApplication, tls: ServiceSettings | None
-    ) -> None:
+    def __init__(self, listening: socket.socket, application: WSGIApplication, tls: ServiceSettings | None) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening

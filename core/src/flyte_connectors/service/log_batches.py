@@ -109,9 +109,7 @@ async def _read(items: AsyncIterator[Any], pending: _Pending) -> None:
         if isinstance(item, LogLine):
             _add_line(item, pending)
         elif not isinstance(item, GetTaskLogsResponse):
-            raise InternalError(
-                f"get_logs yielded {type(item).__name__}: yield LogLine or GetTaskLogsResponse"
-            )
+            raise InternalError(f"get_logs yielded {type(item).__name__}: yield LogLine or GetTaskLogsResponse")
         elif item.HasField("body"):
             _add_body(item.body, pending)
         else:

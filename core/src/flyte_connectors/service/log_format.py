@@ -41,9 +41,7 @@ def _log_thread_error(ended: threading.ExceptHookArgs) -> None:
 
 
 def _log_ignored_error(ignored: sys.UnraisableHookArgs) -> None:
-    logger.error(
-        "%s: %r", ignored.err_msg or "error ignored in", ignored.object, exc_info=ignored.exc_value
-    )
+    logger.error("%s: %r", ignored.err_msg or "error ignored in", ignored.object, exc_info=ignored.exc_value)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -76,9 +74,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             fields["exception"] = record.exc_text or self.formatException(record.exc_info)
         added = {
-            name: value
-            for name, value in vars(record).items()
-            if name not in _RECORD_FIELDS and name not in fields
+            name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS and name not in fields
         }
         try:
             return json.dumps(fields | added, default=str, allow_nan=False)

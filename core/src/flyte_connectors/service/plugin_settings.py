@@ -89,9 +89,7 @@ class PluginTables:
                 value: Any = values
                 for step in one.path:
                     value = getattr(value, step)
-                text = (
-                    f"{one.key} = {as_toml(value)}  # {self.sources.get(one.variable, 'default')}"
-                )
+                text = f"{one.key} = {as_toml(value)}  # {self.sources.get(one.variable, 'default')}"
                 lines.append(f"# {one.key} is not set" if value in (None, "") else text)
         return "".join(f"{line}\n" for line in lines)
 
@@ -123,9 +121,7 @@ def _table_of(point: InstalledPlugin) -> str:
     return point.name.replace("_", "-")
 
 
-def _leaves(
-    table: Any, known: Mapping[str, Declared], where: str, above: str = ""
-) -> Iterator[tuple[str, Any]]:
+def _leaves(table: Any, known: Mapping[str, Declared], where: str, above: str = "") -> Iterator[tuple[str, Any]]:
     """The settings in a table, by dotted key."""
     if not isinstance(table, dict):
         raise SettingsError("must be a table", field=where)
@@ -136,6 +132,4 @@ def _leaves(
         elif isinstance(value, dict) and any(other.startswith(f"{key}.") for other in known):
             yield from _leaves(value, known, where, f"{key}.")
         else:
-            raise SettingsError(
-                f"unknown key; available: {', '.join(known)}", field=f"{where} {key}"
-            )
+            raise SettingsError(f"unknown key; available: {', '.join(known)}", field=f"{where} {key}")

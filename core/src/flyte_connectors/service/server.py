@@ -93,9 +93,7 @@ class ConnectorService:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._health = ServiceHealth(registry, self.reports)
         self.calls = Calls()
-        self._transport = transport or transport_for(
-            self.settings, self.calls, shared_port=shared_port
-        )
+        self._transport = transport or transport_for(self.settings, self.calls, shared_port=shared_port)
         self._http: HttpEndpoint | None = None
         self.left_running = 0
         self.port = self.settings.port
@@ -236,9 +234,7 @@ class ConnectorService:
             return CallCollector(self.registry, self.reports, self.faults, self._guard)
 
         routes = [
-            route
-            for hook in self.registry.hooks["http_routes"]
-            for route in call_hook(hook, service=self).items()
+            route for hook in self.registry.hooks["http_routes"] for route in call_hook(hook, service=self).items()
         ]
         tls = self.settings if self.settings.tls_cert else None
         self._http = HttpEndpoint(listening, self._health, collector, routes, tls=tls)

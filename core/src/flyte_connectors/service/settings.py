@@ -55,27 +55,15 @@ class ServiceSettings:
 
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "gRPC port, 0 picks one", _port)
-    metrics_port: int = setting(
-        9090, "HTTP port of /metrics, /healthz and /readyz, 0 picks one", _port
-    )
-    module: tuple[str, ...] = setting(
-        (), "also host the connectors of this module or file", many=True, metavar="M"
-    )
+    metrics_port: int = setting(9090, "HTTP port of /metrics, /healthz and /readyz, 0 picks one", _port)
+    module: tuple[str, ...] = setting((), "also host the connectors of this module or file", many=True, metavar="M")
     allow: tuple[str, ...] | None = setting(
         None, "load only these plugins, by distribution or entry point", many=True, metavar="NAME"
     )
-    deny: tuple[str, ...] | None = setting(
-        None, "never load these plugins", many=True, metavar="NAME"
-    )
-    lenient: bool = setting(
-        False, "start even if a plugin fails to load or a name in --deny matches no plugin", flag
-    )
-    workers: int = setting(
-        1, "number of processes that share the port", int, minimum=1, metavar="N"
-    )
-    transport: str = setting(
-        "grpcio", "what serves gRPC: grpcio, or asgi of flyte-connectors[fast]", metavar="NAME"
-    )
+    deny: tuple[str, ...] | None = setting(None, "never load these plugins", many=True, metavar="NAME")
+    lenient: bool = setting(False, "start even if a plugin fails to load or a name in --deny matches no plugin", flag)
+    workers: int = setting(1, "number of processes that share the port", int, minimum=1, metavar="N")
+    transport: str = setting("grpcio", "what serves gRPC: grpcio, or asgi of flyte-connectors[fast]", metavar="NAME")
     event_loop: str = setting(
         "auto",
         "event loop; auto uses uvloop where it is installed",
@@ -83,9 +71,7 @@ class ServiceSettings:
     )
     tls_cert: str | None = setting(None, "certificate chain, PEM; reloaded when the file changes")
     tls_key: str | None = setting(None, "private key of the certificate, PEM")
-    tls_client_ca: str | None = setting(
-        None, "accept only clients with a certificate of this CA, PEM"
-    )
+    tls_client_ca: str | None = setting(None, "accept only clients with a certificate of this CA, PEM")
     auth_token_file: str | None = setting(
         None, "accept only clients that send `authorization: Bearer` with a line of this file"
     )
@@ -111,13 +97,9 @@ class ServiceSettings:
         minimum=0,
         metavar="SECONDS",
     )
-    grace: float = setting(
-        30.0, "shutdown grace period, in seconds", finite, minimum=0, metavar="SECONDS"
-    )
+    grace: float = setting(30.0, "shutdown grace period, in seconds", finite, minimum=0, metavar="SECONDS")
     log_format: str = setting("console", "format of log lines", choices=("console", "json"))
-    log_level: str = setting(
-        "info", "lowest level of log lines", choices=("debug", "info", "warning", "error")
-    )
+    log_level: str = setting("info", "lowest level of log lines", choices=("debug", "info", "warning", "error"))
 
     @property
     def is_public(self) -> bool:

@@ -44,9 +44,7 @@ def close_memory() -> None:
         ctypes.memset(start, 0, end - start)
 
 
-def warn_of_shared_credentials(
-    connectors: Iterable[BoundConnector], settings: ServiceSettings
-) -> None:
+def warn_of_shared_credentials(connectors: Iterable[BoundConnector], settings: ServiceSettings) -> None:
     """Log one warning if jobs run as this process's user and credentials are within its reach."""
     types = [c.category.name for c in connectors if _runs_here(c)]
     held = _credentials(connectors, settings)

@@ -18,9 +18,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from flyte_connectors.service.adapter import Context, Unary, parse, refuse_unreadable, serialize
 
 
-def standard_handlers(
-    servicer: aio.HealthServicer, services: Sequence[str]
-) -> list[grpc.GenericRpcHandler]:
+def standard_handlers(servicer: aio.HealthServicer, services: Sequence[str]) -> list[grpc.GenericRpcHandler]:
     """The handlers of both, to be added to a server.
 
     Args:
@@ -40,17 +38,13 @@ def standard_handlers(
     request = getattr(health_pb2, "HealthListRequest", None)
     if request is not None:  # not in every release of grpcio-health-checking
         listing: Unary = getattr(servicer, "List")  # noqa: B009 - for type checkers
-        checks["List"] = grpc.unary_unary_rpc_method_handler(
-            _readable(listing), **_messages(request)
-        )
+        checks["List"] = grpc.unary_unary_rpc_method_handler(_readable(listing), **_messages(request))
     info = grpc.stream_stream_rpc_method_handler(
         partial(_reflect, reflecting), **_messages(reflection_pb2.ServerReflectionRequest)
     )
     return [
         grpc.method_handlers_generic_handler(health.SERVICE_NAME, checks),
-        grpc.method_handlers_generic_handler(
-            reflection.SERVICE_NAME, {"ServerReflectionInfo": info}
-        ),
+        grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {"ServerReflectionInfo": info}),
     ]
 
 
@@ -67,9 +61,7 @@ def _readable(method: Unary) -> Unary:
     return rpc
 
 
-async def _reflect(
-    servicer: Any, requests: AsyncIterator[Any], context: Context
-) -> AsyncIterator[Any]:
+async def _reflect(servicer: Any, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
     async def readable() -> AsyncIterator[Any]:
         async for request in requests:
             if request is None:

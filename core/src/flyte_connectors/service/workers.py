@@ -116,9 +116,7 @@ class _Worker:
             first, longest = _PAUSES
             self._pause = min(2 * self._pause or first, longest) if lived < _SHORT_LIFE else 0.0
             self._start_at = time.monotonic() + self._pause
-            again = (
-                f"starting it again in {self._pause:g} s" if self._pause else "starting it again"
-            )
+            again = f"starting it again in {self._pause:g} s" if self._pause else "starting it again"
             logger.error("worker %d ended with code %d; %s", self._number, code, again)
         if time.monotonic() < self._start_at:
             return

@@ -49,11 +49,9 @@ class Cancellation:
                 loop.call_soon_threadsafe(task.cancel)
 
 
-_cancellation: contextvars.ContextVar[Cancellation | None] = contextvars.ContextVar(
-    "cancellation", default=None
-)
-_home: contextvars.ContextVar[tuple[asyncio.AbstractEventLoop, int] | None] = (
-    contextvars.ContextVar("home", default=None)
+_cancellation: contextvars.ContextVar[Cancellation | None] = contextvars.ContextVar("cancellation", default=None)
+_home: contextvars.ContextVar[tuple[asyncio.AbstractEventLoop, int] | None] = contextvars.ContextVar(
+    "home", default=None
 )
 """The loop that has started this thread and still runs, and its process."""
 

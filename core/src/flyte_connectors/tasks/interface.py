@@ -102,9 +102,7 @@ class NativeInterface:
         for name, value in kwargs.items():
             if name not in self.inputs or name in values:
                 fault = "given twice" if name in values else "undeclared"
-                message = (
-                    f"{fault}: the inputs of task '{task}' are {', '.join(self.inputs) or 'none'}"
-                )
+                message = f"{fault}: the inputs of task '{task}' are {', '.join(self.inputs) or 'none'}"
                 raise InvalidRequestError(message, field=f"inputs.{name}")
             values[name] = value
         for name, (_, default) in self.inputs.items():
@@ -192,9 +190,7 @@ class NativeInterface:
         return [(name, _codec("outputs", name, type_)) for name, type_ in self.outputs.items()]
 
 
-def _codec(
-    side: str, name: str, declared: Any, codec_for: Callable[[Any], Codec] = codec_for_type
-) -> Codec:
+def _codec(side: str, name: str, declared: Any, codec_for: Callable[[Any], Codec] = codec_for_type) -> Codec:
     try:
         return codec_for(declared)
     except ConversionError as error:

@@ -54,9 +54,7 @@ class SyncConnectorExecutorMixin(_ConnectorExecutorMixin):
     """Runs a task of a `SyncConnector`."""
 
 
-def request_for(
-    template: TaskTemplateProto, inputs: Inputs, execution: CurrentRun
-) -> pb.CreateTaskRequest:
+def request_for(template: TaskTemplateProto, inputs: Inputs, execution: CurrentRun) -> pb.CreateTaskRequest:
     """The request that starts a task as the next action of `execution`."""
     action = execution.next_action()
     action.task_id.CopyFrom(template.id)

@@ -78,9 +78,7 @@ def bake(parent: pathlib.Path, answers: dict[str, Any], no_input: bool) -> str |
         except OSError as error:
             raise InvalidRequestError(f"can't be written: {error}", field="--output-dir") from error
         except EOFError:
-            message = (
-                "stdin is not interactive: pass the options as flags, and --no-input for the rest"
-            )
+            message = "stdin is not interactive: pass the options as flags, and --no-input for the rest"
             raise InvalidRequestError(message, field="new") from None
     return folder
 

@@ -60,9 +60,7 @@ _UNREACHABLE = (
 )
 
 
-async def check_service(
-    service: RemoteService, request: pb.CreateTaskRequest
-) -> AsyncIterator[Finding]:
+async def check_service(service: RemoteService, request: pb.CreateTaskRequest) -> AsyncIterator[Finding]:
     """Test each rule in turn.
 
     Args:
@@ -96,9 +94,7 @@ async def check_service(
         raise unreachable
 
 
-async def print_findings(
-    service: RemoteService, request: pb.CreateTaskRequest, *, as_json: bool
-) -> bool:
+async def print_findings(service: RemoteService, request: pb.CreateTaskRequest, *, as_json: bool) -> bool:
     """Test each rule, and print a line for each, or JSON; returns whether all are kept.
 
     Raises:
@@ -200,9 +196,7 @@ async def _keeps_secrets(service: RemoteService, request: pb.CreateTaskRequest) 
     return ""
 
 
-async def _replies(
-    service: RemoteService, request: pb.CreateTaskRequest, secrets: Mapping[str, str]
-) -> bytes:
+async def _replies(service: RemoteService, request: pb.CreateTaskRequest, secrets: Mapping[str, str]) -> bytes:
     """All replies of the service about one job, errors included."""
     request.connection.secrets.update(secrets)
     try:

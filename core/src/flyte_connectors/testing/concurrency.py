@@ -26,9 +26,7 @@ class ConcurrencyRules:
     """Rules of sharing a process with others."""
 
     @rule()
-    async def test_no_verb_blocks_the_loop(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_no_verb_blocks_the_loop(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """Blocking code belongs in a plain `def`, which runs in a thread."""
         meta = await direct.create(execution_of(task_request))
         calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -58,9 +56,7 @@ class ConcurrencyRules:
             await _all_are_quick(direct, job.meta)
 
     @rule()
-    async def test_nothing_is_left_behind(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_nothing_is_left_behind(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """A task that outlives its call is lost when the process ends."""
         before = asyncio.all_tasks()
         meta = await direct.create(task_request)
@@ -75,9 +71,7 @@ class ConcurrencyRules:
         )
 
     @rule()
-    async def test_calls_leave_nothing_open(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_calls_leave_nothing_open(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """Sockets and files that stay open add up until the process may open no more."""
         meta = await direct.create(task_request)
 
@@ -92,14 +86,10 @@ class ConcurrencyRules:
         for _ in range(AT_ONCE):
             await call()
         opened = _open_files() - before
-        assert opened < AT_ONCE / 2, (
-            f"{AT_ONCE} calls left {opened} files or sockets open: close or reuse clients"
-        )
+        assert opened < AT_ONCE / 2, f"{AT_ONCE} calls left {opened} files or sockets open: close or reuse clients"
 
     @rule()
-    def test_it_works_on_a_second_loop(
-        self, connector: Callable[[], Any], task_request: pb.CreateTaskRequest
-    ) -> None:
+    def test_it_works_on_a_second_loop(self, connector: Callable[[], Any], task_request: pb.CreateTaskRequest) -> None:
         """A connector object may meet more than one event loop: tests, isolation, local runs."""
         shared = connector()
 
@@ -126,9 +116,7 @@ async def _all_arrive(driver: Driver, meta: bytes, service: Any) -> None:
     before = service.calls()
     gets = [asyncio.ensure_future(driver.get(meta)) for _ in range(AT_ONCE)]
     try:
-        await until(
-            lambda: service.calls() - before >= AT_ONCE, f"{AT_ONCE} gets to arrive at once"
-        )
+        await until(lambda: service.calls() - before >= AT_ONCE, f"{AT_ONCE} gets to arrive at once")
     finally:
         for get in gets:
             get.cancel()

@@ -98,9 +98,7 @@ class ConnectorConformance(
         return None
 
     @pytest.fixture
-    def typed_requests(
-        self, good_request: pb.CreateTaskRequest
-    ) -> Mapping[str, pb.CreateTaskRequest]:
+    def typed_requests(self, good_request: pb.CreateTaskRequest) -> Mapping[str, pb.CreateTaskRequest]:
         """A good request for each type that an input can have, by the type's name. Optional."""
         return {"the declared types": good_request}
 
@@ -120,9 +118,7 @@ class ConnectorConformance(
         return bound.category
 
     @pytest.fixture
-    def task_request(
-        self, good_request: pb.CreateTaskRequest, secrets: Mapping[str, str]
-    ) -> pb.CreateTaskRequest:
+    def task_request(self, good_request: pb.CreateTaskRequest, secrets: Mapping[str, str]) -> pb.CreateTaskRequest:
         """The good request, for a new run, with the secrets."""
         return _for_a_run(good_request, secrets)
 
@@ -142,9 +138,7 @@ class ConnectorConformance(
             yield driver
 
     @pytest_asyncio.fixture(params=[DIRECT, WIRE])
-    async def driver(
-        self, connector: Callable[[], Any], request: pytest.FixtureRequest
-    ) -> AsyncIterator[Driver]:
+    async def driver(self, connector: Callable[[], Any], request: pytest.FixtureRequest) -> AsyncIterator[Driver]:
         """The connector behind its dispatcher, and again behind gRPC."""
         async with driving(connector(), request.param) as driver:
             yield driver

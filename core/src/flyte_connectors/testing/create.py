@@ -60,9 +60,7 @@ class CreateRules:
         for attempt in range(2):
             await direct.create(execution_of(task_request, run=run.name, attempt=attempt))
         new = set(service.jobs()) - before
-        message = (
-            f"two attempts started {len(new)} jobs: name the job by idempotency_key, which differs"
-        )
+        message = f"two attempts started {len(new)} jobs: name the job by idempotency_key, which differs"
         assert len(new) == 2, message  # noqa: PLR2004
 
     @rule("create", service=LosesReplies, repeats=True)
@@ -100,12 +98,8 @@ class CreateRules:
             message = f"a retry can't help, but this error is retryable: {error!r}"
             assert error.code not in RETRYABLE, message  # noqa: PT017
         else:
-            pytest.fail(
-                "create returned the job of another task: compare what it runs, else raise ConflictError"
-            )
-        assert dict(service.jobs()) == before, (
-            "it started or cancelled a job; leave the other job alone"
-        )
+            pytest.fail("create returned the job of another task: compare what it runs, else raise ConflictError")
+        assert dict(service.jobs()) == before, "it started or cancelled a job; leave the other job alone"
 
     @rule("create", service=SeesInputs)
     async def test_inputs_arrive_unchanged(
@@ -121,14 +115,10 @@ class CreateRules:
             request.connection.CopyFrom(task_request.connection)
             job = await start(driver, service, request)
             sent, arrived = read_inputs(typed.template, typed.inputs), service.inputs_of(job.id)
-            assert arrived == sent, (
-                f"{name}: the input {sent} arrived as {arrived}: serialize it without loss"
-            )
+            assert arrived == sent, f"{name}: the input {sent} arrived as {arrived}: serialize it without loss"
 
     @rule("create")
-    async def test_create_leaves_its_request_alone(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_create_leaves_its_request_alone(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """The request may be sent once more, and must mean the same then."""
         request = pb.CreateTaskRequest()
         request.CopyFrom(task_request)

@@ -51,9 +51,7 @@ class DeletionRules:
         ended = await driver.end(job.meta)
         await driver.delete(job.meta)
         phase = (await driver.get(job.meta)).phase
-        assert phase == ended.phase, (
-            f"delete changed a finished job to {Phase(phase).name}: leave finished jobs alone"
-        )
+        assert phase == ended.phase, f"delete changed a finished job to {Phase(phase).name}: leave finished jobs alone"
 
     @rule("delete")
     async def test_a_lost_job_can_be_deleted(
@@ -80,16 +78,12 @@ class DeletionRules:
         )
 
     @rule("delete")
-    async def test_an_interrupted_run_leaves_no_job(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_an_interrupted_run_leaves_no_job(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """Ctrl-C, in the middle of a poll."""
         client = _InterruptedPoll(direct.client)
         client.run = asyncio.ensure_future(run_job(client, task_request))
         await until(client.run.done, "the interrupted run to end")
-        assert client.has_deleted, (
-            "the interrupted run could not delete its job: let CancelledError through"
-        )
+        assert client.has_deleted, "the interrupted run could not delete its job: let CancelledError through"
 
 
 class _InterruptedPoll:
@@ -107,15 +101,11 @@ class _InterruptedPoll:
         self.create, self.get_logs = client.create, client.get_logs
         self._get, self._delete = client.get, client.delete
 
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
+    async def get(self, request: pb.GetTaskRequest, timeout: float | None = None) -> pb.GetTaskResponse:
         asyncio.get_running_loop().call_soon(self.run.cancel)
         return await self._get(request, timeout)
 
-    async def delete(
-        self, request: pb.DeleteTaskRequest, timeout: float | None = None
-    ) -> pb.DeleteTaskResponse:
+    async def delete(self, request: pb.DeleteTaskRequest, timeout: float | None = None) -> pb.DeleteTaskResponse:
         reply = await self._delete(request, timeout)
         self.has_deleted = True
         return reply

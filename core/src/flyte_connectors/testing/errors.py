@@ -44,13 +44,9 @@ class ErrorRules:
             with pytest.raises(ConnectorError) as caught:
                 await driver.create(request)
             error = caught.value
-            assert error.code == "INVALID_ARGUMENT", (
-                f"an invalid {field} gave {error!r}: raise InvalidRequestError"
-            )
+            assert error.code == "INVALID_ARGUMENT", f"an invalid {field} gave {error!r}: raise InvalidRequestError"
             words = {word.strip("'\"`.,:;()") for word in error.message.split()}
-            assert field in words, (
-                f"the error of an invalid {field} is {error.message!r}: pass field={field!r} to it"
-            )
+            assert field in words, f"the error of an invalid {field} is {error.message!r}: pass field={field!r} to it"
 
     @rule("get")
     async def test_get_of_a_service_that_is_away_can_be_retried(
@@ -61,9 +57,7 @@ class ErrorRules:
         service.go_away()
         with pytest.raises(ConnectorError) as caught:
             await driver.get(job.meta, timeout=2)
-        assert caught.value.code in RETRYABLE, (
-            f"get raised {caught.value!r}: raise ServiceUnavailableError"
-        )
+        assert caught.value.code in RETRYABLE, f"get raised {caught.value!r}: raise ServiceUnavailableError"
 
     @rule("create")
     async def test_create_on_a_service_that_is_away_can_be_retried(
@@ -73,9 +67,7 @@ class ErrorRules:
         service.go_away()
         with pytest.raises(ConnectorError) as caught:
             await direct.create(task_request)
-        assert caught.value.code in RETRYABLE, (
-            f"create raised {caught.value!r}: raise ServiceUnavailableError"
-        )
+        assert caught.value.code in RETRYABLE, f"create raised {caught.value!r}: raise ServiceUnavailableError"
 
     @rule("get", service=RefusesCalls)
     async def test_refusals_keep_their_meaning(
@@ -101,14 +93,10 @@ class ErrorRules:
         service.hang()
         call = asyncio.ensure_future(driver.get(job.meta))
         await asyncio.wait({call}, timeout=DEADLINE_SECONDS)
-        assert not call.done(), (
-            "get answered although the service hangs: does `hang` affect the connector's calls?"
-        )
+        assert not call.done(), "get answered although the service hangs: does `hang` affect the connector's calls?"
         call.cancel()
         # gRPC's server has its own tasks, whose number does not grow.
-        await until(
-            lambda: len(asyncio.all_tasks()) <= before, "the tasks of a cancelled get to end"
-        )
+        await until(lambda: len(asyncio.all_tasks()) <= before, "the tasks of a cancelled get to end")
 
     @rule("get")
     async def test_a_deadline_is_kept(
@@ -121,11 +109,7 @@ class ErrorRules:
         started = loop.time()
         with contextlib.suppress(ConnectorError):
             await direct.get(job.meta, timeout=DEADLINE_SECONDS)
-            pytest.fail(
-                "get answered although the service hangs: does `hang` affect the connector's calls?"
-            )
+            pytest.fail("get answered although the service hangs: does `hang` affect the connector's calls?")
         seconds = loop.time() - started
         limit = DEADLINE_SECONDS + SLACK_SECONDS
-        assert seconds < limit, (
-            f"get took {seconds:.1f} s, of {DEADLINE_SECONDS:g} allowed: let CancelledError through"
-        )
+        assert seconds < limit, f"get took {seconds:.1f} s, of {DEADLINE_SECONDS:g} allowed: let CancelledError through"

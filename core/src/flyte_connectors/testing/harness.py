@@ -79,21 +79,15 @@ class Driver:
 
     def get_request(self, meta: bytes) -> pb.GetTaskRequest:
         """What `get` sends."""
-        return pb.GetTaskRequest(
-            resource_meta=meta, task_category=self._category, connection=self.connection
-        )
+        return pb.GetTaskRequest(resource_meta=meta, task_category=self._category, connection=self.connection)
 
     def delete_request(self, meta: bytes) -> pb.DeleteTaskRequest:
         """What `delete` sends."""
-        return pb.DeleteTaskRequest(
-            resource_meta=meta, task_category=self._category, connection=self.connection
-        )
+        return pb.DeleteTaskRequest(resource_meta=meta, task_category=self._category, connection=self.connection)
 
     def logs_request(self, meta: bytes, token: str = "", lines: int = 0) -> pb.GetTaskLogsRequest:
         """What `log_page` sends."""
-        return pb.GetTaskLogsRequest(
-            resource_meta=meta, task_category=self._category, token=token, lines=lines
-        )
+        return pb.GetTaskLogsRequest(resource_meta=meta, task_category=self._category, token=token, lines=lines)
 
     async def log_page(self, meta: bytes, token: str = "", lines: int = 0) -> tuple[list[str], str]:
         """The texts of one page of the log, and the token of the next."""
@@ -154,9 +148,7 @@ async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
         await service.stop()
 
 
-def execution_of(
-    request: pb.CreateTaskRequest, *, run: str = "", attempt: int = 0
-) -> pb.CreateTaskRequest:
+def execution_of(request: pb.CreateTaskRequest, *, run: str = "", attempt: int = 0) -> pb.CreateTaskRequest:
     """A copy of `request` for a new execution.
 
     Args:

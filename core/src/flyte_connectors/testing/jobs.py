@@ -26,9 +26,7 @@ class StartedJob(NamedTuple):
     id: str
 
 
-async def start(
-    driver: Driver, service: ControllableService, request: pb.CreateTaskRequest
-) -> StartedJob:
+async def start(driver: Driver, service: ControllableService, request: pb.CreateTaskRequest) -> StartedJob:
     """Start a job that runs until the test ends it."""
     before = set(service.jobs())
     meta = await driver.create(request)

@@ -39,9 +39,7 @@ class LogRules:
         job = await start(driver, service, task_request)
         service.write_log(job.id, LINES[:3])
         texts, token = await driver.log_page(job.meta, lines=2)
-        assert token, (
-            "the last page of a running job's log has no token: yield one, so that readers can continue"
-        )
+        assert token, "the last page of a running job's log has no token: yield one, so that readers can continue"
         service.write_log(job.id, LINES[3:])
         for _ in LINES:
             page, token = await driver.log_page(job.meta, token) if token else ([], "")
@@ -71,9 +69,7 @@ class LogRules:
             _, token = await direct.log_page(job.meta, token)
             if not token:
                 return
-        pytest.fail(
-            "the log of a finished job did not end within 100 pages: yield no token after its last page"
-        )
+        pytest.fail("the log of a finished job did not end within 100 pages: yield no token after its last page")
 
     @rule("get_logs", service=HasLogs)
     async def test_the_log_of_a_deleted_job_stays(
@@ -84,9 +80,7 @@ class LogRules:
         service.write_log(job.id, LINES)
         await stop(driver, service, job)
         texts, _ = await driver.log_page(job.meta)
-        assert _written(texts) == LINES, (
-            f"the log of a deleted job gave {texts}: keep its lines readable"
-        )
+        assert _written(texts) == LINES, f"the log of a deleted job gave {texts}: keep its lines readable"
 
     @rule("get_logs")
     async def test_a_bad_token_is_refused(

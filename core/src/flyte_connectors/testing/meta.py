@@ -26,9 +26,7 @@ class MetaRules:
     """Rules of the meta that `create` returns."""
 
     @rule("create")
-    async def test_meta_reads_back_as_it_was_written(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_meta_reads_back_as_it_was_written(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """Reading and writing it again gives the same bytes."""
         meta = _own(direct, await direct.create(task_request))
         again = direct.bound.metadata_type.decode(meta).encode()
@@ -45,9 +43,7 @@ class MetaRules:
         )
 
     @rule("create")
-    async def test_meta_of_a_later_release_is_read(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_meta_of_a_later_release_is_read(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """During an upgrade, replicas of two releases serve the same jobs."""
         meta = _own(direct, await direct.create(task_request))
         try:
@@ -95,9 +91,7 @@ class MetaRules:
             )
 
     @rule("create")
-    async def test_a_corrupt_meta_is_refused(
-        self, driver: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_a_corrupt_meta_is_refused(self, driver: Driver, task_request: pb.CreateTaskRequest) -> None:
         """As INVALID_ARGUMENT: the job is not lost, and a retry can't help."""
         meta = await driver.create(task_request)
         own = _own(driver, meta)

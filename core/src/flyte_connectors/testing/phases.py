@@ -71,9 +71,7 @@ class PhaseRules:
         service.fail(job.id)
         message = (await driver.end(job.meta)).message
         assert message.strip(), "a failed job has no message: report the service's reason"
-        assert "Traceback (most recent call last)" not in message, (
-            "report the last line of the traceback"
-        )
+        assert "Traceback (most recent call last)" not in message, "report the last line of the traceback"
 
     @rule("get")
     async def test_a_terminal_phase_stays(
@@ -85,12 +83,8 @@ class PhaseRules:
         first = await driver.end(job.meta)
         for _ in range(3):
             again = await driver.get(job.meta)
-            assert again.phase == first.phase, (
-                f"{_name(first)} became {_name(again)}: a terminal phase must not change"
-            )
-            assert again.outputs == first.outputs, (
-                "the outputs of a finished job changed between two calls of get"
-            )
+            assert again.phase == first.phase, f"{_name(first)} became {_name(again)}: a terminal phase must not change"
+            assert again.outputs == first.outputs, "the outputs of a finished job changed between two calls of get"
 
     @rule("get", service=HasStates)
     async def test_every_state_is_mapped(
@@ -134,9 +128,7 @@ class PhaseRules:
         before = dict(service.jobs())
         for _ in range(3):
             await direct.get(job.meta)
-        assert dict(service.jobs()) == before, (
-            "get changed the jobs of the service: it must only read"
-        )
+        assert dict(service.jobs()) == before, "get changed the jobs of the service: it must only read"
 
     @rule("get", service=HasRemarks)
     async def test_remarks_do_not_end_a_job(
@@ -147,7 +139,9 @@ class PhaseRules:
         before = await direct.get(job.meta)
         service.remark(job.id)
         after = await direct.get(job.meta)
-        message = f"an error that did not end the job changed {_name(before)} to {_name(after)}: decide by the job's state"
+        message = (
+            f"an error that did not end the job changed {_name(before)} to {_name(after)}: decide by the job's state"
+        )
         assert (before.phase in TERMINAL_PHASES) == (after.phase in TERMINAL_PHASES), message
 
     @rule("get", service=CountsCalls)
@@ -162,14 +156,10 @@ class PhaseRules:
             await direct.get(job.meta)
         calls = (service.calls() - before) / 5
         limit = self.calls_per_get
-        assert calls <= limit, (
-            f"a get takes {calls:g} requests to the service, more than the declared {limit}"
-        )
+        assert calls <= limit, f"a get takes {calls:g} requests to the service, more than the declared {limit}"
 
     @rule("get", service=HasClock)
-    async def test_clocks_may_differ(
-        self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_clocks_may_differ(self, direct: Driver, service: Any, task_request: pb.CreateTaskRequest) -> None:
         """The service's clock may differ from this machine's: do not compare their times."""
         lives = {}
         for seconds in (0.0, -A_DAY, A_DAY):
@@ -178,19 +168,17 @@ class PhaseRules:
             is_over = (await direct.get(job.meta)).phase in TERMINAL_PHASES
             service.complete(job.id)
             lives[seconds] = is_over, _name(await direct.end(job.meta))
-        message = f"a job's phases depend on how far ahead the service's clock is: {lives}; compare only times of one clock"
+        message = (
+            f"a job's phases depend on how far ahead the service's clock is: {lives}; compare only times of one clock"
+        )
         assert len(set(lives.values())) == 1, message
 
     @rule("get")
-    async def test_links_can_be_followed(
-        self, direct: Driver, task_request: pb.CreateTaskRequest
-    ) -> None:
+    async def test_links_can_be_followed(self, direct: Driver, task_request: pb.CreateTaskRequest) -> None:
         """Flyte's console shows them as they are: absolute http or https addresses."""
         for link in (await direct.get(await direct.create(task_request))).log_links:
             absolute = link.uri.startswith(("http://", "https://"))
-            assert absolute, (
-                f"the log link {link.name!r} leads to {link.uri!r}: give an absolute http or https URL"
-            )
+            assert absolute, f"the log link {link.name!r} leads to {link.uri!r}: give an absolute http or https URL"
 
 
 def _name(resource: pb.Resource) -> str:

@@ -37,19 +37,13 @@ class RegistrationRules:
             monkeypatch.setattr(socket.socket, name, refuse)
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         Registry().register(connector())
-        assert not reached, (
-            "the connector used the network when it was created: connect in the verbs"
-        )
+        assert not reached, "the connector used the network when it was created: connect in the verbs"
 
     @rule()
     def test_an_installed_plugin_brings_it(self, category: TaskCategory) -> None:
         """Users only install the package: its entry point has to lead to the connector."""
         reports = load_plugins(process_registry(), allow=None, deny=())
-        found = [
-            report
-            for report in reports
-            if any(bound.category == category for bound in report.connectors)
-        ]
+        found = [report for report in reports if any(bound.category == category for bound in report.connectors)]
         reasons = "; ".join(f"{r.entry_point}: {r.reason}" for r in reports if r.reason)
         message = f"no entry point of the group 'flyte.connectors' registers {category}: add one to pyproject.toml ({reasons or 'none fails'})"
         assert any(report.status is Status.LOADED for report in found), message

@@ -40,8 +40,4 @@ def rule(
 
 def standard_tests(cls: type) -> dict[str, Any]:
     """The standard tests of a class, by name."""
-    return {
-        name: test
-        for name in dir(cls)
-        if hasattr(test := inspect.getattr_static(cls, name), "rule_verb")
-    }
+    return {name: test for name in dir(cls) if hasattr(test := inspect.getattr_static(cls, name), "rule_verb")}

@@ -37,9 +37,7 @@ class SecretRules:
             await _live(direct, task_request)
         printed = "".join(capfd.readouterr())
         for name, value in secrets.items():
-            assert value not in caplog.text + printed, (
-                f"the secret {name} was logged or printed: do not log arguments"
-            )
+            assert value not in caplog.text + printed, f"the secret {name} was logged or printed: do not log arguments"
 
     @rule()
     async def test_secrets_are_in_no_reply(
@@ -59,9 +57,7 @@ class SecretRules:
         for what, reply in replies.items():
             for name, value in secrets.items():
                 shown = redact(reply, {name: value}) != reply
-                assert not shown, (
-                    f"the secret {name}, or an encoding of it, is in {what}: leave it out"
-                )
+                assert not shown, f"the secret {name}, or an encoding of it, is in {what}: leave it out"
 
     @rule()
     async def test_verbs_answer_without_secrets(
@@ -88,9 +84,7 @@ class SecretRules:
         for what, reply in replies.items():
             for name, value in secrets.items():
                 shown = redact(reply, {name: value}) != reply
-                assert not shown, (
-                    f"{what} holds the secret {name}, or an encoding of it: leave it out"
-                )
+                assert not shown, f"{what} holds the secret {name}, or an encoding of it: leave it out"
 
     @rule("create", service=SeesSecrets)
     async def test_each_call_uses_its_own_secrets(
@@ -106,9 +100,7 @@ class SecretRules:
             calls = {}
             for driver, tenant in ((one, "tenant-one"), (other, "tenant-two")):
                 request = execution_of(task_request)
-                request.connection.secrets.update(
-                    {name: f"{value}-{tenant}" for name, value in secrets.items()}
-                )
+                request.connection.secrets.update({name: f"{value}-{tenant}" for name, value in secrets.items()})
                 calls[tenant] = driver, await start(driver, service, request)
             for _ in range(3):
                 for tenant, (_, job) in calls.items():
@@ -131,9 +123,7 @@ class SecretRules:
         for shown in (direct.bound.plugin, connector()):
             text = f"{shown!r} {vars(shown) if hasattr(shown, '__dict__') else ''}"
             for name, value in secrets.items():
-                assert value not in text, (
-                    f"the connector keeps or shows the secret {name}: use it in the call only"
-                )
+                assert value not in text, f"the connector keeps or shows the secret {name}: use it in the call only"
 
 
 def _as_configs(request: pb.CreateTaskRequest, driver: Driver) -> pb.CreateTaskRequest:
@@ -150,9 +140,7 @@ def _as_configs(request: pb.CreateTaskRequest, driver: Driver) -> pb.CreateTaskR
     return copy
 
 
-async def _live(
-    driver: Driver, request: pb.CreateTaskRequest, *, outputs: bool = True
-) -> dict[str, str]:
+async def _live(driver: Driver, request: pb.CreateTaskRequest, *, outputs: bool = True) -> dict[str, str]:
     """Every reply about a job."""
     meta = await driver.create(request)
     replies = {
@@ -182,9 +170,7 @@ async def _end(
         end(job.id)
         with contextlib.suppress(ConnectorError):
             await driver.end(job.meta)
-        replies[f"the reply of get after {end.__name__}"] = await _said(
-            driver.get(job.meta), outputs=outputs
-        )
+        replies[f"the reply of get after {end.__name__}"] = await _said(driver.get(job.meta), outputs=outputs)
     service.go_away()
     replies["the error while the service is down"] = await _said(driver.get(job.meta, timeout=2))
     return replies

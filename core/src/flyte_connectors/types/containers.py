@@ -117,9 +117,7 @@ def union_codec(python_type: Any, variants: list[Codec]) -> Codec:
         candidates = _candidates(variants, union.type)
         if len(candidates) == 1:
             return candidates[0].decode(union.value)
-        return _only(
-            candidates or variants, lambda variant: variant.decode(union.value), name, union.value
-        )[1]
+        return _only(candidates or variants, lambda variant: variant.decode(union.value), name, union.value)[1]
 
     return Codec(python_type, literal_type, "Typed Union", encode, decode)
 
@@ -140,9 +138,7 @@ def _candidates(variants: list[Codec], written: LiteralType) -> list[Codec]:
     return same_type or same_tag
 
 
-def _only(
-    variants: list[Codec], convert: Callable[[Codec], Any], name: str, value: Any
-) -> tuple[int, Any]:
+def _only(variants: list[Codec], convert: Callable[[Codec], Any], name: str, value: Any) -> tuple[int, Any]:
     fits: list[tuple[int, Any]] = []
     errors: list[ConversionError] = []
     for i, variant in enumerate(variants):

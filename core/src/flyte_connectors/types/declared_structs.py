@@ -32,14 +32,10 @@ def dump_undeclared(value: Any, spelling: Spelling) -> Any:
     """Return plain data for a value of any supported type. Raises ConversionError for others."""
     if isinstance(value, dict):
         return {
-            key: convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{key!r}]")
-            for key, inner in value.items()
+            key: convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{key!r}]") for key, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [
-            convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{i}]")
-            for i, inner in enumerate(value)
-        ]
+        return [convert_at(lambda v: dump_undeclared(v, spelling), inner, f"[{i}]") for i, inner in enumerate(value)]
     return plain_form(type(value), spelling).dump(value)
 
 

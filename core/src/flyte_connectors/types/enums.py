@@ -64,9 +64,7 @@ def choice_codec(python_type: Any, choices: tuple[Any, ...]) -> Codec:
         ConversionError: One of the choices is not text.
     """
     if not all(type(choice) is str for choice in choices):
-        raise ConversionError(
-            f"{type_name(python_type)} can't be carried by Flyte: only text can be chosen from"
-        )
+        raise ConversionError(f"{type_name(python_type)} can't be carried by Flyte: only text can be chosen from")
     expected = f"one of {', '.join(map(repr, choices))}"
 
     def check(value: Any) -> str:

@@ -96,9 +96,7 @@ _STRUCTURE = {
 """Keys of a JSON schema that repeat what the Flyte type says already."""
 
 
-def described_type(
-    literal_type: LiteralType, python_type: Any, notes: tuple[Any, ...]
-) -> LiteralType:
+def described_type(literal_type: LiteralType, python_type: Any, notes: tuple[Any, ...]) -> LiteralType:
     """Return a Flyte type with what ``pydantic.Field(...)`` among ``notes`` says: limits, patterns, a description.
 
     It goes into the metadata of the type, where consoles look for it; values are not checked against it.
@@ -135,7 +133,5 @@ def _extra_schema(python_type: Any, notes: tuple[Any, ...]) -> dict[str, Any]:
     except (PydanticUserError, TypeError):  # pydantic can't describe the type: nothing to add
         return {}
     return {
-        key: value
-        for key, value in full.items()
-        if key not in _STRUCTURE and (key not in bare or bare[key] != value)
+        key: value for key, value in full.items() if key not in _STRUCTURE and (key not in bare or bare[key] != value)
     }

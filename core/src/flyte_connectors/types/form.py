@@ -52,9 +52,7 @@ def inside(spelling: Spelling) -> Spelling:
     return spelling if spelling in {FIELDS, HANDWRITTEN} else NESTED
 
 
-def instance_of(
-    python_type: Any, name: str = "", but_not: tuple[type, ...] = ()
-) -> Callable[[Any], Any]:
+def instance_of(python_type: Any, name: str = "", but_not: tuple[type, ...] = ()) -> Callable[[Any], Any]:
     """Return a function that hands an instance through and refuses anything else."""
     expected = name or python_type.__name__
 

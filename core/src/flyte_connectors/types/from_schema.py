@@ -100,9 +100,7 @@ class _Reader:
         for (reference_title, field), reference in _REFERENCES.items():
             if title == reference_title and field in schema["properties"]:
                 return reference
-        if values or not all(
-            name.isidentifier() and not keyword.iskeyword(name) for name in _ordered(schema)
-        ):
+        if values or not all(name.isidentifier() and not keyword.iskeyword(name) for name in _ordered(schema)):
             return dict  # it holds more than its fields, or fields that are not attributes
         if title.startswith(TYPED_DICT_TITLE) or "title" not in schema:
             return self._typed_dict(title.removeprefix(TYPED_DICT_TITLE), schema)

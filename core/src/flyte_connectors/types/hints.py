@@ -61,14 +61,8 @@ def fields_of(python_type: Any) -> dict[str, Any]:
     try:
         resolved = typing.get_type_hints(python_type, include_extras=True)
     except NameError as error:
-        raise ConversionError(
-            f"{python_type.__name__} names a type that its module does not define: {error}"
-        ) from None
-    return {
-        name: _bare(hint)
-        for name, hint in resolved.items()
-        if get_origin(hint) is not typing.ClassVar
-    }
+        raise ConversionError(f"{python_type.__name__} names a type that its module does not define: {error}") from None
+    return {name: _bare(hint) for name, hint in resolved.items() if get_origin(hint) is not typing.ClassVar}
 
 
 def required_keys(python_type: Any) -> set[str]:
@@ -82,8 +76,7 @@ def required_keys(python_type: Any) -> set[str]:
     return {
         name
         for name, markers in marked.items()
-        if "NotRequired" not in markers
-        and (name in python_type.__required_keys__ or "Required" in markers)
+        if "NotRequired" not in markers and (name in python_type.__required_keys__ or "Required" in markers)
     }
 
 

@@ -39,23 +39,17 @@ def model_form(python_type: Any) -> Form:
             # Not the JSON text of the official SDK, in which NaN becomes null.
             plain = value.model_dump(mode="json", warnings="error")
         except ValueError as error:
-            raise ConversionError(
-                f"{python_type.__name__} can't be written: {hints.one_line(error)}"
-            ) from None
+            raise ConversionError(f"{python_type.__name__} can't be written: {hints.one_line(error)}") from None
         return _walk(plain, type(value), _name_of)
 
     def load(plain: Any) -> Any:
         from pydantic import ValidationError
 
         try:
-            return python_type.model_validate(
-                _walk(plain, python_type, _member_of), context={"deserialize": True}
-            )
+            return python_type.model_validate(_walk(plain, python_type, _member_of), context={"deserialize": True})
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            path = "".join(
-                f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]
-            )
+            path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
             raise ConversionError(first["msg"], path) from None
 
     return Form(dump, load)
@@ -97,10 +91,7 @@ def _walk(plain: Any, hint: Any, convert: Callable[[Any, type[enum.Enum]], Any])
         return [_walk(value, arguments[0], convert) for value in plain]
     if get_origin(hint) is dict and isinstance(plain, dict):
         key_hint, value_hint = get_args(hint)
-        return {
-            _walk(key, key_hint, convert): _walk(value, value_hint, convert)
-            for key, value in plain.items()
-        }
+        return {_walk(key, key_hint, convert): _walk(value, value_hint, convert) for key, value in plain.items()}
     return plain
 
 

@@ -22,9 +22,7 @@ from flyte_connectors.types.struct_schemas import dataclass_schema
 Schema = dict[str, Any]
 
 
-def record_schema(
-    title: str, fields: dict[str, Any], optional: Container[str] = (), *, typed: bool = False
-) -> Schema:
+def record_schema(title: str, fields: dict[str, Any], optional: Container[str] = (), *, typed: bool = False) -> Schema:
     """Return the schema of a model with these fields.
 
     Args:
@@ -46,9 +44,7 @@ def _has_pydantic() -> bool:
     return importlib.util.find_spec("pydantic") is not None
 
 
-def _by_pydantic(
-    title: str, fields: dict[str, Any], optional: Container[str], *, typed: bool
-) -> Schema:
+def _by_pydantic(title: str, fields: dict[str, Any], optional: Container[str], *, typed: bool) -> Schema:
     from pydantic import PydanticUserError
 
     try:
@@ -61,9 +57,7 @@ def _model(title: str, fields: dict[str, Any], optional: Container[str], *, type
     from pydantic import create_model
 
     types = {name: _with_models(hint) if typed else hint for name, hint in fields.items()}
-    definitions: Any = {
-        name: (hint, None) if name in optional else (hint, ...) for name, hint in types.items()
-    }
+    definitions: Any = {name: (hint, None) if name in optional else (hint, ...) for name, hint in types.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a field may be called `json`
         return create_model(title, **definitions)
@@ -102,11 +96,7 @@ def typed_dict_fields(python_type: Any) -> tuple[dict[str, Any], set[str]]:
 
 def _by_mashumaro(title: str, fields: dict[str, Any], optional: Container[str]) -> Schema:
     required = [(name, hint) for name, hint in fields.items() if name not in optional]
-    others = [
-        (name, hint, dataclasses.field(default=None))
-        for name, hint in fields.items()
-        if name in optional
-    ]
+    others = [(name, hint, dataclasses.field(default=None)) for name, hint in fields.items() if name in optional]
     schema = dataclass_schema(dataclasses.make_dataclass(title, [*required, *others]))
     if schema is None:
         raise _unsupported(f"no JSON schema for {', '.join(fields)}")

@@ -112,9 +112,7 @@ def blob_codec(python_type: type[File | Dir], *, must_exist: bool) -> Codec:
         if not isinstance(value, python_type):
             raise mismatch(name, value)
         if must_exist and not is_remote(value.path) and not local_path(value.path).exists():
-            raise ConversionError(
-                f"the {'file' if one_file else 'folder'} {value.path} does not exist"
-            )
+            raise ConversionError(f"the {'file' if one_file else 'folder'} {value.path} does not exist")
         literal = Literal(hash=value.hash or "")
         literal.scalar.blob.uri = value.path
         literal.scalar.blob.metadata.type.format = value.format
@@ -145,9 +143,7 @@ def dataframe_codec(declared: StructuredDatasetType) -> Codec:
             hint = " (wrap it: DataFrame.from_local_sync(df))" if hasattr(value, "columns") else ""
             raise ConversionError(f"expected DataFrame, got a {type(value).__name__}{hint}")
         if not value.uri:
-            raise ConversionError(
-                "the DataFrame has no uri; DataFrame.from_local_sync(df) gives it one"
-            )
+            raise ConversionError("the DataFrame has no uri; DataFrame.from_local_sync(df) gives it one")
         literal = Literal(hash=value.hash or "")
         dataset = literal.scalar.structured_dataset
         dataset.uri = value.uri

@@ -76,9 +76,7 @@ def encode_str(value: Any) -> Literal:
     try:
         literal.scalar.primitive.string_value = value
     except UnicodeEncodeError:
-        raise ConversionError(
-            f"{short(value)} is not valid Unicode text (lone surrogate)"
-        ) from None
+        raise ConversionError(f"{short(value)} is not valid Unicode text (lone surrogate)") from None
     return literal
 
 
@@ -113,9 +111,7 @@ def _encode_datetime(value: Any) -> Literal:
     try:
         literal.scalar.primitive.datetime.FromDatetime(value)
     except (OverflowError, ValueError):
-        raise ConversionError(
-            f"{value.isoformat()} lies outside the years 1 to 9999 in UTC"
-        ) from None
+        raise ConversionError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
     return literal
 
 
@@ -187,9 +183,7 @@ def _decode_bytes(literal: Literal) -> bytes:
     return _from_msgpack(literal, bytes)
 
 
-def _from_msgpack(
-    literal: Literal, kind: type[_T] | tuple[type[_T], ...], expected: str = ""
-) -> _T:
+def _from_msgpack(literal: Literal, kind: type[_T] | tuple[type[_T], ...], expected: str = "") -> _T:
     name = expected or (kind.__name__ if isinstance(kind, type) else kind[0].__name__)
     if not holds_msgpack(literal):
         raise wrong_literal(name, literal)
@@ -222,7 +216,5 @@ SCALARS = {
 }
 """Codec by Python type."""
 
-SCALARS_BY_NUMBER = {
-    codec.literal_type.simple: codec for kind, codec in SCALARS.items() if kind is not dt.date
-}
+SCALARS_BY_NUMBER = {codec.literal_type.simple: codec for kind, codec in SCALARS.items() if kind is not dt.date}
 """Codec by ``flyteidl2.core.SimpleType``, where only the Flyte type is known."""

@@ -47,8 +47,7 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
 """By class; given to mashumaro inside dataclasses."""
 
 MARKED: dict[Any, dict[str, Any]] = {
-    reference: {**schema, "x-flyte-type": reference.__name__.lower()}
-    for reference, schema in SCHEMAS.items()
+    reference: {**schema, "x-flyte-type": reference.__name__.lower()} for reference, schema in SCHEMAS.items()
 }
 """The same with the mark that they carry inside models."""
 

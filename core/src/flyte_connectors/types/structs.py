@@ -28,9 +28,7 @@ DICT_TAG = "Typed Dict"
 def struct_type(schema: dict[str, Any] | None = None, tag: str = "") -> LiteralType:
     """Return Flyte's type of values that travel as msgpack, with a JSON schema if there is one."""
     literal_type = LiteralType(simple=SimpleType.STRUCT)
-    literal_type.annotation.annotations.update(
-        {"cache-key-metadata": {"serialization-format": "msgpack"}}
-    )
+    literal_type.annotation.annotations.update({"cache-key-metadata": {"serialization-format": "msgpack"}})
     if schema is not None:
         literal_type.metadata.update(schema)
     if tag:
@@ -75,9 +73,7 @@ def dataclass_codec(python_type: Any) -> Codec:
 def model_codec(python_type: Any) -> Codec:
     """Return the codec of a pydantic model."""
     literal_type = struct_type(models.model_schema(python_type), models.MODEL_TAG)
-    return struct_codec(
-        python_type, literal_type, models.MODEL_TAG, plain_form(python_type, FIELDS)
-    )
+    return struct_codec(python_type, literal_type, models.MODEL_TAG, plain_form(python_type, FIELDS))
 
 
 def dict_codec(python_type: Any) -> Codec:

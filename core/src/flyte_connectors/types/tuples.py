@@ -24,17 +24,13 @@ def tuple_codec(python_type: Any) -> Codec:
     """Return the codec of ``tuple[A, B]``."""
     title = TUPLE_TITLE + getattr(python_type, "__name__", "tuple")
     schema = record_schema(title, _fields(python_type))
-    return struct_codec(
-        python_type, struct_type(schema, MODEL_TAG), "Typed Tuple", record_form(python_type, MODEL)
-    )
+    return struct_codec(python_type, struct_type(schema, MODEL_TAG), "Typed Tuple", record_form(python_type, MODEL))
 
 
 def named_tuple_codec(python_type: Any) -> Codec:
     """Return the codec of a named tuple class."""
     schema = record_schema(NAMED_TUPLE_TITLE + python_type.__name__, _fields(python_type))
-    return struct_codec(
-        python_type, struct_type(schema, MODEL_TAG), "NamedTuple", record_form(python_type, MODEL)
-    )
+    return struct_codec(python_type, struct_type(schema, MODEL_TAG), "NamedTuple", record_form(python_type, MODEL))
 
 
 def typed_dict_codec(python_type: Any) -> Codec:

@@ -35,9 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if target.exists():
         raise InvalidRequestError(f"{target} already exists: choose another name", field="NAME")
     if not target.parent.is_dir():
-        raise InvalidRequestError(
-            f"the folder {target.parent} does not exist", field="--output-dir"
-        )
+        raise InvalidRequestError(f"the folder {target.parent} does not exist", field="--output-dir")
     given = {name: getattr(options, name) for name in (*QUESTIONS, *SWITCHES)}
     answers = {name: answer for name, answer in given.items() if answer is not None}
     folder = bake(target.parent, {"distribution": target.name, **answers}, options.no_input)

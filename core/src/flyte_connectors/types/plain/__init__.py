@@ -100,9 +100,7 @@ def _generic(  # noqa: PLR0911 (one line per kind of type)
         item = plain_form(arguments[0], spelling)
         return containers.sequence_form(python_type, list, item, accepts=(list, tuple))
     if origin in {set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
-        return containers.sequence_form(
-            python_type, origin, plain_form(arguments[0], inside(spelling))
-        )
+        return containers.sequence_form(python_type, origin, plain_form(arguments[0], inside(spelling)))
     if origin is tuple:
         row = [(f"[{i}]", plain_form(a, inside(spelling))) for i, a in enumerate(arguments)]
         return containers.row_form(python_type, tuple, row)

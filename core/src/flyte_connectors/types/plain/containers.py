@@ -33,9 +33,7 @@ def sequence_form(python_type: Any, container: Any, item: Form, accepts: Any = N
     )
 
 
-def row_form(
-    python_type: Any, make: Callable[[list[Any]], Any], items: list[tuple[str, Form]]
-) -> Form:
+def row_form(python_type: Any, make: Callable[[list[Any]], Any], items: list[tuple[str, Form]]) -> Form:
     """Return the plain form of a tuple with fixed items: a list."""
     name = type_name(python_type)
     check_native, check_plain = instance_of(tuple, name), instance_of((list, tuple), name)
@@ -47,15 +45,11 @@ def row_form(
 
     def dump(value: Any) -> list[Any]:
         values = check_length(check_native(value))
-        return [
-            convert_at(form.dump, v, step) for (step, form), v in zip(items, values, strict=True)
-        ]
+        return [convert_at(form.dump, v, step) for (step, form), v in zip(items, values, strict=True)]
 
     def load(plain: Any) -> Any:
         values = check_length(check_plain(plain))
-        return make(
-            [convert_at(form.load, v, step) for (step, form), v in zip(items, values, strict=True)]
-        )
+        return make([convert_at(form.load, v, step) for (step, form), v in zip(items, values, strict=True)])
 
     return Form(dump, load)
 
@@ -65,10 +59,7 @@ def map_form(python_type: Any, key: Form, item: Form) -> Form:
     check = instance_of(Mapping, type_name(python_type))
 
     def convert(key_of: Callable[[Any], Any], item_of: Callable[[Any], Any], value: Any) -> Any:
-        return {
-            convert_at(key_of, k, f"[{k!r}]"): convert_at(item_of, v, f"[{k!r}]")
-            for k, v in check(value).items()
-        }
+        return {convert_at(key_of, k, f"[{k!r}]"): convert_at(item_of, v, f"[{k!r}]") for k, v in check(value).items()}
 
     return Form(
         lambda value: convert(key.dump, item.dump, value),

@@ -75,17 +75,13 @@ def typed_dict_form(python_type: Any, form_of: FormOf, *, write_missing: bool) -
     return Form(dump, load)
 
 
-def load_fields(
-    name: str, forms: dict[str, Form], required: Container[str], plain: Any
-) -> dict[str, Any]:
+def load_fields(name: str, forms: dict[str, Form], required: Container[str], plain: Any) -> dict[str, Any]:
     """Load the entries of a dict, each by its form, and refuses missing and unknown ones."""
     if not isinstance(plain, dict):
         raise mismatch(name, plain)
     for key in plain:
         if key not in forms:
-            raise ConversionError(
-                f"{name} has no field {key!r}; it has {', '.join(forms) or 'none'}"
-            )
+            raise ConversionError(f"{name} has no field {key!r}; it has {', '.join(forms) or 'none'}")
     for key in forms:
         if key in required and key not in plain:
             raise ConversionError(f"the field {key!r} of {name} is missing")

@@ -44,9 +44,7 @@ def parse_duration(text: str) -> dt.timedelta:
     match = _DURATION.fullmatch(text)
     if match is None or text in {"P", "-P", "+P"}:
         raise ValueError(text)
-    parts = {
-        name: number for name, number in match.groupdict().items() if number and name != "sign"
-    }
+    parts = {name: number for name, number in match.groupdict().items() if number and name != "sign"}
     days = int(parts.pop("days", "0")) + 365 * int(parts.pop("years", "0"))  # as pydantic counts
     seconds, _, fraction = parts.pop("seconds", "0").partition(".")
     duration = dt.timedelta(
@@ -151,9 +149,7 @@ def _utf8(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise ConversionError(
-            "bytes in a tuple or typed dict travel as text, and these are not UTF-8"
-        ) from None
+        raise ConversionError("bytes in a tuple or typed dict travel as text, and these are not UTF-8") from None
 
 
 def _dump_dataframe(value: Any) -> dict[str, Any]:
@@ -181,9 +177,7 @@ _COMMON: dict[Any, Form] = {
 _IN_FIELDS: dict[Any, Form] = {
     bytes: Form(_check_bytes, _check_bytes),
     dt.datetime: _as_text(dt.datetime, dt.datetime.isoformat, _read_datetime),
-    dt.timedelta: Form(
-        lambda value: instance_of(dt.timedelta)(value).total_seconds(), _load_seconds
-    ),
+    dt.timedelta: Form(lambda value: instance_of(dt.timedelta)(value).total_seconds(), _load_seconds),
 }
 _IN_MODELS: dict[Any, Form] = {
     float: Form(_load_float, _load_float),
