@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import json
 import subprocess
 import threading
@@ -25,8 +26,9 @@ from flyte_connectors_batch_job.backends.slurm import bodies, faults, states
 from flyte_connectors_batch_job.backends.slurm.channel import Record
 from flyte_connectors_batch_job.backends.slurm.order import order_of
 from flyte_connectors_batch_job.backends.slurm.progress import ranges
+from flyte_connectors_batch_job.backends.slurm.rest import Rest
 from flyte_connectors_batch_job.backends.slurm.script import batch_script, job_files
-from flyte_connectors_batch_job.backends.slurm.settings import claims
+from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings, claims
 from flyte_connectors_batch_job.backends.slurm.view import View
 
 if TYPE_CHECKING:
@@ -273,3 +275,38 @@ def test_many_threads_share_a_question() -> None:
         view.fresh()
     assert all(isinstance(found, ServiceUnavailableError) for found in all_at_once())
     assert channel.asked == 3
+
+
+class VagueSlurmrestd(http.server.BaseHTTPRequestHandler):
+    """Says nothing but that there is an error, once it has answered so many questions."""
+
+    answers = 1
+
+    def do_GET(self) -> None:
+        body: dict[str, Any] = {"paths": {"/slurm/v0.0.38/jobs/": {}}}
+        if "openapi" not in self.path:
+            body = {"jobs": [], "errors": []}
+            if not self.answers:
+                body["errors"] = [{"error": "Unspecified error", "error_number": -1}]
+            type(self).answers = max(self.answers - 1, 0)
+        text = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+def test_a_token_that_was_accepted_is_not_blamed_for_an_error_without_a_reason() -> None:
+    """A controller that is busy says the same as one that refuses a token."""
+    VagueSlurmrestd.answers = 1
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), VagueSlurmrestd) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        rest = Rest(SlurmSettings(address=f"http://127.0.0.1:{server.server_port}"))
+        assert rest.jobs() == []
+        with pytest.raises(ServiceUnavailableError, match="gives no reason: Unspecified error"):
+            rest.jobs()
+        with pytest.raises(AuthenticationError, match="wants a token"):
+            Rest(SlurmSettings(address=f"http://127.0.0.1:{server.server_port}")).jobs()
+        server.shutdown()

@@ -58,6 +58,7 @@ class Rest:
     def __init__(self, settings: SlurmSettings) -> None:
         self._settings = settings
         self._versions: dict[str, int] = {}
+        self._accepted: str | None = None  # the last token that Slurm took, or that it needed none
 
     def jobs(self) -> list[Record]:
         """See `Channel`."""
@@ -142,9 +143,12 @@ class Rest:
         if is_vague:
             raise self._explained(complaint)
         if complaint:
-            raise faults.error_of(complaint)
+            error = faults.error_of(complaint)
+            is_token = isinstance(error, AuthenticationError) and token(self._settings)
+            raise self._bad_token(complaint) if is_token else error
         if not reply.is_success:
             raise reply.error()
+        self._accepted = token(self._settings)
         return answer
 
     def _explained(self, complaint: str) -> ConnectorError:
@@ -154,6 +158,14 @@ class Rest:
         is_down = any(not bodies.is_up(ping) for ping in answer.get("pings") or ())
         if is_down or not bodies.complaint(answer)[0]:
             return ServiceUnavailableError(f"Slurm's controller does not answer: {complaint}")
+        sent = token(self._settings)
+        if claims(sent).expires <= time.time():
+            return self._bad_token(complaint)
+        if sent == self._accepted:  # so it is busy, or was given another key
+            return ServiceUnavailableError(f"Slurm gives no reason: {complaint}")
+        if not sent and self._settings.address.startswith("unix:"):  # most of these want none
+            hint = f"if slurmrestd wants a token, set {TOKEN_VARIABLE}"
+            return ServiceUnavailableError(f"Slurm gives no reason: {complaint}; {hint}")
         return self._bad_token(complaint)
 
     def _bad_token(self, complaint: str) -> AuthenticationError:
