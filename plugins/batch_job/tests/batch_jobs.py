@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ def wait_for(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.01)
     return answer
+
+
+def show(measured: str) -> None:
+    """What a test has measured; `pytest -s` shows it."""
+    sys.stderr.write(f"\n{measured}\n")
 
 
 def fill(disk: Path) -> Path:

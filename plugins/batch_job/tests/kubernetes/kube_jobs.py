@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from batch_jobs import template
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
     from kube_cluster import Cluster
 
 JOB_SECONDS = 60.0
-
-
-def show(measured: str) -> None:
-    """What a test has measured; `pytest -s` shows it."""
-    sys.stderr.write(f"\n{measured}\n")
 
 
 class KubernetesJobs:

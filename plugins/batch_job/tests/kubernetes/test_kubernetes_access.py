@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +204,16 @@ def test_a_setting_that_is_wrong_is_named(
         BatchJobSettings.read()
     assert variable in caught.value.message
     assert value in caught.value.message
+
+
+def test_threads_that_begin_at_once_share_one_access(kubeconfig: Any) -> None:
+    """Else each would have connections, and a mirror of all jobs, of its own."""
+    kubeconfig(config())
+    barrier = threading.Barrier(16)
+
+    def begin(_: int) -> Any:
+        barrier.wait()
+        return access()
+
+    with ThreadPoolExecutor(16) as threads:
+        assert len(set(threads.map(begin, range(16)))) == 1

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from batch_jobs import template
-from flyte_connectors import AsyncConnector, Resource, ResourceMeta
-from flyte_connectors._registry.table import Registry
-from flyte_connectors.client.remote import RemoteService
-from flyte_connectors.connector import TERMINAL_PHASES, Phase
+from batch_jobs import show
+from flyte_connectors.connector import TERMINAL_PHASES, Phase, Resource
 from flyte_connectors.errors import ConnectorError
-from flyte_connectors.service.server import ConnectorService
-from flyte_connectors.service.settings import ServiceSettings
-from flyteidl2.connector import connector_pb2 as pb
 from kube_cluster import wait_for
-from kube_jobs import show
-
-from flyte_connectors_batch_job import BatchJobConnector
+from outages import outage
 
 if TYPE_CHECKING:
     from kube_cluster import Cluster
@@ -181,97 +170,16 @@ def test_an_api_server_that_is_killed_loses_and_doubles_nothing(
     assert runs == Counter({f"k-{n}": 1 for n in range(20)})
 
 
-@dataclass
-class EchoMeta(ResourceMeta):
-    """Nothing."""
-
-
-class Echo(AsyncConnector[EchoMeta]):
-    """A connector that answers at once."""
-
-    name = "Echo"
-    task_type_name = "echo"
-    metadata_type = EchoMeta
-
-    async def create(self, **_: Any) -> EchoMeta:
-        return EchoMeta()
-
-    async def get(self, resource_meta: EchoMeta, **_: Any) -> Resource:
-        return Resource(phase=Phase.RUNNING)
-
-    async def delete(self, resource_meta: EchoMeta, **_: Any) -> None: ...
-
-
-def create_request(task: Any, run: str) -> pb.CreateTaskRequest:
-    request = pb.CreateTaskRequest(template=task)
-    request.task_execution_metadata.task_execution_id.node_execution_id.execution_id.name = run
-    return request
-
-
-def get_request(kind: str, meta: bytes) -> pb.GetTaskRequest:
-    return pb.GetTaskRequest(resource_meta=meta, task_category={"name": kind, "version": 0})
-
-
-async def polled(
-    client: RemoteService, echo: pb.GetTaskRequest, jobs: list[pb.GetTaskRequest], seconds: float
-) -> tuple[float, Counter[int]]:
-    """The 99th percentile of the other connector's answers in milliseconds, and the jobs' phases."""
-    times: list[float] = []
-    phases: Counter[int] = Counter()
-
-    async def poll(request: pb.GetTaskRequest) -> None:
-        phases[(await client.get(request, 10)).resource.phase] += 1
-
-    end = time.monotonic() + seconds
-    polls: set[asyncio.Task[None]] = set()
-    while time.monotonic() < end:
-        polls |= {asyncio.ensure_future(poll(request)) for request in jobs}
-        second = time.monotonic() + 1
-        while time.monotonic() < second:
-            begun = time.perf_counter()
-            await client.get(echo, 10)
-            times.append(1000 * (time.perf_counter() - begun))
-            await asyncio.sleep(0.02)
-    await asyncio.gather(*polls)
-    return statistics.quantiles(times, n=100)[98], phases
-
-
 async def test_an_api_server_that_is_down_for_a_minute_costs_no_task_anything(
-    cluster: Cluster, jobs: KubernetesJobs
+    cluster: Cluster,
+    jobs: KubernetesJobs,
 ) -> None:
     """Polls are answered RUNNING, other connectors do not feel it, and then everything goes on."""
-    registry = Registry()
-    registry.register(BatchJobConnector())
-    registry.register(Echo())
-    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1))
-    await service.start()
-    try:
-        async with RemoteService(service.address) as client:
-            task = template(script="sleep 20; exit 0")
-            started = [await client.create(create_request(task, f"run{n}"), 10) for n in range(20)]
-            polls = [get_request("batch_job", one.resource_meta) for one in started]
-            task.type = "echo"
-            echo = get_request(
-                "echo", (await client.create(create_request(task, "e"), 10)).resource_meta
-            )
-            await polled(client, echo, polls, 2)
-            usual, _ = await polled(client, echo, polls, 8)
-            cluster.kill("apiserver")
-            down, phases = await polled(client, echo, polls, 60)
-            show(f"p99 of another connector: {usual:.1f} ms before, {down:.1f} ms while it is down")
-            assert set(phases) <= {Phase.RUNNING}
-            await asyncio.to_thread(cluster.start_api_server)
-            deadline = time.monotonic() + 120
-            pending = list(polls)
-            while pending and time.monotonic() < deadline:
-                answers = [(one, (await client.get(one, 10)).resource.phase) for one in pending]
-                assert {phase for _, phase in answers} <= {Phase.RUNNING, Phase.SUCCEEDED}
-                pending = [one for one, phase in answers if phase == Phase.RUNNING]
-                await asyncio.sleep(0.5)
-            assert not pending
-            assert down < 1.5 * usual + 5
-    finally:
-        await service.stop()
+    found = await outage(lambda: cluster.kill("apiserver"), cluster.start_api_server)
+    show(f"API server away: {found}")
+    assert found.phases == {Phase.RUNNING}
+    assert not found.retried
+    assert not found.is_felt
 
 
 def test_a_thousand_jobs_cost_one_question(cluster: Cluster, jobs: KubernetesJobs) -> None:

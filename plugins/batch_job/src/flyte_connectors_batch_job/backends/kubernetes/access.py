@@ -17,6 +17,7 @@ import dataclasses
 import os
 import ssl
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,7 @@ class Access:
 
 
 _known: dict[tuple[Any, ...], Access] = {}
+_lock = threading.Lock()  # all callers get the same one: connections and mirrors are kept for each
 
 
 def access() -> Access:
@@ -85,11 +87,12 @@ def access() -> Access:
     """
     files, load = _source()
     key = (*files, *map(_version, files), os.environ.get("KUBERNETES_SERVICE_HOST"))
-    found = _known.get(key)
-    if found is None:
-        _known.clear()
-        found = _known[key] = load(files)
-    return found
+    with _lock:
+        found = _known.get(key)
+        if found is None:
+            _known.clear()
+            found = _known[key] = load(files)
+        return found
 
 
 def _source() -> tuple[tuple[Path, ...], Any]:

@@ -18,6 +18,7 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 
+from flyte_connectors_batch_job.backends import outages
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState, Link
 from flyte_connectors_batch_job.backends.kubernetes import logs, manifest, records, states
 from flyte_connectors_batch_job.backends.kubernetes.access import access
@@ -81,6 +82,7 @@ class KubernetesBackend:
         job = manifest.manifest(job_id, request, chosen)
         return loop().run(_create(api, job, manifest.summary(request)))
 
+    @outages.answered_at_once()
     def state(self, job_id: str, handle: str) -> JobState:
         """How the job is, by what is known of all jobs."""
         one = _Job(job_id, handle)

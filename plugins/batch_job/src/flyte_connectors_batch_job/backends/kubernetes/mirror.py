@@ -9,7 +9,6 @@ Reference: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficien
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import logging
 import random
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import ConnectorError, ServiceUnavailableError
 
+from flyte_connectors_batch_job.backends import outages
 from flyte_connectors_batch_job.backends.kubernetes.api import ExpiredError, loop
 from flyte_connectors_batch_job.backends.kubernetes.records import (
     SELECTOR,
@@ -37,9 +37,6 @@ WATCH_SECONDS = 60
 
 READY_SECONDS = 5.0
 """After the begin, in which callers wait for the first list; a very long one holds up no threads."""
-
-DOWN_SECONDS = 10.0
-"""Longer than a call: while the server is down, polls are answered at once instead of trying again."""
 
 UNUSED_SECONDS = 180.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
@@ -101,12 +98,11 @@ class _Kind:
             ConnectorError: the server can't be asked.
         """
         if self._asked.wait(max(self._begun + READY_SECONDS - time.monotonic(), 0)):
-            fault = copy.copy(self._fault)  # each caller's own, with its own traceback
+            fault = self._fault
         else:
             fault = ServiceUnavailableError("Kubernetes has not yet listed the jobs")
         if fault is not None:
-            fault.retry_after = max(fault.retry_after or 0, DOWN_SECONDS)
-            raise fault
+            raise outages.own(fault)
 
     async def follow(self, mirror: Mirror) -> None:
         """Keep up with the server for as long as the mirror is used."""

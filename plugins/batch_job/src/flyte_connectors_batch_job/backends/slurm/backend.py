@@ -12,6 +12,7 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 
+from flyte_connectors_batch_job.backends import outages
 from flyte_connectors_batch_job.backends.slurm import log, usage
 from flyte_connectors_batch_job.backends.slurm.cluster import Cluster, current
 from flyte_connectors_batch_job.backends.slurm.order import name_of
@@ -65,6 +66,7 @@ class SlurmBackend:
         size = request.config.array
         return f"{number}" if size is None else f"{number}[{size}]"
 
+    @outages.answered_at_once()
     def state(self, job_id: str, handle: str) -> JobState:
         """How the job is, by one question about all jobs."""
         return state_of(current(), job_id, _size(handle))

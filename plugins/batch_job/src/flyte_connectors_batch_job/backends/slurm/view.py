@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flyte_connectors.errors import ConnectorError, ServiceUnavailableError
 
+from flyte_connectors_batch_job.backends import outages
 from flyte_connectors_batch_job.backends.slurm.channel import QUESTION_SECONDS
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class View:
             seen, failure = self._seen, self._failure
             if time.monotonic() < self._ask_at:
                 if failure:
-                    raise failure
+                    raise outages.own(failure)
                 if seen:
                     return seen
             if self._lock.acquire(blocking=False):
@@ -77,7 +78,7 @@ class View:
                 finally:
                     self._lock.release()
             elif failure:
-                raise failure
+                raise outages.own(failure)
             elif seen and time.monotonic() - seen.at < 2 * self._interval + QUESTION_SECONDS:
                 return seen
             else:
