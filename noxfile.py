@@ -101,6 +101,7 @@ nox.options.sessions = [
     *(f"tests({package}, {python})" for package in PACKAGES for python in _usual_pythons(package)),
     f"tests(core, {INSTALLED[0]}, lowest)",
     "product",
+    "slurm",
 ]
 
 
@@ -485,28 +486,22 @@ _DATABASE = ("mariadb-server-core", "mariadb-client")
 
 @nox.session(python=DEFAULT_PYTHON)
 def slurm(session: nox.Session) -> None:
-    """Run batch jobs on a real Slurm of Debian's packages, on loopback (needs root, and Debian)."""
+    """Run batch jobs on a real Slurm, on loopback (needs root, and Debian); `-- -m slow` for what takes long."""
     chosen = _chosen(session, "batch_job")
-    if "-m" in chosen:  # that of the other sessions
-        chosen = []
     if not all(map(shutil.which, ("slurmctld", "slurmrestd", "munged", "slurmdbd", "mariadbd"))):
         if os.geteuid() or not shutil.which("apt-get"):
             leave = session.error if IN_CI else session.skip
-            leave("needs Slurm, and root on Debian to install it")
+            leave("no batch jobs on Slurm: it is not installed, which needs root on Debian")
         quietly = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # no daemon is started
         install = ("apt-get", "install", "--yes", "--no-install-recommends")
         packages = (*_SLURM, *_DATABASE)
         session.run_install("apt-get", "update", "--quiet", external=True, silent=True)
         session.run_install(*install, *packages, external=True, silent=True, env=quietly)
     _install(session, "batch_job")
-    tests = PACKAGES["batch_job"] / "tests" / "slurm"
-    accounting = tests / "test_slurm_accounting.py"
-    every, required = ("-m", "slow or not slow", *chosen), {"SLURM_REQUIRED": "1"}
-    # Most of them wait for Slurm, so they run beside each other, each worker with a cluster of its own;
-    # those with a database in one process.
-    workers = ("--numprocesses", "4", f"--ignore={accounting}")
-    session.run("pytest", str(tests), *every, *workers, env=required)
-    session.run("pytest", str(accounting), *every, env=required)
+    tests = str(PACKAGES["batch_job"] / "tests" / "slurm")
+    # Most of them wait for Slurm, so they run beside each other, each worker with a cluster of its own.
+    workers = ("--numprocesses", "4", "--dist", "loadgroup")
+    session.run("pytest", tests, *workers, *chosen, env={"SLURM_TESTS": "1"})
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -24,6 +24,9 @@ NEEDED = ("slurmctld", "slurmd", "slurmrestd", "munged")
 CPUS = 16
 MEMORY_MEBIBYTES = 4000
 START_SECONDS = 30.0
+_DATA_PARSERS = (23, 11)
+"""The first version of Slurm whose REST API has one plugin for all of its versions."""
+
 
 _CONF = """
 ClusterName=test
@@ -184,6 +187,8 @@ class SlurmCluster:
             _ACCOUNTING if self.accounting else "AccountingStorageType=accounting_storage/none\n"
         )
         (self.root / "slurm.conf").write_text(text.format(**self._values))
+        if _version() >= _DATA_PARSERS:  # these want control groups of version 2
+            (self.root / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
 
     def reconfigure(self, **values: Any) -> None:
         """Change values of the configuration while it runs."""
@@ -224,6 +229,19 @@ class SlurmCluster:
         self._start("slurmd", "slurmd", "-D", "-N", self.host)
         self.run("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
         _wait_for(lambda: {"idle", "mixed"} & {*self.run("sinfo", "-h", "-o", "%T").stdout.split()})
+
+    def kill_rest(self) -> None:
+        """Kill the slurmrestd that listens on a socket."""
+        process = self._processes["slurmrestd-local"]
+        process.kill()
+        process.wait()
+
+    def start_rest(self) -> None:
+        """Start a slurmrestd that listens on a socket; return when it does."""
+        path = self.root / "rest" / "sock"
+        path.unlink(missing_ok=True)
+        self._start("slurmrestd-local", *self._rest("rest_auth/local"), f"unix:{path}")
+        _wait_for(path.exists)
 
     def token(self, user: str = "root", seconds: int = 3600) -> str:
         """A token for slurmrestd."""
@@ -272,27 +290,32 @@ class SlurmCluster:
         return ["munged", "--foreground", "--force", *options]
 
     def _start_rest(self) -> None:
-        versions = ["openapi/v0.0.38"]
-        if self.accounting:
-            versions.append("openapi/dbv0.0.38")
-        socket_folder = self.root / "rest"
-        socket_folder.mkdir()
+        folder = self.root / "rest"
+        folder.mkdir()
         user = pwd.getpwnam("slurm")
-        os.chown(socket_folder, user.pw_uid, user.pw_gid)
-        drop = ("setpriv", "--reuid=slurm", "--regid=slurm", "--clear-groups")
-        common = (*drop, "slurmrestd", "-s", ",".join(versions), "-a")
+        os.chown(folder, user.pw_uid, user.pw_gid)
         address = f"127.0.0.1:{self._values['rest_port']}"
-        self._start("slurmrestd", *common, "rest_auth/jwt", address, SLURM_JWT="daemon")
-        self._start("slurmrestd-local", *common, "rest_auth/local", f"unix:{socket_folder}/sock")
+        self._start("slurmrestd", *self._rest("rest_auth/jwt"), address, SLURM_JWT="daemon")
+        self.start_rest()
         _wait_for(lambda: _answers(self._values["rest_port"]))
 
+    def _rest(self, authentication: str) -> list[str]:
+        plugins = ["openapi/slurmctld", "openapi/slurmdbd"]
+        if _version() < _DATA_PARSERS:
+            plugins = ["openapi/v0.0.38", "openapi/dbv0.0.38"]
+        versions = ",".join(plugins if self.accounting else plugins[:1])
+        drop = ("setpriv", "--reuid=slurm", "--regid=slurm", "--clear-groups")
+        return [*drop, "slurmrestd", "-s", versions, "-a", authentication]
+
     def _start_accounting(self) -> None:
-        data = self.root / "database"
+        data, temporary = self.root / "database", self.root / "temporary"
+        temporary.mkdir()  # a server that starts removes the temporary tables of others
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db")
         authentication = ("--auth-root-authentication-method=normal", "--user=root")
         done = subprocess.run(
             [*install, *authentication],
+            env={**os.environ, "TMPDIR": str(temporary)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -302,7 +325,7 @@ class SlurmCluster:
         self._start(
             "mariadbd", "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={data}/sock",
             "--user=root", "--bind-address=127.0.0.1", f"--port={self._values['database_port']}",
-            "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
+            f"--tmpdir={temporary}", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
         )  # fmt: skip
         _wait_for(lambda: _answers(self._values["database_port"]))
         sql = "CREATE DATABASE accounting; GRANT ALL ON accounting.* TO slurm@'127.0.0.1' IDENTIFIED BY 'slurm';"
@@ -350,6 +373,12 @@ def variables(cluster: SlurmCluster, folder: Path, **more: str) -> Mapping[str, 
         "FLYTE_BATCH_JOB_SLURM_POLL_SECONDS": "0.1",
         **more,
     }
+
+
+def _version() -> tuple[int, ...]:
+    """The version of Slurm, such as (22, 5, 8)."""
+    said = subprocess.run(["slurmctld", "-V"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in said.split()[1].split("."))
 
 
 def _secret(path: Path, size: int, mode: int) -> None:

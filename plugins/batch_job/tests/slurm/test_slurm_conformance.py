@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from slurm_cluster import SlurmCluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SCRIPT = """
 orders={orders}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slurm_cluster import SlurmCluster
     from slurm_jobs import SlurmJobs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SMALL = {"memory": "50Mi"}
 

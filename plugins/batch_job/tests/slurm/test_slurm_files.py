@@ -15,7 +15,7 @@ from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
 if TYPE_CHECKING:
     from slurm_jobs import SlurmJobs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 README = Path(__file__).parents[2] / "README.md"
 

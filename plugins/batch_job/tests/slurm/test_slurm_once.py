@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from flyte_connectors_batch_job import BatchJobMetadata
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SMALL = {"memory": "50Mi"}
 
@@ -128,6 +128,7 @@ def test_a_submission_that_arrives_late_is_never_released(jobs: SlurmJobs) -> No
     assert jobs.connector.get(meta).phase == Phase.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_replay_after_the_controller_has_forgotten_runs_nothing(jobs: SlurmJobs) -> None:
     """By the folder alone, without accounting."""
     jobs.cluster.reconfigure(min_job_age=2)
@@ -174,6 +175,7 @@ def end_with_help(jobs: SlurmJobs, meta: BatchJobMetadata) -> Resource:
     raise AssertionError(f"not ended after a minute: {jobs.connector.get(meta)}")
 
 
+@pytest.mark.slow
 def test_a_killed_controller_loses_and_doubles_nothing(jobs: SlurmJobs) -> None:
     """It forgets what it has confirmed in its last seconds, and gives the ids to other jobs."""
     script = 'echo "$BATCH_JOB_ID" >> "$ALL"; sleep 0.3; echo $BATCH_JOB_ID'

@@ -14,8 +14,6 @@ from flyte_connectors_batch_job import BatchJobMetadata
 if TYPE_CHECKING:
     from slurm_jobs import SlurmJobs
 
-pytestmark = pytest.mark.slow
-
 SMALL = {"memory": "50Mi"}
 
 
