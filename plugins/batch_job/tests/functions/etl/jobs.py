@@ -7,6 +7,7 @@ import atexit
 import dataclasses
 import datetime as dt
 import enum
+import os
 import sys
 import time
 from pathlib import Path
@@ -232,3 +233,14 @@ def noisy() -> None:
     """Fails, and has more to say when the interpreter ends."""
     atexit.register(print, "saved the cache", file=sys.stderr)
     raise RuntimeError("out of rows")
+
+
+@env.task(retries=1)
+def marked(marks: str, gate: str) -> int:
+    """Leave a line with its process and attempt, and wait."""
+    attempt = task_context().attempt
+    with Path(marks).open("a") as file:
+        file.write(f"{os.getpid()} {attempt}\n")
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    return attempt
