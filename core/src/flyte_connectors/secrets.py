@@ -248,10 +248,10 @@ def holds_secret(data: bytes) -> bool:
 
 def current_masker() -> Masker | None:
     """The masker of this call's secrets; None if it has none."""
-    call = _active.get()
-    values = _outside_calls.values
-    if call is not None:
-        values = values | call.values if values else call.values
+    call = _active.get() or _outside_calls
+    values = call.values
+    if _outside_calls.values:
+        values = values | _outside_calls.values
     return _masker(values) if values else None
 
 

@@ -111,6 +111,8 @@ class CallGuard:
     async def stream(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         """The items that `verb` yields, or its single result.
 
+        Marks a generator's part of the stack, as `_await` does for a coroutine.
+
         Raises:
             ConnectorError: the verb raised it, or any other exception mapped to it.
         """
@@ -119,8 +121,12 @@ class CallGuard:
         code = "OK"
         started = time.perf_counter()
         try:
-            async for item in self._items(verb, arguments):
-                yield item
+            result = await self._iterable(verb, arguments)
+            if hasattr(result, "__aiter__"):
+                async for item in result:
+                    yield item
+            elif result is not None:
+                yield result
         except (asyncio.CancelledError, GeneratorExit):
             code = "CANCELLED"
             raise
@@ -188,8 +194,8 @@ class CallGuard:
         """Marks the connector's part of the stack; `LoopWatch` finds `verb` in this frame."""
         return await verb.function(**verb.select(arguments))
 
-    async def _items(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
-        """Marks a generator's part of the stack, as `_await` does for a coroutine."""
+    async def _iterable(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
+        """What a verb gives: an asynchronous iterator, or a single item."""
         if verb.mode is Mode.ASYNC_GENERATOR:
             result = verb.function(**verb.select(arguments))
         else:
@@ -197,16 +203,14 @@ class CallGuard:
         if hasattr(result, "__aiter__"):
             lane = self._lanes.get(verb.connector)
             own = None if lane is None else lane.loop
-            if own is not None:
-                result = self._fetch(verb, result.__aiter__(), own)
-            async for item in result:
+            return result if own is None else self._fetch(verb, result.__aiter__(), own)
+        return self._chunks(verb, result) if hasattr(result, "__next__") else result
+
+    async def _chunks(self, verb: Verb, result: Iterable[Any]) -> AsyncIterator[Any]:
+        """The items of a plain iterator, taken in the connector's threads."""
+        while chunk := await self._in_thread(verb, partial(_take, result)):
+            for item in chunk:
                 yield item
-        elif hasattr(result, "__next__"):
-            while chunk := await self._in_thread(verb, partial(_take, result)):
-                for item in chunk:
-                    yield item
-        elif result is not None:
-            yield result
 
     async def _fetch(self, verb: Verb, items: AsyncIterator[Any], own: LoopThread) -> AsyncIterator[Any]:
         """`items` of an isolated connector."""
@@ -255,7 +259,7 @@ class CallGuard:
     def _new_watch(self) -> LoopWatch:
         from flyte_connectors._calls.loop_watch import LoopWatch  # local runs have none
 
-        marks = (CallGuard._await, CallGuard._items, CallGuard._feed)
+        marks = (CallGuard._await, CallGuard.stream, CallGuard._feed)
         return LoopWatch({function.__code__ for function in marks}, self._isolate)
 
     def _isolate(self, frame: Mapping[str, Any], stack: str, seconds: float) -> None:

@@ -32,6 +32,7 @@ from flyte_connectors._dispatch.redaction import redacted
 from flyte_connectors._dispatch.time_limits import Timers, is_over, limit_of, write_exceeded
 from flyte_connectors._registry.table import find_metadata
 from flyte_connectors.connector import TERMINAL_PHASES
+from flyte_connectors.secrets import current_masker
 
 if TYPE_CHECKING:
     from flyteidl2.core.security_pb2 import Connection
@@ -197,7 +198,7 @@ class Dispatcher:
         }
         with self._secrets(connector, arguments, envelope.secrets):
             async for item in self.guard.stream(connector.verb("get_logs"), arguments):
-                yield redacted(item)
+                yield item if current_masker() is None else redacted(item)
 
     def get_connector(self, name: str) -> pb.Connector:
         """The metadata of the connector called `name`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -58,19 +58,27 @@ async def log_messages(items: AsyncIterator[Any]) -> AsyncIterator[bytes]:
 
 
 class _Pending:
-    """Serialized pieces between the reader and the stream."""
+    """Serialized parts between the reader and the stream."""
 
     def __init__(self) -> None:
         self.size = 0
-        self._pieces: list[tuple[bool, bytes]] = []  # (whether a part of a body, bytes)
+        self._messages: list[bytes] = []
+        self._parts: list[bytes] = []  # of a body, after these messages
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
 
-    def add(self, is_body: bool, piece: bytes) -> None:
-        if not self._pieces:
+    def add(self, part: bytes) -> None:
+        """Add a part of a body."""
+        if not self.size:
             self._filled.set()
-        self._pieces.append((is_body, piece))
-        self.size += len(piece) or 1
+        self._parts.append(part)
+        self.size += len(part) or 1
+
+    def add_message(self, message: bytes) -> None:
+        """Add a whole message."""
+        self.add(message)
+        self._messages += [*_bodies(self._parts[:-1]), message]
+        self._parts = []
 
     async def wait(self, reader: asyncio.Future[None]) -> None:
         """Return when there is something to send or the reader has ended."""
@@ -84,65 +92,71 @@ class _Pending:
         await self._drained.wait()
 
     def take(self) -> list[bytes]:
-        pieces, self._pieces, self.size = self._pieces, [], 0
+        messages = [*self._messages, *_bodies(self._parts)]
+        self._messages, self._parts, self.size = [], [], 0
         self._filled.clear()
         self._drained.set()
-        messages: list[bytes] = []
-        body: list[bytes] = []
-        size = 0
-        for is_body, piece in pieces:
-            if body and (not is_body or size + len(piece) > HARD_LIMIT - _FRAMES):
-                messages.append(_framed(_BODY, b"".join(body)))
-                body, size = [], 0
-            if is_body:
-                body.append(piece)
-                size += len(piece)
-            else:
-                messages.append(piece)
-        if body:
-            messages.append(_framed(_BODY, b"".join(body)))
         return messages
+
+
+def _bodies(parts: list[bytes]) -> Iterator[bytes]:
+    """Messages of at most `HARD_LIMIT` bytes: usually one."""
+    start = size = 0
+    for end in range(len(parts)) if sum(map(len, parts)) > HARD_LIMIT - _FRAMES else ():
+        if size + len(parts[end]) > HARD_LIMIT - _FRAMES:
+            yield _framed(_BODY, b"".join(parts[start:end]))
+            start, size = end, 0
+        size += len(parts[end])
+    if parts:
+        yield _framed(_BODY, b"".join(parts[start:]))
 
 
 async def _read(items: AsyncIterator[Any], pending: _Pending) -> None:
     async for item in items:
         if isinstance(item, LogLine):
-            _add_line(item, pending)
+            data = item.SerializeToString()
+            if len(data) > HARD_LIMIT - _FRAMES:
+                data = _cut(item)
+            pending.add(_head(_LINES, len(data)) + data)
         elif not isinstance(item, GetTaskLogsResponse):
             raise InternalError(f"get_logs yielded {type(item).__name__}: yield LogLine or GetTaskLogsResponse")
         elif item.HasField("body"):
             _add_body(item.body, pending)
         else:
-            pending.add(False, item.SerializeToString())
+            pending.add_message(item.SerializeToString())
         if pending.size > SOFT_LIMIT:
             await pending.drained()
 
 
 def _add_body(body: GetTaskLogsResponseBody, pending: _Pending) -> None:
-    piece = body.SerializeToString()
-    if len(piece) <= HARD_LIMIT - _FRAMES:
-        pending.add(True, piece)
+    part = body.SerializeToString()
+    if len(part) <= HARD_LIMIT - _FRAMES:
+        pending.add(part)
         return
     for line in body.lines:
-        _add_line(line, pending)
+        data = _cut(line)
+        pending.add(_head(_LINES, len(data)) + data)
     for text in body.results:
-        pending.add(True, GetTaskLogsResponseBody(results=[_shortened(text)]).SerializeToString())
+        pending.add(GetTaskLogsResponseBody(results=[_shortened(text)]).SerializeToString())
 
 
-def _add_line(line: LogLine, pending: _Pending) -> None:
-    piece = line.SerializeToString()
-    if len(piece) > HARD_LIMIT - _FRAMES:
-        short = LogLine()
-        short.CopyFrom(line)
-        short.message = _shortened(line.message)
-        piece = short.SerializeToString()
-    pending.add(True, _framed(_LINES, piece))
+def _cut(line: LogLine) -> bytes:
+    """A line that fits a message."""
+    short = LogLine()
+    short.CopyFrom(line)
+    short.message = _shortened(line.message)
+    data: bytes = short.SerializeToString()
+    return data
 
 
 def _shortened(text: str) -> str:
     """`text` cut so that its UTF-8 form, at most four bytes a character, fits a message."""
     room = HARD_LIMIT // 4 - _FRAMES
-    return text if len(text) <= room else text[: room - len(_TRUNCATED)] + _TRUNCATED
+    return (
+        text
+        if len(text) <= room or len(text.encode()) <= 4 * room
+        else text[: room - len(_TRUNCATED)] + _TRUNCATED
+    )
 
 
 def _framed(tag: int, payload: bytes) -> bytes:
