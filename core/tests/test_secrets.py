@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from flyte_connectors import ConnectorSecretsMixin, Secret
 from flyte_connectors._calls.log_filter import RedactingFilter
+from flyte_connectors._dispatch.project_secrets import of_project
 from flyte_connectors._masking import MASK, masker
 from flyte_connectors.errors import AuthenticationError, ConnectorError, InvalidRequestError
 from flyte_connectors.secrets import (
@@ -30,7 +31,7 @@ from flyte_connectors.secrets import (
     secret_names,
 )
 from google.protobuf.struct_pb2 import Struct
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 CANARY = 'can"ary/ü+ß'
@@ -279,6 +280,80 @@ class TestResolving:
             AuthenticationError, match=r"secret 'db' .* FLYTE_SECRET_DB or the file"
         ):
             resolve({"password": "db"}, {})
+
+
+PARTS = st.one_of(
+    st.sampled_from(
+        ["team-a", "production", "key", "..", ".", "", "a/b", "Team-A", "team-a ", "key\0"]
+    ),
+    st.text(max_size=8),
+)
+
+
+class TestOfProject:
+    """Secrets of projects: one folder for each project and domain."""
+
+    @given(project=PARTS, domain=PARTS, name=PARTS)
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_no_name_leads_to_another_projects_secret(
+        self,
+        project: str,
+        domain: str,
+        name: str,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: pathlib.Path,
+    ) -> None:
+        """Whatever a task and its execution are called: refused, or looked up in the project's own folder."""
+        read: list[pathlib.Path] = []
+        monkeypatch.setattr(pathlib.Path, "read_bytes", lambda path: [read.append(path), b"v"][1])
+        try:
+            names = of_project({"key": name}, project, domain)
+        except InvalidRequestError:
+            return
+        assert resolve(names, {}) == {"key": "v"}
+        folder = tmp_path / "secrets" / project / domain
+        assert read == [folder / name]
+        assert (project, domain, name) == read[0].relative_to(tmp_path / "secrets").parts
+
+    def test_each_project_has_its_own(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+    ) -> None:
+        """The domain's first, then the project's; no variable, and no file of another folder."""
+        for path, text in (
+            ("team-a/production/key", "of a in production"),
+            ("team-a/key", "of a"),
+            ("team-b/production/key", "of b"),
+            ("key", "of the service"),
+        ):
+            (tmp_path / "secrets" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "secrets" / path).write_text(text)
+        monkeypatch.setenv("FLYTE_SECRET_KEY", "of the service")
+
+        def found(project: str, domain: str) -> str:
+            return resolve(of_project({"k": "key"}, project, domain), {})["k"]
+
+        assert found("team-a", "production") == "of a in production"
+        assert found("team-a", "staging") == "of a"
+        assert found("team-b", "production") == "of b"
+        with pytest.raises(
+            AuthenticationError, match=r"team-c/staging: add the file .*/team-c/staging/key"
+        ):
+            found("team-c", "staging")
+
+    @pytest.mark.parametrize("name", ["../../team-b/production/key", "a/b", ".key", "kéy", "key "])
+    def test_a_path_is_not_a_name(self, name: str) -> None:
+        """Nor is what has several spellings."""
+        with pytest.raises(
+            InvalidRequestError, match=r"custom\.secrets\.k: .* can't be a secret's name"
+        ):
+            of_project({"k": name}, "team-a", "production")
+
+    @pytest.mark.parametrize("project", ["", "..", "Team-A", "team_a", "team\u2010a", "a/b"])
+    def test_a_project_is_a_folder(self, project: str) -> None:
+        """An execution without one has no secrets."""
+        with pytest.raises(InvalidRequestError, match="secrets belong to projects here"):
+            of_project({"k": "key"}, project, "production")
+        assert of_project({}, project, "production") == {}
 
 
 class TestSecretNames:

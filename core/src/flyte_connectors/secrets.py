@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
 DEFAULT_DIRECTORY = "/etc/flyte/secrets"
 ENVIRONMENT_PREFIX = "FLYTE_SECRET_"
+OF_PROJECT = "\0"  # begins a name that leads to a project's folder; no task can name one
 _MOST_ADDED = 256
 
 
@@ -281,6 +282,8 @@ def redacted_value(value: Any, found: Masker, other: Callable[[Any, Masker], Any
 
 
 def _look_up(name: str, *, local: bool) -> SecretValue:
+    if name.startswith(OF_PROJECT):
+        return _of_project(*name.removeprefix(OF_PROJECT).split("/"))
     variable = ENVIRONMENT_PREFIX + re.sub(r"\W", "_", name).upper()
     value = os.environ.get(variable) or _from_file(name)
     if value is None and local:
@@ -292,10 +295,22 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
     return SecretValue(value)
 
 
+def _of_project(project: str, domain: str, name: str) -> SecretValue:
+    folder = _directory() / project
+    for path in (folder / domain / name, folder / name):
+        if (value := _text_of(path, name)) is not None:
+            return SecretValue(value)
+    place = f"for {project}/{domain}: add the file {folder / domain / name}"
+    raise AuthenticationError(f"secret '{name}' was not sent and is not mounted {place}")
+
+
 def _from_file(name: str) -> str | None:
     if "/" in name or "\0" in name or name.startswith("."):
         return None
-    path = _directory() / name
+    return _text_of(_directory() / name, name)
+
+
+def _text_of(path: pathlib.Path, name: str) -> str | None:
     try:
         return path.read_bytes().decode().rstrip("\n")
     except UnicodeDecodeError:

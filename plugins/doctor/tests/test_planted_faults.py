@@ -115,6 +115,11 @@ def secret_of_a_task(installation: Installation) -> list[str]:
     return ["--tasks", installation.write("tasks_of_alice.py", source)]
 
 
+def secret_of_no_project(installation: Installation) -> list[str]:
+    installation.environment["FLYTE_CONNECTORS_SECRETS_BY"] = "project"
+    return secret_of_a_task(installation)
+
+
 SECRET_OF_A_CONNECTOR = """
 from flyte_connectors import ConnectorSecretsMixin, SyncConnector
 class C(ConnectorSecretsMixin, SyncConnector):
@@ -185,6 +190,9 @@ PLANTED: dict[str, tuple[Plant, str, str, str]] = {
     ),
     "a secret of a task": (
         secret_of_a_task, "secrets", "is not mounted", "FLYTE_SECRET_ALICE_KEY",
+    ),
+    "a secret that no project has": (
+        secret_of_no_project, "secrets", "is mounted for no project", "PROJECT/DOMAIN/alice-key",
     ),
     "a folder of secrets that is not there": (
         sets(FLYTE_CONNECTORS_SECRETS_DIR="/no/such"), "secrets", "does not exist", "mount",

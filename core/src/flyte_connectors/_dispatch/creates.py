@@ -31,6 +31,7 @@ from flyte_connectors._dispatch.creating import create_job, do_at_once, outcome_
 from flyte_connectors._dispatch.envelope import Envelope, seal, unseal
 from flyte_connectors._dispatch.idempotency import idempotency_key
 from flyte_connectors._dispatch.once_per_key import OncePerKey
+from flyte_connectors._dispatch.project_secrets import of_project
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.secrets import secret_names
 
@@ -56,10 +57,12 @@ class Creates:
     Args:
         guard: Runs the verbs.
         local: Whether this is a local run, in which the user is the operator.
+        secrets_by: Whose secrets a task may name: the `service`'s, or its `project`'s.
     """
 
-    def __init__(self, guard: CallGuard, *, local: bool) -> None:
+    def __init__(self, guard: CallGuard, *, local: bool, secrets_by: str) -> None:
         self._guard = guard
+        self._secrets_by = secrets_by
         self._local = local
         self._secrets = partial(with_secrets, local=local)
         self._runs = OncePerKey(guard.unfinished)
@@ -84,7 +87,7 @@ class Creates:
         """
         key = idempotency_key(request.task_execution_metadata.task_execution_id)
         current.set(CallContext("create", request.template.type, key))
-        arguments, envelope = _read(request, key)
+        arguments, envelope = self._read(request, key)
         if limit is not None:
             envelope = envelope._replace(limit=limit)
         place = _place(connector, key)
@@ -132,7 +135,7 @@ class Creates:
                 lost = outcome_unknown(connector, _MAYBE_STARTED)
                 raise NotCreatedYetError(lost.message)
             limit = envelope.limit  # counts from the first create
-            arguments, envelope = _read(request, envelope.key)
+            arguments, envelope = self._read(request, envelope.key)
             envelope = envelope._replace(limit=limit)
             secrets = self._secrets(connector, arguments, envelope.secrets, connection)
         except errors.InvalidRequestError as error:  # another release has accepted it
@@ -195,6 +198,27 @@ class Creates:
         assert meta is not None  # nothing limits the wait
         return meta
 
+    def _read(self, request: pb.CreateTaskRequest, key: str) -> tuple[dict[str, Any], Envelope]:
+        """The arguments of `create`, without the secrets, and what to store besides the meta.
+
+        Raises:
+            InvalidRequestError: an input, or the table of secrets, is not as declared.
+        """
+        template, metadata = request.template, request.task_execution_metadata
+        arguments = {
+            "task_template": template,
+            "output_prefix": request.output_prefix,
+            "inputs": wire.read_inputs(template, request.inputs),
+            "task_execution_metadata": metadata,
+            "idempotency_key": key,
+        }
+        envelope = _envelope(template, key)
+        if self._secrets_by == "project":
+            run = metadata.task_execution_id.node_execution_id.execution_id
+            names = of_project(envelope.secrets, run.project, run.domain)
+            envelope = envelope._replace(secrets=names)
+        return arguments, envelope
+
 
 async def _within(context: CallContext, create: Work) -> bytes:
     """What `create` returns, in a task whose log lines are those of `context`."""
@@ -205,23 +229,6 @@ async def _within(context: CallContext, create: Work) -> bytes:
 def _place(connector: BoundConnector, key: str) -> str:
     """The key of a create, which includes the task type: keys of different task types are unrelated."""
     return f"{key} of {connector.category.name}:{connector.category.version}"
-
-
-def _read(request: pb.CreateTaskRequest, key: str) -> tuple[dict[str, Any], Envelope]:
-    """The arguments of `create`, without the secrets, and what to store besides the meta.
-
-    Raises:
-        InvalidRequestError: an input, or the table of secrets, is not as declared.
-    """
-    template = request.template
-    arguments = {
-        "task_template": template,
-        "output_prefix": request.output_prefix,
-        "inputs": wire.read_inputs(template, request.inputs),
-        "task_execution_metadata": request.task_execution_metadata,
-        "idempotency_key": key,
-    }
-    return arguments, _envelope(template, key)
 
 
 def _envelope(template: TaskTemplate, key: str) -> Envelope:

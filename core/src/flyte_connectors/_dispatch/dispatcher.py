@@ -55,6 +55,7 @@ class Dispatcher:
         faults: Replies of `get` while a job's state can't be read; None raises the error.
         local: Whether this is a local run, in which the user is the operator: secrets may name any
             environment variable, and every endpoint is allowed.
+        secrets_by: Whose secrets a task may name: the `service`'s, or its `project`'s.
     """
 
     def __init__(
@@ -64,11 +65,12 @@ class Dispatcher:
         *,
         faults: TransientFaults | None = None,
         local: bool = False,
+        secrets_by: str = "service",
     ) -> None:
         self.registry = registry
         self.guard = guard
         self._faults = faults
-        self._creates = Creates(guard, local=local)
+        self._creates = Creates(guard, local=local, secrets_by=secrets_by)
         self._secrets = partial(with_secrets, local=local)
         self._is_persistent = not local  # a local run tries again by itself, for longer
         self._timers = Timers(self.get)

@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from flyte_connectors.errors import SettingsError
+from flyte_connectors.secrets import DIRECTORY_VARIABLE
 from flyte_connectors.settings import as_toml as value_as_toml
 from flyte_connectors.settings import finite, flag, parse_value, setting
 
@@ -81,6 +82,11 @@ class ServiceSettings:
         _endpoint,
         many=True,
         metavar="TARGET",
+    )
+    secrets_by: str = setting(
+        "service",
+        "whose secrets a task may name: all that the service has, or those of its project and domain",
+        choices=("service", "project"),
     )
     max_message_bytes: int = setting(10 * 1024 * 1024, "largest request, in bytes", int, minimum=1)
     threads: int = setting(16, "threads per connector for plain functions", int, minimum=1)
@@ -166,7 +172,9 @@ def read_settings(
         values[name] = parse_setting(name, value, f"{path}: {key}")
         sources[name] = str(path)
     known = {variable_of(name) for name in FIELDS}
-    check_spelling(environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE}, PREFIX, known)
+    check_spelling(
+        environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE, DIRECTORY_VARIABLE}, PREFIX, known
+    )
     for name in FIELDS:
         variable = variable_of(name)
         text = environment.get(variable)

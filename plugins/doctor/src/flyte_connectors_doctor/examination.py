@@ -55,7 +55,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
     yield from found
     yield from settings.check(given, subject.config, reports)
     yield from certificates.check(given)
-    yield from secrets.check(registry, subject.tasks)
+    yield from secrets.check(registry, subject.tasks, secrets_by=given.secrets_by)
     yield from storage.check(subject.storage)
     yield from connections.check(registry)
     types: set[str] | None = _types(registry, reports)

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from flyte_connectors._dispatch.project_secrets import of_project
 from flyte_connectors._registry.table import Registry
 from flyte_connectors._registry.user_modules import import_module
 from flyte_connectors.cli.task_files import tasks_of
 from flyte_connectors.errors import ConnectorError
 from flyte_connectors.secrets import (
+    DEFAULT_DIRECTORY,
     DIRECTORY_VARIABLE,
     ConnectorSecretsMixin,
     resolve,
@@ -22,12 +24,15 @@ from flyte_connectors_doctor.finding import Finding, Status
 CHECK = "secrets"
 
 
-def check(registry: Registry, files: Sequence[str]) -> Iterator[Finding]:
+def check(
+    registry: Registry, files: Sequence[str], *, secrets_by: str = "service"
+) -> Iterator[Finding]:
     """A finding for each secret, and for the folder of mounted ones.
 
     Args:
         registry: The connectors.
         files: Files or modules that define tasks.
+        secrets_by: Whose secrets tasks may name; those of a `project` have to be there for one at least.
     """
     folder = os.environ.get(DIRECTORY_VARIABLE)
     if folder and not os.access(folder, os.R_OK | os.X_OK):
@@ -40,7 +45,7 @@ def check(registry: Registry, files: Sequence[str]) -> Iterator[Finding]:
             for secret in plugin.secrets:
                 yield _connectors_own(plugin, secret.key, bound.name)
     for file in files:
-        yield from _of_tasks(file)
+        yield from _of_tasks(file, secrets_by)
 
 
 def _connectors_own(plugin: ConnectorSecretsMixin, key: str, name: str) -> Finding:
@@ -52,7 +57,7 @@ def _connectors_own(plugin: ConnectorSecretsMixin, key: str, name: str) -> Findi
     return Finding(CHECK, Status.OK, f"{key} of {name}", "found")
 
 
-def _of_tasks(file: str) -> Iterator[Finding]:
+def _of_tasks(file: str, secrets_by: str) -> Iterator[Finding]:
     try:
         module = import_module(file)
     except ConnectorError as error:
@@ -68,6 +73,9 @@ def _of_tasks(file: str) -> Iterator[Finding]:
             continue
         for argument, name in names.items():
             subject = f"{name} of {file}: {variable}"
+            if secrets_by == "project":
+                yield _of_projects(name, subject)
+                continue
             try:
                 resolve({argument: name}, {})
             except ConnectorError as error:
@@ -75,3 +83,19 @@ def _of_tasks(file: str) -> Iterator[Finding]:
                 yield Finding(CHECK, Status.FAULT, subject, text, fix)
             else:
                 yield Finding(CHECK, Status.OK, subject, "found")
+
+
+def _of_projects(name: str, subject: str) -> Finding:
+    folder = Path(os.environ.get(DIRECTORY_VARIABLE, DEFAULT_DIRECTORY))
+    try:
+        of_project({"": name}, "project", "domain")
+    except ConnectorError as error:
+        return Finding(CHECK, Status.FAULT, subject, error.message, "rename the secret")
+    levels = (folder.glob("*"), folder.glob("*/*"))
+    owners = sorted(
+        str(at.relative_to(folder)) for level in levels for at in level if (at / name).is_file()
+    )
+    if not owners:
+        text, fix = "is mounted for no project", f"add the file {folder}/PROJECT/DOMAIN/{name}"
+        return Finding(CHECK, Status.FAULT, subject, text, fix)
+    return Finding(CHECK, Status.OK, subject, f"found for {', '.join(owners)}")
