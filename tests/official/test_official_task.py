@@ -24,7 +24,6 @@ from flyte_connectors import (
     Secret,
     SerializationContext,
     SyncConnectorExecutorMixin,
-    TaskEnvironment,
     TaskTemplate,
 )
 from flyte_connectors.errors import InvalidRequestError
@@ -217,14 +216,9 @@ def test_a_fault_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_no_connector_runs_is_refused() -> None:
-    """Functions have to be written for the SDK."""
-
-    @TaskEnvironment("ours").task
-    def function(number: int) -> int:
-        return number
-
-    with pytest.raises(InvalidRequestError, match=r"function': no connector runs it"):
-        as_official_task(function)
+    """It has neither a connector nor a function."""
+    with pytest.raises(InvalidRequestError, match=r"task 'bare': no connector runs it"):
+        as_official_task(TaskTemplate("bare", NativeInterface()))
 
 
 def test_what_the_sdk_cannot_send_is_refused() -> None:

@@ -11,6 +11,7 @@ import importlib
 from typing import Any
 
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.tasks.function_task import FunctionTask
 from flyte_connectors.tasks.mixins import AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin
 from flyte_connectors.tasks.template import SerializationContext, TaskTemplate
 from flyteidl2.core import tasks_pb2
@@ -28,6 +29,8 @@ try:
 except ModuleNotFoundError:
     _MISSING = f"{__name__} needs the official SDK: pip install flyte"
     raise ModuleNotFoundError(_MISSING, name="flyte") from None
+
+from flyte_connectors_official.offering.official_function import OfficialFunction
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -71,38 +74,49 @@ class OfficialTask(connectors.AsyncConnectorExecutorMixin, extend.TaskTemplate):
         return self.ours.to_proto(SerializationContext(**known))
 
 
-def as_official_task(task: TaskTemplate) -> OfficialTask:
+def as_official_task(task: TaskTemplate) -> Any:
     """A task of ours as one of the official SDK, for `flyte.TaskEnvironment.from_task`.
 
     Args:
-        task: A task that a connector runs. Its files, folders and tables become those of `flyte.io`.
+        task: A task that a connector runs, or a function. Files, folders and tables become those of `flyte.io`.
+
+    Returns:
+        The task; that of a function runs in a container, by the SDK's own entry point.
 
     Raises:
         InvalidRequestError: no connector runs it, or it has a `config`, which the SDK does not send.
     """
-    if not isinstance(task, AsyncConnectorExecutorMixin | SyncConnectorExecutorMixin):
-        message = "no connector runs it: inherit from AsyncConnectorExecutorMixin"
-        raise InvalidRequestError(message, field=f"task '{task.name}'")
-    if task.config(SerializationContext()):
+    if isinstance(task, AsyncConnectorExecutorMixin | SyncConnectorExecutorMixin):
+        if not task.config(SerializationContext()):
+            return OfficialTask(ours=task, **_fields(task))
         message = "the official SDK sends no `config` to connectors: use `custom_config`"
         raise InvalidRequestError(message, field=f"task '{task.name}'")
+    if isinstance(task, FunctionTask):
+        return OfficialFunction(
+            ours=task, func=task.function, **_fields(task) | {"task_type": "python"}
+        )
+    message = "no connector runs it: inherit from AsyncConnectorExecutorMixin"
+    raise InvalidRequestError(message, field=f"task '{task.name}'")
+
+
+def _fields(task: TaskTemplate) -> dict[str, Any]:
+    """What every task of the SDK has."""
     inputs = {
         name: (as_official_type(python_type), as_official(default))
         for name, (python_type, default) in task.interface.inputs.items()
     }
     outputs = {name: as_official_type(hint) for name, hint in task.interface.outputs.items()}
-    return OfficialTask(
-        ours=task,
-        name=task.name,
-        interface=models.NativeInterface(inputs, outputs),
-        task_type=task.task_type,
-        task_type_version=task.task_type_version,
-        image=None if task.image is None else str(task.image),
-        resources=task.resources and flyte.Resources(**dataclasses.asdict(task.resources)),
-        retries=task.retries,
-        timeout=datetime.timedelta(seconds=task.timeout_seconds or 0),
-        env_vars=task.env_vars or None,
-        secrets=[flyte.Secret(**dataclasses.asdict(secret)) for secret in task.secrets] or None,
-        cache=flyte.Cache("auto", task.cache_version) if task.cache else "disable",
-        interruptible=task.interruptible,
-    )
+    return {
+        "name": task.name,
+        "interface": models.NativeInterface(inputs, outputs),
+        "task_type": task.task_type,
+        "task_type_version": task.task_type_version,
+        "image": None if task.image is None else str(task.image),
+        "resources": task.resources and flyte.Resources(**dataclasses.asdict(task.resources)),
+        "retries": task.retries,
+        "timeout": datetime.timedelta(seconds=task.timeout_seconds or 0),
+        "env_vars": task.env_vars or None,
+        "secrets": [flyte.Secret(**dataclasses.asdict(secret)) for secret in task.secrets] or None,
+        "cache": flyte.Cache("auto", task.cache_version) if task.cache else "disable",
+        "interruptible": task.interruptible,
+    }
