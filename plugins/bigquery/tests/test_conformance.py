@@ -28,7 +28,7 @@ from flyte_connectors_bigquery import (
     BigQueryTask,
 )
 from flyte_connectors_bigquery.access import connections
-from flyte_connectors_bigquery.client import BigQuery, TimeLimit
+from flyte_connectors_bigquery.client import BigQuery
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
 if TYPE_CHECKING:
@@ -53,12 +53,11 @@ class _Conformance(ConnectorConformance):
 
     connector_class: ClassVar[type]
     jobs_class: ClassVar[type[Jobs]] = QueryJobs
-    limit: ClassVar[TimeLimit] = TimeLimit(attempt=0.5, total=1.0)
     task: ClassVar[TaskTemplate]
 
     @pytest.fixture
     def service(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-        jobs = self.jobs_class(front, self.limit)
+        jobs = self.jobs_class(front)
 
         def impatient(client: Any) -> BigQuery:
             return BigQuery(client, submitting=jobs.limit, asking=jobs.limit)
@@ -138,9 +137,6 @@ class _Transfers(_Conformance):
     """What the connectors of loads, extracts and copies share."""
 
     jobs_class = Jobs
-    limit = TimeLimit(
-        attempt=2.0, total=3.0
-    )  # unlike Google's, the server copies before it answers an insert
     files: ClassVar[str]
 
     @pytest.fixture

@@ -49,6 +49,7 @@ QUERIES = 80
 AT_ONCE = 20
 
 
+@pytest.mark.timeout(180)
 async def test_a_fault_on_every_third_call_costs_no_result_and_no_job(
     emulated: Calls, front: Front, server: Emulator
 ) -> None:

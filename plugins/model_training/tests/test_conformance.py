@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flyte_connectors.testing import ConnectorConformance
-from flyte_connectors_model_training import Auth, ModelTrainingConnector, ModelTrainTask
+from flyte_connectors_model_training import Auth, ModelTrainingConnector, ModelTrainTask, Sweep
 from flyte_connectors_model_training.training_service import KNOWN_STATUSES
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
@@ -135,7 +135,9 @@ class TrainingJobs:
     def jobs(self) -> dict[str, bool]:
         listed = self._process.client.get("/jobs").json()["jobs"]
         states = {job["job_id"]: job["ended_at"] is None for job in listed}
-        return {job: state for job, state in states.items() if job not in self._front.forgotten}
+        # The trials of a sweep are the service's own.
+        submitted = self._front.started - self._front.forgotten
+        return {job: state for job, state in states.items() if job in submitted}
 
     def complete(self, job: str) -> None:
         self._front.data[job] = ROWS
@@ -162,7 +164,8 @@ class TrainingJobs:
 
     def write_log(self, job: str, lines: Sequence[str]) -> None:
         log = self._process.data_dir / "jobs" / job / "train.log"
-        self._process.wait_for(job, lambda _: log.exists() and "fetching" in log.read_text())
+        if self._process.job(job)["sweep"] is None:  # one has no line before a trial has ended
+            self._process.wait_for(job, lambda _: log.exists() and "fetching" in log.read_text())
         with log.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 
@@ -251,9 +254,24 @@ class TestTrainings(ConnectorConformance):
         return {json.dumps(meta).encode(): meta}
 
 
-def _request(url: str, *, epochs: int = 1, dataset_uri: str = "") -> CreateTaskRequest:
+@pytest.mark.slow
+class TestSweeps(TestTrainings):
+    """The same connector with tasks that train many times."""
+
+    @pytest.fixture
+    def good_request(self, service: TrainingJobs) -> CreateTaskRequest:
+        return _request(service.url, sweep=Sweep({"seed": [0, 1]}))
+
+    @pytest.fixture
+    def other_request(self, service: TrainingJobs) -> CreateTaskRequest:
+        return _request(service.url, sweep=Sweep({"seed": [1, 2]}))
+
+
+def _request(
+    url: str, *, epochs: int = 1, dataset_uri: str = "", sweep: Sweep | None = None
+) -> CreateTaskRequest:
     """A training whose data the front hands out."""
-    task = ModelTrainTask("train", f"{url}/jobs", auth=Auth("training-token"))
+    task = ModelTrainTask("train", f"{url}/jobs", auth=Auth("training-token"), sweep=sweep)
     inputs = {"epochs": epochs, "dataset_uri": dataset_uri or f"{url}/data/"}
     return CreateTaskRequest(
         template=task.to_proto(), inputs=task.interface.write_inputs("train", inputs)

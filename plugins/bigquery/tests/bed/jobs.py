@@ -13,17 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors_bigquery.client import TimeLimit
+
 from bed.proxy import Fault, Reply, answer, hang, reset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flyte_connectors_bigquery.client import TimeLimit
-
     from bed.proxy import Front
 
 STATES = ("PENDING", "RUNNING", "DONE")
 """https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobstatus"""
+
+PATIENT = TimeLimit(attempt=10.0, total=20.0)
+"""For a server that shares a machine with many tests."""
+
+IMPATIENT = TimeLimit(attempt=0.5, total=1.0)
+"""For one that does not answer at all."""
 
 REASONS = {
     401: "authError",
@@ -73,11 +79,11 @@ class Jobs:
     """Jobs, by BigQuery's id; all of a `Front`'s calls pass here.
 
     Attributes:
-        limit: How long the connector may try. Answers that come at once need not be repeated for long.
+        limit: How long the connector may try.
     """
 
-    def __init__(self, front: Front, limit: TimeLimit) -> None:
-        self.limit = limit
+    def __init__(self, front: Front) -> None:
+        self.limit = PATIENT
         self._shown: dict[str, _Shown] = {}
         self._forgotten: set[str] = set()
         self._trouble: Any = None
@@ -104,6 +110,7 @@ class Jobs:
         self._trouble = reset
 
     def hang(self) -> None:
+        self.limit = IMPATIENT
         self._trouble = hang
 
     def states(self) -> Sequence[str]:
