@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import google.auth
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
-from google.auth import exceptions, identity_pool, impersonated_credentials
+from google.auth import environment_vars, exceptions, identity_pool, impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
@@ -103,7 +103,7 @@ def default_project(secret: str | None) -> str | None:
     """
     if secret is None:
         if os.environ.get(EMULATOR_VARIABLE):
-            return None
+            return os.environ.get(environment_vars.PROJECT)  # as Google's own look there first
         with translated("the default project"):
             return google.auth.default(scopes=SCOPES)[1]
     try:
