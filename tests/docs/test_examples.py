@@ -20,7 +20,10 @@ def test_an_example_runs_as_its_page_says(folder: Path, tmp_path: Path) -> None:
     Reader(tmp_path).follow_page(tmp_path / "README.md")
 
 
-@pytest.mark.parametrize("file", [*(ROOT / "examples").glob("*/*.py")], ids=lambda file: file.name)
+FUNCTIONS = sorted((ROOT / "examples").glob("function_*/*.py"))
+
+
+@pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.name)
 def test_the_documentation_shows_an_example_as_it_is(file: Path) -> None:
     """Word for word."""
     shown = f"# {file.name}\n{file.read_text()}"

@@ -62,7 +62,7 @@ def test_a_map_is_one_array(jobs: SlurmJobs, tmp_path: Path) -> None:
     assert Path(second.path.removeprefix("file://")).read_text() == "BB"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "batch_script"])
 def test_an_example_runs_unchanged(
     name: str, jobs: SlurmJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
