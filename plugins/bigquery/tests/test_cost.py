@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bed import service, storage
+from bed import neighbour, service, storage
 from bed.calls import CONFIG, Calls
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors_bigquery.settings import EMULATOR_VARIABLE, STORAGE_EMULATOR_VARIABLE
@@ -32,9 +32,6 @@ ROUNDS, QUERIES = 5, 10
 OVERHEAD_SECONDS = 0.006
 
 CREATES = 11
-WARM_SECONDS = 0.5
-"""Processor time that a service has needed at least, once it is warm: of Google's client alone."""
-
 FIRST_SECONDS = 0.01
 
 ROWS = 1_000_000
@@ -124,14 +121,12 @@ async def test_a_query_costs_little_more_than_the_client(
 @pytest.mark.timeout(300)
 async def test_a_first_create_costs_what_the_tenth_does(front: Front, tmp_path: Path) -> None:
     """Once a service is warm; what is left is the vendor's client and its connection, once per identity."""
-    with service.running(tmp_path) as served:
-        while True:  # it answers already, and imports the vendor's client beside
-            before = _cpu(served.pid)
-            await asyncio.sleep(0.5)
-            if before > WARM_SECONDS and _cpu(served.pid) - before < 0.01:
-                break
+    with service.running(tmp_path, Path(neighbour.__file__)) as served:
         costs = []
         async with RemoteService(served.address) as remote:
+            # It answers already, and imports the vendor's client beside.
+            while (await remote.get(neighbour.REQUEST)).resource.message == neighbour.WARM_UP:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
             calls = Calls(remote)
             for number in range(CREATES):
                 before = _cpu(served.pid)

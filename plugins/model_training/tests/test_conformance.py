@@ -164,8 +164,10 @@ class TrainingJobs:
 
     def write_log(self, job: str, lines: Sequence[str]) -> None:
         log = self._process.data_dir / "jobs" / job / "train.log"
-        if self._process.job(job)["sweep"] is None:  # one has no line before a trial has ended
+        if self._process.job(job)["sweep"] is None:
             self._process.wait_for(job, lambda _: log.exists() and "fetching" in log.read_text())
+        else:  # it has no line before a trial has ended
+            log.parent.mkdir(exist_ok=True)
         with log.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 

@@ -158,6 +158,8 @@ class Jobs:
             missing = answer(404, "notFound", f"Not found: Job p1:US.{job}")
             return missing(handler, forward)
         reply = forward()
+        if cancel and reply.status == 400:
+            reply = forward()  # the emulator's job has ended meanwhile, and with it a connection
         if job not in self._shown:
             return reply
         if cancel and self._shown[job].state != "DONE":
