@@ -19,7 +19,7 @@ from flyte_connectors.errors import SettingsError
 from tests.fakes.job_service import JobService
 from tests.fakes.serve_process import COMMAND, FAKE, SECONDS_TO_START
 from tests.hardening.certificates import Authority, Pair, put
-from tests.service.hosting import hosting
+from tests.service.hosting import TRANSPORT, hosting
 
 SECONDS = 5.0
 CHECK = "/grpc.health.v1.Health/Check"
@@ -95,6 +95,12 @@ async def is_let_in(port: int, authority: Authority = OURS, pair: Pair | None = 
             return False
 
 
+async def noticed() -> None:
+    """Wait until a service sees that its files have changed: by grpcio, at the next handshake."""
+    if TRANSPORT == "asgi":
+        await asyncio.sleep(2.0)
+
+
 async def serial_shown(port: int) -> int:
     """Serial number of the certificate that a new connection is shown."""
 
@@ -138,6 +144,7 @@ async def test_a_certificate_is_exchanged_while_calls_go_on(files: Files, jobs: 
         assert await serial_shown(service.port) == files.pair.serial
         for _ in range(3):
             new = files.exchange(OURS.sign())
+            await noticed()
             assert await serial_shown(service.port) == new.serial
             assert await is_let_in(service.port)
             assert await check(channel)
@@ -148,9 +155,11 @@ async def test_half_an_exchange_changes_nothing(files: Files, jobs: JobService) 
     new = OURS.sign()
     async with hosting(**files.tls) as service:
         put(files.certificate, new.certificate)
+        await noticed()
         assert await serial_shown(service.port) == files.pair.serial
         assert await is_let_in(service.port)
         put(files.key, new.key)
+        await noticed()
         assert await serial_shown(service.port) == new.serial
         assert await is_let_in(service.port)
 
@@ -170,11 +179,14 @@ async def test_a_damaged_file_keeps_the_old_ones(
     async with hosting(**files.mutual_tls) as service:
         assert await is_let_in(service.port, pair=pair)
         intact = put(path, damage)
+        await noticed()
         assert await is_let_in(service.port, pair=pair)
         assert "keeping the old certificate" in caplog.text
         assert path.name in caplog.text
         put(path, intact)
+        await noticed()
         new = files.exchange(OURS.sign())
+        await noticed()
         assert await serial_shown(service.port) == new.serial
         assert await is_let_in(service.port, pair=pair)
 
@@ -183,6 +195,7 @@ async def test_the_clients_authority_is_exchanged_too(files: Files, jobs: JobSer
     """Clients of the old one are no longer let in, those of the new one are."""
     async with hosting(**files.mutual_tls) as service:
         files.trust(OTHERS)
+        await noticed()
         assert await is_let_in(service.port, pair=OTHERS.sign("a client"))
         assert not await is_let_in(service.port, pair=OURS.sign("a client"))
 
@@ -194,6 +207,7 @@ async def test_an_exchange_is_logged(
     caplog.set_level(logging.INFO)
     async with hosting(**files.tls) as service:
         new = files.exchange(OURS.sign())
+        await noticed()
         for _ in range(3):
             assert await is_let_in(service.port)
     assert caplog.text.count("read the certificate again") == 1

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flyte_connectors.errors import SettingsError
-from flyte_connectors.service.transport import installed_transport
+from flyte_connectors import errors as _errors
+from flyte_connectors.service import transport as _transport
 
 try:
-    ConnectorApplication: Any = installed_transport("asgi").application_type
-except SettingsError as error:
+    ConnectorApplication: Any = _transport.installed_transport("asgi").application_type
+except _errors.SettingsError as error:
     raise ImportError(error.message) from error
 
 __all__ = ["ConnectorApplication"]
