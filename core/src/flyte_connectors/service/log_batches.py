@@ -152,11 +152,7 @@ def _cut(line: LogLine) -> bytes:
 def _shortened(text: str) -> str:
     """`text` cut so that its UTF-8 form, at most four bytes a character, fits a message."""
     room = HARD_LIMIT // 4 - _FRAMES
-    return (
-        text
-        if len(text) <= room or len(text.encode()) <= 4 * room
-        else text[: room - len(_TRUNCATED)] + _TRUNCATED
-    )
+    return text if len(text) <= room or len(text.encode()) <= 4 * room else text[: room - len(_TRUNCATED)] + _TRUNCATED
 
 
 def _framed(tag: int, payload: bytes) -> bytes:

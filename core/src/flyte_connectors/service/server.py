@@ -88,9 +88,7 @@ class ConnectorService:
         self._guard = CallGuard(threads=limits.threads, backlog=limits.backlog, isolate=True)
         absorb = self.settings.transient_errors == "absorb"
         self.faults = TransientFaults(lost_after=self.settings.lost_after) if absorb else None
-        self.dispatcher = Dispatcher(
-            registry, self._guard, faults=self.faults, secrets_by=limits.secrets_by
-        )
+        self.dispatcher = Dispatcher(registry, self._guard, faults=self.faults, secrets_by=limits.secrets_by)
         self._answers = answers(self.dispatcher)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._health = ServiceHealth(registry, self.reports)

@@ -172,9 +172,7 @@ def read_settings(
         values[name] = parse_setting(name, value, f"{path}: {key}")
         sources[name] = str(path)
     known = {variable_of(name) for name in FIELDS}
-    check_spelling(
-        environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE, DIRECTORY_VARIABLE}, PREFIX, known
-    )
+    check_spelling(environment.keys() - {WORKER_VARIABLE, CONFIG_VARIABLE, DIRECTORY_VARIABLE}, PREFIX, known)
     for name in FIELDS:
         variable = variable_of(name)
         text = environment.get(variable)
