@@ -102,6 +102,7 @@ nox.options.sessions = [
     f"tests(core, {INSTALLED[0]}, lowest)",
     "product",
     "slurm",
+    "guard",
 ]
 
 
@@ -359,6 +360,17 @@ def soak(session: nox.Session) -> None:
     session.run("pytest", "tests/service", "-m", "slow", *session.posargs, env={"SOAK": "100"})
     for replicas in ("1", "2"):
         session.run("python", "-m", "tests.service.callers", "--replicas", replicas)
+
+
+@nox.session(python="3.13")
+def guard(session: nox.Session) -> None:
+    """Count what requests and the start cost; fails if anything costs 3 % more than the baseline."""
+    renew = "--renew" in session.posargs
+    if not renew:
+        _chosen(session, "core", beside=("benchmarks",))
+    _install(session, "core", groups=())
+    arguments = ["--renew"] if renew else []
+    session.run("python", "-m", "benchmarks.guard", *arguments, env={"PYTHONHASHSEED": "0"})
 
 
 @nox.session(python=DEFAULT_PYTHON)
