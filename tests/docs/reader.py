@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import tomllib
@@ -51,9 +52,10 @@ class Reader:
 
     Args:
         folder: The working directory, empty.
+        environment: Variables beside the usual ones.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._addresses: dict[str, str] = {}
         self._run_name = "RUN"
@@ -64,6 +66,7 @@ class Reader:
             "FLYTE_CONNECTORS_PORT": "0",
             "FLYTE_CONNECTORS_METRICS_PORT": "0",
             "PYTHONWARNINGS": "ignore",
+            **(environment or {}),
         }
 
     def follow_page(self, page: Path) -> None:
@@ -226,3 +229,15 @@ def _agree(written: str, said: str) -> bool:
     )
     found = "".join(f"{line.strip()}\n" for line in said.strip().splitlines())
     return re.fullmatch(wanted, found) is not None
+
+
+def install(package: Path, folder: Path) -> Path:
+    """Write to `folder` what an editable installation leaves behind: a name, a version and entry points."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    about = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    entries = project["entry-points"]["flyte.connectors"].items()
+    lines = "".join(f"{name} = {target}\n" for name, target in entries)
+    (about / "entry_points.txt").write_text(f"[flyte.connectors]\n{lines}")
+    return folder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.docs.markdown import DOCS, ROOT, blocks
-from tests.docs.reader import Reader
+from tests.docs.reader import Reader, install
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"))
 
@@ -16,8 +17,16 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_an_example_runs_as_its_page_says(folder: Path, tmp_path: Path) -> None:
     """On this machine; Slurm and Kubernetes run the same in the tests of batch jobs."""
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    Reader(tmp_path).follow_page(tmp_path / "README.md")
+    place = shutil.copytree(folder, tmp_path / folder.name)
+    environment = {}
+    if (place / "pyproject.toml").exists():
+        installed = install(place, tmp_path / "installed")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            environment = {
+                "PYTHONPATH": f"{installed}:{place / 'src'}",
+                "FLYTE_RENDER_ENDPOINT": f"http://127.0.0.1:{free.getsockname()[1]}",
+            }
+    Reader(place, environment).follow_page(place / "README.md")
 
 
 FUNCTIONS = sorted((ROOT / "examples").glob("function_*/*.py"))

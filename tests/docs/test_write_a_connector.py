@@ -6,11 +6,10 @@ import socket
 from pathlib import Path
 
 import pytest
-import tomllib
 from flyte_connectors.cli import main
 
 from tests.docs.markdown import DOCS, Block
-from tests.docs.reader import Reader
+from tests.docs.reader import Reader, install
 
 PAGE = DOCS / "write-a-connector.md"
 NAME = "flyte-connectors-acme"
@@ -47,19 +46,11 @@ class Author(Reader):
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """What an editable installation leaves behind: a name, a version and entry points."""
+    """The package that the page generates, as if it were installed."""
     package = tmp_path / "written-before" / NAME
     package.parent.mkdir()
     assert main(["new", str(package), "--no-input"]) == 0
-    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
-    folder = tmp_path / "installed"
-    about = folder / f"{NAME.replace('-', '_')}-{project['version']}.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Name: {NAME}\nVersion: {project['version']}\n")
-    entries = project["entry-points"]["flyte.connectors"].items()
-    lines = "".join(f"{name} = {target}\n" for name, target in entries)
-    (about / "entry_points.txt").write_text(f"[flyte.connectors]\n{lines}")
-    return folder
+    return install(package, tmp_path / "installed")
 
 
 def test_the_tutorial_works_as_written(tmp_path: Path, installed: Path) -> None:
