@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import NamedTuple, TypeVar
 
 from flyteidl2.connector import connector_pb2 as pb
@@ -25,9 +27,9 @@ class Job(NamedTuple):
         template = request.template
         connected = request.HasField("connection")
         return cls(
-            name=template.id.name,
+            name=sys.intern(template.id.name),
             execution=request.task_execution_metadata.task_execution_id.SerializeToString(),
-            category=(template.type, template.task_type_version),
+            category=_category(template.type, template.task_type_version),
             meta=meta,
             output_prefix=request.output_prefix,
             connection=request.connection.SerializeToString() if connected else None,
@@ -48,3 +50,9 @@ class Job(NamedTuple):
         request.template.type, request.template.task_type_version = self.category
         request.task_execution_metadata.task_execution_id.ParseFromString(self.execution)
         return request
+
+
+@functools.lru_cache(maxsize=256)
+def _category(name: str, version: int) -> tuple[str, int]:
+    """One tuple for all jobs of a type."""
+    return name, version

@@ -8,6 +8,7 @@ how to cancel it later.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import sys
@@ -20,6 +21,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors import errors
 from flyte_connectors._calls.retries import Retrying, growing_pause
+from flyte_connectors.client.alarms import alarms
 from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
 from flyte_connectors.client.connector_client import ConnectorClient
 from flyte_connectors.client.job import Job
@@ -38,6 +40,7 @@ GIVE_UP_AFTER = 600.0
 
 _LONGEST_CREATE = 60.0  # seconds for which a create is tried again: nothing is lost by giving up
 _CANCEL_BY_USER = 10.0  # seconds for which a user who presses Ctrl-C is kept waiting
+_UNLIMITED = contextlib.nullcontext()
 _CREATE_AFTER_CANCEL = 5.0  # seconds; a create whose reply was lost may have started a job
 
 
@@ -102,6 +105,9 @@ class RunObserver:
     wants_logs = False
 
 
+_NO_OBSERVER = RunObserver()
+
+
 async def run_job(
     client: ConnectorClient,
     request: pb.CreateTaskRequest,
@@ -125,13 +131,25 @@ async def run_job(
         ConnectorError: it could not be started, or its state could not be read for too long.
     """
     policy = policy or RunPolicy()
-    observer = observer or RunObserver()
+    observer = observer or _NO_OBSERVER
     attempt = request.task_execution_metadata.task_execution_id.retry_attempt
-    name = request.template.id.name
-    packed = request.SerializeToString()  # a tenth of the message's size, while the job runs
-    del request
+    name = sys.intern(request.template.id.name)
+    packed = request.SerializeToString() if attempt < policy.retries else b""  # smaller than the message
     while True:
-        resource = await _attempt(client, packed, attempt, policy, observer)
+        # A job that is waited for is this frame, a future and a few small objects: there may be a hundred thousand.
+        run = _Attempt(client, policy, observer)
+        try:
+            async with _UNLIMITED if policy.timeout is None else time_limit(policy.timeout):
+                await run.start(request)
+                del request
+                while (resource := await run.poll()) is None:
+                    await alarms.get().at(run.next_poll())
+            await run.last_lines()
+        except BaseException as error:
+            ended = await run.end(error, name)
+            if ended is error:
+                raise
+            raise ended from None
         phase = Phase(resource.phase)
         if phase is Phase.SUCCEEDED:
             return resource
@@ -141,43 +159,72 @@ async def run_job(
         logger.warning("attempt %d of '%s': %s", attempt, name, resource.message)
         await asyncio.sleep(min(0.1 * 2**attempt, policy.longest_poll))
         attempt += 1
+        request = pb.CreateTaskRequest.FromString(packed)
+        request.task_execution_metadata.task_execution_id.retry_attempt = attempt
 
 
-async def _attempt(
-    client: ConnectorClient, packed: bytes, attempt: int, policy: RunPolicy, observer: RunObserver
-) -> pb.Resource:
-    """The terminal resource of one attempt; whatever else happens, its job is deleted."""
-    request = pb.CreateTaskRequest.FromString(packed)
-    request.task_execution_metadata.task_execution_id.retry_attempt = attempt
-    name = request.template.id.name
-    job = follower = None
-    try:
-        async with time_limit(policy.timeout):
-            job = await _create(client, request, policy, observer)
-            observer.created(request, job.meta)
-            del request
-            if observer.wants_logs:
-                logs = job.fill(pb.GetTaskLogsRequest())
-                follower = LogFollower(client.get_logs, logs, observer.logged)
-            resource = await _poll_to_end(client, job, policy, observer)
-        if follower is not None:
-            await follower.last_lines()
-    except BaseException as error:
-        if follower is not None:
-            follower.stop()
+class _Attempt:
+    """One attempt of a run: its job, until that has ended or is cancelled."""
+
+    __slots__ = ("_client", "_follower", "_job", "_observer", "_policy", "_started")
+
+    def __init__(self, client: ConnectorClient, policy: RunPolicy, observer: RunObserver) -> None:
+        self._client = client
+        self._policy = policy
+        self._observer = observer
+        self._job: Job | None = None
+        self._follower: LogFollower | None = None
+        self._started = 0.0
+
+    async def start(self, request: pb.CreateTaskRequest) -> None:
+        """Create the job."""
+        job = self._job = await _create(self._client, request, self._policy, self._observer)
+        self._observer.created(request, job.meta)
+        if self._observer.wants_logs:
+            logs = job.fill(pb.GetTaskLogsRequest())
+            self._follower = LogFollower(self._client.get_logs, logs, self._observer.logged)
+        self._started = asyncio.get_running_loop().time()
+
+    async def poll(self) -> pb.Resource | None:
+        """The job's terminal state; None while it runs. One that is not known any more has to be run again."""
+        assert self._job is not None
+        request = self._job.fill(pb.GetTaskRequest(output_prefix=self._job.output_prefix))
+        missing = (errors.ConnectorNotFoundError,)  # a starting replica may lack a plugin for a while
+        retrying = Retrying(self._policy.give_up_after, self._observer.waiting, also=missing)
+        try:
+            resource = (await retrying.call(partial(self._client.get, request))).resource
+        except errors.JobNotFoundError as error:
+            resource = pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
+        self._observer.polled(resource)
+        if resource.phase == TaskExecution.UNDEFINED:
+            return pb.Resource(phase=TaskExecution.FAILED, message="the connector reported no phase")
+        return resource if resource.phase in TERMINAL_PHASES else None
+
+    def next_poll(self) -> float:
+        """When to poll again, by the event loop's clock."""
+        now, policy = asyncio.get_running_loop().time(), self._policy
+        return now + growing_pause(now - self._started, policy.longest_poll, policy.shortest_poll)
+
+    async def last_lines(self) -> None:
+        """Read the rest of the log."""
+        if self._follower is not None:
+            await self._follower.last_lines()
+
+    async def end(self, error: BaseException, name: str) -> BaseException:
+        """Cancel the job; return the error for the caller, which says whether that was done."""
+        if self._follower is not None:
+            self._follower.stop()
         end = ""
-        if job is not None:
-            is_user = isinstance(error, asyncio.CancelledError)
-            seconds = _CANCEL_BY_USER if is_user else CANCEL_SECONDS
-            end = await _cancel(client, job, observer, seconds)
+        if self._job is not None:
+            seconds = _CANCEL_BY_USER if isinstance(error, asyncio.CancelledError) else CANCEL_SECONDS
+            end = await _cancel(self._client, self._job, self._observer, seconds)
         if isinstance(error, asyncio.TimeoutError):
-            text = f"timed out after {policy.timeout:g} s{end}"
-            raise errors.TaskFailedError(f"task '{name}' {text}", phase="TIMED_OUT") from None
+            text = f"timed out after {self._policy.timeout:g} s{end}"
+            return errors.TaskFailedError(f"task '{name}' {text}", phase="TIMED_OUT")
         if isinstance(error, errors.ConnectorError):
             error.message += end
             error.args = (error.message,)
-        raise
-    return resource
+        return error
 
 
 async def _create(
@@ -217,33 +264,6 @@ def _maybe_started(request: pb.CreateTaskRequest, error: errors.ConnectorError, 
     hint = observer.how_to_cancel(request, meta_holding(request))
     text = f"{error.message}; whether the job of '{request.template.id.name}' was started is not known"
     return f"{text}. To cancel it later: {hint}" if hint else text
-
-
-async def _poll_to_end(client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver) -> pb.Resource:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    while True:
-        resource = await _poll(client, job, policy, observer)
-        observer.polled(resource)
-        if resource.phase in TERMINAL_PHASES:
-            return resource
-        if resource.phase == TaskExecution.UNDEFINED:
-            message = "the connector reported no phase"
-            return pb.Resource(phase=TaskExecution.FAILED, message=message)
-        del resource
-        waited = loop.time() - started
-        await asyncio.sleep(growing_pause(waited, policy.longest_poll, policy.shortest_poll))
-
-
-async def _poll(client: ConnectorClient, job: Job, policy: RunPolicy, observer: RunObserver) -> pb.Resource:
-    """The job's state; one that is not known any more has to be run again."""
-    request = job.fill(pb.GetTaskRequest(output_prefix=job.output_prefix))
-    try:
-        missing = (errors.ConnectorNotFoundError,)  # a starting replica may lack a plugin for a while
-        retrying = Retrying(policy.give_up_after, observer.waiting, also=missing)
-        return (await retrying.call(partial(client.get, request))).resource
-    except errors.JobNotFoundError as error:
-        return pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
 
 
 async def _cancel(client: ConnectorClient, job: Job, observer: RunObserver, seconds: float) -> str:
