@@ -197,7 +197,10 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
 
     async def get(self, resource_meta: JobMeta, **kwargs: Any) -> Resource:
         await self.connect()
-        job = self.job(resource_meta)
+        return self.resource_of(resource_meta, **kwargs)
+
+    def resource_of(self, meta: JobMeta, **kwargs: Any) -> Resource:
+        job = self.job(meta)
         job.secret = kwargs.get("kit_secret", "")
         state = job.state
         return Resource(
@@ -257,6 +260,20 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
             return self.service.by_id[meta.job]
         except KeyError:
             raise JobNotFoundError(f"the service knows no job '{meta.job}'") from None
+
+
+class ReferenceMany(ReferenceConnector):
+    async def get_many(
+        self, resource_metas: Sequence[JobMeta], **kwargs: Any
+    ) -> list[Resource | Exception]:
+        await self.connect()
+        answers: list[Resource | Exception] = []
+        for meta in resource_metas:
+            try:
+                answers.append(self.resource_of(meta, **kwargs))
+            except JobNotFoundError as error:
+                answers.append(error)
+        return answers
 
 
 class ReferenceSync(SyncConnector):

@@ -30,6 +30,7 @@ from kit_reference import (
     JobMeta,
     MemoryJob,
     ReferenceConnector,
+    ReferenceMany,
     ReferenceSync,
 )
 
@@ -620,3 +621,39 @@ class BoundToItsLoop(ReferenceConnector):
         self.loop = self.loop or asyncio.get_running_loop()
         assert self.loop is asyncio.get_running_loop()
         return await super().get(resource_meta, **kwargs)
+
+
+@breaks("test_get_many_keeps_the_order")
+class AnswersInTheServicesOrder(ReferenceMany):
+    async def get_many(self, resource_metas: Any, **kwargs: Any) -> Any:
+        in_its_order = sorted(resource_metas, key=lambda meta: meta.job)
+        return await super().get_many(in_its_order, **kwargs)
+
+
+@breaks("test_get_many_answers_as_get_does")
+class LeavesOutLinks(ReferenceMany):
+    async def get_many(self, resource_metas: Any, **kwargs: Any) -> Any:
+        answers = await super().get_many(resource_metas, **kwargs)
+        for answer in answers:
+            if isinstance(answer, Resource):
+                answer.log_links = None
+        return answers
+
+
+@breaks("test_a_bad_job_spoils_no_other")
+class ExpectsACompleteList(ReferenceMany):
+    async def get_many(self, resource_metas: Any, **kwargs: Any) -> Any:
+        if len(resource_metas) == 1:
+            return await super().get_many(resource_metas, **kwargs)
+        await self.connect()
+        jobs = [self.service.by_id[meta.job] for meta in resource_metas]
+        return [
+            self.resource_of(meta, **kwargs) for meta, _ in zip(resource_metas, jobs, strict=True)
+        ]
+
+
+@breaks("test_get_many_asks_no_more_than_declared")
+class AsksForEachJob(ReferenceMany):
+    async def get_many(self, resource_metas: Any, **kwargs: Any) -> Any:
+        calls = (self.get(meta, **kwargs) for meta in resource_metas)
+        return await asyncio.gather(*calls, return_exceptions=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kit_reference import ReferenceConnector, ReferenceSync
+from kit_reference import ReferenceConnector, ReferenceMany, ReferenceSync
 from kit_suite import Suite
 
 
@@ -12,6 +12,12 @@ class TestReference(Suite):
     """With all verbs, and a service with all abilities."""
 
     connector_class: ClassVar[type] = ReferenceConnector
+
+
+class TestReferenceMany(Suite):
+    """With `get_many`."""
+
+    connector_class: ClassVar[type] = ReferenceMany
 
 
 class TestReferenceSync(Suite):

@@ -9,7 +9,7 @@
     blocking           detects what blocks the event loop, and where
     harness            drives one connector through its dispatcher, directly or over gRPC
     rule               the mark of a standard test
-    registration, create, meta, phases, deletion, logs, sync, errors, secrets, concurrency
+    registration, create, meta, phases, many, deletion, logs, sync, errors, secrets, concurrency
                        the tests, one file for each part of the contract
     pytest_plugin      the summary at the end of a run
     check              rules that are tested over gRPC against any connector service

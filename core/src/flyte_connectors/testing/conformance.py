@@ -18,6 +18,7 @@ from flyte_connectors.testing.deletion import DeletionRules
 from flyte_connectors.testing.errors import ErrorRules
 from flyte_connectors.testing.harness import CANARY, DIRECT, WIRE, Driver, driving, execution_of
 from flyte_connectors.testing.logs import LogRules
+from flyte_connectors.testing.many import GetManyRules
 from flyte_connectors.testing.meta import MetaRules
 from flyte_connectors.testing.metrics import MetricRules
 from flyte_connectors.testing.phases import PhaseRules
@@ -32,6 +33,7 @@ class ConnectorConformance(
     CreateRules,
     MetaRules,
     PhaseRules,
+    GetManyRules,
     DeletionRules,
     LogRules,
     MetricRules,
