@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flyte_connectors.bound import BoundConnector
 
 _OK = "OK"
+_ORDER = {"failed": -1, "loaded": 1, "blocked": 2}
 _FAULTS_OF_CALLERS = {"CANCELLED", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED"}
 
 
@@ -27,7 +28,7 @@ def plugin_rows(reports: Iterable[PluginReport]) -> list[dict[str, Any]]:
         }
         for report in reports
     ]
-    return sorted(rows, key=lambda row: row["status"] == "loaded")
+    return sorted(rows, key=lambda row: _ORDER.get(row["status"], 0))
 
 
 def connector_rows(

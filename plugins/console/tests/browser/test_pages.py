@@ -104,12 +104,24 @@ def test_a_page_left_open_stays_small(page: Any, served: Served, tasks: Path) ->
     """A hundred thousand lines come in while it follows; it keeps the last ones."""
     page.goto(served.console + served.run(tasks, "flood"))
     page.wait_for_selector(".line >> text=flood 100000")
-    assert page.locator(".line").count() <= 5001
+    assert page.locator(".line").count() <= 2001
     metrics = page.context.new_cdp_session(page)
     metrics.send("HeapProfiler.collectGarbage")
     used = metrics.send("Runtime.getHeapUsage")["usedSize"] / 2**20
     print(f"{used:.0f} MiB of heap")
     assert used < 150
+
+
+def test_a_page_that_does_not_follow_stays_small(page: Any, served: Served, tasks: Path) -> None:
+    """It takes no more lines after some time, and shows the end once it follows again."""
+    page.goto(served.console + served.run(tasks, "flood"))
+    page.wait_for_selector(".line")
+    page.click("#follow")
+    page.wait_for_function("() => log.elsewhere")
+    assert page.locator(".line").count() <= 2501
+    page.click("#follow")
+    page.wait_for_selector(".line >> text=flood 100000")
+    assert page.locator(".line").count() <= 2001
 
 
 def test_a_page_survives_a_restart(page: Any, environment: dict[str, str], tasks: Path) -> None:

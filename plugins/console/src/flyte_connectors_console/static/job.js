@@ -89,7 +89,8 @@ function link({ name, uri }) {
 
 function showLines(first, lines) {
   if (!lines.length && byId("log-empty")) byId("log-empty").textContent = "No lines so far.";
-  if (log.elsewhere) { log.waiting = first + lines.length; return; }
+  if (!log.follows && byId("log").childElementCount > LINES_KEPT) log.elsewhere = true;  // until it follows again
+  if (log.elsewhere) return;
   log.append(first, lines);
 }
 

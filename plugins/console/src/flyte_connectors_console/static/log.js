@@ -1,7 +1,7 @@
 /* The lines of a log: the last ones, and others on demand. Whatever a job printed is text. */
 "use strict";
 
-const LINES_KEPT = 5000;
+const LINES_KEPT = 2000;  // about 20 KiB of memory each
 const ESCAPES = /\x1b\[[0-9;?]*[A-Za-z]/g;  // colours and cursor moves of terminals
 
 class LogView {
