@@ -90,7 +90,7 @@ def test_a_job_open_for_an_hour(
 def test_a_list_of_jobs_open_for_an_hour(
     browser: Any, page: Any, served: Served, tasks: Path
 ) -> None:
-    """It is read again every three seconds."""
+    """It is read again every three seconds. Most of what it then needs are the answers, which Playwright keeps there."""
     for number in range(3):
         served.run(tasks, "count", "--word", f"sheep-{number}")
     page.clock.install()
