@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 import types
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +84,24 @@ async def test_a_plugin_sees_each_request_as_flyte_does(
     assert seen == [*named, ("GetTask", "InvalidResourceMetaError")]
 
 
-async def test_the_http_port_answers_over_tls_too(tmp_path: Path) -> None:
-    """Probes without it, browsers with it."""
-    registry = Registry()
+def secured(registry: Registry, folder: Path) -> tuple[ConnectorService, ssl.SSLContext]:
+    """A service with a certificate, and what trusts it."""
     registry.register(CONNECTORS[0])
     authority = Authority("test")
     pair = authority.sign()
     files = {"cert": pair.certificate, "key": pair.key, "ca": authority.certificate}
     for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    cert, key, ca = (str(tmp_path / name) for name in files)
+        (folder / name).write_bytes(content)
+    cert, key, ca = (str(folder / name) for name in files)
     settings = ServiceSettings(port=0, metrics_port=0, grace=1.0, tls_cert=cert, tls_key=key)
-    service = ConnectorService(registry, settings)
+    return ConnectorService(registry, settings), ssl.create_default_context(cafile=ca)
+
+
+async def test_the_http_port_answers_over_tls_too(tmp_path: Path) -> None:
+    """Probes without it, browsers with it."""
+    service, trusted = secured(Registry(), tmp_path)
     await service.start()
     try:
-        trusted = ssl.create_default_context(cafile=ca)
 
         def ask(scheme: str) -> bytes:
             url = f"{scheme}://localhost:{service.metrics_port}/readyz"
@@ -111,3 +117,50 @@ async def test_the_http_port_answers_over_tls_too(tmp_path: Path) -> None:
         )
     finally:
         await service.stop()
+
+
+def endless() -> types.ModuleType:
+    """A plugin with a page that goes on until its browser leaves."""
+    module = types.ModuleType("endless")
+
+    def page(environ: Any, start: Any) -> Iterator[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])
+        try:
+            while True:
+                yield b"x" * 10_000
+        finally:
+            module.ended.set()  # type: ignore[attr-defined]
+
+    @hookimpl
+    def http_routes(service: ConnectorService) -> dict[str, Any]:
+        return {"/endless": page}
+
+    module.ended, module.http_routes = threading.Event(), http_routes  # type: ignore[attr-defined]
+    return module
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_browser_that_leaves_a_page_is_not_logged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], scheme: str
+) -> None:
+    """Over TLS as little as without; most browsers just close the connection."""
+    registry, plugin = Registry(), endless()
+    load_module(registry, plugin, "test")
+    service, trusted = secured(registry, tmp_path)
+    await service.start()
+
+    def leave() -> bool:
+        with socket.create_connection(("localhost", service.metrics_port)) as plain:
+            is_https = scheme == "https"
+            client = trusted.wrap_socket(plain, server_hostname="localhost") if is_https else plain
+            client.sendall(b"GET /endless HTTP/1.0\r\n\r\n")
+            assert client.recv(1000)
+            client.close()
+        ended: bool = plugin.ended.wait(10)
+        return ended
+
+    try:
+        assert await asyncio.to_thread(leave)
+    finally:
+        await service.stop()
+    assert "Traceback" not in capfd.readouterr().err

@@ -6,6 +6,7 @@ import logging
 import pathlib
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import grpc
 
@@ -36,9 +37,20 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
     )
 
 
+class _Connection(ssl.SSLSocket):
+    """A browser that leaves a page does not end TLS; wsgiref logs that, but not what plain HTTP gives."""
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        try:
+            return super().send(data, flags)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError(str(error)) from error
+
+
 def https_context(settings: ServiceSettings) -> ssl.SSLContext:
     """The TLS context of a connection to the HTTP port, with the files as they are now."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = _Connection
     context.load_cert_chain(str(settings.tls_cert), settings.tls_key)
     if settings.tls_client_ca:
         context.load_verify_locations(settings.tls_client_ca)
