@@ -33,7 +33,7 @@ HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",  # the address of a page names the job
+    "Referrer-Policy": "same-origin",  # others need not know a page; its own forms have to say where they are from
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

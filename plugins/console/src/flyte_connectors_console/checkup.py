@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COMMAND = "doctor"
-FRESH_SECONDS = 5.0  # for which nobody can have it run again
+FRESH_SECONDS = 2.0  # for which nobody can have it run again
 
 _LONGEST_SECONDS = 90.0
 _WRITES = "FLYTE_CONNECTORS_OUTPUT_PREFIX"  # a page changes nothing: that folder is not tried

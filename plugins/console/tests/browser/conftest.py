@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from processes import LONGEST_WAIT
 from screens import SCREENS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+EXPECTED = re.compile(r"net::ERR|status of 401")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +30,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page; whatever its console says, but for a lost connection, fails the test."""
+    """A page; whatever its console says fails the test, but for a lost connection or a missing token."""
     complaints: list[str] = []
     context = browser.new_context(viewport=SCREENS["desktop"])
     page = context.new_page()
@@ -36,4 +39,4 @@ def page(browser: Any) -> Iterator[Any]:
     page.set_default_timeout(1000 * LONGEST_WAIT)
     yield page
     context.close()
-    assert [text for text in complaints if "net::ERR" not in text] == []
+    assert [text for text in complaints if not EXPECTED.search(text)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import time
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from processes import LONGEST_WAIT, PROGRAM, Served, laptop, serving
 from screens import SCREENS, picture
+
+from flyte_connectors_console.checkup import FRESH_SECONDS
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs that package")
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
@@ -150,7 +153,9 @@ def test_a_job_is_cancelled_from_the_laptop(
     with (
         laptop(environment) as url,
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as run,
+        contextlib.ExitStack() as at_the_end,
     ):
+        at_the_end.callback(run.kill)  # else a failure would wait for it
         page.goto(url)
         page.wait_for_selector("a >> text=sleeper")
         page.click("a >> text=sleeper")
@@ -165,6 +170,22 @@ def test_a_job_is_cancelled_from_the_laptop(
         page.click("#sure .danger")
         page.wait_for_selector("#phase.aborted")
         assert b"aborted" in run.communicate(timeout=LONGEST_WAIT)[1]
+
+
+def test_a_browser_signs_in(page: Any, environment: dict[str, str], tmp_path: Path) -> None:
+    """With a token of the file; then the forms of the pages work."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-token-of-the-console\n")
+    with serving(environment, "--console-token-file", str(tokens)) as served:
+        page.goto(f"{served.console}/checks")
+        picture(page, "console-sign-in-desktop-light")
+        page.fill("input[name=token]", "a-token-of-the-console")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("table")
+        time.sleep(FRESH_SECONDS)
+        page.click("text=Check again")
+        page.wait_for_selector(".phase >> text=checking")
+        page.wait_for_selector(".phase >> text=/fault/")
 
 
 def test_what_a_job_printed_does_nothing(page: Any, served: Served, tasks: Path) -> None:
