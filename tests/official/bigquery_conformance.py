@@ -75,7 +75,7 @@ class TestBigQuery(ConnectorConformance):
     @pytest.fixture
     def front(self, server: emulator.Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
         """The proxy before the server, which issues tokens, too."""
-        with proxy.running(server.url) as front:
+        with proxy.running(server.url) as running, running.fronting() as front:
             reply = Reply(200, json.dumps(TOKEN).encode())
             front.faults.append(Fault(lambda _handler, _forward: reply, path="/token"))
             monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", front.url)

@@ -2,7 +2,7 @@
 
 Prints a table: where it comes from, its task type, and what a user sees of `create` and `get` without an
 account: the code, and the vendor's own text, masked and bounded. Exit code 1 if an answer says nothing about its
-cause, or if a call never comes back.
+cause, if a call never comes back, or if the table in `docs/moving.md` is another one; `--write` writes that.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import re
 import sys
 import typing
 import warnings
@@ -27,11 +28,26 @@ from flyte_connectors.testing.harness import execution_of
 from flyteidl2.connector import connector_pb2 as pb
 from google.protobuf import json_format
 
+from tests.docs.markdown import DOCS
+
+PAGE = DOCS / "moving.md"
 SECONDS = 25.0
 WIDTH = 88
 OURS = "flyte-connectors"
 LARGEST = 1_200
 OPAQUE = "the log has it"
+
+JOBS = {
+    "bigquery_query_job_task": "queries, on an emulator",
+    "boto": "by moto",
+    "sagemaker-endpoint": "by moto",
+    "slurm_script": "on Slurm, by SSH",
+}
+"""Whose jobs go through a vendor's server in `tests.official.vendors`."""
+
+_HEAD = "| package | task type | `create` answers | `get` answers | a job here |\n|---|---|---|---|---|\n"
+_TABLE = re.compile(r"\| package \| task type \|.*\n\|[-|]+\|\n(?:\|.*\n)*")
+_ANSWER = re.compile(r"(?P<code>[A-Z_]+) (?:(?:create|get) of )?[^:]+: (?P<kind>\w+)(?::|$)")
 
 CUSTOM: dict[str, dict[str, Any]] = {
     "airflow": {"task_module": "airflow.operators.bash", "task_name": "BashOperator"},
@@ -40,8 +56,8 @@ CUSTOM: dict[str, dict[str, Any]] = {
                   "warehouse": "w"},
     "databricks": {"databricksConf": {"run_name": "r", "new_cluster": {}},
                    "databricksInstance": "127.0.0.1:1", "sparkConf": {}},
-    "slurm": {"ssh_config": {"host": "127.0.0.1", "port": 1}, "script": "true"},
-    "slurm_script": {"ssh_config": {"host": "127.0.0.1", "port": 1}, "script": "true"},
+    "slurm": {"connection": {"host": "127.0.0.1", "port": 1, "username": "u"}, "script": "true"},
+    "slurm_script": {"connection": {"host": "127.0.0.1", "port": 1, "username": "u"}, "script": "true"},
     "openai-batch": {"openai_organization": "o", "config": {}},
     "chatgpt": {"openai_organization": "o", "chatgpt_config": {"model": "m"}},
     "boto": {"service": "sagemaker", "method": "create_model", "config": {}, "region": "us-east-1",
@@ -61,6 +77,12 @@ class Row:
     create: str
     get: str
 
+    def line(self) -> str:
+        """Its line of the documents' table."""
+        package = self.source.partition(" ")[0]
+        job = JOBS.get(self.task_type, "")
+        return f"| {package} | `{self.task_type}` | {_seen(self.create)} | {_seen(self.get)} |{job and ' '}{job} |"
+
     @property
     def is_bad(self) -> bool:
         """Whether an answer says nothing about its cause, or never came."""
@@ -68,11 +90,22 @@ class Row:
         return any(OPAQUE in answer or answer.startswith("HANGS") for answer in answers)
 
 
+def _seen(answer: str) -> str:
+    """An answer as the table has it: its code, and the exception's class."""
+    if not answer or answer.startswith("OK"):
+        return "answers at once"
+    if " not a meta of " in answer:
+        return "`INVALID_ARGUMENT` the meta is not one of its"
+    found = _ANSWER.match(answer)
+    return f"`{found['code']}` {found['kind']}" if found else answer
+
+
 def template_of(task_type: str, version: int) -> Any:
     """A task of a type, as far as its connector looks at it before it asks its vendor."""
     task = TaskTemplate("published", NativeInterface({}, {}), task_type, task_type_version=version)
     template = task.to_proto()
-    json_format.ParseDict(CUSTOM.get(task_type, {}), template.custom)
+    of_aws = {"config": {}, "region": "us-east-1"} if task_type.startswith("sagemaker") else {}
+    json_format.ParseDict(CUSTOM.get(task_type, of_aws), template.custom)
     template.sql.statement = "SELECT 1"
     if task_type != "airflow":  # its own container is the connector
         template.container.image = "image"
@@ -87,7 +120,8 @@ def meta_of(bound: BoundConnector) -> bytes:
     values = {
         field.name: _value(hints[field.name], field.name)
         for field in dataclasses.fields(official)
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.name == "region"
+        or (field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING)
     }
     return seal(Envelope(bound.metadata_type(official(**values), []).encode()), bound.category.name)
 
@@ -147,7 +181,7 @@ async def rows() -> list[Row]:
 
 
 def main() -> int:
-    """0 if every answer says what is wrong."""
+    """0 if every answer says what is wrong, and the documents say what is answered."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     found = asyncio.run(rows())
@@ -156,10 +190,16 @@ def main() -> int:
         print(f"    create  {row.create[:WIDTH]}")
         if row.get:
             print(f"    get     {row.get[:WIDTH]}")
-    print(
-        f"{len(found)} connectors, {sum(row.is_bad for row in found)} with an answer that says nothing"
-    )
-    return int(any(row.is_bad for row in found))
+    bad = sum(row.is_bad for row in found)
+    print(f"{len(found)} connectors, {bad} with an answer that says nothing")
+    text = PAGE.read_text()
+    table = _HEAD + "".join(f"{row.line()}\n" for row in found)
+    is_documented = table in text
+    if not is_documented and "--write" in sys.argv:
+        PAGE.write_text(_TABLE.sub(lambda _: table, text, count=1))
+    elif not is_documented:
+        print(f"{table}{PAGE} has another table: python -m tests.official.published --write")
+    return int(bad > 0 or not (is_documented or "--write" in sys.argv))
 
 
 if __name__ == "__main__":

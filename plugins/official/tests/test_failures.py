@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncssh
 import botocore.config
+import botocore.exceptions
 import botocore.session
 import databricks.sdk
 import databricks.sdk.errors
@@ -249,6 +250,16 @@ def test_a_bad_request_of_a_get_does_not_end_the_task(vendor: Callable[[int], st
     """The request of a `get` is the connector's own; only its create answers for the task's."""
     error = raised(HTTP["httpx"], vendor(400))
     assert type(seen(error, "get", repeatable=True)) is HostedConnectorError
+
+
+@pytest.mark.parametrize("verb", ["get", "delete"])
+def test_what_aws_can_not_find_is_gone(verb: str) -> None:
+    """Though SageMaker calls it invalid, and its connector wraps that: else the back end deletes it for ever."""
+    reply = {"Error": {"Code": "ValidationException", "Message": "Could not find endpoint 'e'."}}
+    wrapped = RuntimeError("An error occurred")
+    wrapped.__cause__ = botocore.exceptions.ClientError(reply, "DeleteEndpoint")
+    assert seen(wrapped, verb).code == "NOT_FOUND"
+    assert seen(wrapped, "create").code == "INVALID_ARGUMENT"
 
 
 def test_a_cause_tells_what_a_wrapper_hides() -> None:

@@ -30,6 +30,8 @@ LONGEST_TEXT = 1_000
 
 _CAUSES = 8  # along a chain
 
+_GONE = re.compile(r"could not find|not found|does not exist|doesn't exist", re.IGNORECASE)
+
 Kind = type[ConnectorError]
 
 
@@ -67,7 +69,7 @@ def error_of_failure(
     if error is None and starts and _is_about_arguments(exception):
         error = InvalidRequestError(text)
     if isinstance(error, InvalidRequestError) and not starts:  # no time heals those, and a job runs
-        error = None
+        error = JobNotFoundError(text) if any(map(_is_gone, causes)) else None
     if error is None:
         error = HostedConnectorError(f"{verb} of {text}")
     if error.retryable and not repeatable:
@@ -119,6 +121,13 @@ def _known(exception: BaseException, text: str) -> ConnectorError | None:
         if kind is not None:
             return kind(text)
     return None
+
+
+def _is_gone(exception: BaseException) -> bool:
+    """Whether AWS says that what a request names is not there, which some of its services call invalid."""
+    response = getattr(exception, "response", None)
+    said = response.get("Error", {}).get("Message", "") if isinstance(response, Mapping) else ""
+    return _GONE.search(said) is not None
 
 
 def _is_not_sent(exception: BaseException) -> bool:

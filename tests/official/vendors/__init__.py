@@ -1,0 +1,1 @@
+"""Jobs of published connectors, hosted here, through their vendors' servers on this machine."""
