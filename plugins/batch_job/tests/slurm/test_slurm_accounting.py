@@ -17,7 +17,7 @@ from flyte_connectors_batch_job.backends.slurm.cluster import current
 if TYPE_CHECKING:
     from slurm_cluster import SlurmCluster
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("accounting")]  # one database
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(params=["commands", "rest"])
@@ -42,7 +42,6 @@ def test_an_unknown_account_or_qos_is_refused(accounted: SlurmJobs, field: str) 
         accounted.start("true", key="broke", memory="50Mi", **{field: "nope"})
 
 
-@pytest.mark.slow
 def test_efficiency_is_among_the_metrics(accounted: SlurmJobs) -> None:
     """Parts of what was asked for."""
     script = "python3 -c 'x = bytearray(60_000_000); import time; time.sleep(2.5)'"
@@ -63,7 +62,6 @@ def test_efficiency_is_among_the_metrics(accounted: SlurmJobs) -> None:
     assert used["wall_seconds"] >= 2
 
 
-@pytest.mark.slow
 def test_a_job_that_was_cancelled_and_purged_is_not_lost(accounted: SlurmJobs) -> None:
     """Accounting knows who has cancelled it, and so it is not submitted again."""
     node = f"NodeName={accounted.cluster.host}"
