@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what needs a cluster, where none is asked for."""
     if os.environ.get(VARIABLE):
         return
-    clusters = {"cluster", "accounted_cluster"}
+    clusters = {"cluster", "accounted_cluster", "confined_cluster"}
     left_out = [
         item
         for item in items
@@ -47,6 +47,14 @@ def cluster() -> Iterator[SlurmCluster]:
 def accounted_cluster() -> Iterator[SlurmCluster]:
     """A cluster with accounting, whose controller soon forgets jobs that have ended."""
     yield from _cluster(accounting=True, min_job_age=5)
+
+
+@pytest.fixture(scope="session")
+def confined_cluster() -> Iterator[SlurmCluster]:
+    """A cluster whose node holds jobs to the memory that they asked for."""
+    if not Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists():
+        pytest.skip("the machine has no control groups of version 1")
+    yield from _cluster(control_groups=True)
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,8 @@ SlurmctldPidFile={root}/slurmctld.pid
 SlurmdPidFile={root}/slurmd.pid
 SlurmctldLogFile={root}/log/slurmctld.log
 SlurmdLogFile={root}/log/slurmd.log
-ProctrackType=proctrack/pgid
-TaskPlugin=task/none
+ProctrackType=proctrack/{track}
+TaskPlugin=task/{task}
 JobAcctGatherType={gather}
 JobAcctGatherFrequency=1
 JobCompType=jobcomp/none
@@ -64,12 +64,16 @@ ReturnToService=2
 MpiDefault=none
 MailProg=/bin/true
 SwitchType=switch/none
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 KillWait=2
 CommunicationParameters=DisableIPv6,NoCtldInAddrAny,NoInAddrAny
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-PartitionName=short Nodes=ALL MaxTime=5 State=UP
-PartitionName=closed Nodes=ALL AllowGroups=nogroup RootOnly=NO State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE PreemptMode=OFF State=UP
+PartitionName=short Nodes=ALL MaxTime=5 PreemptMode=OFF State=UP
+PartitionName=spare Nodes=ALL PreemptMode=CANCEL State=UP
+PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF State=UP
+PartitionName=closed Nodes=ALL PreemptMode=OFF AllowGroups=nogroup RootOnly=NO State=UP
 """
 _ACCOUNTING = """
 AccountingStorageType=accounting_storage/slurmdbd
@@ -77,6 +81,13 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={database_daemon_port}
 AccountingStoragePass={root}/munge/sock
 AccountingStorageEnforce=associations,limits,qos
+"""
+_CONTROL_GROUPS = """
+CgroupPlugin=cgroup/v1
+CgroupMountpoint=/sys/fs/cgroup
+CgroupAutomount=no
+ConstrainRAMSpace=yes
+AllowedRAMSpace=100
 """
 _DATABASE_DAEMON = """
 AuthType=auth/munge
@@ -106,17 +117,28 @@ class SlurmCluster:
         root: Folder for all its files.
         accounting: Whether it has accounting, which enforces accounts and QOS.
         min_job_age: For how many seconds the controller remembers a job that has ended.
+        control_groups: Whether the node holds jobs to their memory, by control groups of version 1.
     """
 
-    def __init__(self, root: Path, *, accounting: bool = False, min_job_age: int = 300) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        accounting: bool = False,
+        min_job_age: int = 300,
+        control_groups: bool = False,
+    ) -> None:
         self.root = root
         self.accounting = accounting
+        self._control_groups = control_groups
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._values: dict[str, Any] = {
             "root": root,
             "host": socket.gethostname().partition(".")[0],
             "gather": "jobacct_gather/linux" if accounting else "jobacct_gather/none",
             "min_job_age": min_job_age,
+            "track": "cgroup" if control_groups else "pgid",
+            "task": "cgroup" if control_groups else "none",
             "cpus": CPUS,
             "memory": MEMORY_MEBIBYTES,
         }
@@ -187,7 +209,9 @@ class SlurmCluster:
             _ACCOUNTING if self.accounting else "AccountingStorageType=accounting_storage/none\n"
         )
         (self.root / "slurm.conf").write_text(text.format(**self._values))
-        if _version() >= _DATA_PARSERS:  # these want control groups of version 2
+        if self._control_groups:
+            (self.root / "cgroup.conf").write_text(_CONTROL_GROUPS)
+        elif _version() >= _DATA_PARSERS:  # these want control groups of version 2
             (self.root / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
 
     def reconfigure(self, **values: Any) -> None:

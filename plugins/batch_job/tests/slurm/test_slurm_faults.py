@@ -14,6 +14,7 @@ from flyte_connectors.errors import (
     PermissionDeniedError,
     ServiceUnavailableError,
 )
+from slurm_jobs import SlurmJobs, shared_folder, use
 
 from flyte_connectors_batch_job import BatchJobMetadata
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slurm_cluster import SlurmCluster
-    from slurm_jobs import SlurmJobs
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -151,6 +151,31 @@ def test_a_job_that_fails_says_why(jobs: SlurmJobs, fields: dict[str, Any], mess
     resource = jobs.run(**{"script": "true", "key": "why", **SMALL, **fields})
     assert resource.phase == Phase.FAILED
     assert resource.message.startswith(message)
+
+
+def test_a_job_that_makes_room_for_another_is_worth_another_try(jobs: SlurmJobs) -> None:
+    """Slurm preempts it for a partition of higher priority."""
+    meta = jobs.start("sleep 60", key="spare", queue="spare", cpu="16", **SMALL)
+    wait_for(lambda: _of_phase(jobs, meta, Phase.RUNNING))
+    other = jobs.start("true", key="urgent", queue="urgent", cpu="16", **SMALL)
+    resource = jobs.end(meta)
+    assert resource.phase == Phase.RETRYABLE_FAILED
+    assert "PREEMPTED" in resource.message
+    assert jobs.end(other).phase == Phase.SUCCEEDED
+
+
+@pytest.mark.slow
+def test_a_job_that_uses_more_memory_than_it_asked_for_fails(
+    confined_cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the node holds it to that, by control groups."""
+    folder = shared_folder(confined_cluster)
+    use(monkeypatch, confined_cluster, folder)
+    jobs = SlurmJobs(confined_cluster, folder)
+    script = "exec python3 -c 'x = bytearray(300_000_000)'"
+    resource = jobs.run(script, key="hungry", memory="100Mi")
+    assert resource.phase == Phase.FAILED
+    assert resource.message == "the job exceeded its memory limit of 100Mi"
 
 
 @pytest.mark.parametrize("kind", ["missing", "bad", "expired"])
