@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import BinaryIO
 
-from flyte_connectors_batch_job.quantities import readable, whole
 from flyte_connectors_batch_job.wrapper.faults import TransferError
+
+TYPE_CHECKING = False  # `typing` would cost each job some milliseconds
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 LIMIT_VARIABLE = "FLYTE_BATCH_JOB_FILE_LIMIT"
 DEFAULT_LIMIT = "5Gi"
+_DEFAULT_BYTES = 5 * 1024**3
 
 PIECE_BYTES = 8 * 1024 * 1024
 MOST_FILES = 100_000
@@ -25,7 +28,12 @@ _TYPE_ATTRIBUTE = "user.mime_type"  # https://www.freedesktop.org/wiki/CommonExt
 
 def limit_bytes() -> int:
     """Most bytes of each input and output. Raises ValueError if the setting is wrong."""
-    return whole(os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT)
+    chosen = os.environ.get(LIMIT_VARIABLE)
+    if chosen in (None, "", DEFAULT_LIMIT):
+        return _DEFAULT_BYTES
+    from flyte_connectors_batch_job.quantities import whole  # with `decimal`: 5 ms
+
+    return whole(chosen)
 
 
 class Allowance:
@@ -46,6 +54,8 @@ class Allowance:
     def check(self, size: int) -> None:
         """Raise TransferError if there is not so much of it."""
         if size > self._left:
+            from flyte_connectors_batch_job.quantities import readable
+
             raise TransferError(f"larger than the limit of {readable(self._limit)}")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING, Any
 
 from flyte_connectors_batch_job.backends.local import files
 from flyte_connectors_batch_job.wrapper import storage, uris
@@ -18,8 +17,10 @@ from flyte_connectors_batch_job.wrapper.faults import TransferError
 from flyte_connectors_batch_job.wrapper.plan import input_path, output_paths, quoted
 from flyte_connectors_batch_job.wrapper.preparing import WORK
 
+TYPE_CHECKING = False  # `typing` would cost each job some milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from flyte_connectors_batch_job.wrapper.plan import Plan
 
