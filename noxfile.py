@@ -319,7 +319,7 @@ _FLYTEKIT_PLUGINS = (
 
 @nox.session(python=DEFAULT_PYTHON)
 def official(session: nox.Session) -> None:
-    """Host the official SDKs' connectors, and ours there; prints what each published one answers."""
+    """Host the official SDKs' connectors, and ours there; prints the rules that two break, and what each answers."""
     _install(session, "batch_job", "official", groups=("product",))
     old_arrow = "pyarrow<21"  # flytekit wants NumPy before 2
     flyte = ("flyte[connector]==2.12.*", "flyteplugins-bigquery==2.12.*")
@@ -333,6 +333,10 @@ def official(session: nox.Session) -> None:
     session.run("python", "-m", "tests.official.published")
     session.install("moto[server]", "asyncssh")
     session.run("pytest", "tests/official/vendors", "-W", "ignore", *session.posargs)
+    if all(map(shutil.which, _SLURM.values())):
+        session.run("python", "-m", "tests.official", "slurm")
+    else:
+        session.log("the official Slurm plugin is not measured: nox -s slurm installs a Slurm")
 
 
 # ---- Faults and load ------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""`python -m tests.official`: which rules of the conformance kit the official BigQuery plugin breaks.
+"""`python -m tests.official [bigquery|slurm]`: which rules of the conformance kit an official plugin breaks.
 
-Prints a table, and how it differs from `expected_failures.txt`. The faults are the plugin's, so they
+Prints a table, and how it differs from `expected_failures.txt`, or from `expected_failures_slurm.txt`. The faults are the plugin's, so they
 fail nothing here; a table that can't be made does.
 """
 
@@ -14,7 +14,9 @@ import pytest
 from flyte_connectors.testing.harness import DIRECT, WIRE
 
 HERE = Path(__file__).parent
-EXPECTED = HERE / "expected_failures.txt"
+PLUGINS = {"bigquery": "expected_failures.txt", "slurm": "expected_failures_slurm.txt"}
+"""With the names of the files that say which rules they are known to break."""
+
 TIMEOUT_SECONDS = 20
 WIDTH = 110
 
@@ -62,14 +64,15 @@ def print_table(outcomes: Outcomes) -> None:
     print(f"{len(outcomes.faults)} rules broken, {hold} hold, {len(rest) - hold} do not apply")
 
 
-def print_changes(broken: set[str], expected: set[str]) -> None:
+def print_changes(broken: set[str], file: Path) -> None:
     """How the broken rules differ from those that were expected."""
+    expected = set(file.read_text().split())
     for rule in sorted(broken - expected):
         print(f"not expected to be broken: {rule}")
     for rule in sorted(expected - broken):
         print(f"expected to be broken, and holds: {rule}")
     if broken == expected:
-        print(f"as {EXPECTED.name} expects")
+        print(f"as {file.name} expects")
 
 
 def main() -> int:
@@ -81,12 +84,13 @@ def main() -> int:
         "native",
     )  # Python 3.11 fails to parse source for others, where a time limit struck
     limit = ("--timeout", str(TIMEOUT_SECONDS))
-    kit = str(HERE / "bigquery_conformance.py")
-    status = pytest.main([*quiet, *plain, *limit, kit, *sys.argv[1:]], plugins=[outcomes])
+    plugin, *chosen = sys.argv[1:] or ["bigquery"]
+    kit = str(HERE / f"{plugin}_conformance.py")
+    status = pytest.main([*quiet, *plain, *limit, kit, *chosen], plugins=[outcomes])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return 1
     print_table(outcomes)
-    print_changes(set(outcomes.faults), set(EXPECTED.read_text().split()))
+    print_changes(set(outcomes.faults), HERE / PLUGINS[plugin])
     return 0
 
 
