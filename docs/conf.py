@@ -18,6 +18,7 @@ author = "The flyte-connectors authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 default_role = "code"  # docstrings are written as the pages are, with single backticks
 autodoc_typehints = "signature"
+napoleon_use_ivar = True  # a field of a named tuple is described by its class alone
 autodoc_member_order = "bysource"
 root_doc = "docs/contents"
 include_patterns = [
