@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from batch_jobs import wait_for
 from etl import jobs as etl
 from flyte_connectors import File, TaskEnvironment
+from flyte_connectors.connector import Phase
 from flyte_connectors.errors import TaskFailedError
 from function_examples import NAMES, run_example
 
 from flyte_connectors_batch_job import BatchJobConfig
+
+if TYPE_CHECKING:
+    from kube_jobs import KubernetesJobs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.usefixtures("namespace")]
 
@@ -59,3 +65,16 @@ def test_an_example_runs_unchanged(
     """The operator chooses where, and with which interpreter."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_PYTHON", sys.executable)
     assert "succeeded after" in run_example(name, tmp_path)
+
+
+def test_what_a_function_reports_is_seen_while_it_runs(
+    jobs: KubernetesJobs, tmp_path: Path
+) -> None:
+    """The job copies it to its output prefix, where any replica reads it."""
+    gate, prefix = tmp_path / "gate", str(tmp_path / "stored")
+    template = env.task(etl.waiting.function).to_proto()
+    meta = jobs.connector.create(template, prefix, {"gate": str(gate)}, idempotency_key="reporting")
+    assert wait_for(lambda: jobs.connector.get(meta).message == "50%, waiting")
+    assert jobs.connector.get(meta).custom_info["progress"] == 0.5
+    gate.touch()
+    assert wait_for(lambda: jobs.connector.get(meta).phase is Phase.SUCCEEDED)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from batch_jobs import wait_for
 from etl import jobs as etl
 from flyte_connectors import File, TaskEnvironment
+from flyte_connectors.connector import Phase
 from flyte_connectors.errors import TaskFailedError
 from function_examples import NAMES, run_example
 
@@ -73,3 +75,16 @@ def test_an_example_runs_unchanged(
     assert len(names_of(jobs) - before) == {"function_map_reduce": 5, "function_pydantic": 2}.get(
         name, 1
     )
+
+
+def test_what_a_function_reports_is_seen_while_it_runs(jobs: SlurmJobs, tmp_path: Path) -> None:
+    """The job copies it to its output prefix, where any replica reads it."""
+    gate, prefix = tmp_path / "gate", str(tmp_path / "stored")
+    template = env.task(etl.waiting.function).to_proto()
+    meta = jobs.connector.create(
+        template, prefix, {"gate": str(gate)}, idempotency_key=jobs.key("reporting")
+    )
+    assert wait_for(lambda: jobs.connector.get(meta).message == "50%, waiting")
+    assert jobs.connector.get(meta).custom_info["progress"] == 0.5
+    gate.touch()
+    assert wait_for(lambda: jobs.connector.get(meta).phase is Phase.SUCCEEDED)
