@@ -16,9 +16,10 @@ class Choices:
     logs: bool
     metrics: bool
     fake_service: bool
+    functions: bool = False
 
     def __str__(self) -> str:
-        extras = [name for name in ("logs", "metrics", "fake_service") if getattr(self, name)]
+        extras = [name for name in ("logs", "metrics", "fake_service", "functions") if getattr(self, name)]
         return "-".join((self.connector, self.client, *extras))
 
     @property
@@ -26,7 +27,7 @@ class Choices:
         """The flags of `flyte-connectors new`."""
         switches = [
             f"--{'' if getattr(self, name) else 'no-'}{name.replace('_', '-')}"
-            for name in ("logs", "metrics", "fake_service")
+            for name in ("logs", "metrics", "fake_service", "functions")
         ]
         return ["--connector", self.connector, "--client", self.client, *switches]
 
@@ -41,6 +42,7 @@ class Choices:
         chosen = {
             "connector.py": True,
             "estimate.py": self.connector == "both",
+            "functions.py": self.functions,
             "fake_service.py": self.fake_service,
             "vendor_sdk.py": self.client == "sdk",
         }
@@ -50,7 +52,12 @@ class Choices:
     @property
     def tests(self) -> set[str]:
         """Files of its tests."""
-        chosen = {"fake_service.py": not self.fake_service, "test_metrics.py": self.metrics}
+        chosen = {
+            "fake_service.py": not self.fake_service,
+            "shouting.py": self.functions,
+            "test_functions.py": self.functions,
+            "test_metrics.py": self.metrics,
+        }
         always = {"conftest.py", "test_conformance.py", "test_task.py"}
         return always | {name for name, is_chosen in chosen.items() if is_chosen}
 
@@ -71,26 +78,28 @@ class Choices:
             "_log(": self.logs,
             "get_metrics": self.metrics,
             "usage": self.metrics,
+            "unctionTask": self.functions,
+            "subprocess": self.functions,
         }
         return [word for word, is_chosen in words.items() if not is_chosen]
 
 
 def every() -> Iterator[Choices]:
-    """All combinations; logs and metrics are those of jobs, which sync connectors do not have."""
+    """All combinations; logs, metrics and functions are those of jobs, which sync connectors do not have."""
     for connector, client, *extras in itertools.product(
-        ("async", "sync", "both"), ("rest", "sdk"), (True, False), (True, False), (True, False)
+        ("async", "sync", "both"), ("rest", "sdk"), *[(True, False)] * 4
     ):
         choices = Choices(connector, client, *extras)
-        if choices.has_jobs or not (choices.logs or choices.metrics):
+        if choices.has_jobs or not (choices.logs or choices.metrics or choices.functions):
             yield choices
 
 
 COVERING = (
-    Choices("async", "rest", True, True, True),
-    Choices("async", "sdk", False, False, False),
+    Choices("async", "rest", True, True, True, functions=True),
+    Choices("async", "sdk", False, False, False, functions=True),
     Choices("async", "rest", False, True, False),
     Choices("async", "sdk", True, False, True),
-    Choices("both", "rest", True, False, False),
+    Choices("both", "rest", True, False, False, functions=True),
     Choices("both", "sdk", False, True, True),
     Choices("sync", "rest", False, False, True),
     Choices("sync", "sdk", False, False, False),

@@ -67,9 +67,11 @@ def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
 
 @pytest.fixture(scope="session")
 def core_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of the core; beside it is that of functions."""
     folder = tmp_path_factory.mktemp("core")
-    run("uv", "build", "--quiet", "--out-dir", str(folder), str(ROOT / "core"), cwd=ROOT)
-    return next(folder.glob("*.whl"))
+    for package in ("plugins/functions", "core"):
+        run("uv", "build", "--quiet", "--out-dir", str(folder), str(ROOT / package), cwd=ROOT)
+    return next(folder.glob("flyte_connectors-*.whl"))
 
 
 @pytest.fixture(scope="module", params=list(enumerate(CHOSEN)), ids=lambda pair: str(pair[1]))
@@ -80,7 +82,8 @@ def baked(
     name, service, task_type = NAMES[number % len(NAMES)]
     top = tmp_path_factory.mktemp("baked")
     package = Baked(choices, top / name, top / "environment", task_type)
-    install = ("uv", "pip", "install", "--quiet", "--python", str(package.environment))
+    place = ("--find-links", str(core_wheel.parent))
+    install = ("uv", "pip", "install", "--quiet", "--python", str(package.environment), *place)
     run("uv", "venv", "--quiet", "--python", sys.executable, str(package.environment), cwd=top)
     run(*install, f"flyte-connectors[new] @ {core_wheel.as_uri()}", cwd=top)
     command = str(package.environment / "bin" / "flyte-connectors")
@@ -148,7 +151,8 @@ def test_it_is_loaded(baked: Baked) -> None:
         "sync": {name: {"do"}},
         "both": {name: verbs, f"{name}_estimate": {"do"}},
     }
-    assert loaded == wanted[choices.connector]
+    functions = {f"{name}_function": {"create", "get", "delete"}} if choices.functions else {}
+    assert loaded == {**wanted[choices.connector], **functions}
 
 
 def test_it_can_be_published(baked: Baked, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ SWITCHES = {
     "logs": "logs of its jobs",
     "metrics": "metrics of its jobs",
     "fake_service": "a fake service in the package, not only in its tests",
+    "functions": "a connector that runs Python functions as jobs",
 }
 """Its questions that are answered by yes or no."""
 

@@ -25,6 +25,10 @@ import contextlib
 import dataclasses
 {% endif %}
 import json
+{% if cookiecutter.__functions %}
+import shlex
+import subprocess
+{% endif %}
 import threading
 {% if cookiecutter.__jobs %}
 import time
@@ -51,7 +55,11 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 @dataclasses.dataclass
 class Job:
+{% if cookiecutter.__functions %}
+    """A job, which says its text a number of times, or runs it if it is a command: `$ ls`."""
+{% else %}
     """A job, which says its text a number of times."""
+{% endif %}
 
     text: str
     repeat: int
@@ -61,9 +69,24 @@ class Job:
     {% if cookiecutter.__logs %}
     log: list[str] = dataclasses.field(default_factory=list)
     {% endif %}
+    {% if cookiecutter.__functions %}
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        """Start the command."""
+        if self.text.startswith("$ "):
+            self.process = subprocess.Popen(shlex.split(self.text)[1:])  # noqa: S603
+    {% endif %}
 
     def go_on(self, seconds_per_text: float) -> None:
         """Do what was to do since the last look."""
+        {% if cookiecutter.__functions %}
+        if self.process is not None:
+            code = self.process.poll()
+            if code is not None and self.state == "RUNNING":
+                self.state = "FAILED" if code else "SUCCEEDED"
+            return
+        {% endif %}
         due = int((time.monotonic() - self.began) / seconds_per_text)
         while self.state == "RUNNING" and self.said < due:
             self.said += 1
@@ -133,7 +156,8 @@ class FakeService:
             self._tokens[parts.path] = token
             match method, parts.path.split("/")[1:]:
                 case "PUT", ["jobs", job_id]:
-                    job = self._jobs.setdefault(job_id, Job(**body))
+                    job = self._jobs.get(job_id) or Job(**body)
+                    self._jobs[job_id] = job
                     if (job.text, job.repeat) != (body["text"], body["repeat"]):
                         return 409, {"error": f"job {job_id} says something else"}
                     if self._loses_reply:
@@ -147,6 +171,10 @@ class FakeService:
                 case "DELETE", ["jobs", job_id]:
                     if self._job(job_id).state in ACTIVE:
                         self._jobs[job_id].state = "CANCELLED"
+                        {% if cookiecutter.__functions %}
+                        if process := self._jobs[job_id].process:
+                            process.kill()
+                        {% endif %}
                     return 200, self._job(job_id).as_json()
                 {% if cookiecutter.__logs %}
                 case "GET", ["jobs", job_id, "log"]:
