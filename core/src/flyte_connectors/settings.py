@@ -83,7 +83,7 @@ def table(settings: type) -> Any:
 class Declared(typing.NamedTuple):
     """One setting of a plugin.
 
-    Attributes:
+    Args:
         path: Names of its fields, outermost first.
         variable: Its environment variable.
         default: Its value where nothing is set.
