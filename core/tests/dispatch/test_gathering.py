@@ -245,7 +245,7 @@ async def test_a_question_covers_what_is_polled_soon(vendor: Vendor) -> None:
     assert [sorted(jobs) for jobs in vendor.questions] == [["a", "b", "over"], ["a", "b"]]
     await polls("b")
     assert len(vendor.questions) == 2
-    for _ in range(200):
+    for _ in range(500):
         await asyncio.sleep(6)
         await polls("a")
     assert vendor.questions[-1] == ["a"]
@@ -487,7 +487,7 @@ async def test_a_caller_that_has_left_takes_no_mask_along(vendor: Vendor) -> Non
 
 @on_a_set_clock
 async def test_nothing_is_kept_of_what_nobody_polls(vendor: Vendor) -> None:
-    """Ended jobs leave once their answer is old, others ten minutes after their last poll."""
+    """Ended jobs leave once their answer is old, others half an hour after their last poll."""
     polls = Polls(Listed(vendor, interval=5))
     vendor.states = {f"j{at}": Resource(Phase.SUCCEEDED) for at in range(50)}
     await asyncio.gather(*(polls(f"j{at}", key=f"tenant-{at % 7}") for at in range(100)))

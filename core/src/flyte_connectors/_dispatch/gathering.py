@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 WINDOW = 0.025
 """Seconds for which a poll waits for others."""
 
-FOLLOWED = 600.0
+FOLLOWED = 1800.0
 """Seconds after its latest poll for which a job is polled together with others."""
 
-MOST_KEPT = 50_000
+MOST_KEPT = 100_000
 """Jobs whose answers may be kept; those polled longest ago leave first."""
 
 _SWEEP_SECONDS = 30.0

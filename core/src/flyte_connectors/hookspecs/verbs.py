@@ -83,7 +83,7 @@ async def get_many(
 
     Called when: it is implemented, in place of `get`, with the jobs that are polled with the same secrets and
     configs within 25 milliseconds. With the attribute `min_poll_interval`, in seconds, an answer is kept for so
-    long, and the jobs that were polled in the last ten minutes are polled together.
+    long, and the jobs that were polled in the last half hour are polled together.
     Must: return a resource, or an exception, for each job, in the order of `resource_metas`; the same as `get`
     would return or raise. One job that is unknown or invalid must not spoil the others.
     Must not: have side effects; take secrets from anything but its arguments.
