@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flyte_connectors._registry.discovery import FLYTEKIT_PLUGINS, Status, load_plugins
+from flyte_connectors._registry.discovery import Status, load_plugins
+from flyte_connectors._registry.installed import FLYTEKIT_PLUGINS, Selection
 from flyte_connectors._registry.table import Registry
 from site_packages import Site
 
@@ -60,3 +61,6 @@ def test_they_can_be_excluded(theirs: Site, monkeypatch: pytest.MonkeyPatch) -> 
     registry = Registry()
     load_plugins(registry)
     assert "their_job" not in {bound.category.name for bound in registry}
+    assert Selection.of(deny=["fixture-jobs", "fixture-jops"]).unknown() == {
+        "fixture-jops": "fixture-jobs"
+    }

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from flyte_connectors._registry.installed import (
+    FLYTEKIT_PLUGINS,
     InstalledPlugin,
     Selection,
     distribution_of,
@@ -37,9 +38,6 @@ logger = logging.getLogger(__name__)
 
 _CONNECTORS = (AsyncConnector, SyncConnector)
 _NO_CONNECTOR = "registers no connector"
-
-FLYTEKIT_PLUGINS = "flytekit.plugins"
-"""The group of entry points by which flytekit finds its plugins; many of them bring connectors."""
 
 
 class Status(enum.Enum):

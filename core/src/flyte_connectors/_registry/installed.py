@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ALLOW_VARIABLE = "FLYTE_CONNECTORS_ALLOW"
 DENY_VARIABLE = "FLYTE_CONNECTORS_DENY"
 
+FLYTEKIT_PLUGINS = "flytekit.plugins"
+"""The group of entry points by which flytekit finds its plugins; many of them bring connectors."""
+
 InstalledPlugin: TypeAlias = "EntryPoint"
 """An entry point of the group."""
 
@@ -56,7 +59,8 @@ class Selection(NamedTuple):
 
     def unknown(self) -> dict[str, str]:
         """Names in either list that no installed plugin has, each with the nearest one that one has."""
-        known = {name for point in installed_plugins() for name in _names_of(point)}
+        points = (*installed_plugins(), *installed_plugins(FLYTEKIT_PLUGINS))
+        known = {name for point in points for name in _names_of(point)}
         listed = (self.allowed or frozenset()) | self.denied
         missing = sorted(listed - known)
         if not missing:
