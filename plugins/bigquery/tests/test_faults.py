@@ -159,6 +159,25 @@ def test_answers_have_errors(
 
 
 @pytest.mark.parametrize("impatient", [TimeLimit(0.3, 0.1)], indirect=True)
+@pytest.mark.parametrize("trouble", [hang, lost_reply, None])
+def test_a_service_that_does_not_answer_is_named_in_a_short_line(
+    impatient: BigQuery, front: Front, trouble: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Host and reason, not the request's address, which has a mask of hundreds of characters."""
+    host = front.host
+    if trouble is None:
+        host = "127.0.0.1:1"
+        monkeypatch.setattr(impatient._client._connection, "API_BASE_URL", f"http://{host}")
+    else:
+        front.faults.append(Fault(trouble, method="GET"))
+    with pytest.raises(ServiceUnavailableError) as raised:
+        impatient.job("p1", "US", "some")
+    message = raised.value.message
+    assert message.startswith(f"BigQuery job p1:US.some: {host}: ")
+    assert len(message) < 200, message
+
+
+@pytest.mark.parametrize("impatient", [TimeLimit(0.3, 0.1)], indirect=True)
 def test_an_answer_that_is_no_json_is_unavailable(impatient: BigQuery, front: Front) -> None:
     """A gateway's page of HTML between here and BigQuery is a transient error."""
 

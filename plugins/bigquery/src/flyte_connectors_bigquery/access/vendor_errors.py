@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests.exceptions
 from flyte_connectors.errors import (
@@ -119,6 +120,10 @@ def _text(error: BaseException) -> str:
     first = entries[0] if entries else None
     if isinstance(first, dict) and first.get("message"):
         return f"{first['message']} ({first.get('reason')})"
+    if isinstance(error, requests.exceptions.RequestException) and error.request is not None:
+        cause = getattr(error.args[0] if error.args else None, "reason", error)
+        said = str(cause).rpartition("): ")[2]  # without the connection's repr
+        return f"{urlsplit(str(error.request.url)).netloc}: {said}"
     if isinstance(error, auth.GoogleAuthError):
         return str(error.args[0] if error.args else type(error).__name__)
     return str(getattr(error, "message", None) or error or type(error).__name__)
