@@ -52,6 +52,8 @@ class BatchJobConfig:
         modules: Environment modules to load first.
         python: Interpreter that runs functions, with `flyte-connectors[batch-job]` and what they import: a path, or
             a name on the `PATH`. By default that of the service on the local back end, elsewhere `python3`.
+        uv_lock: Path of a `uv.lock` beside its `pyproject.toml`, here: functions run with its packages, by the `uv` of
+            the machine that runs the job.
         secrets: Name of a secret for each environment variable that holds one.
         function: The function that the job calls; set by its task.
     """  # noqa: D205  (the summary takes two lines)
@@ -76,6 +78,7 @@ class BatchJobConfig:
     retry_exit_codes: Sequence[int] = ()
     modules: Sequence[str] = ()
     python: str | None = None
+    uv_lock: str | None = None
     secrets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     function: FunctionReference | None = None
 

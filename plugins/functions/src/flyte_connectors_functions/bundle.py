@@ -50,6 +50,24 @@ def stored(module: str) -> Bundle:
     return _stored(content, hashlib.sha256(content).hexdigest(), _folder())
 
 
+def stored_lock(lock: str) -> Bundle:
+    """A lock of `uv` and the `pyproject.toml` beside it, stored where jobs read them. Blocks.
+
+    Args:
+        lock: Path of the `uv.lock`.
+
+    Raises:
+        InvalidRequestError: one of the two does not exist.
+        StorageError: they can't be stored.
+    """
+    files = {"uv.lock": Path(lock), "pyproject.toml": Path(lock).with_name("pyproject.toml")}
+    for file in files.values():
+        if not file.is_file():
+            raise InvalidRequestError(f"{file} does not exist", field="plugin_config.uv_lock")
+    content = pack("uv", files)
+    return _stored(content, hashlib.sha256(content).hexdigest(), _folder())
+
+
 @functools.lru_cache(maxsize=32)
 def _stored(content: bytes, digest: str, folder: str) -> Bundle:
     uri = storage.join(folder, f"{digest}.zip")

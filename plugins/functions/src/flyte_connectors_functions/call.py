@@ -34,6 +34,7 @@ class FunctionReference:
         code: URI of the bundle with the module; empty if it is installed where the job runs.
         digest: SHA-256 of the bundle, in hexadecimal.
         mapped: Name of the input whose list has a value for each job of an array.
+        environment: URI of a lock of `uv`, which says which packages the job has; empty for none.
     """
 
     module: str
@@ -41,6 +42,7 @@ class FunctionReference:
     code: str = ""
     digest: str = ""
     mapped: str = ""
+    environment: str = ""
 
 
 @dataclasses.dataclass
@@ -57,6 +59,7 @@ class FunctionCall:
         context: Fields of the `TaskContext` but for the job's id.
         report: URI to which the job copies what the function reports; empty if the connector reads it in the job's folder.
         mapped: Name of the input of which each job of an array has one value; empty for a single job.
+        environment: Path or URI of the lock of the job's packages; empty for none.
         stores_files: Whether the back end stores the files of outputs, and the job only lists them.
         uris: Files of the inputs that the back end has copied to the job.
         files: Where they were copied to, in the same order.
@@ -71,6 +74,7 @@ class FunctionCall:
     context: dict[str, Any]
     report: str = ""
     mapped: str = ""
+    environment: str = ""
     stores_files: bool = False
     uris: list[str] = dataclasses.field(default_factory=list)
     files: list[str] = dataclasses.field(default_factory=list)
@@ -136,4 +140,5 @@ def function_call(
         },
         report=storage.join(output_prefix, REPORT) if output_prefix and not function.mapped else "",
         mapped=function.mapped,
+        environment=function.environment,
     )

@@ -32,7 +32,7 @@ from flyte_connectors_functions import context, faults, location, mirror, report
 from flyte_connectors_functions.call import EXIT_RETRY, REPORT, FunctionCall
 from flyte_connectors_functions.literals import relocate, unpack_inputs
 
-_CODE = "code"
+_CODE, _ENVIRONMENT = "code", "environment"
 
 
 class CallError(Exception):
@@ -88,8 +88,9 @@ def perform(call: FunctionCall, place: Place) -> int:
 
 
 def _end(last: list[str], folder: Path) -> None:
-    """Leave nothing of the code, which many jobs have, and say why the function failed."""
-    shutil.rmtree(folder / _CODE, ignore_errors=True)
+    """Leave nothing of code and packages, which many jobs have, and say why the function failed."""
+    for name in (_CODE, _ENVIRONMENT):
+        shutil.rmtree(folder / name, ignore_errors=True)
     sys.stdout.flush()
     for line in last:
         sys.stderr.write(f"{line}\n")

@@ -10,7 +10,7 @@ from flyte_connectors_functions.call import EXIT_RETRY, function_call
 from flyte_connectors_functions.literals import has_files, unpack_inputs
 
 from flyte_connectors_batch_job.backends.interface import JobRequest
-from flyte_connectors_batch_job.functions import copied
+from flyte_connectors_batch_job.functions import copied, locked
 from flyte_connectors_batch_job.request import check_prefix
 from flyte_connectors_batch_job.wrapper import uris
 
@@ -45,9 +45,8 @@ def function_request(
     function = config.function
     assert function is not None
     assert config.python is not None
-    if function.code and uris.scheme_of(function.code) not in uris.SCHEMES:
-        message = f"{uris.shown(function.code)} can't be read by a job"
-        raise InvalidRequestError(message, field="custom.function.code")
+    if function.code:
+        check_scheme("custom.function.code", function.code)
     call = function_call(template, function, inputs, output_prefix, metadata)
     # The jobs of an array would each copy the files of all: their functions read what they need.
     fetched = [] if function.mapped else copied.references(unpack_inputs(call.literals))
@@ -61,6 +60,12 @@ def function_request(
     ]
     if function.code:
         references.append({"at": ["call", "code"], "kind": "file", "uri": function.code})
+    command = [config.python, "-m", copied.RUNNER]
+    if function.environment:
+        check_scheme("custom.function.environment", function.environment)
+        place = ["call", "environment"]
+        references.append({"at": place, "kind": "file", "uri": function.environment})
+        command = [config.python, "-c", locked.START]
     files = {
         "inputs": references,
         "outputs": {name: list(form) for name, form in copied.FORMS.items()}
@@ -71,7 +76,7 @@ def function_request(
     return JobRequest(
         config=dataclasses.replace(
             config,
-            command=[config.python, "-m", copied.RUNNER],
+            command=command,
             retry_exit_codes=sorted({*config.retry_exit_codes, EXIT_RETRY}),
         ),
         inputs={"call": dataclasses.asdict(call)},
@@ -79,3 +84,9 @@ def function_request(
         files=files if references or call.stores_files else None,
         interruptible=template.metadata.interruptible,
     )
+
+
+def check_scheme(field: str, uri: str) -> None:
+    """Raise InvalidRequestError if a job can't read a URI."""
+    if uris.scheme_of(uri) not in uris.SCHEMES:
+        raise InvalidRequestError(f"{uris.shown(uri)} can't be read by a job", field=field)

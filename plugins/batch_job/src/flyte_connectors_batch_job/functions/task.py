@@ -69,8 +69,12 @@ class BatchFunctionTask(JobFunctionTask[P, R]):
             InvalidRequestError: a job could not import the function.
         """
         function = self.reference(mapped)
+        if lock := self.plugin_config.uv_lock:
+            from flyte_connectors_functions.bundle import stored_lock
+
+            function = dataclasses.replace(function, environment=stored_lock(lock).uri)
         config = with_settings_of(self, self.plugin_config, self.job_image)
-        return dataclasses.replace(config, function=function, array=size)
+        return dataclasses.replace(config, function=function, array=size, uv_lock=None)
 
     async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
         """As of any function; one array where the back end has arrays."""

@@ -7,6 +7,7 @@ import atexit
 import dataclasses
 import datetime as dt
 import enum
+import importlib
 import os
 import sys
 import time
@@ -244,3 +245,9 @@ def marked(marks: str, gate: str) -> int:
     while not Path(gate).exists():
         time.sleep(0.01)
     return attempt
+
+
+@env.task
+def where_is(module: str) -> str:
+    """The file of a module."""
+    return str(importlib.import_module(module).__file__)
