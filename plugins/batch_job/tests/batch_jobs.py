@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
+import socket
 import sys
 import time
 from pathlib import Path
@@ -49,6 +51,17 @@ def wait_for(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.01)
     return answer
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens at, and that no connection from here gets: servers start again at theirs."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            found += [port] * (port not in found)
+    return found
 
 
 def show(measured: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from flyte_connectors import Phase
 from flyte_connectors.testing.harness import WIRE, driving, until
 
+sys.path.insert(0, str(Path(__file__).parents[3] / "plugins/batch_job/tests"))
 sys.path.insert(0, str(Path(__file__).parents[3] / "plugins/batch_job/tests/slurm"))
 
 from tests.official.vendors.whole_job import request_for, whole_job

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import pathlib
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from batch_jobs import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,15 +37,6 @@ _CERTIFICATES = {
     "kubelet": ("/CN=node-1", "serverAuth"),
 }
 _NAMES = "subjectAltName=IP:127.0.0.1,IP:10.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens at."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_jobs import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -142,8 +144,9 @@ class SlurmCluster:
             "cpus": CPUS,
             "memory": MEMORY_MEBIBYTES,
         }
-        for name in ("controller", "node", "rest", "database", "database_daemon"):
-            self._values[f"{name}_port"] = _free_port()
+        names = ("controller", "node", "rest", "database", "database_daemon")
+        for name, port in zip(names, free_ports(len(names)), strict=True):
+            self._values[f"{name}_port"] = port
 
     @property
     def host(self) -> str:
@@ -410,13 +413,6 @@ def _secret(path: Path, size: int, mode: int) -> None:
     path.chmod(mode)
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
@@ -426,5 +422,5 @@ def _answers(port: int) -> bool:
 def _wait_for(condition: Callable[[], Any]) -> None:
     end = time.monotonic() + START_SECONDS
     while not condition():
-        assert time.monotonic() < end, "Slurm did not start in time"
+        assert time.monotonic() < end, "Slurm did not start in time; see log/ in its folder"
         time.sleep(0.1)

@@ -209,6 +209,9 @@ def test_a_job_that_is_launched_twice_runs_once(jobs: SlurmJobs) -> None:
     """A controller that has lost what came after the start does so; here an administrator."""
     meta = jobs.start("echo ran >> ran.txt", key="twice", **SMALL)
     assert jobs.end(meta).phase == Phase.SUCCEEDED
+    # A node drains that is still completing a job, and refuses one that ended in the same second.
+    wait_for(lambda: jobs.listed("twice") == ["COMPLETED"])
+    time.sleep(1.1)
     jobs.cluster.checked("scontrol", "requeue", meta.handle)
 
     def has_ended_again() -> bool:
