@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from processes import Served, serving
 from flyte_connectors_console.job_address import JobAddress
 
 SETTLE_SECONDS = 2.0
-SCRIPT = 'for i in $(seq 1 7200); do echo "line $i of a job that is looked at"; sleep 1; done'
+SCRIPT = 'for i in $(seq 1 3600); do echo "line $i of a job that is looked at"; sleep 1; done'
 
 
 class Phase(NamedTuple):
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.hold:
         asyncio.run(_hold(options.hold))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the jobs are cancelled all the same
     with tempfile.TemporaryDirectory() as folder:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
         environment = {
@@ -130,7 +132,7 @@ async def _rounds(
 async def _started(stub: AsyncConnectorServiceStub, number: int) -> pb.GetTaskRequest:
     request = pb.CreateTaskRequest()
     request.template.type = "batch_job"
-    request.template.custom.update({"script": SCRIPT, "timeout_seconds": 7200})
+    request.template.custom.update({"script": SCRIPT, "timeout_seconds": 3600})
     node = request.task_execution_metadata.task_execution_id.node_execution_id
     node.execution_id.name, node.node_id = f"looked-at-{number}", "a0"
     reply = await stub.CreateTask(request)

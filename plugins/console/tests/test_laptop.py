@@ -49,6 +49,7 @@ def test_a_run_of_this_machine_is_shown_and_cancelled(
             )
             page = browser.get(root + found[1]).text
             assert re.search(r"flyte-connectors logs r\w+ --follow", page)
+            assert "flyte-connectors doctor" in browser.get(f"{root}/console/checks").text
             reply = browser.post(f"{root}{found[1]}/cancel", headers={"Origin": root})
             assert reply.status_code == 200
             assert "task 'sleeper' aborted" in run.communicate(timeout=LONGEST_WAIT)[1]

@@ -109,7 +109,7 @@ def look(browser: Any, url: str, name: str, charts: list[str], points: int) -> N
     for screen, scheme in itertools.product(SCREENS, ("light", "dark")):
         context = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme)
         page = context.new_page()
-        page.set_default_timeout(1000 * LONGEST_WAIT)
+        page.set_default_timeout(3000 * LONGEST_WAIT)  # a training loads large libraries
         page.goto(url)
         for title in charts:
             page.wait_for_function(f"() => ({POINTS})('{title}') >= {points}")
