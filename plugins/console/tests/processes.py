@@ -117,7 +117,7 @@ def laptop(environment: dict[str, str], *flags: str) -> Iterator[str]:
     try:
         yield process.stderr.readline().split()[-1]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(LONGEST_WAIT)
         process.stderr.close()
 

@@ -103,7 +103,7 @@ class Chart {
     return {
       width: this.width(),
       height: CHART_HEIGHT,
-      scales: { x: { time: Boolean(isTime), ...(isTime ? { range: (_, low, high) => this.period(low, high) } : {}) }, y: { range: (_, low, high) => this.range(low, high) } },
+      scales: { x: { time: Boolean(isTime), ...(isTime ? { range: (plot) => this.period(plot.data[0]) } : {}) }, y: { range: (_, low, high) => this.range(low, high) } },
       cursor: { drag: { x: false, y: false }, focus: { prox: 24 } },
       legend: { live: true },
       axes: [
@@ -135,10 +135,10 @@ class Chart {
   }
 
   /* A single moment, too, has some time around it. */
-  period(low, high) {
-    if (low === null) return [0, 1];
-    const room = Math.max(LEAST_SECONDS - (high - low), 0) / 2;
-    return [low - room, high + room];
+  period(xs) {
+    if (!xs.length) return [0, 1];
+    const room = Math.max(LEAST_SECONDS - (xs.at(-1) - xs[0]), 0) / 2;
+    return [xs[0] - room, xs.at(-1) + room];
   }
 
   /* Space above and below, and a line that does not move in the middle. */
