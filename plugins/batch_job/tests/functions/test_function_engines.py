@@ -126,6 +126,31 @@ def test_cancelling_a_map_ends_its_jobs(jobs: Jobs, tmp_path: Path) -> None:
         assert wait_for(lambda name=name: jobs.spool.job(name).state()["state"] == "aborted")
 
 
+def test_calls_in_parallel_end_each_by_itself(jobs: Jobs, tmp_path: Path) -> None:
+    """One after its timeout, which ends its job; one after another attempt; one as usual."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    env = TaskEnvironment("etl", plugin_config=BatchJobConfig())
+    late = env.task(timeout=0.5)(etl.waiting.function)
+
+    async def all_of_them() -> list[Any]:
+        calls: Any = (late(str(tmp_path / "gate")), etl.second_time(str(marks)), etl.doubled(2))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    timed_out, attempt, doubled = asyncio.run(all_of_them())
+    assert isinstance(timed_out, TaskFailedError)
+    assert (attempt, doubled) == (1, 4)
+    specs = Path(jobs.spool.root).glob("[!.]*/spec.json")
+    found = sorted(path.parent.name for path in specs)
+    assert len(found) == 4
+
+    def ended() -> list[str]:
+        states = [str(jobs.spool.job(name).state()["state"]) for name in found]
+        return sorted(states) if "running" not in states else []
+
+    assert wait_for(ended) == ["aborted", "lost", "succeeded", "succeeded"]
+
+
 def test_tables_are_copied_in_and_out() -> None:
     """As parquet."""
     stored = etl.table(5)
