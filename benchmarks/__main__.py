@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, python in (
             (Name.BARE, options.bare_python),
             (Name.OURS, options.ours_python),
+            (Name.ASGI, options.asgi_python),
             (Name.PEER, options.peer_python),
         )
         if python
@@ -47,12 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         times = 1 if name in ONCE else rounds
         rows += run_rounds(MEASURES[name], contenders, times, quick=options.quick)
     print(as_json(rows) if options.json else as_table(rows))
+    if options.write:
+        options.write.write_text(as_json(rows) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--ours-python", type=_interpreter, metavar="PYTHON", help="with flyte-connectors installed"
+    )
+    parser.add_argument(
+        "--asgi-python",
+        type=_interpreter,
+        metavar="PYTHON",
+        help="with flyte-connectors-asgi installed, to measure that transport, too",
     )
     parser.add_argument(
         "--peer-python",
@@ -77,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {QUICK_ROUNDS} with --quick")
     parser.add_argument("--quick", action="store_true", help="less of everything, to try it out")
     parser.add_argument("--json", action="store_true", help="print JSON with all samples")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the JSON here")
     return parser
 
 

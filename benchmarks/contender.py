@@ -20,18 +20,20 @@ class Name(str, enum.Enum):
 
     BARE = "bare"
     OURS = "ours"
+    ASGI = "asgi"
     PEER = "peer"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One of the three, installed in the environment of `python`."""
+    """One of them, installed in the environment of `python`."""
 
     name: Name
     python: Path
 
     def serve_command(self, port: int, metrics_port: int) -> list[str]:
         """The command that serves the trivial connector on 127.0.0.1:`port`."""
+        transport = ["--transport", "asgi"] if self.name is Name.ASGI else []
         if self.name is Name.BARE:
             return [str(self.python), str(HERE / "servers/bare.py"), str(port)]
         if self.name is Name.PEER:
@@ -44,5 +46,6 @@ class Contender:
             "--port", str(port),
             "--metrics-port", str(metrics_port),
             "--module", str(HERE / "servers/connector_ours.py"),
+            *transport,
         ]
         # fmt: on

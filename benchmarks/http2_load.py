@@ -1,7 +1,6 @@
 """A load client for unary gRPC that costs less CPU than any of the servers it measures.
 
-One connection, one method, one pre-serialised request sent again and again with a fixed number of
-calls in flight. It speaks just enough HTTP/2 (RFC 9113) for that, compares every reply byte by byte
+One connection, one method, pre-serialised requests with a fixed number of calls in flight. It speaks just enough HTTP/2 (RFC 9113) for that, compares every reply byte by byte
 with the expected one, and leaves the headers of the replies unread: a call that fails carries no
 message, so it cannot match.
 """
@@ -14,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -54,57 +53,59 @@ class Connection:
             PREFACE + _frame(SETTINGS, 0, 0, settings) + _frame(WINDOW_UPDATE, 0, 0, window)
         )
 
-    def call(self, request: bytes) -> bytes:
-        """Make one call.
+    def exchange(self, requests: Sequence[bytes], *, in_flight: int) -> list[bytes]:
+        """Make a call for each request, `in_flight` of them at a time.
 
         Returns:
-            The serialised reply; empty when the call failed.
-        """
-        self._send(request, 1)
-        while not (replies := self._receive()):
-            pass
-        return replies[0][MESSAGE_PREFIX_BYTES:]
-
-    def load(self, request: bytes, reply: bytes, *, calls: int, in_flight: int) -> None:
-        """Make `calls` calls, `in_flight` of them at a time.
+            The serialised replies in the order of the requests; empty where a call failed.
 
         Raises:
-            WrongReplyError: A reply differs from `reply`.
             TransportError: The server closed the connection or broke off a call.
         """
-        expected = _message(reply)
-        self._send(request, in_flight)
-        unsent, pending = calls - in_flight, calls
+        first, replies = self._next_stream, [b""] * len(requests)
+        self._send(requests[:in_flight])
+        sent, pending = in_flight, len(requests)
         while pending:
-            replies = self._receive()
-            for received in replies:
-                if received != expected:
-                    message = f"expected {expected!r}, received {received!r}"
-                    raise WrongReplyError(message)
-            pending -= len(replies)
-            batch = min(unsent, len(replies))
-            unsent -= batch
-            self._send(request, batch)
+            received = self._receive()
+            for stream, message in received:
+                replies[(stream - first) // 2] = message[MESSAGE_PREFIX_BYTES:]
+            pending -= len(received)
+            self._send(requests[sent : sent + len(received)])
+            sent += len(received)
+        return replies
 
-    def _send(self, request: bytes, calls: int) -> None:
-        message = _message(request)
-        self._send_window -= len(message) * calls
-        if self._send_window < 0:
-            text = "the calls in flight exceed the server's flow-control window"
-            raise TransportError(text)
+    def load(self, requests: Sequence[bytes], expected: Sequence[bytes], *, in_flight: int) -> None:
+        """Make a call for each request, `in_flight` of them at a time.
+
+        Raises:
+            WrongReplyError: A reply differs from the one expected.
+            TransportError: The server closed the connection or broke off a call.
+        """
+        replies = self.exchange(requests, in_flight=in_flight)
+        for reply, right in zip(replies, expected, strict=True):
+            if reply != right:
+                message = f"expected {right!r}, received {reply!r}"
+                raise WrongReplyError(message)
+
+    def _send(self, requests: Sequence[bytes]) -> None:
         frames = []
-        for _ in range(calls):
+        for request in requests:
+            message = _message(request)
+            self._send_window -= len(message)
+            if self._send_window < 0:
+                text = "the calls in flight exceed the server's flow-control window"
+                raise TransportError(text)
             frames.append(_frame(HEADERS, END_HEADERS, self._next_stream, self._headers))
             frames.append(_frame(DATA, END_STREAM, self._next_stream, message))
             self._next_stream += 2
             self._headers = INDEXED_HEADERS
         self._socket.sendall(b"".join(frames))
 
-    def _receive(self) -> list[bytes]:
+    def _receive(self) -> list[tuple[int, bytes]]:
         """Read what has arrived.
 
         Returns:
-            The messages, with their gRPC prefixes, of the calls that are now complete.
+            Streams and messages, with their gRPC prefixes, of the calls that are now complete.
         """
         finished = []
         for kind, flags, stream, payload in self._frames():
@@ -112,7 +113,7 @@ class Connection:
                 self._messages[stream] = self._messages.get(stream, b"") + payload
             if kind in (DATA, HEADERS):
                 if flags & END_STREAM:
-                    finished.append(self._messages.pop(stream, b""))
+                    finished.append((stream, self._messages.pop(stream, b"")))
             else:
                 self._obey(kind, flags, stream, payload)
         return finished

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import grpc
 from flyteidl2.connector.connector_pb2 import (
     CreateTaskRequest,
+    CreateTaskResponse,
     DeleteTaskRequest,
     GetTaskRequest,
+    GetTaskResponse,
     TaskCategory,
     TaskExecutionMetadata,
 )
@@ -27,13 +29,18 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral, Outputs
 
+from benchmarks.http2_load import connect
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from google.protobuf.message import Message
 
 SERVICE = "/flyteidl2.connector.AsyncConnectorService"
 TASK_TYPE, BLOCKING_TASK_TYPE = "benchmark", "benchmark_blocking"
 OUTPUT_PREFIX = "s3://bucket/metadata/run/a0"
 TIMEOUT_SECONDS = 30.0
+SETUP_IN_FLIGHT = 32
 EXPECTED_OUTPUTS = {
     "rows": Primitive(integer=1000),
     "mean": Primitive(float_value=0.5),
@@ -46,27 +53,34 @@ class WrongAnswerError(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
-    """A unary call: its method's path, a serialised request and the serialised reply to it."""
+class Calls:
+    """Unary calls: their method's path, serialised requests and the serialised replies to them."""
 
     path: str
-    request: bytes
-    reply: bytes
+    requests: Sequence[bytes]
+    replies: Sequence[bytes]
 
 
-def create_request(state: str, task_type: str = TASK_TYPE) -> CreateTaskRequest:
-    """A task with three inputs and three outputs, whose job will be in `state`."""
+def create_request(
+    state: str, task_type: str = TASK_TYPE, run: str = "", more_inputs: int = 0
+) -> CreateTaskRequest:
+    """A task with three inputs, or more, and three outputs, whose job will be in `state`."""
+    extra = {f"extra{number}": Primitive(string_value="text") for number in range(more_inputs)}
     inputs = {
         "state": Primitive(string_value=state),
         "rows": Primitive(integer=1000),
         "ratio": Primitive(float_value=0.5),
+        **extra,
     }
     template = TaskTemplate(
         id=Identifier(project="project", domain="development", name="benchmark", version="v1"),
         type=task_type,
         interface=TypedInterface(
             inputs=_variables(
-                state=SimpleType.STRING, rows=SimpleType.INTEGER, ratio=SimpleType.FLOAT
+                state=SimpleType.STRING,
+                rows=SimpleType.INTEGER,
+                ratio=SimpleType.FLOAT,
+                **dict.fromkeys(extra, SimpleType.STRING),
             ),
             outputs=_variables(
                 rows=SimpleType.INTEGER, mean=SimpleType.FLOAT, table=SimpleType.STRING
@@ -78,7 +92,7 @@ def create_request(state: str, task_type: str = TASK_TYPE) -> CreateTaskRequest:
         template=template,
         inputs=Inputs(literals=[_literal(name, value) for name, value in inputs.items()]),
         output_prefix=OUTPUT_PREFIX,
-        task_execution_metadata=_execution_metadata(run=state),
+        task_execution_metadata=_execution_metadata(run=run or state),
     )
 
 
@@ -104,37 +118,55 @@ def create_job(target: str, state: str) -> bytes:
         return meta
 
 
-def checked_calls(target: str) -> Iterator[tuple[str, Call]]:
-    """The calls to be measured, by name, each made once against `target` and its reply checked.
+def checked_calls(address: tuple[str, int], jobs: int) -> Iterator[tuple[str, Calls]]:
+    """The calls to be measured, by name, each about another job; all made once and checked.
 
     Raises:
         WrongAnswerError: A reply does not say what it must.
-        grpc.RpcError: A call failed.
     """
-    with grpc.insecure_channel(target) as channel:
-        stub = AsyncConnectorServiceStub(channel)
-        created = stub.CreateTask(create_request("running"), timeout=TIMEOUT_SECONDS)
-        finished = stub.CreateTask(create_request("succeeded"), timeout=TIMEOUT_SECONDS)
-        running_get = get_request(created.resource_meta)
-        finished_get = get_request(finished.resource_meta)
-        delete = DeleteTaskRequest(
-            resource_meta=created.resource_meta, task_category=TaskCategory(name=TASK_TYPE)
-        )
-        running = stub.GetTask(running_get, timeout=TIMEOUT_SECONDS)
-        succeeded = stub.GetTask(finished_get, timeout=TIMEOUT_SECONDS)
-        deleted = stub.DeleteTask(delete, timeout=TIMEOUT_SECONDS)
-    _check(created, is_right=b"running-1000" in created.resource_meta)
-    _check(running, is_right=running.resource.phase == TaskExecution.RUNNING)
-    _check(succeeded, is_right=succeeded.resource.phase == TaskExecution.SUCCEEDED)
-    _check(succeeded, is_right=_outputs(succeeded.resource.outputs) == EXPECTED_OUTPUTS)
-    for name, method, request, reply in (
-        ("GetTask RUNNING", "GetTask", running_get, running),
-        ("GetTask SUCCEEDED, 3 outputs", "GetTask", finished_get, succeeded),
-        ("CreateTask, 3 inputs", "CreateTask", create_request("running"), created),
-        ("DeleteTask", "DeleteTask", delete, deleted),
+    creates = {
+        state: [_serialised(create_request(state, run=f"{state}-{n}")) for n in range(jobs)]
+        for state in ("running", "succeeded")
+    }
+    created = {state: _answered(address, "CreateTask", all_) for state, all_ in creates.items()}
+    metas = {
+        state: [CreateTaskResponse.FromString(reply).resource_meta for reply in replies]
+        for state, replies in created.items()
+    }
+    for meta in metas["running"]:
+        _check(meta, is_right=b"running-1000" in meta)
+    gets = {
+        state: [_serialised(get_request(meta)) for meta in all_] for state, all_ in metas.items()
+    }
+    running, succeeded = (_answered(address, "GetTask", gets[state]) for state in gets)
+    for reply in map(GetTaskResponse.FromString, running):
+        _check(reply, is_right=reply.resource.phase == TaskExecution.RUNNING)
+    for reply in map(GetTaskResponse.FromString, succeeded):
+        _check(reply, is_right=reply.resource.phase == TaskExecution.SUCCEEDED)
+        _check(reply, is_right=_outputs(reply.resource.outputs) == EXPECTED_OUTPUTS)
+    category = TaskCategory(name=TASK_TYPE)
+    deletes = [
+        _serialised(DeleteTaskRequest(resource_meta=meta, task_category=category))
+        for meta in metas["running"]
+    ]
+    deleted = _answered(address, "DeleteTask", deletes)
+    for name, method, requests, replies in (
+        ("GetTask RUNNING", "GetTask", gets["running"], running),
+        ("GetTask SUCCEEDED, 3 outputs", "GetTask", gets["succeeded"], succeeded),
+        ("CreateTask, 3 inputs", "CreateTask", creates["running"], created["running"]),
+        ("DeleteTask", "DeleteTask", deletes, deleted),
     ):
-        path = f"{SERVICE}/{method}"
-        yield name, Call(path, request.SerializeToString(), reply.SerializeToString())
+        yield name, Calls(f"{SERVICE}/{method}", requests, replies)
+
+
+def _serialised(message: Message) -> bytes:
+    data: bytes = message.SerializeToString()
+    return data
+
+
+def _answered(address: tuple[str, int], method: str, requests: Sequence[bytes]) -> list[bytes]:
+    with connect(address, f"{SERVICE}/{method}") as connection:
+        return connection.exchange(requests, in_flight=SETUP_IN_FLIGHT)
 
 
 def _variables(**types: SimpleType) -> VariableMap:

@@ -21,12 +21,16 @@ class Target:
         unit: Of its values.
         limit: The most that ours may be: in `unit`, or as a multiple of bare. None: only shown.
         against_bare: Whether `limit` is such a multiple.
+        against_peer: Whether it is a multiple of the peer.
+        asgi: The most with the transport `asgi`, where that differs.
     """
 
     measure: str
     unit: str
     limit: float | None = None
     against_bare: bool = False
+    against_peer: bool = False
+    asgi: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,21 @@ class Row:
         ratios = [value / of for value, of in pairs if of]
         return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
 
-    @property
-    def is_reached(self) -> bool | None:
+    def is_reached(self, name: Name) -> bool | None:
         """Whether ours is within the limit, None where that cannot be said."""
-        value = self.value(Name.OURS)
-        if self.target.against_bare:
-            ratio = self.ratio(Name.OURS, Name.BARE)
+        target = self.target
+        limit = target.asgi if name is Name.ASGI and target.asgi is not None else target.limit
+        value = self.value(name)
+        if target.against_bare or target.against_peer:
+            ratio = self.ratio(name, Name.BARE if target.against_bare else Name.PEER)
             value = ratio.middle if ratio else None
-        if value is None or self.target.limit is None:
-            return None
-        return value <= self.target.limit
+        return None if value is None or limit is None else value <= limit
 
 
-HEAD = ("measure", "bare", "ours", "peer", "ours/bare", "peer/bare", "ours/peer", "target", "")
+HEAD = (
+    *("measure", *(name.value for name in Name), "ours/bare", "asgi/bare", "peer/bare"),
+    *("ours/peer", "target", "", "asgi", ""),
+)
 
 
 def as_table(rows: Sequence[Row]) -> str:
@@ -93,7 +99,10 @@ def as_json(rows: Sequence[Row]) -> str:
                 "unit": row.target.unit,
                 "limit": row.target.limit,
                 "against_bare": row.target.against_bare,
-                "is_reached": row.is_reached,
+                "against_peer": row.target.against_peer,
+                "asgi_limit": row.target.asgi,
+                "is_reached": row.is_reached(Name.OURS),
+                "asgi_is_reached": row.is_reached(Name.ASGI),
                 "samples": {name.value: list(values) for name, values in row.samples.items()},
             }
             for row in rows
@@ -104,20 +113,27 @@ def as_json(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     unit = row.target.unit
-    pairs = ((Name.OURS, Name.BARE), (Name.PEER, Name.BARE), (Name.OURS, Name.PEER))
+    pairs = (
+        *((Name.OURS, Name.BARE), (Name.ASGI, Name.BARE), (Name.PEER, Name.BARE)),
+        (Name.OURS, Name.PEER),
+    )
+    words = {True: "reached", False: "missed", None: ""}
     return (
         f"{row.target.measure} [{unit}]",
         *(_number(row.value(name)) for name in Name),
         *(str(row.ratio(name, base) or "-") for name, base in pairs),
-        _limit(row.target),
-        {True: "reached", False: "missed", None: ""}[row.is_reached],
+        _limit(row.target, row.target.limit),
+        words[row.is_reached(Name.OURS)],
+        _limit(row.target, row.target.asgi),
+        words[row.is_reached(Name.ASGI)],
     )
 
 
-def _limit(target: Target) -> str:
-    if target.limit is None:
+def _limit(target: Target, limit: float | None) -> str:
+    if limit is None:
         return ""
-    return f"<= {target.limit:g} {'x bare' if target.against_bare else target.unit}"
+    unit = "x bare" if target.against_bare else "x peer" if target.against_peer else target.unit
+    return f"<= {limit:g} {unit}"
 
 
 def _number(value: float | None) -> str:

@@ -85,7 +85,7 @@ class ServerProcess:
     def _is_serving(self) -> bool:
         try:
             with connect(self.address, "/grpc.health.v1.Health/Check") as health:
-                return health.call(b"") == SERVING
+                return health.exchange([b""], in_flight=1) == [SERVING]
         except (OSError, TransportError):
             return False
 
