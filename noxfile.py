@@ -382,7 +382,7 @@ def guard(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def bench(session: nox.Session) -> None:
-    """Measure against the official service and a bare gRPC server; prints ratios."""
+    """Measure against the official service and a bare gRPC server; prints ratios, `-- --json` all."""
     _install(session, "core", groups=())
     peer = pathlib.Path(session.create_tmp()) / "peer"
     session.run_install("uv", "venv", "--quiet", "--allow-existing", str(peer), external=True)
@@ -390,9 +390,16 @@ def bench(session: nox.Session) -> None:
         "uv", "pip", "install", "--quiet", "--python", str(peer), "flyte[connector]==2.12.*",
         external=True,
     )  # fmt: skip
+    asgi = pathlib.Path(session.create_tmp()) / "asgi"
+    session.run_install("uv", "venv", "--quiet", "--allow-existing", str(asgi), external=True)
+    wheels = [_wheels(session)[name] for name in ("core", "asgi")]
+    session.run_install(
+        *("uv", "pip", "install", "--quiet", "--python", str(asgi), *wheels, *LOCKED), external=True
+    )
     session.run(
         "python", "-m", "benchmarks",
         "--ours-python", f"{session.bin}/python",
+        "--asgi-python", str(asgi / "bin" / "python"),
         "--peer-python", str(peer / "bin" / "python"),
         *session.posargs,
     )  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import blocking, cpu_per_request, footprint, local_runs, logs, startup
+from benchmarks import blocking, cpu_per_request, footprint, growth, local_runs, logs, startup
 from benchmarks.contender import Contender, Name
 from benchmarks.report import Row, as_json, as_table
 from benchmarks.rounds import Measure, run_rounds
@@ -25,6 +26,8 @@ MEASURES: dict[str, Measure] = {
 }
 ONCE = {"footprint"}
 """Measures that give the same in every round."""
+NOT_MEASURED = {"local": {Name.ASGI}}
+"""Contenders for which a measure is the same as for another one."""
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
@@ -46,10 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.only:
         print(name, file=sys.stderr)
         times = 1 if name in ONCE else rounds
-        rows += run_rounds(MEASURES[name], contenders, times, quick=options.quick)
-    print(as_json(rows) if options.json else as_table(rows))
+        measured = [each for each in contenders if each.name not in NOT_MEASURED.get(name, ())]
+        rows += run_rounds(MEASURES[name], measured, times, quick=options.quick)
+    results: dict[str, object] = {"rows": as_json(rows), "growth": {}}
+    if options.growth:
+        print("growth", file=sys.stderr)
+        turns = 1 if options.quick else rounds
+        ours = [each for each in contenders if each.name in (Name.OURS, Name.ASGI)]
+        results["growth"] = {each.name.value: growth.curves(each, turns=turns) for each in ours}
+    text = json.dumps(results, indent=1)
+    print(text if options.json else as_table(rows))
     if options.write:
-        options.write.write_text(as_json(rows) + "\n")
+        options.write.write_text(text + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {QUICK_ROUNDS} with --quick")
     parser.add_argument("--quick", action="store_true", help="less of everything, to try it out")
     parser.add_argument("--json", action="store_true", help="print JSON with all samples")
+    parser.add_argument("--growth", action="store_true", help="also measure how the cost grows")
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write the JSON here")
     return parser
 

@@ -12,9 +12,11 @@ from benchmarks.rounds import Found, one_after_another
 
 SIZE, DISTRIBUTIONS = "site-packages", "distributions"
 TARGETS = (Target(SIZE, "MB", 80), Target(DISTRIBUTIONS, "distributions", 26))
+ROOT = Path(__file__).parent.parent
 REQUIREMENTS = {
     Name.BARE: ["grpcio", "grpcio-health-checking", "flyteidl2"],
-    Name.OURS: [str(Path(__file__).parent.parent / "core")],
+    Name.OURS: [str(ROOT / "core")],
+    Name.ASGI: [str(ROOT / "core"), str(ROOT / "plugins" / "asgi")],
     Name.PEER: ["flyte[connector]==2.12.1"],
 }
 INSTALLER = ("pip", "setuptools")

@@ -63,15 +63,14 @@ class Connection:
             TransportError: The server closed the connection or broke off a call.
         """
         first, replies = self._next_stream, [b""] * len(requests)
-        self._send(requests[:in_flight])
-        sent, pending = in_flight, len(requests)
+        sent, pending = 0, len(requests)
         while pending:
+            answered = len(requests) - pending
+            sent += self._send(requests[sent : answered + in_flight])
             received = self._receive()
             for stream, message in received:
                 replies[(stream - first) // 2] = message[MESSAGE_PREFIX_BYTES:]
             pending -= len(received)
-            self._send(requests[sent : sent + len(received)])
-            sent += len(received)
         return replies
 
     def load(self, requests: Sequence[bytes], expected: Sequence[bytes], *, in_flight: int) -> None:
@@ -87,19 +86,23 @@ class Connection:
                 message = f"expected {right!r}, received {reply!r}"
                 raise WrongReplyError(message)
 
-    def _send(self, requests: Sequence[bytes]) -> None:
+    def _send(self, requests: Sequence[bytes]) -> int:
+        """Send those that fit the server's flow-control window; returns how many."""
         frames = []
         for request in requests:
             message = _message(request)
+            if len(message) > self._send_window:
+                break
             self._send_window -= len(message)
-            if self._send_window < 0:
-                text = "the calls in flight exceed the server's flow-control window"
-                raise TransportError(text)
-            frames.append(_frame(HEADERS, END_HEADERS, self._next_stream, self._headers))
-            frames.append(_frame(DATA, END_STREAM, self._next_stream, message))
+            frames += [
+                _frame(HEADERS, END_HEADERS, self._next_stream, self._headers),
+                _frame(DATA, END_STREAM, self._next_stream, message),
+            ]
             self._next_stream += 2
             self._headers = INDEXED_HEADERS
-        self._socket.sendall(b"".join(frames))
+        if frames:
+            self._socket.sendall(b"".join(frames))
+        return len(frames) // 2
 
     def _receive(self) -> list[tuple[int, bytes]]:
         """Read what has arrived.

@@ -159,6 +159,13 @@ def checked_calls(address: tuple[str, int], jobs: int) -> Iterator[tuple[str, Ca
         yield name, Calls(f"{SERVICE}/{method}", requests, replies)
 
 
+def metas_of(address: tuple[str, int], state: str, jobs: int) -> list[bytes]:
+    """Resource metas of so many jobs that will be in `state`."""
+    creates = [_serialised(create_request(state, run=f"{state}-{n}")) for n in range(jobs)]
+    replies = _answered(address, "CreateTask", creates)
+    return [CreateTaskResponse.FromString(reply).resource_meta for reply in replies]
+
+
 def _serialised(message: Message) -> bytes:
     data: bytes = message.SerializeToString()
     return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -90,25 +89,22 @@ def as_table(rows: Sequence[Row]) -> str:
     )
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    """The rows with all samples, as a JSON list."""
-    return json.dumps(
-        [
-            {
-                "measure": row.target.measure,
-                "unit": row.target.unit,
-                "limit": row.target.limit,
-                "against_bare": row.target.against_bare,
-                "against_peer": row.target.against_peer,
-                "asgi_limit": row.target.asgi,
-                "is_reached": row.is_reached(Name.OURS),
-                "asgi_is_reached": row.is_reached(Name.ASGI),
-                "samples": {name.value: list(values) for name, values in row.samples.items()},
-            }
-            for row in rows
-        ],
-        indent=2,
-    )
+def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """The rows with all samples, as JSON has them."""
+    return [
+        {
+            "measure": row.target.measure,
+            "unit": row.target.unit,
+            "limit": row.target.limit,
+            "against_bare": row.target.against_bare,
+            "against_peer": row.target.against_peer,
+            "asgi_limit": row.target.asgi,
+            "is_reached": row.is_reached(Name.OURS),
+            "asgi_is_reached": row.is_reached(Name.ASGI),
+            "samples": {name.value: list(values) for name, values in row.samples.items()},
+        }
+        for row in rows
+    ]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -24,23 +24,25 @@ AUTHOR_IMPORT, AUTHOR_MODULES = (
 SERVING, SERVING_CPU = "process start to SERVING", "process start to SERVING, CPU time"
 MEMORY = "idle resident memory"
 TARGETS = (
-    Target(IMPORT, "ms", 1.2, against_bare=True),
+    Target(IMPORT, "ms", 1.25, against_bare=True),
     Target(MODULES, "modules", 1.2, against_bare=True),
-    Target(AUTHOR_IMPORT, "ms", 1.2, against_bare=True),
+    Target(AUTHOR_IMPORT, "ms", 1.25, against_bare=True),
     Target(AUTHOR_MODULES, "modules", 1.2, against_bare=True),
     Target(SERVING, "ms", 1.3, against_bare=True),
-    Target(SERVING_CPU, "ms"),
+    Target(SERVING_CPU, "ms", 1.3, against_bare=True),
     Target(MEMORY, "MB", 1.15, against_bare=True),
 )
 BARE_IMPORTS = "import grpc.aio, grpc_health.v1.health, flyteidl2.connector.service_pb2_grpc"
 SERVICE_IMPORTS = {
     Name.BARE: BARE_IMPORTS,
     Name.OURS: "import flyte_connectors.service.server",
+    Name.ASGI: "import flyte_connectors.service.server, flyte_connectors_asgi.transport",
     Name.PEER: "import flyte.connectors._server",
 }
 AUTHOR_IMPORTS = {
     Name.BARE: BARE_IMPORTS,
     Name.OURS: "from flyte_connectors import AsyncConnector, ConnectorRegistry",
+    Name.ASGI: "from flyte_connectors import AsyncConnector, ConnectorRegistry",
     Name.PEER: "from flyte.connectors import AsyncConnector, ConnectorRegistry",
 }
 PROGRAM = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -86,5 +87,9 @@ def _batch_of_lines() -> GetTaskLogsResponse:
     return response
 
 
+for _number in range(int(os.environ.get("BENCHMARK_CONNECTORS", "0"))):
+    ConnectorRegistry.register(
+        type("More", (TrivialConnector,), {"task_type_name": f"benchmark_{_number}"})
+    )
 ConnectorRegistry.register(TrivialConnector())
 ConnectorRegistry.register(BlockingConnector())
