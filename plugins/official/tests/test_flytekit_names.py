@@ -20,6 +20,7 @@ from flyte_connectors.errors import ConnectorNotFoundError, TaskFailedError
 from flyte_connectors.testing.harness import execution_of
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.connector import service_pb2_grpc as stubs
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors_official.flyte_1.messages import message
 from flyte_connectors_official.flytekit_names.modules import MODULES
@@ -72,6 +73,10 @@ def connectors() -> tuple[Any, Any]:
 
         def delete(self, resource_meta: Any, **kwargs: Any) -> None:
             pass
+
+        async def get_logs(self, resource_meta: Any, **kwargs: Any) -> Any:
+            yield LogLine(message="one")
+            yield pb.GetTaskLogsResponse(body={"results": ["two"]})
 
     class Echo(SyncConnectorBase):  # type: ignore[misc]
         name = "Echo"
@@ -138,8 +143,9 @@ async def test_a_server_of_ones_own_serves_jobs(channel: grpc.aio.Channel) -> No
     assert resource.phase == Phase.SUCCEEDED
     assert resource.outputs.literals[0].value.scalar.primitive.string_value == "hi"
     await stub.DeleteTask(pb.DeleteTaskRequest(**about))
-    with pytest.raises(grpc.aio.AioRpcError, match="does not support get_logs"):
-        await stub.GetTaskLogs(pb.GetTaskLogsRequest(**about)).read()
+    pages = [page async for page in stub.GetTaskLogs(pb.GetTaskLogsRequest(**about))]
+    assert [line.message for line in pages[0].body.lines] == ["one"]
+    assert pages[1].body.results == ["two"]
     listed = await stubs.ConnectorMetadataServiceStub(channel).ListConnectors(
         pb.ListConnectorsRequest()
     )

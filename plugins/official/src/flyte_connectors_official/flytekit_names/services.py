@@ -70,8 +70,9 @@ class AsyncConnectorService(_Service):
         read = pb.GetTaskLogsRequest.FromString(request.SerializeToString())
         try:
             async for item in self.dispatcher.get_logs(read):
-                page = pb.GetTaskLogsResponse(body={"lines": [item]})
-                yield _as_asked(request, page if isinstance(item, LogLine) else item)
+                is_line = isinstance(item, LogLine)
+                page = pb.GetTaskLogsResponse(body={"lines": [item]}) if is_line else item
+                yield _as_asked(request, page)
         except Exception as error:
             await abort(context, error)
 
