@@ -175,3 +175,19 @@ async def test_a_reader_that_leaves_stops_the_connector() -> None:
     await stream.__anext__()
     await stream.aclose()
     assert closed.is_set()
+
+
+async def test_a_reader_that_is_cancelled_leaves_no_task() -> None:
+    """Not even the one that waits for the connector's next line."""
+
+    async def never() -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield LogLine()
+
+    before = asyncio.all_tasks()
+    reading = asyncio.ensure_future(messages(never()))
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    await asyncio.wait([reading])
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before

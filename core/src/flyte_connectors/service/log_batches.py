@@ -83,8 +83,10 @@ class _Pending:
     async def wait(self, reader: asyncio.Future[None]) -> None:
         """Return when there is something to send or the reader has ended."""
         filled = asyncio.ensure_future(self._filled.wait())
-        await asyncio.wait((filled, reader), return_when=asyncio.FIRST_COMPLETED)
-        filled.cancel()
+        try:
+            await asyncio.wait((filled, reader), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            filled.cancel()
 
     async def drained(self) -> None:
         """Return when what was added has been taken."""
