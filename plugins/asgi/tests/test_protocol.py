@@ -166,6 +166,7 @@ async def test_a_request_that_ends_too_early_is_refused(
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [("gzip", gzip.compress(b"small" * 10)), ("deflate", zlib.compress(b"small" * 10))],
+    ids=["gzip", "deflate"],
 )
 async def test_compressed_requests_are_understood(
     raw: RawConnection, encoding: str, packed: bytes
@@ -186,6 +187,7 @@ async def test_compressed_requests_are_understood(
         ("identity", b"", "13"),
         ("snappy", b"", "12"),
     ],
+    ids=["a bomb", "no gzip", "cut off", "no encoding", "unknown"],
 )
 async def test_compression_is_bounded_and_checked(
     raw: RawConnection, encoding: str, packed: bytes, status: str

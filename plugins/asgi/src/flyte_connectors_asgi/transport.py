@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TO_STOP_ACCEPTING = 0.1  # seconds; h2corn fails if the socket is shut down while it accepts
 _TICK = 0.02  # seconds between two looks
 _LAST_SHARE, _LAST_SECONDS = 0.2, 1.0  # of the grace period: for the status of calls that it ends
 _CERTIFICATES_EVERY = 1.0  # seconds between two looks at the files
@@ -91,11 +92,18 @@ class H2cornTransport:
         """Shut down gracefully; see `Transport`."""
         if self._renewing is not None:
             self._renewing.cancel()
+        try:
+            await self._stop(grace)
+        except asyncio.CancelledError:
+            await asyncio.gather(*(running.end(_LAST_SECONDS) for running in self._running))
+            raise
+
+    async def _stop(self, grace: float) -> None:
         if self._current is not None:
             await asyncio.sleep(min(TO_BE_NOTIFIED, grace))
         grace = max(grace - TO_BE_NOTIFIED, 0.0)
         stopping = [asyncio.ensure_future(running.stop(grace)) for running in self._running]
-        await asyncio.sleep(0)
+        await asyncio.sleep(min(_TO_STOP_ACCEPTING, grace))
         if self._listening is not None:
             # h2corn keeps its duplicate open: clients that connect now would wait instead of trying another replica.
             with contextlib.suppress(OSError):  # not on this system
@@ -150,6 +158,7 @@ class _Running:
     async def start(self) -> None:
         """Return when it listens."""
         self.task = asyncio.ensure_future(self._server.serve())
+        self.task.add_done_callback(_log_failure)
         try:
             await self._server.wait_started()
         except BaseException:
@@ -163,13 +172,21 @@ class _Running:
         loop = asyncio.get_running_loop()
         self._server.shutdown()
         last = loop.time() + grace - min(_LAST_SECONDS, grace * _LAST_SHARE)
-        try:
-            while not self.task.done() and loop.time() < last:
-                self._application.end_watches()
-                await asyncio.wait({self.task}, timeout=_TICK)
-        finally:
-            self._application.end_calls()
-        await asyncio.wait({self.task}, timeout=min(_LAST_SECONDS, grace * _LAST_SHARE))
+        while not self.task.done() and loop.time() < last:
+            self._application.end_watches()
+            await asyncio.wait({self.task}, timeout=_TICK)
+        await self.end(min(_LAST_SECONDS, grace * _LAST_SHARE))
+
+    async def end(self, seconds: float) -> None:
+        """End the calls that still run, each with a status."""
+        self._server.shutdown()
+        self._application.end_calls()
+        await asyncio.wait({self.task}, timeout=seconds)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("h2corn ended with an error: %s", error)
 
 
 def _listen(settings: ServiceSettings, *, shared: bool) -> socket.socket:
