@@ -463,14 +463,35 @@ def images(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def go(session: nox.Session) -> None:
-    """Drive two replicas with the gRPC library of Flyte's back end (needs Go, and gRPC, of Debian)."""
+    """Drive two replicas with the gRPC library of Flyte's back end, over each transport (needs Go, and gRPC, of Debian)."""
     if not (
         shutil.which("go") and pathlib.Path("/usr/share/gocode/src/google.golang.org/grpc").is_dir()
     ):
         packages = "golang-go golang-google-grpc-dev golang-google-protobuf-dev"
         session.error(f"not installed: apt-get install --no-install-recommends {packages}")
-    _install(session, groups=("product",))
-    session.run("python", "-m", "tests.go", *session.posargs)
+    _install(session, "core", "asgi", groups=("product",))
+    for transport in session.posargs or ("grpcio", "asgi"):
+        env = {"FLYTE_CONNECTORS_TRANSPORT": transport}
+        session.run("python", "-m", "tests.go", env=env)
+
+
+_OVER_ASGI = {
+    "tests": ("pytest", "tests/service", "tests/hardening", "tests/cli", *BESIDE, *USUAL_TESTS),
+    "conformance": ("pytest", "core/tests/kit", "tests/official", *BESIDE, *USUAL_TESTS),
+    "backend": ("python", "-m", "tests.backend", "--against", "ours", "--scenario", "all"),
+    "attack": ("python", "-m", "tests.attack", "--full"),
+    "rehearsal": ("python", "-m", "tests.rehearsal"),
+    "soak": ("python", "-m", "tests.service.callers", "--replicas", "2"),
+}
+"""What runs over the transport asgi, too. The tests of one package each are in `tests(asgi, 3.11)`."""
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def asgi(session: nox.Session) -> None:
+    """Run the tests of the service over the transport asgi; `-- backend`, `attack`, `soak`, ... for other programs."""
+    _install(session, *PACKAGES, groups=("product",))
+    for name in session.posargs or ("tests",):
+        session.run(*_OVER_ASGI[name], env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"io/ioutil"
 	"math"
 	"os"
@@ -223,6 +224,101 @@ func pings() {
 	check("and so do busy ones", err == nil, err)
 }
 
+func logs(meta []byte, timeout time.Duration, most int) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	stream, err := connection.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, jobs+"GetTaskLogs", grpc.ForceCodec(raw{}))
+	if err != nil {
+		return 0, err
+	}
+	request := put(put(nil, 2, meta), 5, put(nil, 1, []byte(taskType)))
+	if err = stream.SendMsg(&request); err != nil {
+		return 0, err
+	}
+	stream.CloseSend()
+	lines := 0
+	for lines < most {
+		var message []byte
+		if err = stream.RecvMsg(&message); err == io.EOF {
+			return lines, nil
+		} else if err != nil {
+			return lines, err
+		}
+		lines += strings.Count(string(message), "line ")
+	}
+	return lines, nil
+}
+
+func streams() {
+	meta, err := create("streams", nil, 10*time.Second)
+	check("create of a job with a log", err == nil, err)
+	lines, err := logs(meta, 20*time.Second, 1<<30)
+	check("a log of 10,000 lines", err == nil && lines == 10000, lines, err)
+	for i := 0; i < 50 && err == nil; i++ {
+		_, err = logs(meta, 20*time.Second, 1)
+	}
+	check("50 logs that are left after their first message", err == nil, err)
+	meta, err = create("endless", number("endless", 1), 10*time.Second)
+	check("create of a job with an endless log", err == nil, err)
+	began := time.Now()
+	lines, err = logs(meta, time.Second, 1<<30)
+	check("an endless log ends at its deadline", status.Code(err) == codes.DeadlineExceeded && lines > 0 && time.Since(began) < 2*time.Second,
+		lines, err)
+	_, err = logs([]byte("nonsense"), 5*time.Second, 1<<30)
+	check("the log of no job is INVALID_ARGUMENT", status.Code(err) == codes.InvalidArgument, err)
+}
+
+func manyErrors() {
+	var all sync.WaitGroup
+	var lock sync.Mutex
+	found := map[codes.Code]int{}
+	for i := 0; i < 400; i++ {
+		all.Add(1)
+		go func(turn int) {
+			defer all.Done()
+			request := about([]byte("nonsense"))
+			if turn%2 == 1 {
+				request = put(put(nil, 2, []byte("{}")), 3, put(nil, 1, []byte("no_such")))
+			}
+			_, err := call(jobs+"GetTask", request, 20*time.Second)
+			lock.Lock()
+			found[status.Code(err)]++
+			lock.Unlock()
+		}(i)
+	}
+	all.Wait()
+	check("400 errors at once keep their codes", found[codes.InvalidArgument] == 200 && found[codes.NotFound] == 200, found)
+	big := put(nil, 2, make([]byte, 12<<20))
+	_, err := call(jobs+"GetTask", big, 20*time.Second)
+	check("a request of 12 MiB is RESOURCE_EXHAUSTED", status.Code(err) == codes.ResourceExhausted, err)
+	_, err = call(jobs+"NoSuchMethod", nil, 5*time.Second)
+	check("an unknown method is UNIMPLEMENTED", status.Code(err) == codes.Unimplemented, err)
+}
+
+func manyCalls() {
+	meta, err := create("many", nil, 10*time.Second)
+	check("create of a job that is polled often", err == nil, err)
+	var all sync.WaitGroup
+	var lock sync.Mutex
+	faults := map[string]int{}
+	began := time.Now()
+	for worker := 0; worker < 100; worker++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for turn := 0; turn < 100; turn++ {
+				if _, err := get(meta, 20*time.Second); err != nil {
+					lock.Lock()
+					faults[err.Error()]++
+					lock.Unlock()
+				}
+			}
+		}()
+	}
+	all.Wait()
+	check("10,000 calls, 100 at once", len(faults) == 0, time.Since(began), faults)
+}
+
 func load(seconds float64) {
 	meta, err := create("load", nil, 10*time.Second)
 	if err != nil {
@@ -275,6 +371,9 @@ func main() {
 		metadataAndHealth()
 		balance()
 		deadlines()
+		streams()
+		manyErrors()
+		manyCalls()
 		pings()
 	}
 	if failed {

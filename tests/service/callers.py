@@ -110,7 +110,11 @@ class Callers:
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
     def _connect(self, addresses: Sequence[str] = ()) -> service_pb2_grpc.AsyncConnectorServiceStub:
-        options = [*OWN_CONNECTION, ("grpc.lb_policy_name", "round_robin")]
+        options = [
+            *OWN_CONNECTION,
+            ("grpc.lb_policy_name", "round_robin"),
+            ("grpc.default_authority", "localhost"),  # h2corn refuses that of a list of addresses
+        ]
         target = f"ipv4:{','.join(addresses or self._addresses)}"
         self._channels.append(grpc.aio.insecure_channel(target, options=options))
         return service_pb2_grpc.AsyncConnectorServiceStub(self._channels[-1])

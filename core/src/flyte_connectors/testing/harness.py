@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.service.server import ConnectorService
-from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.settings import ServiceSettings, variable_of
 
 if TYPE_CHECKING:
     from flyte_connectors.bound import BoundConnector
@@ -139,7 +140,8 @@ async def driving(connector: Any, level: str = DIRECT) -> AsyncIterator[Driver]:
         finally:
             await guard.drain(1)
         return
-    settings = ServiceSettings(port=0, metrics_port=0, transient_errors="raise", grace=1)
+    transport = os.environ.get(variable_of("transport"), "grpcio")
+    settings = ServiceSettings(port=0, metrics_port=0, transient_errors="raise", grace=1, transport=transport)
     service = ConnectorService(registry, settings)
     await service.start()
     try:
