@@ -191,6 +191,10 @@ PLANTED: dict[str, tuple[Plant, str, str, str]] = {
     "a secret of a task": (
         secret_of_a_task, "secrets", "is not mounted", "FLYTE_SECRET_ALICE_KEY",
     ),
+    "a tenant's service without a domain": (
+        backend("insecure: true", "insecure: true, project: team-a"),
+        "back end", "never chooses it", "add the domain",
+    ),
     "a secret that no project has": (
         secret_of_no_project, "secrets", "is mounted for no project", "PROJECT/DOMAIN/alice-key",
     ),

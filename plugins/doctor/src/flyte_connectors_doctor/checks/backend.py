@@ -129,6 +129,9 @@ def _connectors(plugin: Any, used: set[str], *, has_tls: bool) -> Iterator[Findi
                 else "add insecure: true, or give the service a certificate"
             )
             yield Finding(CHECK, Status.FAULT, name, text, fix)
+        if connector.get("project") and not connector.get("domain"):
+            text = "has a project and no domain, so the back end never chooses it"
+            yield Finding(CHECK, Status.FAULT, name, text, "add the domain, or remove the project")
         if not connector.get("defaultTimeout") and name != "defaultConnector":
             text = "has no defaultTimeout: a call that hangs, hangs for ever"
             yield Finding(CHECK, Status.WARNING, name, text, "add defaultTimeout: 20s")
