@@ -187,7 +187,7 @@ class AsyncConnector(_Connector, Generic[M]):
 
     def get_many(
         self, resource_metas: Sequence[M], *_: Any, **kwargs: Any
-    ) -> MaybeAwaitable[Sequence[Resource | Exception]]:
+    ) -> MaybeAwaitable[Sequence[Resource | BaseException]]:
         """Report the states of many jobs; optional. See `flyte_connectors.hookspecs.get_many`.
 
         Args:

@@ -83,6 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200 if data else 404, (data or "").encode())
 
     def _forward(self, body: bytes) -> None:
+        if self.command == "GET" and self.path == "/jobs":
+            self._send_list()
+            return
         job = re.match(r"/jobs/([^/?]+)", self.path)
         if job and job[1] in self.server.forgotten:
             self._reply(404, json.dumps({"error": f"no job {job[1]!r}"}).encode())
@@ -106,6 +109,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(reply.status_code, json.dumps(self._shown(reply.json())).encode())
         else:
             self._reply(reply.status_code, reply.content)
+
+    def _send_list(self) -> None:
+        jobs = self.server.process.client.get("/jobs").json()["jobs"]
+        for job in jobs:
+            self.server.credentials[job["job_id"]] = self.headers["Authorization"]
+        shown = [self._shown(job) for job in jobs if job["job_id"] not in self.server.forgotten]
+        self._reply(200, json.dumps({"jobs": shown}).encode())
 
     def _shown(self, job: dict[str, Any]) -> dict[str, Any]:
         job["status"] = self.server.states.get(job["job_id"], job["status"])

@@ -78,7 +78,7 @@ async def get(resource_meta: ResourceMeta, output_prefix: str) -> Resource:
 @hookspec(firstresult=True)
 async def get_many(
     resource_metas: Sequence[ResourceMeta], output_prefixes: Sequence[str]
-) -> Sequence[Resource | Exception]:
+) -> Sequence[Resource | BaseException]:
     """Report the states of many jobs with one question to the external system; optional.
 
     Called when: it is implemented, in place of `get`, with the jobs that are polled with the same secrets and

@@ -5,7 +5,10 @@ Importing this module imports no HTTP client: a service does that once it answer
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -118,17 +121,25 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         return ModelTrainJobMeta(job_id, config.endpoint, kept, results_uri, sources, copies_to)
 
     async def get(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> Resource:  # noqa: D102
-        platform = _existing(resource_meta, kwargs)
-        state = await platform.state(resource_meta.job_id)
-        resource = Resource(
-            phase=state.phase,
-            message=state.message,
-            log_links=[TaskLog(name=name, uri=url) for name, url in state.links.items()],
-            custom_info=_info(state),
-        )
-        if state.phase == Phase.SUCCEEDED:
-            await _add_outputs(resource, resource_meta, state, platform)
-        return resource
+        return await _resource(resource_meta, _existing(resource_meta, kwargs))
+
+    async def get_many(  # noqa: D102
+        self, resource_metas: Sequence[ModelTrainJobMeta], **kwargs: Any
+    ) -> list[Resource | BaseException]:
+        places = [json.dumps([meta.endpoint, meta.config]) for meta in resource_metas]
+        jobs = Counter(places)
+        lists: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
+
+        async def resource(meta: ModelTrainJobMeta, place: str) -> Resource:
+            platform = _existing(meta, kwargs)
+            if jobs[place] == 1:
+                return await _resource(meta, platform)
+            if place not in lists:
+                lists[place] = asyncio.ensure_future(platform.listed())
+            return await _resource(meta, platform, (await lists[place]).get(meta.job_id))
+
+        pairs = zip(resource_metas, places, strict=True)
+        return await asyncio.gather(*(resource(*pair) for pair in pairs), return_exceptions=True)
 
     async def delete(self, resource_meta: ModelTrainJobMeta, **kwargs: Any) -> None:  # noqa: D102
         platform, job_id = _existing(resource_meta, kwargs), resource_meta.job_id
@@ -174,6 +185,22 @@ def _existing(meta: ModelTrainJobMeta, secrets: Mapping[str, Any]) -> TrainingPl
     from flyte_connectors_model_training.client import platform_of
 
     return platform_of(config, secrets, meta.results_uri)
+
+
+async def _resource(
+    meta: ModelTrainJobMeta, platform: TrainingPlatform, job: Mapping[str, Any] | None = None
+) -> Resource:
+    """How a training stands; `job` is what a list had about it."""
+    state = await platform.state(meta.job_id, job)
+    resource = Resource(
+        phase=state.phase,
+        message=state.message,
+        log_links=[TaskLog(name=name, uri=url) for name, url in state.links.items()],
+        custom_info=_info(state),
+    )
+    if state.phase == Phase.SUCCEEDED:
+        await _add_outputs(resource, meta, state, platform)
+    return resource
 
 
 async def _add_outputs(

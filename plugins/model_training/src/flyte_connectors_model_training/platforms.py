@@ -69,8 +69,17 @@ class TrainingPlatform(Protocol):
         """Start a training, once per id; answers the platform's own id of it."""
         ...
 
-    async def state(self, job_id: str) -> JobState:
-        """Answer how the training stands; raises JobNotFoundError."""
+    async def state(self, job_id: str, job: Mapping[str, Any] | None = None) -> JobState:
+        """Answer how the training stands; raises JobNotFoundError.
+
+        Args:
+            job_id: The training.
+            job: What `listed` returned about it; it is then not read again.
+        """
+        ...
+
+    async def listed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what one request reads about many trainings, by their ids; empty if there is no list."""
         ...
 
     async def cancel(self, job_id: str) -> None:

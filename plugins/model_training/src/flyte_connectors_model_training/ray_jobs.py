@@ -109,9 +109,15 @@ class RayJobs:
             message = f"Ray has a job {job_id} with other inputs or another entrypoint"
             raise ConflictError(message)
 
-    async def state(self, job_id: str) -> JobState:
+    async def listed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Answer all jobs of the cluster; see `TrainingPlatform`."""
+        reply = await self._client.request("GET", "api", "jobs", trailing_slash=True)
+        jobs = json.loads(reply.text)
+        return {str(job.get("submission_id")): job for job in jobs if isinstance(job, dict)}
+
+    async def state(self, job_id: str, job: Mapping[str, Any] | None = None) -> JobState:
         """Answer how the job stands; see `TrainingPlatform`."""
-        job = await self._ask("GET", job_id)
+        job = job or await self._ask("GET", job_id)
         status = job.get("status")
         phase = _PHASES.get(str(status), Phase.RUNNING)
         if phase == Phase.FAILED and job.get("error_type") in _PASSING_FAILURES:

@@ -40,6 +40,8 @@ class TrainingApi:
         tracking: URL of the job's page on a tracking server.
         dashboard: URL of a page about the job.
         epoch: Epochs trained so far; `epochs` all of them, `loss` the current loss.
+        listed: The list of jobs in the reply to a GET at the endpoint, so that many jobs are polled with one request;
+            empty if there is none. A job that is not in it is read by itself.
         job_path: Appended to the endpoint: where a job is read (GET).
         cancel_path: Where it is cancelled; `job_path` if empty.
         cancel_method: With which method: `DELETE`, `POST`, `PUT` or `PATCH`.
@@ -72,6 +74,7 @@ class TrainingApi:
     epoch: str = "epoch"
     epochs: str = "epochs"
     loss: str = "metrics.loss"
+    listed: str = "jobs"
     job_path: str = "/{job_id}"
     cancel_path: str = ""
     cancel_method: str = "DELETE"

@@ -80,13 +80,26 @@ class TrainingService:
             body = merged(body, nested(self._api.fields.get(name, usual), value))
         return body
 
-    async def state(self, job_id: str) -> JobState:
+    async def listed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Answer the jobs that the service lists; see `TrainingPlatform`."""
+        if not self._api.listed:
+            return {}
+        try:
+            jobs = at((await self._client.request("GET")).json(), self._api.listed)
+        except (InvalidRequestError, JobNotFoundError, NotJsonError):
+            return {}  # its API has no such list
+        found = jobs if isinstance(jobs, list) else []
+        return {str(at(job, self._api.job_id)): job for job in found if isinstance(job, dict)}
+
+    async def state(self, job_id: str, job: Mapping[str, Any] | None = None) -> JobState:
         """Answer how the training stands; see `TrainingPlatform`."""
-        reply = await self._ask("GET", self._api.job_path, job_id)
-        job = reply.json()
+        where = f"the list at {self._client.base}"
+        if job is None:
+            reply = await self._ask("GET", self._api.job_path, job_id)
+            job, where = reply.json(), reply.where
         status = at(job, self._api.status)
         if not isinstance(status, str):
-            message = f"{reply.where} answered no {self._api.status}: set the status of TrainingApi"
+            message = f"{where} answered no {self._api.status}: set the status of TrainingApi"
             raise ServiceUnavailableError(message)
         progress = _numbers(
             {name: at(job, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")}
