@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,72 +31,18 @@ from flyte_connectors_model_training import (
     RayTrainConfig,
 )
 from flyte_connectors_model_training.ray_jobs import RayJobs
+from ray_cluster import NEEDS_RAY
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flyte_connectors_training_service.testing import ServiceProcess
 
-RAY = Path(sys.executable).with_name("ray")
-PORT, DASHBOARD_PORT = 26379, 28265
 EPOCHS = 8
 WRITES_A_MODEL = (
     'd=$(dirname "$TRAINING_RESULTS_URI"); mkdir -p "$d"; touch "$TRAINING_RESULTS_URI"'
 )
-IS_ALONE = [name for _, name in socket.if_nameindex()] == ["lo"]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not RAY.exists(), reason="needs ray[default]"),
-    pytest.mark.skipif(not IS_ALONE, reason="needs a network namespace with loopback only"),
-]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Ray head on loopback."""
-    # Ray's sockets need a short path; jobs find this environment's commands on PATH.
-    directory = tmp_path_factory.mktemp("ray")
-    short = Path(f"/tmp/ray-{os.getpid()}")
-    short.symlink_to(directory)
-    path = f"{RAY.parent}{os.pathsep}{os.environ['PATH']}"
-    command = [
-        *(str(RAY), "start", "--head", "--node-ip-address=127.0.0.1", f"--port={PORT}"),
-        *("--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD_PORT}", "--num-cpus=2"),
-        *("--disable-usage-stats", f"--temp-dir={short}", "--object-store-memory=100000000"),
-        "--block",
-    ]
-    head = subprocess.Popen(
-        command,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        url = f"http://127.0.0.1:{DASHBOARD_PORT}"
-        _wait_until_up(url, head)
-        yield url
-    finally:
-        head.terminate()
-        head.wait(60)
-        short.unlink()
-
-
-def _wait_until_up(url: str, head: subprocess.Popen[bytes]) -> None:
-    transport = httpx.HTTPTransport(retries=20)  # with growing pauses, about a minute
-    with httpx.Client(transport=transport) as client:
-        for _ in range(100):
-            assert head.poll() is None, "ray has ended"
-            try:
-                if client.get(f"{url}/api/jobs/", timeout=30).is_success:
-                    return
-            except httpx.TransportError:
-                continue
-    pytest.fail("ray's dashboard did not come up")
+pytestmark = NEEDS_RAY
 
 
 def config_for(address: str, **options: Any) -> RayTrainConfig:
