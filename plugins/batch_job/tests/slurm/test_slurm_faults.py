@@ -160,7 +160,8 @@ def test_a_job_that_makes_room_for_another_is_worth_another_try(jobs: SlurmJobs)
     other = jobs.start("true", key="urgent", queue="urgent", cpu="16", **SMALL)
     resource = jobs.end(meta)
     assert resource.phase == Phase.RETRYABLE_FAILED
-    assert "PREEMPTED" in resource.message
+    shown = f"it was preempted by a job of higher priority: PREEMPTED ({jobs.cluster.host})"
+    assert resource.message == shown
     assert jobs.end(other).phase == Phase.SUCCEEDED
 
 
