@@ -433,7 +433,7 @@ _PROXIES = ("nginx", "haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "lib
 @nox.session(python=DEFAULT_PYTHON)
 def rehearse(session: nox.Session) -> None:
     """Restart replicas one by one under load, behind nginx and HAProxy of Debian; prints what it cost."""
-    _install(session, "core", groups=("product",))
+    _install(session, "core", "asgi", groups=("product",))  # FLYTE_CONNECTORS_TRANSPORT chooses
     folder = _unpack(session, *_PROXIES)
     libraries = ":".join(str(file.parent) for file in folder.rglob("liblua5.3.so.0"))
     session.run(
@@ -480,7 +480,6 @@ _OVER_ASGI = {
     "conformance": ("pytest", "core/tests/kit", "tests/official", *BESIDE, *USUAL_TESTS),
     "backend": ("python", "-m", "tests.backend", "--against", "ours", "--scenario", "all"),
     "attack": ("python", "-m", "tests.attack", "--full"),
-    "rehearsal": ("python", "-m", "tests.rehearsal"),
     "soak": ("python", "-m", "tests.service.callers", "--replicas", "2"),
 }
 """What runs over the transport asgi, too. The tests of one package each are in `tests(asgi, 3.11)`."""
@@ -491,7 +490,10 @@ def asgi(session: nox.Session) -> None:
     """Run the tests of the service over the transport asgi; `-- backend`, `attack`, `soak`, ... for other programs."""
     _install(session, *PACKAGES, groups=("product",))
     for name in session.posargs or ("tests",):
-        session.run(*_OVER_ASGI[name], env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})
+        command = [*_OVER_ASGI[name]]
+        if name == "backend":
+            command += ["--python", f"{session.bin}/python"]
+        session.run(*command, env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 OPTIONS = [
+    ("grpc.default_authority", "localhost"),  # h2corn refuses that of a list of addresses
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 30_000),
