@@ -10,6 +10,7 @@ import pytest
 from batch_jobs import Jobs, wait_until_alone
 
 from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.backends.local import turns
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
     spool = Spool(str(directory))  # its identity may have changed
     for path in filter(Path.is_dir, directory.glob("[!.]*")):
         job = spool.job(path.name)
-        job.cancel()
+        turns.cancel(job)
         wait_until_alone(job)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from batch_jobs import SPEC, wait_for
 
 from flyte_connectors_batch_job.backends.local import job as states
+from flyte_connectors_batch_job.backends.local import turns
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ def stop_all(job: Job) -> None:
     """Stop keeper and supervisor, then cancel the job."""
     for pid in guardians(job):
         os.kill(pid, signal.SIGSTOP)
-    job.cancel()
+    turns.cancel(job)
 
 
 ENDS: dict[str, Callable[[Job], None]] = {
     "success": lambda _: None,
     "time limit": lambda _: None,
-    "delete": lambda job: job.cancel(),
+    "delete": turns.cancel,
     "supervisor killed": lambda job: kill(guardians(job)[1]),
     "keeper killed": lambda job: kill(guardians(job)[0]),
     "both killed": lambda job: kill(*guardians(job)),
@@ -149,9 +150,9 @@ def run(spool: Spool, tree: str, end: str, token: str) -> tuple[str, int]:
     )
     if end not in ("success", "time limit"):
         time.sleep(SETTLE_SECONDS)
-        if job.state()["state"] not in states.ENDED:
+        if turns.state_of(job)["state"] not in states.ENDED:
             ENDS[end](job)
-    ended = wait_for(lambda: (state := job.state())["state"] in states.ENDED and state)
+    ended = wait_for(lambda: (state := turns.state_of(job))["state"] in states.ENDED and state)
     left = len(alive(token))
     return ended["state"], left
 

@@ -60,7 +60,7 @@ def test_what_a_back_end_cannot_honour_is_refused_by_name(jobs: Jobs, field: str
 def test_every_field_is_an_ability_of_some_back_end_or_refused() -> None:
     """A new field can't be forgotten by the local back end."""
     fields = set(BatchJobConfig.__dataclass_fields__)
-    common = {"command", "script", "function", "python", "timeout_seconds", "backend"}
+    common = {"command", "script", "function", "python", "uv_lock", "timeout_seconds", "backend"}
     assert fields == common | (LocalBackend.abilities & fields) | set(ELSEWHERE)
 
 

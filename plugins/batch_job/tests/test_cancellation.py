@@ -12,6 +12,7 @@ from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidResourceMetaError, JobNotFoundError
 
 from flyte_connectors_batch_job import BatchJobMetadata
+from flyte_connectors_batch_job.backends.local import turns
 
 if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.local.spool import Spool
@@ -53,7 +54,7 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_time(spool: Spool)
     script = f"trap '' TERM; {FOREVER}"
     job = spool.submit("stubborn", {**SPEC, "script": script, "grace_seconds": 0.3})
     wait_for(lambda: Path(job.file("job/outputs.json.kid")).exists())
-    job.cancel()
+    turns.cancel(job)
     wait_until_alone(job)
 
 

@@ -15,6 +15,7 @@ from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
 from flyte_connectors_batch_job import BatchJobConnector
 from flyte_connectors_batch_job.backends.local import job as states
+from flyte_connectors_batch_job.backends.local import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +64,9 @@ class SpoolService:
     def jobs(self) -> dict[str, bool]:
         paths = Path(self._spool.root).glob("[!.]*")
         jobs = [self._spool.job(path.name) for path in paths if path.is_dir()]
-        return {job.id: job.state()["state"] in (states.QUEUED, states.RUNNING) for job in jobs}
+        return {
+            job.id: turns.state_of(job)["state"] in (states.QUEUED, states.RUNNING) for job in jobs
+        }
 
     def complete(self, job: str) -> None:
         self._order(job, "complete")

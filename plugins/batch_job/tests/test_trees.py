@@ -20,7 +20,7 @@ from flyte_connectors.errors import JobNotFoundError, ServiceUnavailableError
 from hostile_trees import ENDS, TREES, alive, guardians, run
 
 from flyte_connectors_batch_job.backends.local import job as states
-from flyte_connectors_batch_job.backends.local import processes
+from flyte_connectors_batch_job.backends.local import processes, turns
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_no_control_group_is_left(jobs: Jobs, end: str) -> None:
         pytest.skip("no control group can be made here")
     assert Path(record["cgroup"]).is_dir()
     ENDS[end](job)
-    wait_for(lambda: job.state()["state"] in states.ENDED)
+    wait_for(lambda: turns.state_of(job)["state"] in states.ENDED)
     assert not Path(record["cgroup"]).exists()
 
 

@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 from urllib.parse import quote
 
 import grpc
@@ -17,6 +17,7 @@ import grpc
 from flyte_connectors_asgi.messages import (
     ENCODINGS,
     PREFIX_BYTES,
+    Budget,
     DisconnectedError,
     Event,
     Messages,
@@ -33,9 +34,6 @@ from flyte_connectors_asgi.metadata import (
     seconds_of,
     status_headers,
 )
-
-if TYPE_CHECKING:
-    from flyte_connectors_asgi.application import GrpcApplication
 
 Send: TypeAlias = "Callable[[Event], Awaitable[None]]"
 Handler: TypeAlias = Any
@@ -96,6 +94,18 @@ class CallDetails:
         return metadata_of(self._headers)
 
 
+class Application(Protocol):
+    """What a call needs of its `GrpcApplication`."""
+
+    largest: int
+    interceptors: tuple[grpc.aio.ServerInterceptor, ...]
+    budget: Budget
+    waiting: set[Call]
+
+    def find(self, details: CallDetails) -> Handler | None:
+        """The handler of a call; None if the method is unknown."""
+
+
 class Call:
     """A call that is being answered: a `grpc.aio.ServicerContext` in all but its base class.
 
@@ -111,7 +121,7 @@ class Call:
 
     def __init__(
         self,
-        application: GrpcApplication,
+        application: Application,
         scope: Event,
         headers: dict[bytes, bytes],
         receive: Receive,

@@ -13,6 +13,7 @@ from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import JobRequest
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.inputs import references, to_json
+from flyte_connectors_batch_job.prefix import check_prefix
 from flyte_connectors_batch_job.wrapper import uris
 
 if TYPE_CHECKING:
@@ -123,17 +124,6 @@ def _form(name: str, literal_type: LiteralType) -> Any:
     container, inner_type = containers[kind]
     inner = _form(name, inner_type)
     return None if inner is None else [container, inner]
-
-
-def check_prefix(prefix: str) -> None:
-    """Raise InvalidRequestError if no files can be stored below an output prefix."""
-    scheme = uris.scheme_of(prefix)
-    if not prefix:
-        _refuse("output_prefix", "empty: the task's files can't be stored")
-    if scheme not in ("file", *uris.OBJECT_STORES):
-        _refuse("output_prefix", f"{scheme}:// can't be written")
-    if scheme == "file" and not uris.local_path(prefix).startswith("/"):
-        _refuse("output_prefix", f"{prefix!r} is not an absolute path")
 
 
 def check_abilities(request: JobRequest, backend: BatchBackend) -> None:

@@ -17,6 +17,8 @@ from batch_jobs import is_running, wait_for
 from etl import jobs as etl
 from flyte_connectors import run
 
+from flyte_connectors_batch_job.backends.local import turns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -116,5 +118,5 @@ def test_a_job_outlives_its_client(jobs: Jobs, marks: Marks, tmp_path: Path) -> 
     client.wait()
     marks.gate.touch()
     (folder,) = [path for path in Path(jobs.spool.root).glob("[!.]*") if path.is_dir()]
-    assert wait_for(lambda: jobs.spool.job(folder.name).state()["state"] == "succeeded")
+    assert wait_for(lambda: turns.state_of(jobs.spool.job(folder.name))["state"] == "succeeded")
     assert len(marks.read()) == 1

@@ -19,6 +19,7 @@ from flyte_connectors import File, TaskEnvironment, run
 from flyte_connectors.errors import ConflictError, InvalidRequestError, TaskFailedError
 
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobMetadata
+from flyte_connectors_batch_job.backends.local import turns
 from flyte_connectors_batch_job.functions.copied import read_outputs
 from flyte_connectors_batch_job.functions.task import Array
 from flyte_connectors_batch_job.request import job_request
@@ -123,7 +124,9 @@ def test_cancelling_a_map_ends_its_jobs(jobs: Jobs, tmp_path: Path) -> None:
 
     asyncio.run(cancelled())
     for name in [path.parent.name for path in submitted()]:
-        assert wait_for(lambda name=name: jobs.spool.job(name).state()["state"] == "aborted")
+        assert wait_for(
+            lambda name=name: turns.state_of(jobs.spool.job(name))["state"] == "aborted"
+        )
 
 
 def test_calls_in_parallel_end_each_by_itself(jobs: Jobs, tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_calls_in_parallel_end_each_by_itself(jobs: Jobs, tmp_path: Path) -> Non
     assert len(found) == 4
 
     def ended() -> list[str]:
-        states = [str(jobs.spool.job(name).state()["state"]) for name in found]
+        states = [str(turns.state_of(jobs.spool.job(name))["state"]) for name in found]
         return sorted(states) if "running" not in states else []
 
     assert wait_for(ended) == ["aborted", "lost", "succeeded", "succeeded"]

@@ -12,6 +12,7 @@ from etl import jobs as etl
 from flyte_connectors import Dir, File, run
 from flyte_connectors.errors import TaskFailedError
 
+from flyte_connectors_batch_job.backends.local import turns
 from flyte_connectors_batch_job.functions.task import BatchFunctionTask
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def test_the_first_failure_of_a_map_ends_it(jobs: Jobs) -> None:
     with pytest.raises(TaskFailedError, match="invalid literal"):
         etl.total.map([["1"], ["x"], ["2"]])
     folders = [path for path in Path(jobs.spool.root).glob("[!.]*") if path.is_dir()]
-    states = {jobs.spool.job(path.name).state()["state"] for path in folders}
+    states = {turns.state_of(jobs.spool.job(path.name))["state"] for path in folders}
     assert states <= {"succeeded", "failed", "aborted", "running"}
 
 

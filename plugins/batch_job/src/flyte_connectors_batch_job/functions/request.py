@@ -11,7 +11,7 @@ from flyte_connectors_functions.literals import has_files, unpack_inputs
 
 from flyte_connectors_batch_job.backends.interface import JobRequest
 from flyte_connectors_batch_job.functions import copied, locked
-from flyte_connectors_batch_job.request import check_prefix
+from flyte_connectors_batch_job.prefix import check_prefix
 from flyte_connectors_batch_job.wrapper import uris
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import Any
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.function_task import FunctionTask
 
+from flyte_connectors_official.offering.official_fields import official_fields
 from flyte_connectors_official.official_references import as_official, as_ours
 
 extend: Any = importlib.import_module("flyte.extend")
@@ -66,7 +67,11 @@ class FunctionResolver:
 
     def load_task(self, loader_args: list[str]) -> Any:
         """The task of these arguments."""
-        from flyte_connectors_official.offering.official_task import as_official_task
-
         _, module, _, name = loader_args
-        return as_official_task(getattr(importlib.import_module(module), name))
+        return official_function(getattr(importlib.import_module(module), name))
+
+
+def official_function(task: FunctionTask[..., Any]) -> OfficialFunction:
+    """A function of ours as a function of the official SDK."""
+    fields = official_fields(task) | {"task_type": "python"}
+    return OfficialFunction(ours=task, func=task.function, **fields)

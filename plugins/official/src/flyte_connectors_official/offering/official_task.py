@@ -6,7 +6,6 @@ Importing it without the SDK raises a `ModuleNotFoundError` that says so.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import importlib
 from typing import Any
 
@@ -18,8 +17,6 @@ from flyteidl2.core import tasks_pb2
 from flyteidl2.core.literals_pb2 import Literal
 from google.protobuf import json_format
 
-from flyte_connectors_official.official_references import as_official, as_official_type
-
 try:
     engine: Any = importlib.import_module("flyte.types")  # `install_as_flyte` has no such module
     flyte, connectors, extend, models = (
@@ -30,7 +27,8 @@ except ModuleNotFoundError:
     _MISSING = f"{__name__} needs the official SDK: pip install flyte"
     raise ModuleNotFoundError(_MISSING, name="flyte") from None
 
-from flyte_connectors_official.offering.official_function import OfficialFunction
+from flyte_connectors_official.offering.official_fields import official_fields
+from flyte_connectors_official.offering.official_function import official_function
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -88,35 +86,10 @@ def as_official_task(task: TaskTemplate) -> Any:
     """
     if isinstance(task, AsyncConnectorExecutorMixin | SyncConnectorExecutorMixin):
         if not task.config(SerializationContext()):
-            return OfficialTask(ours=task, **_fields(task))
+            return OfficialTask(ours=task, **official_fields(task))
         message = "the official SDK sends no `config` to connectors: use `custom_config`"
         raise InvalidRequestError(message, field=f"task '{task.name}'")
     if isinstance(task, FunctionTask):
-        return OfficialFunction(
-            ours=task, func=task.function, **_fields(task) | {"task_type": "python"}
-        )
+        return official_function(task)
     message = "no connector runs it: inherit from AsyncConnectorExecutorMixin"
     raise InvalidRequestError(message, field=f"task '{task.name}'")
-
-
-def _fields(task: TaskTemplate) -> dict[str, Any]:
-    """What every task of the SDK has."""
-    inputs = {
-        name: (as_official_type(python_type), as_official(default))
-        for name, (python_type, default) in task.interface.inputs.items()
-    }
-    outputs = {name: as_official_type(hint) for name, hint in task.interface.outputs.items()}
-    return {
-        "name": task.name,
-        "interface": models.NativeInterface(inputs, outputs),
-        "task_type": task.task_type,
-        "task_type_version": task.task_type_version,
-        "image": None if task.image is None else str(task.image),
-        "resources": task.resources and flyte.Resources(**dataclasses.asdict(task.resources)),
-        "retries": task.retries,
-        "timeout": datetime.timedelta(seconds=task.timeout_seconds or 0),
-        "env_vars": task.env_vars or None,
-        "secrets": [flyte.Secret(**dataclasses.asdict(secret)) for secret in task.secrets] or None,
-        "cache": flyte.Cache("auto", task.cache_version) if task.cache else "disable",
-        "interruptible": task.interruptible,
-    }

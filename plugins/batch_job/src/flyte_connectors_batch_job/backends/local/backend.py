@@ -28,6 +28,7 @@ from flyte_connectors_batch_job.backends.local import (
     log,
     slots,
     storage_settings,
+    turns,
 )
 from flyte_connectors_batch_job.backends.local import job as states
 from flyte_connectors_batch_job.backends.local.command import path_of
@@ -110,7 +111,7 @@ class LocalBackend:
     def state(self, job_id: str, handle: str) -> JobState:
         """How the job is, by its files."""
         with _existing_job(job_id, handle) as job:
-            state = job.state()
+            state = turns.state_of(job)
         if state["state"] == states.QUEUED:
             return JobState(Phase.QUEUED, state.get("message", WAITING))
         return JobState(_PHASES[state["state"]], state.get("message"), state.get("outputs"))
@@ -118,7 +119,7 @@ class LocalBackend:
     def cancel(self, job_id: str, handle: str) -> None:
         """Have the job's supervisor end it."""
         with _existing_job(job_id, handle) as job:
-            job.cancel()
+            turns.cancel(job)
 
     def log(
         self, job_id: str, handle: str, token: str, lines: int

@@ -64,12 +64,13 @@ class Job:
 
     Attributes:
         guardians: Its keeper and supervisor.
+        spool_id: As given.
     """
 
     def __init__(self, path: str, spool_id: str = "") -> None:
         self.path = path
         self.guardians = Guardians(path)
-        self._spool_id = spool_id
+        self.spool_id = spool_id
         self._away_since: float | None = None
 
     @property
@@ -80,7 +81,7 @@ class Job:
     @property
     def mark(self) -> str:
         """The mark in the environment of the job's processes; empty if there is none."""
-        return f"{self._spool_id}/{self.id}" if self._spool_id else ""
+        return f"{self.spool_id}/{self.id}" if self.spool_id else ""
 
     def file(self, name: str) -> str:
         """Path of one of the files listed above."""
@@ -104,7 +105,7 @@ class Job:
         self._away_since = None
         try:
             # Looked for twice: the spool may go and come in between.
-            is_there = self.exists() or identity.read(root) != self._spool_id or self.exists()
+            is_there = self.exists() or identity.read(root) != self.spool_id or self.exists()
         except files.DamagedFileError:
             return False
         return not is_there
@@ -127,24 +128,11 @@ class Job:
         are_numbers = all(_is_number(usage.get(name)) for name in ("at", *METRICS))
         return usage if are_numbers else {}
 
-    def state(self) -> dict[str, Any]:
-        """The state, and with it `message` and `outputs` where there are any.
-
-        A job that has lost its supervisor and keeper is ended here, processes and all. Each call that asks about
-        one that waits for slots, or that may have left some, goes on with the queue.
-        """
-        state = self.look()
-        if state["state"] not in (QUEUED, LOST, ABORTED):
-            return state
-        from flyte_connectors_batch_job.backends.local import launch, slots, turns
-
-        faults = (files.DamagedFileError, launch.LaunchError, slots.InvalidSlotsError)
-        with contextlib.suppress(*faults):  # who asks for something new is told
-            turns.go_on(os.path.dirname(self.path), self._spool_id)
-        return self.look() if state["state"] == QUEUED else state
-
     def look(self) -> dict[str, Any]:
-        """The state, as `state` says it, without a look at the queue."""
+        """The state, and with it `message` and `outputs` where there are any; without a look at the queue.
+
+        A job that has lost its supervisor and keeper is ended here, processes and all.
+        """
         try:
             return self._state()
         except PermissionError:
@@ -177,10 +165,8 @@ class Job:
         """Whether the job's supervisor or keeper is alive."""
         return self.guardians.are_alive()
 
-    def cancel(self) -> None:
-        """Record the cancellation, unless the job has ended. Returns when that is on the disk."""
-        if self.state()["state"] in ENDED:
-            return
+    def record_cancellation(self) -> None:
+        """Have the job cancelled. Returns when that is on the disk."""
         try:
             files.write_json(self.file("cancel.json"), {"at": time.time()})
         finally:  # also if the disk is full: perhaps the job has filled it
@@ -188,7 +174,6 @@ class Job:
         if not is_told and self.has_begun():
             # What supervisors of version 0.1.0 look for; others pass over it.
             files.write_json_once(self.file("outcome.json"), {"state": ABORTED})
-        self.state()
 
     def claim(self) -> int | None:
         """Take the job's lock, for this process and those that it forks from now on.
