@@ -314,6 +314,7 @@ def test_json_is_printed_as_it_is(value: Any) -> None:
     [
         (Size.SMALL, "SMALL"),
         (Point(1, math.inf), {"x": 1, "y": "inf"}),
+        (Place(name="a", at=Point(1)), {"name": "a", "at": {"x": 1, "y": 0.0}}),
         (dt.date(2026, 1, 2), "2026-01-02"),
         (dt.timedelta(seconds=90), "0:01:30"),
         (math.nan, "nan"),

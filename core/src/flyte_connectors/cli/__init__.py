@@ -30,8 +30,7 @@ COMMANDS = {
 
 def known_commands(given: Sequence[str] = ()) -> dict[str, Command]:
     """The core's commands, and those of plugins unless what is given needs none of these."""
-    rooms = dict.fromkeys(COMMANDS, "cli") | dict.fromkeys(("new", "check"), "testing.cli")
-    commands = {name: Command(text, f"flyte_connectors.{rooms[name]}.{name}") for name, text in COMMANDS.items()}
+    commands = {name: Command(text, f"flyte_connectors.cli.{name}") for name, text in COMMANDS.items()}
     if given and given[0] in {*commands, "--version"}:
         return commands
     return {**commands, **plugin_commands(commands)}

@@ -1,1 +1,0 @@
-"""The commands for authors of connectors: `new` and `check`."""
