@@ -33,6 +33,9 @@ from processes import Served, serving
 from flyte_connectors_console.job_address import JobAddress
 
 SETTLE_SECONDS = 2.0
+SECONDS_TO_CLOSE = (
+    5.0  # until the service has noticed that pages were closed; it has places for 256
+)
 SCRIPT = 'for i in $(seq 1 3600); do echo "line $i of a job that is looked at"; sleep 1; done'
 
 
@@ -111,6 +114,7 @@ async def _rounds(
                     raise RuntimeError("the pages were not open until the end")
                 holder.terminate()
                 holder.wait()
+                await asyncio.sleep(SECONDS_TO_CLOSE)
         without, beside = found[False][-1], found[True][-1]
         print(
             f"round {number + 1:2}: p99 {_p99(without.times):6.2f} ms without, {_p99(beside.times):6.2f} ms with "
@@ -185,10 +189,9 @@ async def _hold(urls: list[str]) -> None:
 
     async def read(url: str) -> None:
         parts = urlsplit(url)
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
         writer.write(f"GET {parts.path}/events HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
-        while b"event: log" not in await reader.read(65_536):
-            pass
+        await reader.readuntil(b"event: log")
         first.release()
         while await reader.read(65_536):
             pass
