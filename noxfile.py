@@ -34,9 +34,7 @@ ROOT = pathlib.Path(__file__).parent
 PACKAGES = {"core": ROOT / "core"} | {
     file.parent.name: file.parent for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
 }
-PROJECTS = {
-    name: nox.project.load_toml(folder / "pyproject.toml") for name, folder in PACKAGES.items()
-}
+PROJECTS = {name: nox.project.load_toml(folder / "pyproject.toml") for name, folder in PACKAGES.items()}
 PYTHONS = nox.project.python_versions(PROJECTS["core"])
 
 
@@ -328,9 +326,7 @@ def official(session: nox.Session) -> None:
     apart = ("--ignore", "tests/official/vendors")
     session.run("pytest", "tests/official", *apart, *session.posargs)
     # The test bed is our BigQuery plugin's; installed, that plugin would serve the task type itself.
-    session.run(
-        "python", "-m", "tests.official", env={"PYTHONPATH": str(PACKAGES["bigquery"] / "src")}
-    )
+    session.run("python", "-m", "tests.official", env={"PYTHONPATH": str(PACKAGES["bigquery"] / "src")})
     session.install(*(f"flyteplugins-{name}==2.12.*" for name in _FLYTE_PLUGINS), old_arrow)
     session.install(*(f"flytekitplugins-{name}==1.16.*" for name in _FLYTEKIT_PLUGINS), old_arrow)
     session.run("python", "-m", "tests.official.published")
@@ -396,9 +392,7 @@ def bench(session: nox.Session) -> None:
     asgi = pathlib.Path(session.create_tmp()) / "asgi"
     session.run_install("uv", "venv", "--quiet", "--allow-existing", str(asgi), external=True)
     wheels = [_wheels(session)[name] for name in ("core", "asgi")]
-    session.run_install(
-        *("uv", "pip", "install", "--quiet", "--python", str(asgi), *wheels, *LOCKED), external=True
-    )
+    session.run_install(*("uv", "pip", "install", "--quiet", "--python", str(asgi), *wheels, *LOCKED), external=True)
     session.run(
         "python", "-m", "benchmarks",
         "--ours-python", f"{session.bin}/python",
@@ -464,9 +458,7 @@ def images(session: nox.Session) -> None:
 @nox.session(python=DEFAULT_PYTHON)
 def go(session: nox.Session) -> None:
     """Drive two replicas with the gRPC library of Flyte's back end, over each transport (needs Go, and gRPC, of Debian)."""
-    if not (
-        shutil.which("go") and pathlib.Path("/usr/share/gocode/src/google.golang.org/grpc").is_dir()
-    ):
+    if not (shutil.which("go") and pathlib.Path("/usr/share/gocode/src/google.golang.org/grpc").is_dir()):
         packages = "golang-go golang-google-grpc-dev golang-google-protobuf-dev"
         session.error(f"not installed: apt-get install --no-install-recommends {packages}")
     _install(session, "core", "asgi", groups=("product",))

@@ -65,9 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--ours-python", type=_interpreter, metavar="PYTHON", help="with flyte-connectors installed"
-    )
+    parser.add_argument("--ours-python", type=_interpreter, metavar="PYTHON", help="with flyte-connectors installed")
     parser.add_argument(
         "--asgi-python",
         type=_interpreter,

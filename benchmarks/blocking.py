@@ -95,9 +95,7 @@ async def _measure(target: str, seconds: int) -> Found:
         return found
 
 
-async def _latencies(
-    call: Callable[[], Awaitable[None]], per_second: int, seconds: int
-) -> list[float]:
+async def _latencies(call: Callable[[], Awaitable[None]], per_second: int, seconds: int) -> list[float]:
     """Milliseconds that each call took, in an open loop of `per_second` calls."""
 
     async def timed(due: float) -> float:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """For the contenders' processes: no import may compile again what an earlier one has compiled."""
 
 

@@ -38,14 +38,11 @@ def measure(contenders: Sequence[Contender], *, quick: bool) -> Mapping[Name, Fo
     with contextlib.ExitStack() as stack:
         servers = {each: stack.enter_context(serve(each)) for each in contenders}
         jobs = WARM_UP_CALLS + turns * CALLS_PER_TURN  # each call is about another one
-        calls = {
-            each: dict(checked_calls(server.address, jobs)) for each, server in servers.items()
-        }
+        calls = {each: dict(checked_calls(server.address, jobs)) for each, server in servers.items()}
         found: dict[Name, Found] = {each.name: {} for each in contenders}
         for target in TARGETS:
             loads = {
-                each: stack.enter_context(_load(servers[each], calls[each][target.measure]))
-                for each in contenders
+                each: stack.enter_context(_load(servers[each], calls[each][target.measure])) for each in contenders
             }
             for turn in range(turns):
                 for each in rotated(contenders, turn):
@@ -73,9 +70,7 @@ class _Load:
         self.calls += CALLS_PER_TURN
 
     def _send(self, calls: int) -> None:
-        requests, replies = (
-            list(itertools.islice(each, calls)) for each in (self._requests, self._replies)
-        )
+        requests, replies = (list(itertools.islice(each, calls)) for each in (self._requests, self._replies))
         self._connection.load(requests, replies, in_flight=IN_FLIGHT)
 
 

@@ -41,13 +41,10 @@ def curves(contender: Contender, *, turns: int) -> dict[str, Curve]:
         gets = [get_request(meta).SerializeToString() for meta in metas]
         creates = {number: [_create(n, number) for n in range(CALLS)] for number in INPUTS}
         by_jobs = {
-            number: list(itertools.islice(itertools.cycle(gets[-number:]), max(CALLS, number)))
-            for number in JOBS
+            number: list(itertools.islice(itertools.cycle(gets[-number:]), max(CALLS, number))) for number in JOBS
         }
         found = {
-            "CreateTask, by inputs": _curve(
-                "CreateTask", dict.fromkeys(INPUTS, server), creates, turns
-            ),
+            "CreateTask, by inputs": _curve("CreateTask", dict.fromkeys(INPUTS, server), creates, turns),
             "GetTask, by jobs": _curve("GetTask", dict.fromkeys(JOBS, server), by_jobs, turns),
             "GetTask, by calls at a time": _curve(
                 "GetTask",

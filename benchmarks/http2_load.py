@@ -49,9 +49,7 @@ class Connection:
         self._messages: dict[int, bytes] = {}
         settings = struct.pack(">HI", INITIAL_WINDOW_SIZE, LARGEST_WINDOW)
         window = struct.pack(">I", LARGEST_WINDOW - FIRST_WINDOW)
-        self._socket.sendall(
-            PREFACE + _frame(SETTINGS, 0, 0, settings) + _frame(WINDOW_UPDATE, 0, 0, window)
-        )
+        self._socket.sendall(PREFACE + _frame(SETTINGS, 0, 0, settings) + _frame(WINDOW_UPDATE, 0, 0, window))
 
     def exchange(self, requests: Sequence[bytes], *, in_flight: int) -> list[bytes]:
         """Make a call for each request, `in_flight` of them at a time.

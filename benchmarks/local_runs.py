@@ -50,8 +50,6 @@ def _run(contender: Contender, *arguments: object) -> dict[str, float]:
     """The numbers that a program of `local/` prints."""
     script = HERE / "local" / f"{contender.name.value}.py"
     command = [str(contender.python), str(script), *map(str, arguments)]
-    done = subprocess.run(
-        command, check=True, env=ENVIRONMENT, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS
-    )
+    done = subprocess.run(command, check=True, env=ENVIRONMENT, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS)
     found: dict[str, float] = json.loads(done.stdout)
     return found

@@ -61,9 +61,7 @@ class Calls:
     replies: Sequence[bytes]
 
 
-def create_request(
-    state: str, task_type: str = TASK_TYPE, run: str = "", more_inputs: int = 0
-) -> CreateTaskRequest:
+def create_request(state: str, task_type: str = TASK_TYPE, run: str = "", more_inputs: int = 0) -> CreateTaskRequest:
     """A task with three inputs, or more, and three outputs, whose job will be in `state`."""
     extra = {f"extra{number}": Primitive(string_value="text") for number in range(more_inputs)}
     inputs = {
@@ -82,9 +80,7 @@ def create_request(
                 ratio=SimpleType.FLOAT,
                 **dict.fromkeys(extra, SimpleType.STRING),
             ),
-            outputs=_variables(
-                rows=SimpleType.INTEGER, mean=SimpleType.FLOAT, table=SimpleType.STRING
-            ),
+            outputs=_variables(rows=SimpleType.INTEGER, mean=SimpleType.FLOAT, table=SimpleType.STRING),
         ),
     )
     template.custom["endpoint"] = "https://example.com"
@@ -135,9 +131,7 @@ def checked_calls(address: tuple[str, int], jobs: int) -> Iterator[tuple[str, Ca
     }
     for meta in metas["running"]:
         _check(meta, is_right=b"running-1000" in meta)
-    gets = {
-        state: [_serialised(get_request(meta)) for meta in all_] for state, all_ in metas.items()
-    }
+    gets = {state: [_serialised(get_request(meta)) for meta in all_] for state, all_ in metas.items()}
     running, succeeded = (_answered(address, "GetTask", gets[state]) for state in gets)
     for reply in map(GetTaskResponse.FromString, running):
         _check(reply, is_right=reply.resource.phase == TaskExecution.RUNNING)
@@ -145,10 +139,7 @@ def checked_calls(address: tuple[str, int], jobs: int) -> Iterator[tuple[str, Ca
         _check(reply, is_right=reply.resource.phase == TaskExecution.SUCCEEDED)
         _check(reply, is_right=_outputs(reply.resource.outputs) == EXPECTED_OUTPUTS)
     category = TaskCategory(name=TASK_TYPE)
-    deletes = [
-        _serialised(DeleteTaskRequest(resource_meta=meta, task_category=category))
-        for meta in metas["running"]
-    ]
+    deletes = [_serialised(DeleteTaskRequest(resource_meta=meta, task_category=category)) for meta in metas["running"]]
     deleted = _answered(address, "DeleteTask", deletes)
     for name, method, requests, replies in (
         ("GetTask RUNNING", "GetTask", gets["running"], running),
@@ -179,8 +170,7 @@ def _answered(address: tuple[str, int], method: str, requests: Sequence[bytes]) 
 def _variables(**types: SimpleType) -> VariableMap:
     return VariableMap(
         variables=[
-            VariableEntry(key=name, value=Variable(type=LiteralType(simple=simple)))
-            for name, simple in types.items()
+            VariableEntry(key=name, value=Variable(type=LiteralType(simple=simple))) for name, simple in types.items()
         ]
     )
 

@@ -57,9 +57,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
         target = ", ".join(f"{name} {limit:g}{_unit(row)}" for name, limit, _ in targets)
         missed = [name for name, _, reached in targets if reached is False]
         verdict = f"missed: {', '.join(missed)}" if missed else "reached" if targets else ""
-        lines.append(
-            f"| {row['measure']} [{row['unit']}] | {' | '.join(cells)} | {target} | {verdict} |\n"
-        )
+        lines.append(f"| {row['measure']} [{row['unit']}] | {' | '.join(cells)} | {target} | {verdict} |\n")
     return "".join(lines)
 
 
@@ -117,9 +115,7 @@ def _lines(kind: str, curves: Mapping[str, Mapping[str, float]]) -> str:
     for name, curve in curves.items():
         points = [(x(float(value)), y(cost), cost) for value, cost in curve.items()]
         path = " ".join(f"{across:.0f},{down:.0f}" for across, down, _ in points)
-        shapes.append(
-            f'<polyline points="{path}" fill="none" stroke="{COLOURS[name]}" stroke-width="2"/>'
-        )
+        shapes.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[name]}" stroke-width="2"/>')
         shapes += [_text(across, down - 6, f"{cost:.0f}") for across, down, cost in points]
     return _picture(f"{kind}: CPU time per call, in µs", shapes)
 

@@ -45,9 +45,7 @@ def one_after_another(measure: MeasureOne) -> Callable[..., Mapping[Name, Found]
     return measure_all
 
 
-def run_rounds(
-    measure: Measure, contenders: Sequence[Contender], rounds: int, *, quick: bool
-) -> Iterator[Row]:
+def run_rounds(measure: Measure, contenders: Sequence[Contender], rounds: int, *, quick: bool) -> Iterator[Row]:
     """Measure the contenders `rounds` times. Yields a row for each target."""
     samples: dict[str, dict[Name, list[float]]] = {}
     for number in range(rounds):

@@ -236,9 +236,7 @@ async def measured_calls(load: Load, seconds: float) -> float:
             job = sent % load.jobs
             turn = sent // load.jobs * load.poll_interval
             age = job * 7919 % load.jobs / load.jobs * load.lifetime  # jobs end evenly, in no order
-            task = asyncio.create_task(
-                replica.poll(job + int((turn + age) // load.lifetime) * load.jobs)
-            )
+            task = asyncio.create_task(replica.poll(job + int((turn + age) // load.lifetime) * load.jobs))
             waiting.add(task)
             task.add_done_callback(waiting.discard)
             sent += 1
@@ -248,9 +246,7 @@ async def measured_calls(load: Load, seconds: float) -> float:
     return calls
 
 
-async def measured_cost(
-    jobs: int, interval: float | None, polls: int, others: int = 0
-) -> tuple[float, float]:
+async def measured_cost(jobs: int, interval: float | None, polls: int, others: int = 0) -> tuple[float, float]:
     """CPU seconds of a poll, and bytes that a job leaves behind, when `jobs` are polled in turn."""
     vendor = Vendor()
     replica = Replica(OneByOne(vendor) if interval is None else AllAtOnce(vendor, interval), others)
@@ -260,9 +256,7 @@ async def measured_cost(
 
     async def all_of(some: range) -> None:
         for first in range(some.start, some.stop, 500):
-            await asyncio.gather(
-                *(replica.poll(job % jobs) for job in range(first, min(first + 500, some.stop)))
-            )
+            await asyncio.gather(*(replica.poll(job % jobs) for job in range(first, min(first + 500, some.stop))))
 
     await all_of(range(jobs))
     gc.collect()
@@ -311,9 +305,7 @@ def check() -> bool:
 
 def measure(sizes: Sequence[int], requests: int) -> None:
     """Print what polls cost by the number of jobs, connectors and requests."""
-    print(
-        f"{'jobs':>8} {'connectors':>10} {'µs a poll, get':>15} {'get_many':>9} {'bytes kept a job':>17}"
-    )
+    print(f"{'jobs':>8} {'connectors':>10} {'µs a poll, get':>15} {'get_many':>9} {'bytes kept a job':>17}")
     for jobs, others in [*((jobs, 0) for jobs in sizes), (sizes[0], 999)]:
         polls = max(jobs, 20_000)
         alone, _ = asyncio.run(measured_cost(jobs, None, polls, others))

@@ -125,9 +125,7 @@ def _free_port() -> int:
 def _tree(pid: int) -> list[int]:
     """The process and its descendants."""
     children = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
     return [pid, *(each for child in children for each in _tree(child))]
 

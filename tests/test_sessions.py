@@ -112,15 +112,11 @@ def test_one_python_runs_the_tests_of_every_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("in_ci", "code"), [("", 0), ("true", 1)])
-def test_what_cannot_be_installed_is_left_out_and_said(
-    tmp_path: Path, in_ci: str, code: int
-) -> None:
+def test_what_cannot_be_installed_is_left_out_and_said(tmp_path: Path, in_ci: str, code: int) -> None:
     """Slurm needs root, and Debian; CI fails without it."""
     command = [sys.executable, "-m", "nox", "-f", str(ROOT / "noxfile.py"), "-s", "slurm"]
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path), "CI": in_ci}
-    done = subprocess.run(
-        [*command, "--no-venv"], check=False, capture_output=True, text=True, env=bare
-    )
+    done = subprocess.run([*command, "--no-venv"], check=False, capture_output=True, text=True, env=bare)
     assert done.returncode == code
     said = [line for line in done.stderr.splitlines() if "no batch jobs on Slurm" in line]
     assert len(said) == 1

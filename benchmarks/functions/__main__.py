@@ -45,9 +45,7 @@ def side_by_side(code: str, calls: int, cores: int) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.functions")
-    parser.add_argument(
-        "--rounds", type=int, default=20, help="calls of the function that does nothing"
-    )
+    parser.add_argument("--rounds", type=int, default=20, help="calls of the function that does nothing")
     parser.add_argument("--calls", type=int, default=200, help="calls of the map")
     parser.add_argument("--seconds", type=float, default=0.5, help="work of each call of the map")
     options = parser.parse_args()
@@ -58,10 +56,7 @@ def main() -> None:
         os.environ["FLYTE_CONNECTORS_STATE_DIR"] = f"{folder}/state"
         os.environ["FLYTE_BATCH_JOB_SLOTS"] = str(cores)
         tasks.nothing()
-        pairs = [
-            (seconds_of(lambda: python(IMPORTS)), seconds_of(tasks.nothing))
-            for _ in range(options.rounds)
-        ]
+        pairs = [(seconds_of(lambda: python(IMPORTS)), seconds_of(tasks.nothing)) for _ in range(options.rounds)]
         costs = sorted(call - start for start, call in pairs)
         starts = sorted(start for start, _ in pairs)
         print(

@@ -49,9 +49,7 @@ def _would_see(rise: float, counts: Mapping[str, float]) -> bool:
     more = int(max(n for name, n in bytecode.items() if "Task" in name) * rise)
     slower = requests.counts(burden=more)
     reported = risen({name: slower[name] for name in bytecode if name in slower}, bytecode)
-    return all(
-        any(line.startswith(name) for line in reported) for name in bytecode if "Task" in name
-    )
+    return all(any(line.startswith(name) for line in reported) for name in bytecode if "Task" in name)
 
 
 def risen(counts: Mapping[str, float], baseline: Mapping[str, float]) -> list[str]:

@@ -17,9 +17,7 @@ def counts() -> dict[str, float]:
     names = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-m", "benchmarks.guard.start"]
     found = [
-        json.loads(
-            subprocess.run(command, env=os.environ | names, check=True, capture_output=True).stdout
-        )
+        json.loads(subprocess.run(command, env=os.environ | names, check=True, capture_output=True).stdout)
         for _ in range(PROCESSES)
     ]
     return {f"start: {name}": min(each[name] for each in found) for name in found[0]}

@@ -96,16 +96,10 @@ def handler() -> grpc.GenericRpcHandler:
     """The methods of the service, with what reads their requests and writes their replies."""
     unary = grpc.unary_unary_rpc_method_handler
     methods = {
-        "CreateTask": unary(
-            create_task, CreateTaskRequest.FromString, CreateTaskResponse.SerializeToString
-        ),
+        "CreateTask": unary(create_task, CreateTaskRequest.FromString, CreateTaskResponse.SerializeToString),
         "GetTask": unary(get_task, GetTaskRequest.FromString, GetTaskResponse.SerializeToString),
-        "DeleteTask": unary(
-            delete_task, DeleteTaskRequest.FromString, DeleteTaskResponse.SerializeToString
-        ),
-        "GetTaskLogs": grpc.unary_stream_rpc_method_handler(
-            get_task_logs, GetTaskLogsRequest.FromString
-        ),
+        "DeleteTask": unary(delete_task, DeleteTaskRequest.FromString, DeleteTaskResponse.SerializeToString),
+        "GetTaskLogs": grpc.unary_stream_rpc_method_handler(get_task_logs, GetTaskLogsRequest.FromString),
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)
 

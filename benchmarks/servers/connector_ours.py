@@ -32,9 +32,7 @@ class TrivialConnector(AsyncConnector[Job]):
     name = "Trivial Connector"
     task_type_name = "benchmark"
     metadata_type = Job
-    repeatable_create = (
-        True  # each create of a load is the same, and none may be answered from memory
-    )
+    repeatable_create = True  # each create of a load is the same, and none may be answered from memory
 
     async def create(self, inputs: Mapping[str, Any], **_: Any) -> Job:  # type: ignore[override]
         """Check the three inputs; put the state into the meta."""
@@ -88,8 +86,6 @@ def _batch_of_lines() -> GetTaskLogsResponse:
 
 
 for _number in range(int(os.environ.get("BENCHMARK_CONNECTORS", "0"))):
-    ConnectorRegistry.register(
-        type("More", (TrivialConnector,), {"task_type_name": f"benchmark_{_number}"})
-    )
+    ConnectorRegistry.register(type("More", (TrivialConnector,), {"task_type_name": f"benchmark_{_number}"}))
 ConnectorRegistry.register(TrivialConnector())
 ConnectorRegistry.register(BlockingConnector())

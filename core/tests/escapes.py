@@ -72,9 +72,7 @@ def parts(port: int) -> st.SearchStrategy[str]:
     pieces = st.one_of(
         _authorities(port),
         st.sampled_from(_SEPARATORS + _ENCODED + _WAYS_UP + _BREAKS + _HEADERS + _LOOKALIKES),
-        st.sampled_from(
-            [f":{port}", f"{port}", f".:{port}/", "{job_id}", "job", "http:", "https://"]
-        ),
+        st.sampled_from([f":{port}", f"{port}", f".:{port}/", "{job_id}", "job", "http:", "https://"]),
         st.text(max_size=3),
     )
     return st.lists(pieces, min_size=1, max_size=5).map("".join)
@@ -95,6 +93,4 @@ def endpoints(port: int) -> st.SearchStrategy[str]:
     """Endpoints of a task."""
     suffixes = st.sampled_from(["", "/", "/v1", "/v1/../v2", "?x", "#x", "\\", "//"])
     schemes = st.sampled_from(["http://", "http://", "HTTP://", "https://", "http:\\\\", "http:/"])
-    return st.builds("{}{}{}".format, schemes, _authorities(port), suffixes) | links(
-        port, "http://good.example.org"
-    )
+    return st.builds("{}{}{}".format, schemes, _authorities(port), suffixes) | links(port, "http://good.example.org")

@@ -81,9 +81,7 @@ class JobConnector(AsyncConnector[JobMeta]):
         await self.service.reached("delete", kwargs)
         self.service.deleted.append(resource_meta.job)
 
-    async def get_logs(
-        self, resource_meta: JobMeta, token: str = "", **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, token: str = "", **kwargs: Any) -> AsyncIterator[Any]:
         await self.service.reached("get_logs", kwargs)
         if not (token or "0").isdecimal():
             raise InvalidRequestError("not a page of this log", field="token")
@@ -121,9 +119,7 @@ def create_request(
     connection: Mapping[str, Any] | None = None,
 ) -> pb.CreateTaskRequest:
     """The request that starts `task` with input values."""
-    request = pb.CreateTaskRequest(
-        template=task or template(), output_prefix="file:///nowhere", connection=connection
-    )
+    request = pb.CreateTaskRequest(template=task or template(), output_prefix="file:///nowhere", connection=connection)
     types = {name: (type(value), value) for name, value in (values or {}).items()}
     request.inputs.CopyFrom(NativeInterface(types).write_inputs("count", values or {}))
     identifier = request.task_execution_metadata.task_execution_id

@@ -129,9 +129,7 @@ def create_request(draw: random.Random, task_type: str, version: int = 0) -> Any
     return request
 
 
-def job_request(
-    draw: random.Random, kind: type[Message], task_type: str, version: int, meta: bytes
-) -> Any:
+def job_request(draw: random.Random, kind: type[Message], task_type: str, version: int, meta: bytes) -> Any:
     """A request of `kind` about a job, or about what may be taken for one."""
     request = random_message(draw, kind, 4)
     request.task_category.name, request.task_category.version = task_type, version
@@ -195,9 +193,7 @@ def _schema(draw: random.Random) -> Any:
         "properties": properties,
     }
     schema["required"] = draw.choice([["x"], [], "x", [1]])
-    schema["$defs"] = {
-        "T": draw.choice([schema["properties"]["x"], {"type": "object"}, {"$ref": "#/$defs/T"}])
-    }
+    schema["$defs"] = {"T": draw.choice([schema["properties"]["x"], {"type": "object"}, {"$ref": "#/$defs/T"}])}
     message: Any = pb.CreateTaskRequest().template.custom
     message.update(schema)
     return message

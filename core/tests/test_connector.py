@@ -59,9 +59,7 @@ def test_sync_connectors_take_the_same_identity() -> None:
 
 
 @pytest.mark.parametrize("base", [AsyncConnector, SyncConnector])
-def test_the_secrets_mixin_works_with_both_kinds(
-    base: type, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_secrets_mixin_works_with_both_kinds(base: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Arguments travel along the bases in one call."""
 
     class Mine(ConnectorSecretsMixin, base):  # type: ignore[misc]
@@ -96,6 +94,4 @@ def test_a_category_is_shown_with_its_version() -> None:
 
 def test_a_resource_needs_only_a_phase() -> None:
     """Everything else is optional."""
-    assert [f.name for f in dataclasses.fields(Resource) if f.default is dataclasses.MISSING] == [
-        "phase"
-    ]
+    assert [f.name for f in dataclasses.fields(Resource) if f.default is dataclasses.MISSING] == ["phase"]

@@ -34,9 +34,7 @@ def allowed(url: str, listed: str | None = None, *, with_credentials: bool = Fal
 
 
 @given(scheme=SCHEMES, host=HOSTS, port=PORTS, path=PATHS, below=PATHS)
-def test_every_form_of_an_entry_allows_its_url(
-    scheme: str, host: str, port: int, path: str, below: str
-) -> None:
+def test_every_form_of_an_entry_allows_its_url(scheme: str, host: str, port: int, path: str, below: str) -> None:
     """The host, the host and port, the domain above it, and the origin with a path."""
     url = f"{scheme}://{host}:{port}{path}{below}"
     domain = host.partition(".")[2]
@@ -90,9 +88,7 @@ def _spellings(address: ipaddress.IPv4Address) -> list[str]:
     ),
     port=PORTS,
 )
-def test_the_own_machine_is_refused_under_every_spelling(
-    address: ipaddress.IPv4Address, port: int
-) -> None:
+def test_the_own_machine_is_refused_under_every_spelling(address: ipaddress.IPv4Address, port: int) -> None:
     """Loopback and link-local, where cloud metadata services are; a listed one is the operator's word."""
     for spelling in _spellings(address):
         assert not allowed(f"http://{spelling}:{port}/latest/meta-data")

@@ -207,9 +207,7 @@ def test_an_entry_with_a_mistake_says_what_would_be_right(
         ("HTTPS://train.example.org/v1/", "https://train.example.org/v1/jobs"),
     ],
 )
-def test_one_host_in_two_spellings_is_one(
-    monkeypatch: pytest.MonkeyPatch, entry: str, url: str
-) -> None:
+def test_one_host_in_two_spellings_is_one(monkeypatch: pytest.MonkeyPatch, entry: str, url: str) -> None:
     """As HTTP clients read it."""
     monkeypatch.setenv(VARIABLE, entry)
     assert check(url, with_credentials=True) == url

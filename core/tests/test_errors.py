@@ -10,11 +10,7 @@ import pytest
 from flyte_connectors import errors
 from flyte_connectors.errors import ConnectorError
 
-CLASSES = {
-    name: cls
-    for name, cls in vars(errors).items()
-    if inspect.isclass(cls) and issubclass(cls, ConnectorError)
-}
+CLASSES = {name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, ConnectorError)}
 LINE = re.compile(r"^ {4}([│ ]*)(?:[├└]── )?(\w+Error) *([A-Z_]{4,})?", re.MULTILINE)
 
 

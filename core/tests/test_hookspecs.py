@@ -20,9 +20,7 @@ def _arguments(function: object) -> list[str]:
 
 def test_every_hook_is_listed() -> None:
     """`VERBS` and `PLUGIN_HOOKS` are the functions that carry the marker."""
-    marked = {
-        name for name, value in vars(hookspecs).items() if hasattr(value, "flyte.connectors_spec")
-    }
+    marked = {name for name, value in vars(hookspecs).items() if hasattr(value, "flyte.connectors_spec")}
     assert set(HOOKS) == marked
 
 

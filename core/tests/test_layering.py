@@ -132,9 +132,7 @@ def _own(imported: str) -> str | None:
     prefix, _, name = imported.partition(".")
     if prefix != "flyte_connectors":
         return None
-    return next(
-        (candidate for candidate in (name, name.rpartition(".")[0]) if candidate in MODULES), ""
-    )
+    return next((candidate for candidate in (name, name.rpartition(".")[0]) if candidate in MODULES), "")
 
 
 def _room(module: str) -> str:
@@ -162,8 +160,7 @@ def test_imports_go_down(module: str) -> None:
 def test_no_circle_of_modules() -> None:
     """No module imports itself by way of others, not even for a type hint."""
     graph = {
-        module: {own for name in _named(module, for_types=True) if (own := _own(name))} - {module}
-        for module in MODULES
+        module: {own for name in _named(module, for_types=True) if (own := _own(name))} - {module} for module in MODULES
     }
     while graph:
         free = {module for module, used in graph.items() if not used & graph.keys()}
@@ -177,9 +174,7 @@ def test_the_root_holds_the_contract_alone() -> None:
     assert len(modules) <= 14
 
 
-@pytest.mark.parametrize(
-    "module", [module for module in MODULES if _room(module) in WITHOUT_PROTOBUF]
-)
+@pytest.mark.parametrize("module", [module for module in MODULES if _room(module) in WITHOUT_PROTOBUF])
 def test_messages_stay_in_the_rooms_that_translate_them(module: str) -> None:
     """Outside of type hints."""
     names = _imports(module)

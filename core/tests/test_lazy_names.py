@@ -54,15 +54,12 @@ def test_all_and_dir_have_what_is_installed(package: object) -> None:
 
 
 @pytest.mark.parametrize("statement", ["from fixture_package import Other", "package.Other"])
-def test_a_name_of_a_plugin_that_is_not_installed_names_the_extra(
-    package: object, statement: str
-) -> None:
+def test_a_name_of_a_plugin_that_is_not_installed_names_the_extra(package: object, statement: str) -> None:
     """However it is asked for."""
     with pytest.raises(ImportError) as caught:
         exec(statement, {"package": package})
     assert str(caught.value) == (
-        "fixture_package.Other needs flyte-connectors-absent-plugin: "
-        'pip install "flyte-connectors[absent-plugin]"'
+        'fixture_package.Other needs flyte-connectors-absent-plugin: pip install "flyte-connectors[absent-plugin]"'
     )
 
 

@@ -36,9 +36,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "quote, delimiters left": lambda secret: urllib.parse.quote(secret, safe="!$&'()*+,;=:@/?~"),
     "quote_plus": urllib.parse.quote_plus,
     "quote twice": lambda secret: urllib.parse.quote(urllib.parse.quote(secret)),
-    "quote, lower case": lambda secret: re.sub(
-        "%..", lambda code: code[0].lower(), urllib.parse.quote(secret)
-    ),
+    "quote, lower case": lambda secret: re.sub("%..", lambda code: code[0].lower(), urllib.parse.quote(secret)),
     "quote, every byte": lambda secret: "".join(f"%{byte:02X}" for byte in secret.encode()),
     "JSON": lambda secret: json.dumps(secret)[1:-1],
     "JSON, other alphabets left": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
@@ -52,9 +50,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "white space folded": lambda secret: " ".join(secret.split()),
     "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
     "base64 for URLs": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode(),
-    "base64 without padding": lambda secret: (
-        base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")
-    ),
+    "base64 without padding": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
     "base64, quoted": lambda secret: urllib.parse.quote_plus(base64.b64encode(secret.encode())),
     "hex": lambda secret: secret.encode().hex(),
     "HEX": lambda secret: secret.encode().hex().upper(),
@@ -99,9 +95,7 @@ def test_latin_1_is_an_encoding_too(secret: str) -> None:
 def test_each_line_of_a_key_is_a_secret(line: str) -> None:
     """A log shows a file line by line."""
     assert Masker([PRIVATE_KEY]).mask(f"read {line}") == f"read {MASK}"
-    assert (
-        Masker([PRIVATE_KEY]).mask("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
-    )
+    assert Masker([PRIVATE_KEY]).mask("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
 
 
 @pytest.mark.parametrize("indent", [None, 2])

@@ -33,9 +33,7 @@ def test_the_docstring_names_them_all() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if inspect.isclass(getattr(flyte_connectors, name))]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if inspect.isclass(getattr(flyte_connectors, name))])
 def test_public_classes_are_documented(name: str) -> None:
     """Each class says what it is."""
     assert inspect.getdoc(getattr(flyte_connectors, name))
@@ -43,7 +41,5 @@ def test_public_classes_are_documented(name: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """As in any other module."""
-    with pytest.raises(
-        AttributeError, match="module 'flyte_connectors' has no attribute 'Connecter'"
-    ):
+    with pytest.raises(AttributeError, match="module 'flyte_connectors' has no attribute 'Connecter'"):
         _ = flyte_connectors.Connecter

@@ -37,9 +37,9 @@ from hypothesis import strategies as st
 CANARY = 'can"ary/ü+ß'
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 # A mask within a secret could not be told from a mask.
-SECRETS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=4
-).filter(lambda value: len(" ".join(value.split())) >= 4)
+SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=4).filter(
+    lambda value: len(" ".join(value.split())) >= 4
+)
 PEM = "-----BEGIN KEY-----\nMIIEvQ\nIBADAN\n-----END KEY-----\n"
 
 
@@ -239,9 +239,7 @@ class TestResolving:
         (tmp_path / "secrets" / "db-password").write_text("from a file\n")
         assert resolve({"password": "db-password"}, {}) == {"password": "from a file"}
 
-    @pytest.mark.parametrize(
-        "name", ["../outside", "/etc/hostname", ".", "..", ".hidden", "a/b", "a\0b"]
-    )
+    @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", ".", "..", ".hidden", "a/b", "a\0b"])
     def test_no_other_file_is_read(self, name: str, tmp_path: pathlib.Path) -> None:
         """A request can't read this machine's files by naming them as secrets."""
         (tmp_path / "secrets" / "a").mkdir(parents=True)
@@ -267,25 +265,19 @@ class TestResolving:
             lambda: resolve({"argument": "key"}, {}),
             lambda: ConnectorSecretsMixin(secrets={"key": "NO_SUCH_VARIABLE"}).secret("key"),
         ):
-            with pytest.raises(
-                AuthenticationError, match=r"'key' is not UTF-8 text: .*base64"
-            ) as caught:
+            with pytest.raises(AuthenticationError, match=r"'key' is not UTF-8 text: .*base64") as caught:
                 ask()
             assert "content" not in str(caught.value)
             assert caught.value.__suppress_context__
 
     def test_an_unknown_secret_says_where_it_could_be(self) -> None:
         """By name, with the variable and the file to set."""
-        with pytest.raises(
-            AuthenticationError, match=r"secret 'db' .* FLYTE_SECRET_DB or the file"
-        ):
+        with pytest.raises(AuthenticationError, match=r"secret 'db' .* FLYTE_SECRET_DB or the file"):
             resolve({"password": "db"}, {})
 
 
 PARTS = st.one_of(
-    st.sampled_from(
-        ["team-a", "production", "key", "..", ".", "", "a/b", "Team-A", "team-a ", "key\0"]
-    ),
+    st.sampled_from(["team-a", "production", "key", "..", ".", "", "a/b", "Team-A", "team-a ", "key\0"]),
     st.text(max_size=8),
 )
 
@@ -315,9 +307,7 @@ class TestOfProject:
         assert read == [folder / name]
         assert (project, domain, name) == read[0].relative_to(tmp_path / "secrets").parts
 
-    def test_each_project_has_its_own(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
-    ) -> None:
+    def test_each_project_has_its_own(self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
         """The domain's first, then the project's; no variable, and no file of another folder."""
         for path, text in (
             ("team-a/production/key", "of a in production"),
@@ -335,17 +325,13 @@ class TestOfProject:
         assert found("team-a", "production") == "of a in production"
         assert found("team-a", "staging") == "of a"
         assert found("team-b", "production") == "of b"
-        with pytest.raises(
-            AuthenticationError, match=r"team-c/staging: add the file .*/team-c/staging/key"
-        ):
+        with pytest.raises(AuthenticationError, match=r"team-c/staging: add the file .*/team-c/staging/key"):
             found("team-c", "staging")
 
     @pytest.mark.parametrize("name", ["../../team-b/production/key", "a/b", ".key", "kéy", "key "])
     def test_a_path_is_not_a_name(self, name: str) -> None:
         """Nor is what has several spellings."""
-        with pytest.raises(
-            InvalidRequestError, match=r"custom\.secrets\.k: .* can't be a secret's name"
-        ):
+        with pytest.raises(InvalidRequestError, match=r"custom\.secrets\.k: .* can't be a secret's name"):
             of_project({"k": name}, "team-a", "production")
 
     @pytest.mark.parametrize("project", ["", "..", "Team-A", "team_a", "team\u2010a", "a/b"])
@@ -370,9 +356,7 @@ class TestSecretNames:
         assert secret_names(self._custom({"password": "db"})) == {"password": "db"}
         assert secret_names(Struct()) == {}
 
-    @pytest.mark.parametrize(
-        "table", ["db", 3, ["db"], {"password": 3}, {"": "db"}, {"a": None}, None]
-    )
+    @pytest.mark.parametrize("table", ["db", 3, ["db"], {"password": 3}, {"": "db"}, {"a": None}, None])
     def test_anything_else_is_refused(self, table: Any) -> None:
         """With the field's name."""
         with pytest.raises(InvalidRequestError, match=r"custom.secrets: must map each"):
@@ -396,9 +380,7 @@ class TestMixin:
 
     def test_a_missing_one_says_what_to_set(self) -> None:
         """Its variable, or its file."""
-        with pytest.raises(
-            AuthenticationError, match="secret 'token' is not mounted: set MY_TOKEN"
-        ):
+        with pytest.raises(AuthenticationError, match="secret 'token' is not mounted: set MY_TOKEN"):
             ConnectorSecretsMixin(secrets={"token": "MY_TOKEN"}).secret("token")
 
     def test_a_mounted_file_will_do(self, tmp_path: pathlib.Path) -> None:
@@ -424,9 +406,7 @@ class TestLogFilter:
         yield logger, stream
         logger.removeHandler(handler)
 
-    def test_message_and_arguments_are_masked(
-        self, log: tuple[logging.Logger, io.StringIO]
-    ) -> None:
+    def test_message_and_arguments_are_masked(self, log: tuple[logging.Logger, io.StringIO]) -> None:
         """However the text is put together."""
         logger, stream = log
         with protected({"s": "my-secret"}):
@@ -448,9 +428,7 @@ class TestLogFilter:
         assert "ValueError" in stream.getvalue()
         assert "my-secret" not in stream.getvalue()
 
-    def test_a_bad_format_does_not_break_the_caller(
-        self, log: tuple[logging.Logger, io.StringIO]
-    ) -> None:
+    def test_a_bad_format_does_not_break_the_caller(self, log: tuple[logging.Logger, io.StringIO]) -> None:
         """Logging never raises into the code that logs, nor shows the arguments instead."""
         logger, stream = log
         with protected({"s": "my-secret"}):

@@ -99,9 +99,7 @@ class AllArguments(AsyncConnector[JobMeta]):
 
     def delete(self, resource_meta: JobMeta) -> None: ...
 
-    def get_logs(
-        self, resource_meta: JobMeta, token: str, lines: int
-    ) -> Iterator[GetTaskLogsResponse]:
+    def get_logs(self, resource_meta: JobMeta, token: str, lines: int) -> Iterator[GetTaskLogsResponse]:
         yield GetTaskLogsResponse()
 
 
@@ -117,9 +115,7 @@ class WithSecrets(AsyncConnector[JobMeta], ConnectorSecretsMixin):
     async def create(self, task_template: TaskTemplate, *, api_key: str, **kwargs: Any) -> JobMeta:
         return JobMeta(api_key)
 
-    async def get(
-        self, resource_meta: JobMeta, api_key: str | None = None, **kwargs: Any
-    ) -> Resource:
+    async def get(self, resource_meta: JobMeta, api_key: str | None = None, **kwargs: Any) -> Resource:
         return Resource(phase=Phase.RUNNING, message=api_key)
 
     async def delete(self, resource_meta: JobMeta, *, api_key: str) -> None: ...

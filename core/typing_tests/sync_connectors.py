@@ -11,9 +11,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 class Coroutine(SyncConnector):
     task_type_name = "coroutine"
 
-    async def do(
-        self, task_template: TaskTemplate, inputs: dict[str, Any], **kwargs: Any
-    ) -> Resource:
+    async def do(self, task_template: TaskTemplate, inputs: dict[str, Any], **kwargs: Any) -> Resource:
         return Resource(phase=Phase.SUCCEEDED, outputs=inputs)
 
 

@@ -131,9 +131,7 @@ def urls() -> Iterator[str]:
             yield f"{scheme}{host}/v1"
     yield from (f"http://{VENDOR_NAME}{port}/v1" for port in ("", ":80", ":8080", ":08000x", ":-1"))
     yield from (f"{BASE}{way}" for way in ways_up())
-    yield from (
-        f"http://{vendor}{path}" for path in ("", "/", "/V1", "/v", "/v1x", "/v10", "/%761/..")
-    )
+    yield from (f"http://{vendor}{path}" for path in ("", "/", "/V1", "/v", "/v1x", "/v10", "/%761/.."))
 
 
 def ways_up() -> Iterator[str]:

@@ -44,9 +44,7 @@ async def play(setting: Setting, tally: Tally) -> None:
             async with reading(light):
                 await starve(tally, service, light, HOG_SECONDS if setting.full else 2.0)
             await block(tally, service, await client.create("guilty"))
-            tally.skipped(
-                "isolation ends", "after ten minutes; test_way_back of the core has a clock"
-            )
+            tally.skipped("isolation ends", "after ten minutes; test_way_back of the core has a clock")
     finally:
         service.process.send_signal(signal.SIGCONT)
         service.process.kill()

@@ -115,9 +115,7 @@ async def metas(service: ServeProcess) -> dict[str, bytes]:
     async with Client(service.address) as client:
         for task_type, version in TYPES.items():
             found[task_type] = (await client.create(task_type, version)).meta
-        found["batch_job"] = (
-            await client.send(create_request("batch_job", custom={"command": ["/bin/true"]}))
-        ).meta
+        found["batch_job"] = (await client.send(create_request("batch_job", custom={"command": ["/bin/true"]}))).meta
     return found
 
 
@@ -192,9 +190,7 @@ def is_config(shot: Shot) -> bool:
     return False
 
 
-def judge_service(
-    tally: Tally, service: ServeProcess, memory: list[float], latencies: dict[str, float]
-) -> None:
+def judge_service(tally: Tally, service: ServeProcess, memory: list[float], latencies: dict[str, float]) -> None:
     """What the requests together have done to the service, and to others."""
     tally.tried("the service itself")
     if service.process.poll() is not None:
@@ -202,9 +198,7 @@ def judge_service(
     tally.notes["resident MB"] = [round(mb) for mb in memory]
     if len(memory) > 2 and memory[-1] - memory[1] > MEMORY_BOUND_MB:
         tally.fell("the service itself", f"grew from {memory[1]:.0f} to {memory[-1]:.0f} MB")
-    is_slow = (
-        latencies["p99_ms"] > LATENCY_BOUND_MS and latencies["polls"] >= POLLS_FOR_A_PERCENTILE
-    )
+    is_slow = latencies["p99_ms"] > LATENCY_BOUND_MS and latencies["polls"] >= POLLS_FOR_A_PERCENTILE
     if latencies["failed"] or is_slow:
         tally.fell("the service itself", f"felt by others: {latencies}")
 

@@ -155,9 +155,7 @@ class Gun:
 
     def meta(self) -> tuple[str, bytes]:
         """A later call with a meta that is damaged, another connector's, or made by hand."""
-        verb = self._draw.choice(
-            ("GetTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
-        )
+        verb = self._draw.choice(("GetTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics"))
         message = self._good(verb)
         task_type = message.task_category.name
         good, other = message.resource_meta, self._draw.choice(list(self._metas.values()))

@@ -107,17 +107,13 @@ class HonestSync(SyncConnector):
 def state(meta: HonestMeta, secrets: dict[str, Any]) -> Resource:
     """A job that runs, and says with which secrets."""
     texts = " ".join(map(str, secrets.values()))
-    return Resource(
-        phase=Phase.QUEUED, message=texts[:2000], custom_info={"key": meta.key, texts: 1}
-    )
+    return Resource(phase=Phase.QUEUED, message=texts[:2000], custom_info={"key": meta.key, texts: 1})
 
 
 def page(token: str, lines: int) -> Iterator[GetTaskLogsResponse | LogLine]:
     """A few lines and the next page."""
     if token and not (token.isascii() and token.isdecimal() and len(token) < 9):
-        raise InvalidRequestError(
-            "not a page of this log: start with an empty token", field="token"
-        )
+        raise InvalidRequestError("not a page of this log: start with an empty token", field="token")
     for number in range(min(lines or 3, 3)):
         yield LogLine(message=f"line {int(token or 0) + number}")
     yield GetTaskLogsResponse(header={"token": str(int(token or 0) + 3)})

@@ -78,9 +78,7 @@ async def play(setting: Setting, tally: Tally) -> None:
                 masked += any(MASK in text for text in said)
                 if seen := sorted({found for text in said for found in WATCH.seen(text)}):
                     shown = f"shows {', '.join(seen)}"
-                    tally.fell(
-                        leak.verb, f"{leak.source} secret, {leak.place}, {leak.form}: {shown}"
-                    )
+                    tally.fell(leak.verb, f"{leak.source} secret, {leak.place}, {leak.form}: {shown}")
             await look_around(client, tally)
         page = (await fetch(service.metrics, "/metrics")).body
         after(tally, "metrics page", page)

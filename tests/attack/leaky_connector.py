@@ -123,9 +123,7 @@ class Leaky(ConnectorSecretsMixin, AsyncConnector[LeakMeta]):
     async def delete(self, resource_meta: LeakMeta, **secrets: Any) -> None:
         fail(resource_meta.leak, self.text(resource_meta, secrets))
 
-    async def get_logs(
-        self, resource_meta: LeakMeta, **secrets: Any
-    ) -> AsyncIterator[GetTaskLogsResponse | LogLine]:
+    async def get_logs(self, resource_meta: LeakMeta, **secrets: Any) -> AsyncIterator[GetTaskLogsResponse | LogLine]:
         leak, text = resource_meta.leak, self.text(resource_meta, secrets)
         if leak == "line":
             yield LogLine(message=f"curl -H '{text}'")

@@ -178,6 +178,4 @@ _PROGRAMS = {
     """,
 }
 
-SURVIVORS = {
-    name: _PRELUDE + textwrap.dedent(program) + _FINALE for name, program in _PROGRAMS.items()
-}
+SURVIVORS = {name: _PRELUDE + textwrap.dedent(program) + _FINALE for name, program in _PROGRAMS.items()}

@@ -65,9 +65,7 @@ class Fight:
         """The job's own processes."""
         return [process for process in self.all() if not is_runner(process)]
 
-    def signal_runners(
-        self, number: signal.Signals, chosen: Callable[[list[Process]], Any]
-    ) -> None:
+    def signal_runners(self, number: signal.Signals, chosen: Callable[[list[Process]], Any]) -> None:
         """Signal some of the processes that run the job."""
         for process in chosen(self.runners()):
             with suppress(ProcessLookupError):

@@ -184,9 +184,7 @@ def told(visit: Visit) -> str:
 def bake(folder: Path, tally: Tally) -> dict[str, str]:
     """The environment of a service with a plugin baked from the template."""
     command = [sys.executable, "-m", "flyte_connectors", "new", "acme", "--no-input"]
-    done = subprocess.run(
-        [*command, "--output-dir", str(folder)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "--output-dir", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         tally.skipped("baked plugin", (done.stderr or done.stdout).strip()[-200:])
         return {}

@@ -54,14 +54,11 @@ async def play(setting: Setting, tally: Tally) -> None:
         end(descendants())
 
 
-async def kill_a_worker(
-    service: ServeProcess, which: int, wait: float, runs: Path, tally: Tally
-) -> None:
+async def kill_a_worker(service: ServeProcess, which: int, wait: float, runs: Path, tally: Tally) -> None:
     """One kill under creates; each has its job, once, and the others go on."""
     case = "a worker killed under creates"
     sending = [
-        asyncio.ensure_future(persistently(service.address, f"{runs.name}-{n}", f"{runs}-{n}"))
-        for n in range(CREATES)
+        asyncio.ensure_future(persistently(service.address, f"{runs.name}-{n}", f"{runs}-{n}")) for n in range(CREATES)
     ]
     await asyncio.sleep(wait)
     workers = await all_workers(service)

@@ -47,9 +47,7 @@ async def terminate(stage: Stage) -> None:
     await _end_again_and_again(stage, "terminations", lambda replica: replica.terminate())
 
 
-async def _end_again_and_again(
-    stage: Stage, what: str, end: Callable[[Replica], Awaitable[None]]
-) -> None:
+async def _end_again_and_again(stage: Stage, what: str, end: Callable[[Replica], Awaitable[None]]) -> None:
     """End replicas in turn, each a second after the last one is back."""
     for replica in itertools.cycle(stage.replicas):
         await asyncio.sleep(1)
@@ -140,9 +138,7 @@ async def _first(watch: Any) -> None:
         return
 
 
-async def _call_neighbour(
-    stage: Stage, method: str, task_type: str, *, per_second: float = 20
-) -> None:
+async def _call_neighbour(stage: Stage, method: str, task_type: str, *, per_second: float = 20) -> None:
     """Call a neighbour at a steady pace, whatever becomes of the calls."""
     verb = getattr(AsyncConnectorServiceStub(stage.client.channel), method)
     calls: set[asyncio.Task[None]] = set()
@@ -160,9 +156,7 @@ async def _call_neighbour(
 def _neighbour_request(method: str, task_type: str) -> Any:
     if method == "CreateTask":
         return CreateTaskRequest(template=TaskTemplate(type=task_type))
-    return GetTaskRequest(
-        task_category=TaskCategory(name=task_type), resource_meta=b'{"id": "nothing"}'
-    )
+    return GetTaskRequest(task_category=TaskCategory(name=task_type), resource_meta=b'{"id": "nothing"}')
 
 
 async def _call(stage: Stage, verb: Any, request: Any) -> None:

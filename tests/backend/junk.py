@@ -27,9 +27,7 @@ METHODS = (
 )
 
 
-async def send_junk(
-    channel: grpc.aio.Channel, count: int, seed: int, *, at_a_time: int = 50
-) -> Counter[str]:
+async def send_junk(channel: grpc.aio.Channel, count: int, seed: int, *, at_a_time: int = 50) -> Counter[str]:
     """Send `count` junk requests; how often each status code came back."""
     draw = random.Random(seed)
     requests = iter([_request(draw) for _ in range(count)])
@@ -59,9 +57,7 @@ def _request(draw: random.Random) -> tuple[str, bytes]:
     known = TaskCategory(name="vendor_job")
     kind = draw.randrange(5)
     if kind == 0:
-        return METHODS[0], CreateTaskRequest(
-            template=TaskTemplate(type=unknown.name)
-        ).SerializeToString()
+        return METHODS[0], CreateTaskRequest(template=TaskTemplate(type=unknown.name)).SerializeToString()
     if kind == 1:
         request = GetTaskRequest(task_category=unknown, resource_meta=noise)
         return METHODS[1], request.SerializeToString()
@@ -69,7 +65,5 @@ def _request(draw: random.Random) -> tuple[str, bytes]:
         request = GetTaskRequest(task_category=known, resource_meta=noise)
         return METHODS[1], request.SerializeToString()
     if kind == 3:
-        return METHODS[2], DeleteTaskRequest(
-            task_category=unknown, resource_meta=noise
-        ).SerializeToString()
+        return METHODS[2], DeleteTaskRequest(task_category=unknown, resource_meta=noise).SerializeToString()
     return draw.choice(METHODS), noise

@@ -38,14 +38,10 @@ class OwnIdConnector(AsyncConnector[VendorJob]):
     ) -> VendorJob:
         return await post(task_template, output_prefix, inputs, task_execution_metadata, api_key)
 
-    async def get(
-        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
-    ) -> Resource:
+    async def get(self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any) -> Resource:
         return await read(resource_meta, api_key)
 
-    async def delete(
-        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
-    ) -> None:
+    async def delete(self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any) -> None:
         await cancel(resource_meta, api_key)
 
 

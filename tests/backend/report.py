@@ -133,9 +133,7 @@ class Report:
     @property
     def flaws(self) -> list[str]:
         """What is not as an operator wants it and could be, each with its number."""
-        return _listed(
-            {what: count - self._excused(what, count) for what, count in self._counted.items()}
-        )
+        return _listed({what: count - self._excused(what, count) for what, count in self._counted.items()})
 
     @property
     def excuses(self) -> list[str]:

@@ -64,13 +64,8 @@ class Rush:
         get = GetTaskRequest(task_category=TaskCategory(name=QUIET), resource_meta=b'{"id": "x"}')
         channel = grpc.aio.insecure_channel(self.address, options=REDIAL)
         verbs = AsyncConnectorServiceStub(channel)
-        callers = [
-            self._keep_calling(verbs, "GetTask", itertools.repeat(get))
-            for _ in range(self._pollers)
-        ]
-        callers += [
-            self._keep_calling(verbs, "CreateTask", _creates(n)) for n in range(self._creators)
-        ]
+        callers = [self._keep_calling(verbs, "GetTask", itertools.repeat(get)) for _ in range(self._pollers)]
+        callers += [self._keep_calling(verbs, "CreateTask", _creates(n)) for n in range(self._creators)]
         calling = [asyncio.ensure_future(caller) for caller in callers]
         try:
             yield
@@ -80,9 +75,7 @@ class Rush:
             await asyncio.gather(*calling, return_exceptions=True)
             await channel.close()
 
-    async def _keep_calling(
-        self, verbs: AsyncConnectorServiceStub, method: str, requests: Iterable[Any]
-    ) -> None:
+    async def _keep_calling(self, verbs: AsyncConnectorServiceStub, method: str, requests: Iterable[Any]) -> None:
         """Send the next request on time, whether the last ones were answered or not."""
         calls: set[asyncio.Task[None]] = set()
         try:

@@ -105,18 +105,12 @@ class ServiceClient:
                 the next time.
         """
         try:
-            reply = await self._record(
-                "ListConnectors", self._metadata.ListConnectors, ListConnectorsRequest()
-            )
+            reply = await self._record("ListConnectors", self._metadata.ListConnectors, ListConnectorsRequest())
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 return set()
             raise
-        return {
-            category.name
-            for connector in reply.connectors
-            for category in connector.supported_task_categories
-        }
+        return {category.name for connector in reply.connectors for category in connector.supported_task_categories}
 
     async def _record(self, method: str, stub: Any, request: Any) -> Any:
         began = time.perf_counter()

@@ -150,9 +150,7 @@ def _allowed(scenario: Scenario, stage: Stage) -> dict[str, int]:
     """
     kills = stage.notes["kills"]
     unanswered = sum(
-        count
-        for (verb, code), count in stage.client.codes.items()
-        if verb == "CreateTask" and code != "OK"
+        count for (verb, code), count in stage.client.codes.items() if verb == "CreateTask" and code != "OK"
     )
     interrupted = stage.executor.interrupted if scenario.excuse is CRASHED else 0
     jobs = {"": 0, KILLED: min(unanswered, kills)}.get(scenario.excuse, unanswered)
@@ -223,9 +221,7 @@ async def _vendor() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _replicas(
-    scenario: Scenario, setting: Setting, vendor: str
-) -> AsyncIterator[list[Replica]]:
+async def _replicas(scenario: Scenario, setting: Setting, vendor: str) -> AsyncIterator[list[Replica]]:
     setting.directory.mkdir(parents=True, exist_ok=True)
     spools = Path(tempfile.mkdtemp(prefix="spools-", dir=setting.directory))
     name = f"{scenario.name}-{setting.flavour.value}-{setting.replicas}"

@@ -168,9 +168,7 @@ class Task:
         return TaskExecutionIdentifier(
             node_execution_id=NodeExecutionIdentifier(
                 node_id="a0",
-                execution_id=WorkflowExecutionIdentifier(
-                    project="chaos", domain="development", name=self.name
-                ),
+                execution_id=WorkflowExecutionIdentifier(project="chaos", domain="development", name=self.name),
             ),
             retry_attempt=self.state.attempt,
         )
@@ -183,7 +181,6 @@ def _literal(**value: Any) -> Literal:
 def variables(**types: SimpleType) -> VariableMap:
     return VariableMap(
         variables=[
-            VariableEntry(key=name, value=Variable(type=LiteralType(simple=simple)))
-            for name, simple in types.items()
+            VariableEntry(key=name, value=Variable(type=LiteralType(simple=simple))) for name, simple in types.items()
         ]
     )

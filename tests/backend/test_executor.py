@@ -36,9 +36,7 @@ def outputs(**values: int | str) -> Outputs:
 
 def _named(name: str, value: int | str) -> NamedLiteral:
     kind = "integer" if isinstance(value, int) else "string_value"
-    return NamedLiteral(
-        name=name, value=Literal(scalar=Scalar(primitive=Primitive(**{kind: value})))
-    )
+    return NamedLiteral(name=name, value=Literal(scalar=Scalar(primitive=Primitive(**{kind: value}))))
 
 
 SUCCEEDED = read(TaskExecution.SUCCEEDED, outputs=outputs(double=42, label="t1"))
@@ -59,8 +57,7 @@ def run(service: ScriptedService, task: Task) -> Executor:
 def attempts(service: ScriptedService) -> list[int]:
     """The `retry_attempt` of every create."""
     return [
-        request.task_execution_metadata.task_execution_id.retry_attempt
-        for request in service.asked(CreateTaskRequest)
+        request.task_execution_metadata.task_execution_id.retry_attempt for request in service.asked(CreateTaskRequest)
     ]
 
 
@@ -89,9 +86,7 @@ def test_other_outputs_are_wrong(service: ScriptedService, task: Task, wrong: Ou
     assert task.outcome is Outcome.WRONG
 
 
-def test_outputs_that_are_not_in_the_reply_are_read_from_the_prefix(
-    service: ScriptedService, task: Task
-) -> None:
+def test_outputs_that_are_not_in_the_reply_are_read_from_the_prefix(service: ScriptedService, task: Task) -> None:
     """`<output_prefix>/outputs.pb` is the other way."""
     path = pathlib.Path(task.output_prefix) / "outputs.pb"
     path.parent.mkdir(parents=True)
@@ -110,9 +105,7 @@ def test_every_create_error_burns_a_retry(service: ScriptedService, task: Task) 
     assert executor.retries == MAX_RETRIES
 
 
-def test_failed_reads_are_counted_over_the_whole_life_of_a_task(
-    service: ScriptedService, task: Task
-) -> None:
+def test_failed_reads_are_counted_over_the_whole_life_of_a_task(service: ScriptedService, task: Task) -> None:
     """Good reads in between don't help: the task is stranded in RUNNING."""
     service.reads = deque([RUNNING, UNAVAILABLE] * (MAX_FAILURES + 1) + [SUCCEEDED])
     run(service, task)
@@ -143,12 +136,8 @@ def test_a_retryable_failure_starts_a_new_attempt(service: ScriptedService, task
     assert len(service.asked(DeleteTaskRequest)) == 1
 
 
-@pytest.mark.parametrize(
-    "phase", [TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.UNDEFINED]
-)
-def test_other_failures_are_final(
-    service: ScriptedService, task: Task, phase: TaskExecution.Phase
-) -> None:
+@pytest.mark.parametrize("phase", [TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.UNDEFINED])
+def test_other_failures_are_final(service: ScriptedService, task: Task, phase: TaskExecution.Phase) -> None:
     """No retry."""
     service.reads = deque([read(phase)])
     run(service, task)
@@ -165,9 +154,7 @@ def test_an_abort_is_repeated_until_it_succeeds(service: ScriptedService, task: 
     assert len(service.asked(DeleteTaskRequest)) == 3
 
 
-def test_a_delete_that_keeps_failing_makes_the_action_undeletable(
-    service: ScriptedService, task: Task
-) -> None:
+def test_a_delete_that_keeps_failing_makes_the_action_undeletable(service: ScriptedService, task: Task) -> None:
     """As a 404 for a job that is gone does."""
     task.aborts_after = 0.02
     service.deletes = deque([grpc.StatusCode.NOT_FOUND])
@@ -175,9 +162,7 @@ def test_a_delete_that_keeps_failing_makes_the_action_undeletable(
     assert task.outcome is Outcome.UNDELETABLE
 
 
-def test_a_crash_before_the_reply_is_written_down_replays_the_create(
-    service: ScriptedService, task: Task
-) -> None:
+def test_a_crash_before_the_reply_is_written_down_replays_the_create(service: ScriptedService, task: Task) -> None:
     """The same `task_execution_id` comes again; no retry is burned."""
 
     async def play() -> None:

@@ -16,9 +16,7 @@ def job(attempt: int = 0, state: str = "succeeded") -> dict[str, Any]:
 def test_one_job_with_a_handle_is_as_it_should_be(task: Task) -> None:
     """Nothing to count."""
     task.handles = {0}
-    assert Jobs.count([task], [job()]) == Jobs(
-        jobs=1, twice=0, doubled=0, orphans=0, left_running=0
-    )
+    assert Jobs.count([task], [job()]) == Jobs(jobs=1, twice=0, doubled=0, orphans=0, left_running=0)
 
 
 def test_a_second_job_of_the_same_attempt_is_doubled_and_an_orphan(task: Task) -> None:

@@ -79,8 +79,7 @@ def test_the_canary_is_seen_in_replies(service: ScriptedService, task: Task) -> 
 def test_inputs_arrive_in_any_order(task: Task) -> None:
     """As from a Go map."""
     orders = {
-        tuple(named.name for named in task.create_request(random.Random(seed)).inputs.literals)
-        for seed in range(10)
+        tuple(named.name for named in task.create_request(random.Random(seed)).inputs.literals) for seed in range(10)
     }
     assert orders == {("name", "value"), ("value", "name")}
 

@@ -68,9 +68,7 @@ def test_a_finished_job_has_its_result() -> None:
 
 def test_a_job_may_leave_its_outputs_at_the_prefix(tmp_path: Path, task: Task) -> None:
     """As the file that the back end reads."""
-    _, job = calls(
-        Vendor(), ("PUT", "/k", JOB | {"outputs_uri": str(tmp_path / "p")}), ("GET", "/k", {})
-    )
+    _, job = calls(Vendor(), ("PUT", "/k", JOB | {"outputs_uri": str(tmp_path / "p")}), ("GET", "/k", {}))
     assert "result" not in job
     assert task.is_right(Outputs.FromString((tmp_path / "p" / "outputs.pb").read_bytes()))
 

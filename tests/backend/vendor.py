@@ -102,9 +102,7 @@ class Job:
 
     def outputs(self) -> Outputs:
         def named(name: str, **value: Any) -> NamedLiteral:
-            return NamedLiteral(
-                name=name, value=Literal(scalar=Scalar(primitive=Primitive(**value)))
-            )
+            return NamedLiteral(name=name, value=Literal(scalar=Scalar(primitive=Primitive(**value))))
 
         return Outputs(
             literals=[
@@ -127,9 +125,7 @@ class Vendor:
         self.faults = Faults()
         self.draw = random.Random(0)
 
-    async def answer(
-        self, method: str, path: str, body: dict[str, Any], caller: str
-    ) -> tuple[HTTPStatus, Any]:
+    async def answer(self, method: str, path: str, body: dict[str, Any], caller: str) -> tuple[HTTPStatus, Any]:
         """The reply to one call: status and JSON body."""
         if path.startswith("/control/"):
             return HTTPStatus.OK, self.control(path, body)
@@ -153,9 +149,7 @@ class Vendor:
     def draws(self, share: float) -> bool:
         return share > 0 and self.draw.random() < share
 
-    async def act(
-        self, method: str, path: str, body: dict[str, Any]
-    ) -> tuple[HTTPStatus, dict[str, Any]]:
+    async def act(self, method: str, path: str, body: dict[str, Any]) -> tuple[HTTPStatus, dict[str, Any]]:
         key = path.removeprefix("/jobs").removeprefix("/")
         if method in {"PUT", "POST"}:
             pause = self.faults.slow_seconds / 2 if self.draws(self.faults.slow_creates) else 0
@@ -196,9 +190,7 @@ class Vendor:
             method, path, _ = head[0].split(" ")
             headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:])}
             body = await reader.readexactly(int(headers.get("content-length", 0)))
-            status, reply = await self.answer(
-                method, path, json.loads(body or b"{}"), headers.get("authorization", "")
-            )
+            status, reply = await self.answer(method, path, json.loads(body or b"{}"), headers.get("authorization", ""))
             content = json.dumps(reply).encode()
             writer.write(
                 f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"

@@ -24,9 +24,7 @@ class VendorError(Exception):
         self.status = status
 
 
-async def call(
-    method: str, url: str, body: dict[str, Any] | None = None, *, token: str | None = ""
-) -> Any:
+async def call(method: str, url: str, body: dict[str, Any] | None = None, *, token: str | None = "") -> Any:
     """Call the vendor; the decoded JSON of its reply.
 
     Raises:

@@ -84,16 +84,12 @@ class VendorConnector(AsyncConnector[VendorJob]):
             await call("PUT", url, job, token=api_key)
         return VendorJob(url)
 
-    async def get(
-        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
-    ) -> Resource:
+    async def get(self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any) -> Resource:
         async with vendor_faults():
             job = await call("GET", resource_meta.url, token=api_key)
         return Resource(phase=PHASES[job["state"]], outputs=job.get("result"))
 
-    async def delete(
-        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
-    ) -> None:
+    async def delete(self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any) -> None:
         async with vendor_faults():
             await call("DELETE", resource_meta.url, token=api_key)
 

@@ -61,15 +61,11 @@ class VendorConnector(AsyncConnector):
         started = await call("POST", f"{custom['endpoint']}/jobs", job, token=api_key)
         return VendorJob(f"{custom['endpoint']}/jobs/{started['id']}")
 
-    async def get(
-        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
-    ) -> Resource:
+    async def get(self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any) -> Resource:
         job = await call("GET", resource_meta.url, token=api_key)
         return Resource(phase=PHASES[job["state"]], outputs=job.get("result"))
 
-    async def delete(
-        self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any
-    ) -> None:
+    async def delete(self, resource_meta: VendorJob, api_key: str | None = None, **kwargs: Any) -> None:
         await call("DELETE", resource_meta.url, token=api_key)
 
 

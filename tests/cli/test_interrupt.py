@@ -23,9 +23,7 @@ sleeper = BatchJobTask(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_the_job(
-    command: Command, jobs: JobService, number: signal.Signals
-) -> None:
+def test_a_signal_cancels_the_job(command: Command, jobs: JobService, number: signal.Signals) -> None:
     """Exit code 130, no traceback, and it says what it does."""
     running = command.start("run", TASKS, "endless")
     wait_until(lambda: jobs.calls("get"), "the first poll")
@@ -38,9 +36,7 @@ def test_a_signal_cancels_the_job(
     assert "Traceback" not in running.said
 
 
-def test_a_job_on_a_service_is_cancelled_too(
-    command: Command, jobs: JobService, service: ServeProcess
-) -> None:
+def test_a_job_on_a_service_is_cancelled_too(command: Command, jobs: JobService, service: ServeProcess) -> None:
     """By a call of delete."""
     running = command.start("run", "--endpoint", service.address, TASKS, "endless")
     wait_until(lambda: jobs.calls("get"), "the first poll")

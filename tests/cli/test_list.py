@@ -58,9 +58,7 @@ def test_a_broken_plugin_is_shown_with_its_reason(
     assert "loaded" in rows["batch_job"]
 
 
-def test_blocked_plugins_are_shown_as_such(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocked_plugins_are_shown_as_such(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable holds for every command."""
     monkeypatch.setenv("FLYTE_CONNECTORS_DENY", "Flyte_Connectors_Batch.Job")
     row = next(row for row in command("list").stdout.splitlines() if row.startswith("batch_job"))

@@ -75,9 +75,7 @@ def test_the_address_of_a_page_names_a_job(
         assert one_line(refused)
 
 
-def test_follow_shows_lines_as_they_come_and_ends_with_the_job(
-    command: Command, jobs: JobService
-) -> None:
+def test_follow_shows_lines_as_they_come_and_ends_with_the_job(command: Command, jobs: JobService) -> None:
     """Beside the run itself, which learns that its job was cancelled."""
     running, name = started(command, jobs)
     following = command.start("logs", "--follow", name)
@@ -92,9 +90,7 @@ def test_follow_shows_lines_as_they_come_and_ends_with_the_job(
     assert "aborted" in running.errors[-1]
 
 
-def test_follow_outlives_the_death_of_the_service(
-    command: Command, jobs: JobService, tmp_path: Path
-) -> None:
+def test_follow_outlives_the_death_of_the_service(command: Command, jobs: JobService, tmp_path: Path) -> None:
     """It says that it waits, goes on where it was, and ends with the job."""
     with serving("--module", FAKE, log=tmp_path / "log") as service:
         running, name = started(command, jobs, "--endpoint", service.address)
@@ -114,9 +110,7 @@ def test_follow_outlives_the_death_of_the_service(
 
 
 @pytest.mark.parametrize("verb", ["get", "get_logs"])
-def test_follow_outlives_passing_faults_of_the_vendor(
-    command: Command, jobs: JobService, verb: str
-) -> None:
+def test_follow_outlives_passing_faults_of_the_vendor(command: Command, jobs: JobService, verb: str) -> None:
     """Of either call, foreseen or not."""
     running, name = started(command, jobs)
     running.process.kill()
@@ -141,9 +135,7 @@ def test_follow_ends_when_the_job_cannot_be_asked_about(command: Command, jobs: 
     running, name = started(command, jobs)
     running.process.kill()
     running.wait()
-    jobs.update(
-        jobs.jobs[0], fail={"get": {"error": "PermissionDeniedError", "text": "no", "times": 99}}
-    )
+    jobs.update(jobs.jobs[0], fail={"get": {"error": "PermissionDeniedError", "text": "no", "times": 99}})
     following = command.start("logs", "--follow", name)
     assert following.wait() == 1
     assert following.errors == ["flyte-connectors: no\n"]
@@ -174,9 +166,7 @@ def test_follow_goes_on_with_the_next_job_of_the_run(command: Command, jobs: Job
     assert following.output == ["of the first\n", "of the second\n"]
 
 
-def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_it(
-    command: Command, jobs: JobService
-) -> None:
+def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_it(command: Command, jobs: JobService) -> None:
     """Exit code 1, and what was not cancelled."""
     running = command.start("run", NESTED, "hanging_threads", "--n", "2")
     wait_until(lambda: running.said.count("started") == 2, "both jobs")
@@ -184,9 +174,7 @@ def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_it(
     running.wait()
     name = running.errors[0].split()[1]
     first, second = jobs.jobs
-    jobs.update(
-        first, fail={"delete": {"error": "PermissionDeniedError", "text": "no", "times": 9}}
-    )
+    jobs.update(first, fail={"delete": {"error": "PermissionDeniedError", "text": "no", "times": 9}})
     ended = command("cancel", name)
     assert ended.returncode == 1
     assert re.search(r"job a\d of 'hanging' was NOT cancelled: no$", ended.stderr, re.MULTILINE)
@@ -237,9 +225,7 @@ def test_timestamps_are_shown_on_demand(command: Command, tmp_path: Path) -> Non
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z hi\n", shown.stdout)
 
 
-@pytest.mark.parametrize(
-    ("verb", "name"), [("logs", "nothing"), ("cancel", "../../etc"), ("logs", "")]
-)
+@pytest.mark.parametrize(("verb", "name"), [("logs", "nothing"), ("cancel", "../../etc"), ("logs", "")])
 def test_an_unknown_run_is_one_line(command: Command, verb: str, name: str) -> None:
     """It says where it looked."""
     line = one_line(command(verb, name))

@@ -150,9 +150,7 @@ def test_a_file_that_raises_is_named(command: Command, tmp_path: Path) -> None:
         ("import broken_helper\n", "({folder}/broken_helper.py:2)"),
     ],
 )
-def test_the_line_that_fails_to_import_is_named(
-    command: Command, tmp_path: Path, code: str, reason: str
-) -> None:
+def test_the_line_that_fails_to_import_is_named(command: Command, tmp_path: Path, code: str, reason: str) -> None:
     """The user's own line, also where a library raised the error."""
     (tmp_path / "broken_helper.py").write_text("\nint('x')\n")
     file = tmp_path / "broken.py"

@@ -66,9 +66,7 @@ def test_an_interrupt_says_at_once_that_the_job_runs_on(
     assert jobs.job(jobs.jobs[0])["phase"] == "ABORTED"
 
 
-def test_a_second_interrupt_leaves_with_the_same_text(
-    running: Running, service: ServeProcess
-) -> None:
+def test_a_second_interrupt_leaves_with_the_same_text(running: Running, service: ServeProcess) -> None:
     """At once, also while the service does not answer at all."""
     service.signal(signal.SIGSTOP)
     try:
@@ -84,9 +82,7 @@ def test_a_second_interrupt_leaves_with_the_same_text(
     assert f"flyte-connectors cancel {run_name(running)}" in running.errors[-1]
 
 
-def test_a_missing_plugin_is_waited_for(
-    running: Running, service: ServeProcess, jobs: JobService
-) -> None:
+def test_a_missing_plugin_is_waited_for(running: Running, service: ServeProcess, jobs: JobService) -> None:
     """It is not a lost job: none is started again, and none is left behind."""
     assert service.stop() == 0
     address = ("--port", str(service.port))
@@ -104,9 +100,7 @@ def test_a_missing_plugin_is_waited_for(
 
 def test_giving_up_is_a_setting(running: Running, command: Command, service: ServeProcess) -> None:
     """A flag, and a variable that is checked."""
-    hasty = command.start(
-        "run", "--endpoint", service.address, "--give-up-after", "0.5", TASKS, "endless"
-    )
+    hasty = command.start("run", "--endpoint", service.address, "--give-up-after", "0.5", TASKS, "endless")
     wait_until(lambda: "started" in hasty.said, "the job")
     service.process.kill()
     service.process.wait()

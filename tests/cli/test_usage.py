@@ -117,9 +117,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(arguments: str) -> None
     ("redirection", "reason"),
     [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")],
 )
-def test_output_that_cannot_be_written_is_one_line(
-    arguments: str, redirection: str, reason: str
-) -> None:
+def test_output_that_cannot_be_written_is_one_line(arguments: str, redirection: str, reason: str) -> None:
     """With exit code 1: a script must not take a cut list for a whole one."""
     code, said = in_shell(f"$COMMAND {arguments} {redirection}")
     assert said == f"flyte-connectors: can't write to standard output: {reason}\n"
@@ -167,9 +165,7 @@ def test_without_plugins_the_way_out_is_told(
     monkeypatch.setenv("FLYTE_CONNECTORS_ALLOW", "")
     assert "not on the allow-list" in command("list").stdout
     file = tmp_path / "alone.py"
-    file.write_text(
-        "from flyte_connectors_batch_job import BatchJobTask\nalone = BatchJobTask('alone')\n"
-    )
+    file.write_text("from flyte_connectors_batch_job import BatchJobTask\nalone = BatchJobTask('alone')\n")
     ended = command("run", "--quiet", str(file), "alone")
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]

@@ -175,9 +175,7 @@ class Beside:
         program: Which service it is; empty if none.
     """
 
-    def __init__(
-        self, command: str, folder: Path, env: dict[str, str], log: Path, program: str
-    ) -> None:
+    def __init__(self, command: str, folder: Path, env: dict[str, str], log: Path, program: str) -> None:
         self.program = program
         self._log = log
         with log.open("w") as output:
@@ -212,9 +210,7 @@ def _commands(code: str) -> list[tuple[str, str]]:
     first, *rest = re.split(r"^\$ ", code.replace("\\\n", " "), flags=re.MULTILINE)
     assert not first.strip(), f"an answer without a command: {first}"
     parts = (part.partition("\n") for part in rest)
-    return [
-        (re.sub(r" +# .*", "", command).strip(), answer.strip()) for command, _, answer in parts
-    ]
+    return [(re.sub(r" +# .*", "", command).strip(), answer.strip()) for command, _, answer in parts]
 
 
 def _agree(written: str, said: str) -> bool:
@@ -222,9 +218,7 @@ def _agree(written: str, said: str) -> bool:
     for pattern, name in _VARYING:
         written, said = re.sub(pattern, name, written), re.sub(pattern, name, said)
     wanted = "".join(
-        r"(?:.*\n)*?"
-        if line.strip() == "..."
-        else re.escape(line.strip()).replace(r"\.\.\.", ".*?") + r"\n"
+        r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line.strip()).replace(r"\.\.\.", ".*?") + r"\n"
         for line in written.splitlines()
     )
     found = "".join(f"{line.strip()}\n" for line in said.strip().splitlines())

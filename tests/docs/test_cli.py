@@ -44,8 +44,7 @@ def test_a_commands_flags_are_listed(command: str) -> None:
                 told = set(re.findall(r"--[a-z-]+", SECTIONS[command])) | {"--help"}
                 assert flags <= told, f"{command} {name}"
     names = {
-        ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.metavar}`"
-        for action in parser._actions
+        ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.metavar}`" for action in parser._actions
     }
     listed = re.findall(r"^\| (`.+?`) \|", SECTIONS[command], re.MULTILINE)
     assert sorted(listed) == sorted(names - {f"`{flag}`" for flag in settings})

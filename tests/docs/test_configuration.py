@@ -34,9 +34,7 @@ def test_settings_are_the_services() -> None:
 
 
 @pytest.mark.parametrize(("row", "field"), list(zip(SETTINGS, FIELDS.values(), strict=False)))
-def test_a_setting_is_described_as_in_the_code(
-    row: dict[str, str], field: dataclasses.Field[object]
-) -> None:
+def test_a_setting_is_described_as_in_the_code(row: dict[str, str], field: dataclasses.Field[object]) -> None:
     """By its help text, its default, its choices, and whether it is repeatable."""
     metadata = field.metadata
     assert row["meaning"].startswith(metadata["help"])

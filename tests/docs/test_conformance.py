@@ -36,8 +36,6 @@ def test_all_that_can_be_given_is_listed() -> None:
         for name, kind in vars(service).items()
         if getattr(kind, "_is_runtime_protocol", False) and kind.__module__ == service.__name__
     }
-    fixtures = {test.rule_fixture for test in standard_tests(ConnectorConformance).values()} - {
-        None
-    }
+    fixtures = {test.rule_fixture for test in standard_tests(ConnectorConformance).values()} - {None}
     listed = set(re.findall(r"`(\w+)`", TEXT.partition("Optional fixtures")[2].partition("##")[0]))
     assert abilities | fixtures <= listed

@@ -13,9 +13,7 @@ from tests.docs.markdown import DOCS, ROOT, sections, tables
 
 PAGE = DOCS / "errors.md"
 CLASSES = {
-    name: cls
-    for name, cls in vars(errors).items()
-    if inspect.isclass(cls) and issubclass(cls, errors.ConnectorError)
+    name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, errors.ConnectorError)
 }
 ROWS = {row["class"]: row for row in tables(PAGE.read_text())[0]}
 
@@ -38,9 +36,7 @@ def test_the_other_errors_are_listed() -> None:
         name: base
         for package in ("core", "plugins/deploy", "plugins/official")
         for file in (ROOT / package / "src").rglob("[!_]*.py")
-        for name, base in re.findall(
-            r"^class ([A-Z]\w*Error)\((?:\w+\.)*(\w+)", file.read_text(), re.MULTILINE
-        )
+        for name, base in re.findall(r"^class ([A-Z]\w*Error)\((?:\w+\.)*(\w+)", file.read_text(), re.MULTILINE)
     }
     others = tables(sections(PAGE)["Other errors"])[0]
     listed = {row["class"]: row["base"] for row in others}

@@ -23,12 +23,8 @@ def signature(hook: str) -> str:
 
 def test_each_hook_has_a_section() -> None:
     """Headed by its call signature, in the order of the code; no other hook has one."""
-    assert [heading for heading in SECTIONS if "(" in heading] == [
-        signature(hook) for hook in HOOKS
-    ]
-    specs = [
-        name for name, spec in vars(hookspecs).items() if hasattr(spec, "flyte.connectors_spec")
-    ]
+    assert [heading for heading in SECTIONS if "(" in heading] == [signature(hook) for hook in HOOKS]
+    specs = [name for name, spec in vars(hookspecs).items() if hasattr(spec, "flyte.connectors_spec")]
     assert sorted(specs) == sorted(HOOKS)
 
 

@@ -35,10 +35,7 @@ async def test_metrics_are_those_of_a_scrape() -> None:
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown.append((name, family.type, labels, family.documentation))
-    assert shown == [
-        (row["metric"], row["type"], set(row["labels"].split(", ")), row["meaning"])
-        for row in METRICS
-    ]
+    assert shown == [(row["metric"], row["type"], set(row["labels"].split(", ")), row["meaning"]) for row in METRICS]
 
 
 def test_values_of_labels_are_those_of_the_code() -> None:

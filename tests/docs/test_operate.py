@@ -21,11 +21,7 @@ from flyte_connectors.service.settings import ServiceSettings
 from tests.docs.markdown import DOCS, ROOT, blocks, sections, tables
 
 PAGE = DOCS / "operate.md"
-READMES = [
-    path
-    for path in sorted((ROOT / "plugins").glob("*/README.md"))
-    if "supportedTaskTypes" in path.read_text()
-]
+READMES = [path for path in sorted((ROOT / "plugins").glob("*/README.md")) if "supportedTaskTypes" in path.read_text()]
 
 
 def routing(page: Path) -> dict[str, dict]:

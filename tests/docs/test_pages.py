@@ -26,9 +26,7 @@ EXAMPLES = ROOT / "examples"  # their pages need the files beside them: test_exa
 WITH_CODE = [
     page
     for page in PAGES
-    if page.name != OWN_TEST
-    and not page.is_relative_to(EXAMPLES)
-    and any(block.is_tested for block in blocks(page))
+    if page.name != OWN_TEST and not page.is_relative_to(EXAMPLES) and any(block.is_tested for block in blocks(page))
 ]
 
 

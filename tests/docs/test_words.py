@@ -49,9 +49,7 @@ def name_of(path: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages_use_the_terms_of_the_field(page: Path) -> None:
     """In their text; code blocks are checked where the code comes from."""
-    text = re.sub(
-        r"^ *```.*?^ *```|<!--.*?-->", "", page.read_text(), flags=re.DOTALL | re.MULTILINE
-    )
+    text = re.sub(r"^ *```.*?^ *```|<!--.*?-->", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     assert not found_in(text)
 
 

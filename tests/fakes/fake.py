@@ -231,9 +231,7 @@ class SyncFake(SyncConnector):
     name = "Sync Fake"
     task_type_name = "fake_sync"
 
-    async def do(
-        self, task_template: Any, inputs: Mapping[str, Any], idempotency_key: str, **secrets: Any
-    ) -> Resource:
+    async def do(self, task_template: Any, inputs: Mapping[str, Any], idempotency_key: str, **secrets: Any) -> Resource:
         """Report what `custom` says."""
         job = {**plan_of(task_template), "inputs": dict(inputs)}
         await act("do", idempotency_key, job)

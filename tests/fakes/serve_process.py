@@ -63,9 +63,7 @@ class ServeProcess:
         return self.wait()
 
 
-def start(
-    *arguments: str, log: Path, env: Mapping[str, str] | None = None, under: Sequence[str] = ()
-) -> ServeProcess:
+def start(*arguments: str, log: Path, env: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> ServeProcess:
     """Start a service on free ports; returns when it is ready.
 
     Args:

@@ -35,14 +35,10 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = _builder(self._name, self._name, self._key).add_extension(
-            constraints, critical=True
-        )
+        certificate = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True)
         self.certificate = _pem(certificate.sign(self._key, hashes.SHA256()))
 
-    def sign(
-        self, name: str = "localhost", *, host: str = "", age: datetime.timedelta = DAY
-    ) -> Pair:
+    def sign(self, name: str = "localhost", *, host: str = "", age: datetime.timedelta = DAY) -> Pair:
         """A certificate for 127.0.0.1 and `localhost`, for servers and clients alike.
 
         Args:

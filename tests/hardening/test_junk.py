@@ -37,9 +37,7 @@ async def read(stream: object) -> None:
         pass
 
 
-async def test_it_is_an_invalid_argument_and_no_line_in_the_log(
-    jobs: JobService, tmp_path: Path
-) -> None:
+async def test_it_is_an_invalid_argument_and_no_line_in_the_log(jobs: JobService, tmp_path: Path) -> None:
     """Of every call, the stream included; anybody who reaches the port could fill a disk otherwise."""
     arguments = ("--module", FAKE, "--log-level", "info")
     with serving(*arguments, log=tmp_path / "log") as service:
@@ -63,12 +61,8 @@ async def test_it_is_an_invalid_argument_and_no_line_in_the_log(
     assert len(jobs.jobs) == 2
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    junk=st.lists(st.binary(max_size=60), min_size=1, max_size=20), method=st.sampled_from(UNARY)
-)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(junk=st.lists(st.binary(max_size=60), min_size=1, max_size=20), method=st.sampled_from(UNARY))
 @pytest.mark.usefixtures("jobs")
 def test_no_bytes_make_an_error_of_the_services(junk: list[bytes], method: str) -> None:
     """Whatever they are, the code is one that a caller is to blame for, or none."""

@@ -70,9 +70,7 @@ async def test_a_public_service_without_tls_warns(
     assert "--tls-cert" in record.getMessage()
 
 
-@pytest.mark.parametrize(
-    ("host", "tls"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)]
-)
+@pytest.mark.parametrize(("host", "tls"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
 async def test_others_do_not_warn(
     jobs: JobService, caplog: pytest.LogCaptureFixture, tmp_path: Path, host: str, tls: bool
 ) -> None:

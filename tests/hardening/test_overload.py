@@ -79,10 +79,7 @@ async def test_a_full_queue_refuses_a_create(jobs: JobService) -> None:
         Client(service.address) as client,
         Client(service.address, deadline=1) as impatient,
     ):
-        taken = [
-            asyncio.ensure_future(client.create("stuck_threads", run=f"r{n}"))
-            for n in range(THREADS + BACKLOG)
-        ]
+        taken = [asyncio.ensure_future(client.create("stuck_threads", run=f"r{n}")) for n in range(THREADS + BACKLOG)]
         await until(lambda: service._guard.busy_threads == THREADS + BACKLOG, "the full queue")
         began = time.monotonic()
         code, text = await refusal(impatient.create("stuck_threads", run="refused"))
@@ -101,10 +98,7 @@ async def test_a_full_queue_is_nobody_elses(jobs: JobService) -> None:
         hosting(connectors=connectors, threads=THREADS, backlog=BACKLOG) as service,
         Client(service.address) as client,
     ):
-        taken = [
-            asyncio.ensure_future(client.create("stuck_threads", run=f"r{n}"))
-            for n in range(THREADS + BACKLOG)
-        ]
+        taken = [asyncio.ensure_future(client.create("stuck_threads", run=f"r{n}")) for n in range(THREADS + BACKLOG)]
         await until(lambda: service._guard.busy_threads == THREADS + BACKLOG, "the full queue")
 
         async def others() -> None:
@@ -124,9 +118,7 @@ async def test_a_stuck_loop_of_its_own_is_bounded_too(jobs: JobService) -> None:
     connectors = [StuckOnALoop, FakeConnector]
     StuckOnALoop.waits = False
     async with (
-        hosting(
-            connectors=connectors, threads=THREADS, backlog=BACKLOG, transient_errors="raise"
-        ) as service,
+        hosting(connectors=connectors, threads=THREADS, backlog=BACKLOG, transient_errors="raise") as service,
         Client(service.address) as client,
     ):
         job = await client.create("stuck_loop")
@@ -147,9 +139,7 @@ async def test_a_stuck_loop_of_its_own_is_bounded_too(jobs: JobService) -> None:
 
 
 @pytest.mark.parametrize("verb", ["create", "get"])
-async def test_busy_threads_do_not_outlive_the_grace_time(
-    jobs: JobService, tmp_path: Path, verb: str
-) -> None:
+async def test_busy_threads_do_not_outlive_the_grace_time(jobs: JobService, tmp_path: Path, verb: str) -> None:
     """A process whose threads are stuck ends in time all the same, with 0 and without a traceback."""
     arguments = ("--module", FAKE, "--grace", "0.5")
     with serving(*arguments, log=tmp_path / "log") as service:

@@ -70,9 +70,7 @@ async def connected(
     port: int, authority: Authority = OURS, pair: Pair | None = None
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel that trusts `authority` and shows `pair`."""
-    credentials = grpc.ssl_channel_credentials(
-        authority.certificate, *((pair.key, pair.certificate) if pair else ())
-    )
+    credentials = grpc.ssl_channel_credentials(authority.certificate, *((pair.key, pair.certificate) if pair else ()))
     # gRPC would share one connection among channels that are alike.
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
@@ -117,9 +115,7 @@ async def serial_shown(port: int) -> int:
     return x509.load_der_x509_certificate(await asyncio.to_thread(handshake)).serial_number
 
 
-async def test_a_client_that_trusts_the_authority_gets_through(
-    files: Files, jobs: JobService
-) -> None:
+async def test_a_client_that_trusts_the_authority_gets_through(files: Files, jobs: JobService) -> None:
     """Nobody else does: not in plain text, and not a client that would trust another."""
     async with hosting(**files.tls) as service:
         assert await is_let_in(service.port)
@@ -200,9 +196,7 @@ async def test_the_clients_authority_is_exchanged_too(files: Files, jobs: JobSer
         assert not await is_let_in(service.port, pair=OURS.sign("a client"))
 
 
-async def test_an_exchange_is_logged(
-    files: Files, jobs: JobService, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_exchange_is_logged(files: Files, jobs: JobService, caplog: pytest.LogCaptureFixture) -> None:
     """Once; the files' contents are not."""
     caplog.set_level(logging.INFO)
     async with hosting(**files.tls) as service:
@@ -233,9 +227,7 @@ async def test_an_exchange_is_logged(
         ),
     ],
 )
-async def test_files_that_do_not_fit_fail_the_start(
-    files: Files, name: str, content: bytes | None, said: str
-) -> None:
+async def test_files_that_do_not_fit_fail_the_start(files: Files, name: str, content: bytes | None, said: str) -> None:
     """By the setting and the file, not with a word about ports."""
     path = Path(files.mutual_tls[name])
     put(path, content)

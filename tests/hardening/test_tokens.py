@@ -46,9 +46,7 @@ async def code(client: Client, authorization: str | None) -> str:
         # h2corn resets such calls: no header begins or ends with a space (RFC 9113 section 8.2.1).
         authorization = authorization.strip()
     metadata = () if authorization is None else (("authorization", authorization),)
-    call = client.metadata.ListConnectors(
-        pb.ListConnectorsRequest(), metadata=metadata, timeout=SECONDS
-    )
+    call = client.metadata.ListConnectors(pb.ListConnectorsRequest(), metadata=metadata, timeout=SECONDS)
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -79,9 +77,7 @@ async def test_a_valid_token_gets_in(tokens: Path, jobs: JobService, authorizati
         f"Token {ONE}",
     ],
 )
-async def test_anything_else_does_not(
-    tokens: Path, jobs: JobService, authorization: str | None
-) -> None:
+async def test_anything_else_does_not(tokens: Path, jobs: JobService, authorization: str | None) -> None:
     """UNAUTHENTICATED."""
     async with client_of(tokens) as client:
         assert await code(client, authorization) == "UNAUTHENTICATED"
@@ -161,9 +157,7 @@ async def test_a_file_that_is_away_keeps_its_tokens(tokens: Path, jobs: JobServi
         assert await code(client, f"Bearer {TWO}") == "OK"
 
 
-async def test_an_emptied_file_lets_nobody_in(
-    tokens: Path, jobs: JobService, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_emptied_file_lets_nobody_in(tokens: Path, jobs: JobService, caplog: pytest.LogCaptureFixture) -> None:
     """Refused, and never an error of the service, also once the file is away."""
     async with client_of(tokens) as client:
         for content in (b"\n", None):
@@ -180,9 +174,7 @@ async def test_an_emptied_file_lets_nobody_in(
         (b"\n \n", r"--auth-token-file: \S+/tokens contains no token"),
     ],
 )
-async def test_a_service_without_tokens_does_not_start(
-    tokens: Path, content: bytes | None, said: str
-) -> None:
+async def test_a_service_without_tokens_does_not_start(tokens: Path, content: bytes | None, said: str) -> None:
     """It would let in nobody, or everybody."""
     put(tokens, content)
     with pytest.raises(SettingsError, match=f"^{said}"):

@@ -88,9 +88,7 @@ async def test_a_calls_parent_is_its_own(traced: Client) -> None:
     assert [span.parent for span in _exporter.get_finished_spans()] == [None, None]
 
 
-async def test_metadata_are_read_for_wrappers_only(
-    jobs: JobService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_metadata_are_read_for_wrappers_only(jobs: JobService, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service without any pays nothing for them."""
     seen: list[Mapping[str, str]] = []
     create = FakeConnector.create

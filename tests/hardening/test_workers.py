@@ -148,9 +148,7 @@ async def test_a_signal_drains_them_all(service: ServeProcess, jobs: JobService)
     assert "Traceback" not in service.log.read_text()
 
 
-async def test_a_second_signal_ends_them_all_at_once(
-    service: ServeProcess, jobs: JobService
-) -> None:
+async def test_a_second_signal_ends_them_all_at_once(service: ServeProcess, jobs: JobService) -> None:
     """The supervisor passes it on: nobody waits for the grace period."""
     async with Client(service.address) as client:
         creating = asyncio.ensure_future(client.create(custom={"hold": ["create"]}))
@@ -184,9 +182,7 @@ async def test_their_readiness_is_one(service: ServeProcess, jobs: JobService) -
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "workers"])
-async def test_a_second_service_on_their_port_is_refused(
-    service: ServeProcess, more: tuple[str, ...]
-) -> None:
+async def test_a_second_service_on_their_port_is_refused(service: ServeProcess, more: tuple[str, ...]) -> None:
     """Although they share it among themselves."""
     command = [*COMMAND, "serve", "--module", FAKE, "--port", str(service.port), *more]
     ended = await asyncio.to_thread(
@@ -237,17 +233,13 @@ async def test_what_a_connector_prints_stops_nobody(service: ServeProcess) -> No
     ],
     ids=["raises", "dies", "no connector"],
 )
-def test_a_worker_that_cannot_start_fails_the_start(
-    jobs: JobService, tmp_path: Path, source: str, said: str
-) -> None:
+def test_a_worker_that_cannot_start_fails_the_start(jobs: JobService, tmp_path: Path, source: str, said: str) -> None:
     """With its output, exit code 1, and no worker left behind."""
     module = tmp_path / "broken_connector.py"
     module.write_text(source)
     ports = ("--port", "0", "--metrics-port", "0")
     command = [*COMMAND, "serve", *ports, "--workers", "2", "--module", str(module)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         stdout, stderr = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert "listening on" not in stdout
@@ -296,9 +288,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_workers_that_are_still_starting(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+async def test_a_signal_ends_workers_that_are_still_starting(tmp_path: Path, number: signal.Signals) -> None:
     """However long a plugin takes to import: nothing is left, and the exit code is 0."""
     with starting(SLOW_PLUGIN, tmp_path) as supervisor:
         await until(lambda: len(importing(tmp_path)) == WORKERS, "the imports")

@@ -40,10 +40,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             config.write_text("\n".join(("[storage]", *lines, f'runroot = "{folder}/run"', "")))
             patch.setenv("CONTAINERS_STORAGE_CONF", str(config))
             patch.setenv("STORAGE_DRIVER", driver)
-            if (
-                subprocess.run(["buildah", "info"], check=False, capture_output=True).returncode
-                == 0
-            ):
+            if subprocess.run(["buildah", "info"], check=False, capture_output=True).returncode == 0:
                 break
         yield
         output("buildah", "rm", "--all")

@@ -94,9 +94,7 @@ class Container:
         )  # fmt: skip
 
     @contextlib.contextmanager
-    def serving(
-        self, *options: str, instead: Sequence[str] = (), **variables: str
-    ) -> Iterator[Service]:
+    def serving(self, *options: str, instead: Sequence[str] = (), **variables: str) -> Iterator[Service]:
         """The image's own command, or another one `instead`, with `options`, ended by SIGTERM."""
         config = config_of(self.image)
         ports = {"FLYTE_CONNECTORS_PORT": "0", "FLYTE_CONNECTORS_METRICS_PORT": "0"}

@@ -189,9 +189,7 @@ def test_it_is_small(image: str, base: str, tmp_path: Path) -> None:
     assert 0 < sum(own) <= LIMIT_MB * MB
 
 
-def test_it_starts_about_as_fast_as_a_bare_process(
-    container: Container, wheels: Path, tmp_path: Path
-) -> None:
+def test_it_starts_about_as_fast_as_a_bare_process(container: Container, wheels: Path, tmp_path: Path) -> None:
     """Measured in turns, as other work on the machine slows both down."""
     bare = tmp_path / "venv"
     output("uv", "venv", "--quiet", "--python", sys.executable, str(bare))
@@ -223,9 +221,7 @@ def start_of(environment: Path, folder: Path) -> float:
     return seconds
 
 
-def test_building_again_gives_the_same_image(
-    base: str, wheels: Path, project: Path, pushed_to: str
-) -> None:
+def test_building_again_gives_the_same_image(base: str, wheels: Path, project: Path, pushed_to: str) -> None:
     """To the last byte: what a cluster pulls has the same digest, so nothing is restarted for it."""
     references = []
     for _ in range(2):
@@ -236,9 +232,7 @@ def test_building_again_gives_the_same_image(
     assert re.fullmatch(rf"{pushed_to}/flyte-connectors@sha256:[0-9a-f]{{64}}", references[0])
 
 
-def test_another_file_gives_another_image(
-    image: str, base: str, wheels: Path, project: Path, tmp_path: Path
-) -> None:
+def test_another_file_gives_another_image(image: str, base: str, wheels: Path, project: Path, tmp_path: Path) -> None:
     """Under another tag, so that no cluster takes the one for the other."""
     shutil.copytree(project / "mine", tmp_path / "mine")
     (tmp_path / "mine" / "query.sql").write_text("select 1\n")

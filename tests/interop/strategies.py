@@ -134,9 +134,7 @@ def values_of(python_type: Any, leaves: Any = LEAVES) -> Any:
     if origin is list:
         return st.lists(values_of(arguments[0], leaves), max_size=3)
     if origin is dict:
-        return st.dictionaries(
-            values_of(arguments[0], leaves), values_of(arguments[1], leaves), max_size=3
-        )
+        return st.dictionaries(values_of(arguments[0], leaves), values_of(arguments[1], leaves), max_size=3)
     if origin is tuple:
         return st.tuples(*(values_of(argument, leaves) for argument in arguments))
     if origin is Union:

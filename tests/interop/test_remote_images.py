@@ -89,13 +89,9 @@ def _async(value: Any) -> Any:
 def back_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> BackEnd:
     """A back end, and the SDK initialized for it."""
     made = BackEnd()
-    config = SimpleNamespace(
-        project="p", domain="d", org="o", client=None, image_builder="remote", root_dir=tmp_path
-    )
+    config = SimpleNamespace(project="p", domain="d", org="o", client=None, image_builder="remote", root_dir=tmp_path)
     monkeypatch.setattr(flyte._initialize, "_init_config", config)
-    monkeypatch.setattr(
-        remote_builder.RemoteImageBuilder, "get_checkers", lambda self: [_NothingExists]
-    )
+    monkeypatch.setattr(remote_builder.RemoteImageBuilder, "get_checkers", lambda self: [_NothingExists])
     monkeypatch.setattr(image_builder, "_write_image_cache", lambda *_: None)
     monkeypatch.setattr(remote_builder.remote, "upload_file", SimpleNamespace(aio=made.upload))
     task = SimpleNamespace(override=SimpleNamespace(aio=_async(object())))
@@ -127,9 +123,7 @@ async def test_the_back_end_builds_what_we_describe(back_end: BackEnd, tmp_path:
     assert spec.python_version == "3.12"
     kinds = [layer.WhichOneof("layer") for layer in spec.layers]
     assert kinds == ["env", "pip_packages", "copy_config"]
-    variables, packages, files = (
-        getattr(layer, kind) for layer, kind in zip(spec.layers, kinds, strict=True)
-    )
+    variables, packages, files = (getattr(layer, kind) for layer, kind in zip(spec.layers, kinds, strict=True))
     assert variables.env_variables["REGION"] == "eu"
     assert variables.env_variables["PYTHONPATH"] == "/app"
     assert list(packages.packages) == ["flyte-connectors", "flyte-connectors[bigquery]"]
@@ -156,9 +150,7 @@ async def test_the_same_files_give_the_same_tag(back_end: BackEnd, tmp_path: Pat
 async def test_a_failed_build_says_where_to_look(back_end: BackEnd) -> None:
     """In one line, with the run's address."""
     back_end.phase = phase_pb2.ACTION_PHASE_FAILED
-    with pytest.raises(
-        CommandError, match=r"building other in Flyte's back end failed: .*/r$"
-    ) as it:
+    with pytest.raises(CommandError, match=r"building other in Flyte's back end failed: .*/r$") as it:
         await ImageBuildEngine.build(Image.from_debian_base((3, 12), name="other"), "remote")
     assert "\n" not in str(it.value)
 
@@ -172,7 +164,5 @@ def test_without_a_configuration_the_sdk_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
     assert failed.returncode == 1
     last = failed.stderr.splitlines()[-1]
-    assert last.startswith(
-        "flyte-connectors: building flyte-connectors in Flyte's back end failed: "
-    )
+    assert last.startswith("flyte-connectors: building flyte-connectors in Flyte's back end failed: ")
     assert "Traceback" not in failed.stderr

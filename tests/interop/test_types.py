@@ -35,9 +35,7 @@ internal_ctx = pytest.importorskip("flyte._context").internal_ctx
 RawDataPath = pytest.importorskip("flyte.models").RawDataPath
 
 LOOP = asyncio.new_event_loop()
-settings.register_profile(
-    "interop", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("interop", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("interop")
 
 
@@ -46,9 +44,7 @@ def official_type(python_type: Any) -> LiteralType:
 
 
 def official_encode(value: Any, python_type: Any) -> LiteralMessage:
-    return LOOP.run_until_complete(
-        TypeEngine.to_literal(value, python_type, official_type(python_type))
-    )
+    return LOOP.run_until_complete(TypeEngine.to_literal(value, python_type, official_type(python_type)))
 
 
 def official_decode(literal: LiteralMessage, python_type: Any) -> Any:
@@ -122,9 +118,7 @@ def test_dicts_that_are_no_maps_are_the_same_messages(untyped: Any, by_number: A
     assert_interchangeable(dict[int, str], by_number)
 
 
-@given(
-    st.integers(-(2**63), 2**63 - 1) | s.text | st.none() | s.points | st.lists(s.text, max_size=2)
-)
+@given(st.integers(-(2**63), 2**63 - 1) | s.text | st.none() | s.points | st.lists(s.text, max_size=2))
 def test_a_union_is_the_same_message(value: Any) -> None:
     """Whichever variant the value is."""
     assert_interchangeable(Union[int, str, s.Point, list[str], None], value)
@@ -164,9 +158,7 @@ WORDS = st.text("abcdef", max_size=5)
 
 @given(NAMES, WORDS, st.none() | WORDS)
 @pytest.mark.parametrize("kind", ["File", "Dir"])
-def test_files_and_folders_are_the_same_messages(
-    kind: str, path: str, form: str, key: str | None
-) -> None:
+def test_files_and_folders_are_the_same_messages(kind: str, path: str, form: str, key: str | None) -> None:
     """By path, with format and hash; also inside dataclasses (below)."""
     ours, theirs = getattr(io, kind), getattr(official_io, kind)
     codec = codec_for_type(ours)

@@ -57,9 +57,7 @@ def print_table(outcomes: Outcomes) -> None:
         levels = outcomes.of[rule]
         direct, wire = levels.get(DIRECT, levels.get("", "")), levels.get(WIRE, "")
         print(f"{rule:{width}}  {direct:8}{wire:8}{fault[:WIDTH]}")
-    rest = [
-        set(levels.values()) for rule, levels in outcomes.of.items() if rule not in outcomes.faults
-    ]
+    rest = [set(levels.values()) for rule, levels in outcomes.of.items() if rule not in outcomes.faults]
     hold = sum("passed" in levels for levels in rest)
     print(f"{len(outcomes.faults)} rules broken, {hold} hold, {len(rest) - hold} do not apply")
 

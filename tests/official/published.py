@@ -153,17 +153,13 @@ async def answer(call: Any) -> str:
 async def row_of(bound: BoundConnector, dispatcher: Dispatcher) -> Row:
     """Call a connector's create, and its get."""
     category = bound.category
-    request = execution_of(
-        pb.CreateTaskRequest(template=template_of(category.name, category.version))
-    )
+    request = execution_of(pb.CreateTaskRequest(template=template_of(category.name, category.version)))
     create = await answer(dispatcher.create(request, SECONDS))
     if bound.is_sync:
         return Row(bound.source, category.name, "sync", create, "")
     get = pb.GetTaskRequest(resource_meta=meta_of(bound))
     get.task_category.name, get.task_category.version = category.name, category.version
-    return Row(
-        bound.source, category.name, "async", create, await answer(dispatcher.get(get, SECONDS))
-    )
+    return Row(bound.source, category.name, "async", create, await answer(dispatcher.get(get, SECONDS)))
 
 
 async def rows() -> list[Row]:

@@ -121,15 +121,11 @@ class TestSlurm(ConnectorConformance):
 
     @pytest.fixture
     def good_request(self, service: OfficialService) -> CreateTaskRequest:
-        return CreateTaskRequest(
-            template=_serialized(service.script), output_prefix="file:///nowhere"
-        )
+        return CreateTaskRequest(template=_serialized(service.script), output_prefix="file:///nowhere")
 
     @pytest.fixture
     def bad_requests(self) -> Mapping[str, CreateTaskRequest]:
-        lacks_script = CreateTaskRequest(
-            template=_serialized("true"), output_prefix="file:///nowhere"
-        )
+        lacks_script = CreateTaskRequest(template=_serialized("true"), output_prefix="file:///nowhere")
         del lacks_script.template.custom["script"]
         return {"custom.script": lacks_script}
 

@@ -55,9 +55,7 @@ async def driver(request: pytest.FixtureRequest) -> AsyncIterator[Driver]:
         yield driver
 
 
-def request_for(
-    task_type: str, outputs: dict[str, Any], custom: dict[str, Any], **inputs: Any
-) -> pb.CreateTaskRequest:
+def request_for(task_type: str, outputs: dict[str, Any], custom: dict[str, Any], **inputs: Any) -> pb.CreateTaskRequest:
     """A request of a run of its own."""
     interface = NativeInterface({name: type(value) for name, value in inputs.items()}, outputs)
     task = TaskTemplate("flytekit", interface, task_type)
@@ -93,9 +91,7 @@ async def test_its_log_is_passed_on() -> None:
     assert [text for page in pages for text in page.body.results] == ["one", "two"]
 
 
-async def test_jobs_of_the_official_service_are_polled(
-    driver: Driver, folder: pathlib.Path
-) -> None:
+async def test_jobs_of_the_official_service_are_polled(driver: Driver, folder: pathlib.Path) -> None:
     """Their meta is bare."""
     (folder / "job").write_text("running")
     assert (await driver.get(FileJob(str(folder / "job")).encode())).phase == Phase.RUNNING
@@ -128,8 +124,6 @@ def test_a_module_is_hosted() -> None:
 
 def test_the_documents_list_the_names_that_flytekit_does_not_have() -> None:
     """Of those that stand in for it where it is not installed; `flyte` and it can't both be imported whole."""
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LACKING], check=True, capture_output=True, text=True
-    )
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", LACKING], check=True, capture_output=True, text=True)
     listed = re.findall(r"^\| `(flytekit\.[\w.]+)` \|", SEEDS.read_text(), re.MULTILINE)
     assert sorted(ended.stdout.split()) == sorted(listed)

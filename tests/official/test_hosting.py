@@ -47,9 +47,7 @@ async def driver(request: pytest.FixtureRequest) -> AsyncIterator[Driver]:
         yield driver
 
 
-def request_for(
-    connector: Any, *, outputs: dict[str, Any] = OUTPUTS, **inputs: Any
-) -> pb.CreateTaskRequest:
+def request_for(connector: Any, *, outputs: dict[str, Any] = OUTPUTS, **inputs: Any) -> pb.CreateTaskRequest:
     """A request of a run of its own for a connector."""
     interface = NativeInterface({name: type(value) for name, value in inputs.items()}, outputs)
     task = TaskTemplate("official", interface, connector.task_type_name)
@@ -95,9 +93,7 @@ async def test_secrets_and_configs_are_arguments(driver: Driver, folder: pathlib
     assert (await driver.get(meta)).phase == Phase.RUNNING
 
 
-async def test_jobs_of_the_official_service_are_polled(
-    driver: Driver, folder: pathlib.Path
-) -> None:
+async def test_jobs_of_the_official_service_are_polled(driver: Driver, folder: pathlib.Path) -> None:
     """Their meta is bare, so each output is typed by itself, as there."""
     (folder / "job").write_text("str done")
     resource = await driver.get(FileJob(str(folder / "job")).encode())
@@ -172,9 +168,7 @@ def test_a_module_is_hosted() -> None:
 
 def test_the_official_plugin_is_loaded_from_its_entry_point() -> None:
     """`flyteplugins-bigquery`, as it is on the package index."""
-    reports = load_plugins(
-        Registry(), allow=["flyteplugins-bigquery", "flyte-connectors-official"], deny=()
-    )
+    reports = load_plugins(Registry(), allow=["flyteplugins-bigquery", "flyte-connectors-official"], deny=())
     (report,) = (report for report in reports if report.distribution == "flyteplugins-bigquery")
     assert report.status is Status.LOADED, report.reason
     (bound,) = report.connectors

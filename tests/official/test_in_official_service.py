@@ -37,9 +37,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("official") / "log"
     with (
         log.open("w") as file,
-        subprocess.Popen(
-            [*command, *modules], cwd=ROOT, env=environment, stdout=file, stderr=file
-        ) as process,
+        subprocess.Popen([*command, *modules], cwd=ROOT, env=environment, stdout=file, stderr=file) as process,
     ):
         yield f"127.0.0.1:{port}"
         process.terminate()
@@ -69,9 +67,7 @@ def request_for(folder: pathlib.Path, *, run: str = "", number: int = 1) -> pb.C
     values = {"number": number, "file": File(path="s3://bucket/in.txt")}
     template = task.to_proto()
     template.custom.update({"folder": str(folder), "secrets": {"api_key": "the-key"}})
-    request = pb.CreateTaskRequest(
-        template=template, inputs=task.interface.write_inputs(task.name, values)
-    )
+    request = pb.CreateTaskRequest(template=template, inputs=task.interface.write_inputs(task.name, values))
     request.connection.secrets["api_key"] = "canary-of-a-secret"
     request.connection.configs["region"] = "europe-1"
     return execution_of(request, run=run)
@@ -80,9 +76,7 @@ def request_for(folder: pathlib.Path, *, run: str = "", number: int = 1) -> pb.C
 async def test_what_is_installed_is_listed(service: RemoteService) -> None:
     """By its entry points alone, and what a module offers, besides the official plugins."""
     listed = await service.list_connectors()
-    types = {
-        category.name for entry in listed.connectors for category in entry.supported_task_categories
-    }
+    types = {category.name for entry in listed.connectors for category in entry.supported_task_categories}
     assert {"batch_job", "our_file", "our_sync", "bigquery_query_job_task"} <= types
 
 
@@ -91,9 +85,7 @@ async def test_a_job_lives(service: RemoteService, tmp_path: pathlib.Path) -> No
     request = request_for(tmp_path)
     meta = (await service.create(request)).resource_meta
     address: dict[str, Any] = {"resource_meta": meta, "task_category": {"name": "our_file"}}
-    resource = (
-        await service.get(pb.GetTaskRequest(**address, connection=request.connection))
-    ).resource
+    resource = (await service.get(pb.GetTaskRequest(**address, connection=request.connection))).resource
     assert resource.phase == Phase.SUCCEEDED, resource.message
     outputs = NativeInterface({}, OUTPUTS).read_outputs("ours", resource.outputs)
     assert outputs == {

@@ -29,6 +29,4 @@ def test_the_page_works_as_written(tmp_path: Path) -> None:
 
 def test_the_page_lists_the_broken_rules() -> None:
     """Those that `python -m tests.official` expects."""
-    assert re.findall(r"^\| `(test_\w+)` \|", PAGE.read_text(), re.MULTILINE) == sorted(
-        EXPECTED.read_text().split()
-    )
+    assert re.findall(r"^\| `(test_\w+)` \|", PAGE.read_text(), re.MULTILINE) == sorted(EXPECTED.read_text().split())

@@ -32,9 +32,7 @@ def test_a_function_runs_here(tmp_path: Path) -> None:
     task = as_official_task(our_functions.repeated)
     flyte.TaskEnvironment.from_task("ours", task)
     flyte.init()
-    run = flyte.with_runcontext("local").run(
-        task, file=flyte.io.File(path=str(tmp_path / "in.txt"))
-    )
+    run = flyte.with_runcontext("local").run(task, file=flyte.io.File(path=str(tmp_path / "in.txt")))
     file, size = run.outputs()
     assert size == 3
     assert type(file) is flyte.io.File
@@ -70,9 +68,7 @@ def test_the_entry_point_of_the_sdk_calls_it(tmp_path: Path) -> None:
     assert (tmp_path / "in.repeated").read_text() == "abc" * 3
 
 
-def test_a_function_of_a_job_is_a_task_of_its_connector(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_of_a_job_is_a_task_of_its_connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its code is stored, and its container is the job's."""
     monkeypatch.setenv("FLYTE_CONNECTORS_OUTPUT_PREFIX", tmp_path.as_uri())
     monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL", str(tmp_path / "spool"))

@@ -45,9 +45,7 @@ WHERE = {"version": "v1", "project": "p", "domain": "d", "org": "o"}
 class OurTask(AsyncConnectorExecutorMixin, TaskTemplate):
     """As an author writes it."""
 
-    def __init__(
-        self, name: str, interface: NativeInterface, *, folder: str, **kwargs: Any
-    ) -> None:
+    def __init__(self, name: str, interface: NativeInterface, *, folder: str, **kwargs: Any) -> None:
         super().__init__(name, interface, "our_file", **kwargs)
         self.folder = folder
 
@@ -192,9 +190,7 @@ def test_a_task_of_a_sync_connector_runs_here() -> None:
     """And can be called by another task, after an override."""
     interface = NativeInterface({"number": int}, {"double": int})
     double = as_official_task(OurSyncTask("double", interface, "our_sync"))
-    other = flyte.TaskEnvironment(
-        "other", depends_on=[flyte.TaskEnvironment.from_task("ours", double)]
-    )
+    other = flyte.TaskEnvironment("other", depends_on=[flyte.TaskEnvironment.from_task("ours", double)])
 
     @other.task
     async def twice(number: int) -> int:

@@ -87,10 +87,7 @@ def table(findings: Sequence[Findings]) -> str:
     names = [column.name for column in fields(Findings) if column.name != "examples"]
     rows = [names, *([_cell(getattr(found, name)) for name in names] for found in findings)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def _cell(value: object) -> str:

@@ -14,9 +14,7 @@ from .findings import Findings, table
 
 def report(**changes: Any) -> Report:
     """Three replicas, each restarted, and all well."""
-    whole = Report(
-        replicas=3, tasks=10, seed=0, right=10, notes={"rolls": 3}, codes={"GetTask OK": 90}
-    )
+    whole = Report(replicas=3, tasks=10, seed=0, right=10, notes={"rolls": 3}, codes={"GetTask OK": 90})
     return dataclasses.replace(whole, **changes)
 
 

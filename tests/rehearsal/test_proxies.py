@@ -14,9 +14,7 @@ from .proxies import ProxyError, haproxy_sample, nginx_sample
 
 def replica(port: int) -> Replica:
     """One on a port."""
-    return Replica(
-        Flavour.OURS, Path("python"), [], Path("log"), port=port, metrics_port=port + 1000
-    )
+    return Replica(Flavour.OURS, Path("python"), [], Path("log"), port=port, metrics_port=port + 1000)
 
 
 def test_nginx_knows_every_replica() -> None:
@@ -36,9 +34,7 @@ def test_haproxy_asks_each_replica_for_its_health() -> None:
     assert "server replica-2 127.0.0.1:8002 port 9002 check-proto h1\n" in text
 
 
-def test_a_sample_that_has_changed_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sample_that_has_changed_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than rehearsed with the addresses of nobody."""
     (tmp_path / "nginx.conf").write_text("server {}")
     monkeypatch.setattr(proxies, "SAMPLES", tmp_path)

@@ -88,18 +88,14 @@ class Callers:
         stub = self._connect()
         answer = await stub.CreateTask(create_request(TASK_TYPE, run="polled"))
         self.created += 1
-        poll = pb.GetTaskRequest(
-            resource_meta=answer.resource_meta, task_category=category(create_request(TASK_TYPE))
-        )
+        poll = pb.GetTaskRequest(resource_meta=answer.resource_meta, task_category=category(create_request(TASK_TYPE)))
         for number in range(POLLERS + CREATORS):
             if number % SHARING == 0:
                 stub = self._connect()
             calls = self._poll(stub, poll) if number < POLLERS else self._create(stub, number)
             self._tasks.append(asyncio.create_task(calls))
         if self._slow_create:
-            request = create_request(
-                TASK_TYPE, run="slow", custom={"seconds": str(self._slow_create)}
-            )
+            request = create_request(TASK_TYPE, run="slow", custom={"seconds": str(self._slow_create)})
             call = self._connect(self._addresses[:1]).CreateTask(request, timeout=_DEADLINE)
             self._tasks.append(asyncio.create_task(self._count("slow create", call)))
         return self
@@ -119,9 +115,7 @@ class Callers:
         self._channels.append(grpc.aio.insecure_channel(target, options=options))
         return service_pb2_grpc.AsyncConnectorServiceStub(self._channels[-1])
 
-    async def _poll(
-        self, stub: service_pb2_grpc.AsyncConnectorServiceStub, request: pb.GetTaskRequest
-    ) -> None:
+    async def _poll(self, stub: service_pb2_grpc.AsyncConnectorServiceStub, request: pb.GetTaskRequest) -> None:
         calls = []
         while self._calling:
             call = stub.GetTask(request, timeout=_DEADLINE)
@@ -169,9 +163,7 @@ async def stop_under_load(
     arguments = ("--module", MODULE, "--allow", "")
     with contextlib.ExitStack() as stack:
         services = [
-            stack.enter_context(
-                serving(*arguments, log=folder / f"log-{n}", env={RECORD_VARIABLE: str(record)})
-            )
+            stack.enter_context(serving(*arguments, log=folder / f"log-{n}", env={RECORD_VARIABLE: str(record)}))
             for n in range(replicas)
         ]
         stopped = services[0]
@@ -200,9 +192,7 @@ async def _main() -> int:
     longest = lost = 0.0
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            outcome = await stop_under_load(
-                Path(folder), replicas=options.replicas, slow_create=options.slow_create
-            )
+            outcome = await stop_under_load(Path(folder), replicas=options.replicas, slow_create=options.slow_create)
         total += outcome.codes
         longest, lost = max(longest, outcome.drain), lost + outcome.lost
         print(f"drained in {outcome.drain:5.2f} s, errors: {outcome.errors or 'none'}", flush=True)

@@ -23,9 +23,7 @@ INPUTS = {"n": 3, "name": "x"}
 VERBS = ["get", "delete", "get_logs", "get_metrics"]
 
 
-async def refused(
-    client: Client, jobs: JobService, request: pb.CreateTaskRequest
-) -> tuple[str, str]:
+async def refused(client: Client, jobs: JobService, request: pb.CreateTaskRequest) -> tuple[str, str]:
     """Code and text with which `request` is refused, with nothing started and the next one served."""
     seen = await refusal(client.jobs.CreateTask(request))
     assert jobs.jobs == []
@@ -149,9 +147,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("damage", METAS, ids=NAMES)
-async def test_a_damaged_meta_is_refused(
-    client: Client, jobs: JobService, damage: Callable[[bytes], bytes]
-) -> None:
+async def test_a_damaged_meta_is_refused(client: Client, jobs: JobService, damage: Callable[[bytes], bytes]) -> None:
     """INVALID_ARGUMENT for the field by every verb, and the connector is not asked."""
     job = await client.create()
     intact, job.meta = job.meta, damage(job.meta)
@@ -165,9 +161,7 @@ async def test_a_damaged_meta_is_refused(
 
 
 @pytest.mark.parametrize("foreign", ["fake_plain", "fake_sync", "fake_bare"])
-async def test_another_connectors_meta_is_refused(
-    client: Client, jobs: JobService, foreign: str
-) -> None:
+async def test_another_connectors_meta_is_refused(client: Client, jobs: JobService, foreign: str) -> None:
     """Both ways, although the fields are the same."""
     version = 2 if foreign == "fake_bare" else 0
     ours, theirs = await client.create(), await client.create(foreign, version=version)

@@ -72,9 +72,7 @@ def install_broken(site: Path) -> None:
 def refused_start(*arguments: str) -> tuple[int, Sequence[str]]:
     """Exit code and output of a `serve` that does not start."""
     command = [*COMMAND, "serve", "--port", "0", "--metrics-port", "0", *arguments]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=SECONDS_TO_START, check=False
-    )
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=SECONDS_TO_START, check=False)
     assert ended.stdout == ""
     return ended.returncode, ended.stderr.splitlines()
 
@@ -91,9 +89,7 @@ def test_a_broken_plugin_stops_the_start(site: Path) -> None:
     assert "--lenient" in lines[0]
 
 
-async def test_a_lenient_service_serves_what_is_well(
-    site: Path, jobs: JobService, tmp_path: Path
-) -> None:
+async def test_a_lenient_service_serves_what_is_well(site: Path, jobs: JobService, tmp_path: Path) -> None:
     """Health tells of the rest, and so does the answer to who looks for a type of theirs."""
     install_broken(site)
     install(site, "well", GOOD, ":Connector")
@@ -104,10 +100,7 @@ async def test_a_lenient_service_serves_what_is_well(
                 assert (await (await client.create(task_type)).get()).phase
             for name in BROKEN:
                 module = name.replace("-", "_")
-                assert (
-                    await client.status(f"plugin/{module}")
-                    == health_pb2.HealthCheckResponse.NOT_SERVING
-                )
+                assert await client.status(f"plugin/{module}") == health_pb2.HealthCheckResponse.NOT_SERVING
             assert await client.status() == health_pb2.HealthCheckResponse.SERVING
             code, text = await refusal(client.create("theirs"))
         metrics = await fetch(service.metrics, "/metrics")
@@ -180,9 +173,7 @@ async def test_a_plugin_that_lacks_an_extra_stops_nobody(site: Path, tmp_path: P
     install(site, "good", GOOD, ":Connector")
     install(site, "partial", "import no_such_vendor_sdk")
     with (site / "partial-1.2.3.dist-info" / "METADATA").open("a") as metadata:
-        metadata.write(
-            'Provides-Extra: vendor\nRequires-Dist: no-such-vendor-sdk; extra == "vendor"\n'
-        )
+        metadata.write('Provides-Extra: vendor\nRequires-Dist: no-such-vendor-sdk; extra == "vendor"\n')
     with serving(log=tmp_path / "log") as service:
         async with Client(service.address) as client:
             await client.create("good")

@@ -121,9 +121,7 @@ async def test_a_tls_client_learns_that_the_port_speaks_none(ca: str) -> None:
     ],
     ids=["unknown authority", "other name", "expired", "of the future"],
 )
-async def test_a_certificate_that_is_not_accepted_is_told(
-    tmp_path: Path, ca: str, pair: Pair, reason: str
-) -> None:
+async def test_a_certificate_that_is_not_accepted_is_told(tmp_path: Path, ca: str, pair: Pair, reason: str) -> None:
     """With what is wrong with it."""
     async with hosting_tls(tmp_path, pair) as address:
         message = await fault(f"https://{address}", ca=ca)

@@ -53,9 +53,7 @@ async def test_a_slow_create_is_answered_while_the_others_are_sent_away(tmp_path
     assert 2.0 < outcome.drain < SECONDS_TO_DRAIN
 
 
-async def test_a_watch_of_the_health_does_not_delay_the_end(
-    jobs: JobService, tmp_path: Path
-) -> None:
+async def test_a_watch_of_the_health_does_not_delay_the_end(jobs: JobService, tmp_path: Path) -> None:
     """It is told NOT_SERVING, and then its connection ends."""
     with serving("--module", FAKE, log=tmp_path / "log") as service:
         async with Client(service.address) as client:

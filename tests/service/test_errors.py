@@ -58,9 +58,7 @@ async def test_every_verb_maps_errors_alike(strict_client: Client, error: str, c
             assert (verb, (await refusal(job.call(verb)))[0]) == (verb, code)
 
 
-@pytest.mark.parametrize(
-    "error", ["ValueError", "KeyError", "TimeoutError", "SystemExit", "OSError"]
-)
+@pytest.mark.parametrize("error", ["ValueError", "KeyError", "TimeoutError", "SystemExit", "OSError"])
 async def test_an_unforeseen_error_tells_nothing_but_where_to_look(
     strict_client: Client, caplog: pytest.LogCaptureFixture, error: str
 ) -> None:
@@ -83,9 +81,7 @@ async def test_an_unforeseen_error_tells_nothing_but_where_to_look(
 
 
 @pytest.mark.parametrize("verb", ["get_logs", "get_metrics"])
-async def test_a_verb_that_a_connector_lacks_is_unimplemented(
-    strict_client: Client, verb: str
-) -> None:
+async def test_a_verb_that_a_connector_lacks_is_unimplemented(strict_client: Client, verb: str) -> None:
     """Connector, task type and verb are named."""
     job = await strict_client.create("fake_bare", version=2)
     code, text = await refusal(job.call(verb))
@@ -149,9 +145,7 @@ async def test_errors_carry_their_class_and_nothing_else(strict_client: Client) 
     assert raised.value.debug_error_string().count("Traceback") == 0
 
 
-async def test_a_slow_get_ends_at_the_callers_deadline(
-    strict_client: Client, jobs: JobService
-) -> None:
+async def test_a_slow_get_ends_at_the_callers_deadline(strict_client: Client, jobs: JobService) -> None:
     """And a later one is answered."""
     job = await strict_client.create(custom={"hold": ["get"]})
     request = pb.GetTaskRequest(resource_meta=job.meta, task_category=job.category)

@@ -17,12 +17,8 @@ from tests.service.client import Client
 TELLER = "tests.service.event_loop_connector"
 
 
-@pytest.mark.parametrize(
-    ("wanted", "found"), [("auto", "uvloop"), ("uvloop", "uvloop"), ("asyncio", "asyncio")]
-)
-async def test_calls_run_on_the_loop_that_is_wanted(
-    tmp_path: Path, wanted: str, found: str
-) -> None:
+@pytest.mark.parametrize(("wanted", "found"), [("auto", "uvloop"), ("uvloop", "uvloop"), ("asyncio", "asyncio")])
+async def test_calls_run_on_the_loop_that_is_wanted(tmp_path: Path, wanted: str, found: str) -> None:
     """`auto` takes uvloop where it is installed, as it is here."""
     arguments = ("--event-loop", wanted, "--module", TELLER)
     with serving(*arguments, log=tmp_path / "log") as service:

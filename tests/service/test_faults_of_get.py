@@ -32,9 +32,7 @@ async def read(client: Client, job: Job, seconds: float) -> pb.Resource:
 
 
 @pytest.mark.parametrize("error", PASSING)
-async def test_a_passing_fault_is_tried_again_within_the_call(
-    client: Client, jobs: JobService, error: str
-) -> None:
+async def test_a_passing_fault_is_tried_again_within_the_call(client: Client, jobs: JobService, error: str) -> None:
     """The caller sees the answer, not the fault."""
     job = await client.create(custom=plan(error, times=2))
     assert (await read(client, job, 5)).phase == Phase.SUCCEEDED
@@ -50,9 +48,7 @@ async def test_a_lasting_fault_leaves_the_job_running(client: Client, error: str
     assert time.monotonic() - started < 0.8
 
 
-async def test_a_connector_that_hangs_leaves_the_job_running(
-    client: Client, jobs: JobService
-) -> None:
+async def test_a_connector_that_hangs_leaves_the_job_running(client: Client, jobs: JobService) -> None:
     """Answered before the caller's deadline."""
     job = await client.create(custom={"hold": ["get"]})
     assert (await read(client, job, 0.8)).phase == Phase.RUNNING

@@ -54,9 +54,7 @@ async def serving(*modules: types.ModuleType) -> AsyncIterator[ConnectorService]
 def echo(environ: Mapping[str, Any], start: Any) -> Iterable[bytes]:
     start("200 OK", TEXT)
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0)).decode()
-    parts = (
-        environ[name] for name in ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
-    )
+    parts = (environ[name] for name in ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"))
     return [" ".join((*parts, body)).encode()]
 
 

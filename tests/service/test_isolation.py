@@ -30,9 +30,7 @@ async def latencies(job: Job) -> list[float]:
     return seconds
 
 
-async def test_another_connectors_reads_do_not_wait_for_one_that_blocks(
-    jobs: JobService, tmp_path: Path
-) -> None:
+async def test_another_connectors_reads_do_not_wait_for_one_that_blocks(jobs: JobService, tmp_path: Path) -> None:
     """Once it was caught, ten blocking creates cost the neighbour next to nothing."""
     with serving("--module", FAKE, log=tmp_path / "log") as service:
         async with Client(service.address) as client:
@@ -56,8 +54,7 @@ async def test_another_connectors_reads_do_not_wait_for_one_that_blocks(
 async def test_plain_functions_never_block_the_loop(client: Client, jobs: JobService) -> None:
     """Held plain creates wait in threads of their own; coroutines go on."""
     held = [
-        asyncio.ensure_future(client.create("fake_plain", run=f"r{n}", custom={"hold": ["create"]}))
-        for n in range(8)
+        asyncio.ensure_future(client.create("fake_plain", run=f"r{n}", custom={"hold": ["create"]})) for n in range(8)
     ]
     await until(lambda: len(jobs.calls("create")) == 8, "the creates to begin")
     await asyncio.wait_for(client.create(run="free"), 5)

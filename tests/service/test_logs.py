@@ -40,9 +40,7 @@ async def test_pages_follow_each_other_by_their_tokens(client: Client) -> None:
     assert again == log[100:200]
 
 
-async def test_a_log_that_grows_is_read_on_from_its_last_token(
-    client: Client, jobs: JobService
-) -> None:
+async def test_a_log_that_grows_is_read_on_from_its_last_token(client: Client, jobs: JobService) -> None:
     """The page at the end of a running job's log has a token, for what comes later."""
     job = await client.create(custom={"log": ["one"], "phase": "RUNNING"})
     page, token = await job.page()
@@ -52,9 +50,7 @@ async def test_a_log_that_grows_is_read_on_from_its_last_token(
     assert (await job.page(token=token))[0] == ["two"]
 
 
-async def test_a_line_is_sent_while_the_next_is_not_there_yet(
-    client: Client, jobs: JobService
-) -> None:
+async def test_a_line_is_sent_while_the_next_is_not_there_yet(client: Client, jobs: JobService) -> None:
     """Joining lines never holds one back."""
     job = await client.create(custom={"log": ["early"], "hold_at_end": ["get_logs"]})
     stream = job.log_messages()
@@ -66,9 +62,7 @@ async def test_a_line_is_sent_while_the_next_is_not_there_yet(
     assert await stream.read() is grpc.aio.EOF
 
 
-async def test_pings_while_a_stream_is_quiet_do_not_end_it(
-    client: Client, jobs: JobService
-) -> None:
+async def test_pings_while_a_stream_is_quiet_do_not_end_it(client: Client, jobs: JobService) -> None:
     """A stock gRPC server ends such a connection after three seconds, for too many pings."""
     job = await client.create(custom={"hold_at_end": ["get_logs"], "log": ["one"]})
     address = client.address

@@ -74,9 +74,7 @@ async def test_calls_are_counted_by_verb_and_code(side: Side) -> None:
         ("delete", "OK"): 1,
     }
     count = seen["flyte_connectors_call_seconds_count", "fake_job", "0", "get"]
-    assert (
-        count == seen["flyte_connectors_call_seconds_bucket", "fake_job", "0", "get", "+Inf"] == 2
-    )
+    assert count == seen["flyte_connectors_call_seconds_bucket", "fake_job", "0", "get", "+Inf"] == 2
     assert seen["flyte_connectors_call_seconds_sum", "fake_job", "0", "get"] > 0
 
 

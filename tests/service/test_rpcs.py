@@ -56,18 +56,14 @@ async def test_the_same_attempt_is_the_same_job(client: Client, jobs: JobService
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.UNDEFINED])
 async def test_every_phase_is_reported_as_it_is(client: Client, phase: Phase) -> None:
     """With its message and details."""
-    job = await client.create(
-        custom={"phase": phase.name, "message": "why", "custom_info": {"progress": 0.5}}
-    )
+    job = await client.create(custom={"phase": phase.name, "message": "why", "custom_info": {"progress": 0.5}})
     resource = await job.get()
     assert (resource.phase, resource.message) == (phase, "why")
     assert resource.custom_info["progress"] == 0.5
 
 
 @pytest.mark.parametrize("phase", ["UNDEFINED", "nonsense"])
-async def test_a_phase_that_is_none_is_never_sent(
-    client: Client, strict_client: Client, phase: str
-) -> None:
+async def test_a_phase_that_is_none_is_never_sent(client: Client, strict_client: Client, phase: str) -> None:
     """The back end takes UNDEFINED for a fault of the system: RUNNING is sent, or an error."""
     job = await client.create(custom={"phase": phase})
     assert (await job.get()).phase == Phase.RUNNING
@@ -100,9 +96,7 @@ async def test_outputs_take_their_declared_types(client: Client) -> None:
     ("outputs", "field"),
     [({"n": "three"}, "outputs.n"), ({}, "outputs.n"), ({"n": 3, "m": 4}, "outputs.m")],
 )
-async def test_outputs_that_do_not_fit_fail_the_task(
-    client: Client, outputs: dict[str, object], field: str
-) -> None:
+async def test_outputs_that_do_not_fit_fail_the_task(client: Client, outputs: dict[str, object], field: str) -> None:
     """With the field named; an error would be polled for ever."""
     job = await client.create(custom={"outputs": outputs}, outputs={"n": int})
     resource = await job.get()

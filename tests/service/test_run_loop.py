@@ -28,9 +28,7 @@ from tests.service.hosting import hosting
 
 
 @pytest.fixture(params=["local", "remote"])
-async def driven(
-    request: pytest.FixtureRequest, jobs: JobService
-) -> AsyncIterator[ConnectorClient]:
+async def driven(request: pytest.FixtureRequest, jobs: JobService) -> AsyncIterator[ConnectorClient]:
     """Where the connectors are: in this process, or behind a socket."""
     if request.param == "remote":
         async with hosting() as service, RemoteService(service.address) as remote:
@@ -78,9 +76,7 @@ async def test_a_job_that_is_done_ends_the_run_at_once(driven: ConnectorClient) 
     assert time.monotonic() - started < 1
 
 
-async def test_a_retryable_failure_is_tried_again(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_a_retryable_failure_is_tried_again(driven: ConnectorClient, jobs: JobService) -> None:
     """Each attempt is a separate job; after the last one its reason is reported."""
     request = create_request(custom={"phase": "RETRYABLE_FAILED", "message": "machine lost"})
     with pytest.raises(TaskFailedError, match="retryable_failed: machine lost"):
@@ -88,9 +84,7 @@ async def test_a_retryable_failure_is_tried_again(
     assert len(jobs.jobs) == 3
 
 
-async def test_without_retries_there_is_one_attempt(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_without_retries_there_is_one_attempt(driven: ConnectorClient, jobs: JobService) -> None:
     """A retryable failure never polls for ever."""
     with pytest.raises(TaskFailedError):
         await run_job(driven, create_request(custom={"phase": "RETRYABLE_FAILED"}))
@@ -98,9 +92,7 @@ async def test_without_retries_there_is_one_attempt(
 
 
 @pytest.mark.parametrize("phase", ["FAILED", "ABORTED"])
-async def test_a_permanent_failure_is_final(
-    driven: ConnectorClient, jobs: JobService, phase: str
-) -> None:
+async def test_a_permanent_failure_is_final(driven: ConnectorClient, jobs: JobService, phase: str) -> None:
     """With the job's own words."""
     request = create_request(custom={"phase": phase, "message": "division by zero"})
     with pytest.raises(TaskFailedError, match=f"{phase.lower()}: division by zero"):
@@ -116,9 +108,7 @@ async def test_the_timeout_cancels_the_job(driven: ConnectorClient, jobs: JobSer
     assert jobs.job(jobs.jobs[0])["phase"] == "ABORTED"
 
 
-async def test_cancelling_the_run_cancels_the_job(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_cancelling_the_run_cancels_the_job(driven: ConnectorClient, jobs: JobService) -> None:
     """The caller waits for that."""
     running = asyncio.ensure_future(run_job(driven, create_request(custom={"phase": "RUNNING"})))
     await until(lambda: jobs.calls("get"), "the first poll")
@@ -128,9 +118,7 @@ async def test_cancelling_the_run_cancels_the_job(
     assert jobs.job(jobs.jobs[0])["phase"] == "ABORTED"
 
 
-async def test_cancelling_during_create_leaves_no_job(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_cancelling_during_create_leaves_no_job(driven: ConnectorClient, jobs: JobService) -> None:
     """The create is finished, and its job then deleted."""
     custom = {"phase": "RUNNING", "hold": ["create"]}
     running = asyncio.ensure_future(run_job(driven, create_request(custom=custom)))
@@ -153,9 +141,7 @@ async def test_a_passing_fault_does_not_end_the_run(
     assert len(jobs.jobs) == 1
 
 
-async def test_a_fault_of_delete_does_not_leave_the_job_running(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_a_fault_of_delete_does_not_leave_the_job_running(driven: ConnectorClient, jobs: JobService) -> None:
     """It is tried again, too."""
     custom = {"phase": "RUNNING", **failing("delete", "ServiceUnavailableError", times=2)}
     with pytest.raises(TaskFailedError, match="timed out"):
@@ -178,13 +164,9 @@ async def test_an_unknown_task_type_lists_those_that_are_known(driven: Connector
         await run_job(driven, create_request("nothing"))
 
 
-async def test_a_job_that_vanishes_is_tried_again(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_a_job_that_vanishes_is_tried_again(driven: ConnectorClient, jobs: JobService) -> None:
     """A lost job is a retryable failure."""
-    running = asyncio.ensure_future(
-        run_job(driven, create_request(custom={"phase": "RUNNING"}), RunPolicy(retries=1))
-    )
+    running = asyncio.ensure_future(run_job(driven, create_request(custom={"phase": "RUNNING"}), RunPolicy(retries=1)))
     await until(lambda: jobs.calls("get"), "the first poll")
     jobs.forget(jobs.jobs[0])
     await until(lambda: jobs.jobs, "the second attempt")
@@ -224,17 +206,13 @@ async def test_a_log_that_cannot_be_read_does_not_fail_the_run(
 
 async def test_many_runs_share_one_loop(driven: ConnectorClient, jobs: JobService) -> None:
     """A hundred at once, each with its own outputs."""
-    requests = [
-        create_request(run=f"r{n}", inputs={"n": n}, outputs={"n": int}) for n in range(100)
-    ]
+    requests = [create_request(run=f"r{n}", inputs={"n": n}, outputs={"n": int}) for n in range(100)]
     resources = await asyncio.gather(*(run_job(driven, request) for request in requests))
     numbers = [r.outputs.literals[0].value.scalar.primitive.integer for r in resources]
     assert numbers == list(range(100))
 
 
-async def test_a_create_that_must_not_be_repeated_is_not(
-    driven: ConnectorClient, jobs: JobService
-) -> None:
+async def test_a_create_that_must_not_be_repeated_is_not(driven: ConnectorClient, jobs: JobService) -> None:
     """FAILED_PRECONDITION is neither transient nor unexpected."""
     plan = {"fail": {"create": {"error": "RegistrationError", "text": "never again", "times": 9}}}
     with pytest.raises(ConnectorError, match="never again"):

@@ -40,9 +40,7 @@ def assert_silent(text: str) -> None:
     assert not [form for form in FORMS if form in text]
 
 
-async def test_a_secret_reaches_create_by_its_argument_name(
-    client: Client, jobs: JobService
-) -> None:
+async def test_a_secret_reaches_create_by_its_argument_name(client: Client, jobs: JobService) -> None:
     """And is not in the meta, which Flyte stores and logs."""
     job = await create(client)
     assert jobs.job(jobs.jobs[0])["arguments"]["api_key"] == CANARY
@@ -51,9 +49,7 @@ async def test_a_secret_reaches_create_by_its_argument_name(
 
 @pytest.mark.parametrize("verb", ["create", "get", "delete"])
 @pytest.mark.parametrize("error", ["ServiceUnavailableError", "ValueError"])
-async def test_an_error_that_quotes_a_secret_is_masked(
-    strict_client: Client, verb: str, error: str
-) -> None:
+async def test_an_error_that_quotes_a_secret_is_masked(strict_client: Client, verb: str, error: str) -> None:
     """In plain and in the usual encodings."""
     fault = {"phase": "RUNNING", "fail": {verb: {"error": error, "text": " and ".join(FORMS)}}}
     call = create(strict_client, **fault)
@@ -116,9 +112,7 @@ async def test_a_secret_that_is_nowhere_is_named(client: Client, jobs: JobServic
 
 
 @pytest.mark.parametrize("name", ["inputs", "resource_meta", "idempotency_key", "self"])
-async def test_a_secret_may_not_take_the_place_of_an_argument(
-    client: Client, jobs: JobService, name: str
-) -> None:
+async def test_a_secret_may_not_take_the_place_of_an_argument(client: Client, jobs: JobService, name: str) -> None:
     """INVALID_ARGUMENT, the name, and no job."""
     request = create_request()
     request.connection.secrets[name] = CANARY
@@ -139,9 +133,7 @@ async def test_a_config_does_not_shadow_a_secret(client: Client, jobs: JobServic
 
 
 @pytest.mark.parametrize("table", ["a string", {"api_key": 3}, ["api_key"]])
-async def test_a_table_of_secrets_is_names_by_argument(
-    client: Client, jobs: JobService, table: object
-) -> None:
+async def test_a_table_of_secrets_is_names_by_argument(client: Client, jobs: JobService, table: object) -> None:
     """Anything else is refused by its field."""
     code, text = await refusal(client.create(custom={"secrets": table}))
     assert code == "INVALID_ARGUMENT"

@@ -34,9 +34,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / name) for name in contents}
 
 
-async def test_tls_and_token_come_from_the_environment(
-    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_tls_and_token_come_from_the_environment(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """As `run`, `logs` and `cancel` use it."""
     monkeypatch.setenv("FLYTE_CONNECTORS_ENDPOINT_CA", files["ca"])
     monkeypatch.setenv("FLYTE_CONNECTORS_ENDPOINT_TOKEN", TOKEN)

@@ -58,9 +58,7 @@ async def test_a_job_reads_no_secret_of_the_service(tmp_path: Path, under: tuple
     """Neither from its environment, nor from its memory, nor through its open files."""
     env = {"FLYTE_BATCH_JOB_SPOOL": str(tmp_path / "spool"), "FLYTE_SECRET_VENDOR_KEY": CANARY}
     with serving("--allow", "batch_job", log=tmp_path / "log", env=env, under=under) as service:
-        config = BatchJobConfig(
-            command=[sys.executable, "-c", LOOK], env={"SERVICE": str(service.process.pid)}
-        )
+        config = BatchJobConfig(command=[sys.executable, "-c", LOOK], env={"SERVICE": str(service.process.pid)})
         asked = create_request("batch_job", outputs={"said": str}, custom=config.to_custom())
         async with Client(service.address) as client:
             job = await client.send(asked)
@@ -87,9 +85,7 @@ def test_several_workers_warn_once(tmp_path: Path) -> None:
     ("allowed", "env"),
     [("batch_job", {}), ("bigquery", {"FLYTE_SECRET_VENDOR_KEY": CANARY})],
 )
-def test_nothing_is_warned_of_where_nothing_is_shared(
-    tmp_path: Path, allowed: str, env: dict[str, str]
-) -> None:
+def test_nothing_is_warned_of_where_nothing_is_shared(tmp_path: Path, allowed: str, env: dict[str, str]) -> None:
     """Neither without credentials, nor without jobs here."""
     with serving("--allow", allowed, log=tmp_path / "log", env=env):
         pass

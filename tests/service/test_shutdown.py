@@ -92,9 +92,7 @@ async def test_a_call_that_has_arrived_is_taken(service: ServeProcess, jobs: Job
     assert "Traceback" not in service.log.read_text()
 
 
-async def test_a_create_whose_client_has_left_is_finished_first(
-    service: ServeProcess, jobs: JobService
-) -> None:
+async def test_a_create_whose_client_has_left_is_finished_first(service: ServeProcess, jobs: JobService) -> None:
     """Cancelled, and then the signal: the job is started and recorded all the same."""
     async with Client(service.address) as client:
         creating = await held_create(client, jobs)

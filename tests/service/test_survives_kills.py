@@ -28,9 +28,7 @@ def request(run: str, folder: Path) -> pb.CreateTaskRequest:
     """A job that writes down each of its starts, and ends when told."""
     inputs = {"starts": str(folder / "starts"), "go": str(folder / f"go-{run}")}
     custom = BatchJobConfig(script=SCRIPT, timeout_seconds=60).to_custom()
-    return create_request(
-        "batch_job", run=run, inputs=inputs, outputs={"result": str}, custom=custom
-    )
+    return create_request("batch_job", run=run, inputs=inputs, outputs={"result": str}, custom=custom)
 
 
 @pytest.fixture

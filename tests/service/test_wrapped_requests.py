@@ -56,9 +56,7 @@ def recording(seen: list[Any]) -> types.ModuleType:
     return module
 
 
-async def test_a_plugin_sees_each_request_as_flyte_does(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_plugin_sees_each_request_as_flyte_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The sealed meta; what it adds to replies is sent; errors pass."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     seen: list[Any] = []
@@ -110,11 +108,7 @@ async def test_the_http_port_answers_over_tls_too(tmp_path: Path) -> None:
                 body: bytes = reply.read()
                 return body
 
-        assert (
-            await asyncio.to_thread(ask, "https")
-            == await asyncio.to_thread(ask, "http")
-            == b"ready\n"
-        )
+        assert await asyncio.to_thread(ask, "https") == await asyncio.to_thread(ask, "http") == b"ready\n"
     finally:
         await service.stop()
 

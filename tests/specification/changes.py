@@ -80,10 +80,9 @@ def table(page: str, blocks: Iterable[str]) -> str:
     rows = ["| block | printed | runs as | why |", "|---|---|---|---|"]
     for block in blocks:
         changes = CHANGES.get(f"{page}/{block}", ())
-        rows += [
-            f"| `{block}` | {_cell(change.old)} | {_cell(change.new)} | {change.why} |"
-            for change in changes
-        ] or [f"| `{block}` | | as printed | |"]
+        rows += [f"| `{block}` | {_cell(change.old)} | {_cell(change.new)} | {change.why} |" for change in changes] or [
+            f"| `{block}` | | as printed | |"
+        ]
     return "\n".join(rows)
 
 

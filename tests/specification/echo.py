@@ -54,7 +54,5 @@ class EchoTask(AsyncConnectorExecutorMixin, TaskTemplate):
         inputs: Types of the inputs by name, and `outputs` of the outputs.
     """
 
-    def __init__(
-        self, inputs: Mapping[str, Any] | None = None, outputs: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, inputs: Mapping[str, Any] | None = None, outputs: Mapping[str, Any] | None = None) -> None:
         super().__init__("the_task", NativeInterface(inputs or {}, outputs or {}), "echo")

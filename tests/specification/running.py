@@ -47,9 +47,7 @@ async def running_on(place: str, *connectors: Any) -> AsyncIterator[None]:
 def create_request(task: Any, **inputs: Any) -> pb.CreateTaskRequest:
     """What Flyte's back end sends to start `task`."""
     values = task.interface.bind(task.name, (), inputs)
-    return request_for(
-        task.to_proto(), task.interface.write_inputs(task.name, values), CurrentRun()
-    )
+    return request_for(task.to_proto(), task.interface.write_inputs(task.name, values), CurrentRun())
 
 
 @contextlib.contextmanager

@@ -103,9 +103,7 @@ async def test_a_connectors_own_secrets_are_keyword_arguments(
     assert seen == ["k-123456", "k-123456"]
 
 
-async def test_a_connectors_own_secrets_are_masked(
-    load: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connectors_own_secrets_are_masked(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of a task are; and a task's secret of the same name comes first."""
     monkeypatch.setenv("BATCH_API_KEY", "k-123456")
     page, seen = load(PAGE, *SECURE), []
@@ -122,9 +120,7 @@ async def test_a_connectors_own_secret_that_is_not_mounted_is_named(place: str, 
     """With the variable to set."""
     page, seen = load(PAGE, *SECURE), []
     async with running_on(place, complete(page, seen)):
-        with pytest.raises(
-            AuthenticationError, match="'my_api_key' is not mounted: set BATCH_API_KEY"
-        ):
+        with pytest.raises(AuthenticationError, match="'my_api_key' is not mounted: set BATCH_API_KEY"):
             await page.BatchJobTask(name="test_task").execute()
     assert seen == []
 

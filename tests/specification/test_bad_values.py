@@ -155,9 +155,7 @@ async def test_a_bad_output_fails_the_task(place: str, case: Case) -> None:
     ],
     ids=["missing", "extra"],
 )
-async def test_inputs_are_those_of_the_interface(
-    place: str, inputs: dict[str, Any], text: str
-) -> None:
+async def test_inputs_are_those_of_the_interface(place: str, inputs: dict[str, Any], text: str) -> None:
     """A missing one and an extra one are named."""
     connector = Echo()
     async with running_on(place, connector):
@@ -177,9 +175,7 @@ async def test_inputs_are_those_of_the_interface(
     ],
     ids=["missing", "another", "extra"],
 )
-async def test_outputs_are_those_of_the_interface(
-    place: str, outputs: dict[str, Any], text: str
-) -> None:
+async def test_outputs_are_those_of_the_interface(place: str, outputs: dict[str, Any], text: str) -> None:
     """A missing one and an undeclared one are named."""
     async with running_on(place, Echo(outputs)):
         with pytest.raises(TaskFailedError) as caught:
@@ -285,8 +281,6 @@ async def test_a_hundred_megabytes_are_too_much_for_a_request() -> None:
     """Said at once and not sent again, with the ways out."""
     connector = Echo()
     async with running_on("service", connector):
-        with pytest.raises(
-            InvalidRequestError, match=r"larger than max .* pass large data as a File"
-        ):
+        with pytest.raises(InvalidRequestError, match=r"larger than max .* pass large data as a File"):
             await EchoTask({"v": str}).execute(v="x" * HUNDRED_MEGABYTES)
     assert connector.created == []

@@ -54,9 +54,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(
-    environment: Path, command: str, *arguments: str, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(environment: Path, command: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(environment / "bin" / command), *arguments],
         capture_output=True, text=True, check=False, cwd=cwd or environment, env=variables(environment),
@@ -123,9 +121,7 @@ def test_flyte_deploy(environment: Path, project: Path) -> None:
 
 def test_c0_serves_as_the_official_chart_starts_it(environment: Path, project: Path) -> None:
     """No arguments; the environment of `docs/moving.md`, and what Kubernetes sets for a Service of our name."""
-    (values,) = [
-        block for block in blocks(DOCS / "moving.md") if block.code.startswith("# values.yaml")
-    ]
+    (values,) = [block for block in blocks(DOCS / "moving.md") if block.code.startswith("# values.yaml")]
     chosen = {entry["name"]: entry["value"] for entry in yaml.safe_load(values.code)["podEnv"]}
     assert chosen.pop("FLYTE_CONNECTORS_MODULE") == "my_connector"
     linked = {
@@ -160,9 +156,7 @@ def test_c0_takes_the_options_of_the_sdks_command(environment: Path, project: Pa
 
 
 @contextlib.contextmanager
-def serving(
-    environment: Path, folder: Path, more: Mapping[str, str], *options: str, end: bool = True
-) -> Iterator[str]:
+def serving(environment: Path, folder: Path, more: Mapping[str, str], *options: str, end: bool = True) -> Iterator[str]:
     """`c0` in a process; yields what it says when it is ready. It must end well, by a signal or by itself."""
     process = subprocess.Popen(
         [environment / "bin" / "c0", *options],
@@ -194,9 +188,7 @@ def result_of_a_job(channel: grpc.Channel) -> str:
     variable = template.interface.outputs.variables.add(key="result")
     variable.value.type.simple = SimpleType.STRING
     created = stub.CreateTask(pb.CreateTaskRequest(template=template), timeout=20)
-    get = pb.GetTaskRequest(
-        resource_meta=created.resource_meta, task_category={"name": "batch_job"}
-    )
+    get = pb.GetTaskRequest(resource_meta=created.resource_meta, task_category={"name": "batch_job"})
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         resource = stub.GetTask(get, timeout=10).resource

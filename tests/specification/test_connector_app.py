@@ -52,14 +52,11 @@ def test_the_task_runs_on_a_service_with_the_pages_connector(project: Path, tmp_
     options = ("--module", connector, "--deny", "flyte-connectors-batch-job")
     with serving(*options, log=tmp_path / "serve.log") as service:
         command = [*RUN, "--endpoint", service.address, "--json", "main.py", "my_batch_job"]
-        ran = subprocess.run(
-            [*command, "--name", "hello"], cwd=project, capture_output=True, text=True, check=False
-        )
+        ran = subprocess.run([*command, "--name", "hello"], cwd=project, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["result"].startswith("output-from-")
     lines = [
-        f"[INFO] Job {json.loads(ran.stdout)['result'][12:]} {what}"
-        for what in ("submitted", "started", "finished")
+        f"[INFO] Job {json.loads(ran.stdout)['result'][12:]} {what}" for what in ("submitted", "started", "finished")
     ]
     assert [line for line in lines if line in ran.stderr] == lines
 

@@ -106,9 +106,7 @@ def test_a_category_has_one_connector(load: Any) -> None:
     assert [category.version for category in versions] == [1, 2]
 
 
-def test_the_workflow_reads_what_the_job_wrote(
-    load: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_workflow_reads_what_the_job_wrote(load: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """As printed: `my_connector_workflow(input_val="hello world")`; outputs come from the prefix."""
     page = load(PAGE, "1_connector", "2_task")
     ConnectorRegistry.register(writing(page), override=True)
@@ -120,15 +118,11 @@ def test_the_workflow_reads_what_the_job_wrote(
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
-async def test_a_job_without_any_outputs_fails_with_the_place_to_write_them(
-    place: str, load: Any
-) -> None:
+async def test_a_job_without_any_outputs_fails_with_the_place_to_write_them(place: str, load: Any) -> None:
     """The page's connector as printed neither returns nor writes the declared output."""
     page = load(PAGE, "1_connector", "2_task")
     async with running_on(place, page.MyAsyncConnector(*TASK_TYPE)):
-        with pytest.raises(
-            TaskFailedError, match=r"'my_connector_task' .* nor wrote .*outputs\.pb"
-        ):
+        with pytest.raises(TaskFailedError, match=r"'my_connector_task' .* nor wrote .*outputs\.pb"):
             await run_task(page)
 
 
@@ -165,9 +159,7 @@ async def test_a_connector_without_metrics_says_so(load: Any) -> None:
     connector = page.MyAsyncConnector(*TASK_TYPE)
     async with serving_here(connector) as address, Client(address) as client:
         job = await client.send(create_request(page.MyConnectorTask(), input_str="hello"))
-        with pytest.raises(
-            grpc.aio.AioRpcError, match=r"MyCustomAsyncConnector .* does not support get_metrics"
-        ):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"MyCustomAsyncConnector .* does not support get_metrics"):
             await job.metrics()
 
 

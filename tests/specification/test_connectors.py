@@ -32,9 +32,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
-async def test_a_training_ends_with_its_model(
-    place: str, load: Any, endpoint: str, dataset: str
-) -> None:
+async def test_a_training_ends_with_its_model(place: str, load: Any, endpoint: str, dataset: str) -> None:
     """The task's output is the file that the training service names, and it is there."""
     page = load("connectors", "1_connector", "2_task")
     task = page.ModelTrainTask(name="model_train", endpoint=endpoint)
@@ -60,9 +58,7 @@ def test_a_training_is_a_step_of_another_task(load: Any, endpoint: str, dataset:
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
-async def test_a_training_that_takes_too_long_is_cancelled(
-    place: str, load: Any, endpoint: str, dataset: str
-) -> None:
+async def test_a_training_that_takes_too_long_is_cancelled(place: str, load: Any, endpoint: str, dataset: str) -> None:
     """The task's timeout ends in a DELETE at the training service."""
     page = load("connectors", "1_connector", "2_task")
     task = page.ModelTrainTask(name="model_train", endpoint=endpoint, timeout=1.0)

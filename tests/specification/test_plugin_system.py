@@ -77,9 +77,7 @@ def test_only_the_serialized_template_is_needed(load: Any) -> None:
     assert loaded.execute(input_key="x") == {"output_key": "Processed x"}
 
 
-def execute_in_a_container(
-    page: Any, folder: Path, inputs: Any
-) -> subprocess.CompletedProcess[str]:
+def execute_in_a_container(page: Any, folder: Path, inputs: Any) -> subprocess.CompletedProcess[str]:
     """The container's command, as the template has it, in a process that knows the executor only."""
     task = my_task(page)
     paths = {
@@ -133,9 +131,7 @@ def test_a_configuration_finds_its_task_class(load: Any) -> None:
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
-async def test_the_sync_connector_answers_at_once(
-    place: str, load: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_sync_connector_answers_at_once(place: str, load: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Through `SyncConnectorExecutorMixin`, here and over gRPC."""
     page = load(PAGE, "3_category", "4_connectors")
     async with running_on(place, page.MySyncConnector):
@@ -144,16 +140,12 @@ async def test_the_sync_connector_answers_at_once(
 
 
 @pytest.mark.parametrize("place", ["local", "service"])
-async def test_a_large_result_of_a_sync_connector_goes_through_the_output_prefix(
-    place: str, load: Any
-) -> None:
+async def test_a_large_result_of_a_sync_connector_goes_through_the_output_prefix(place: str, load: Any) -> None:
     """A megabyte is too much for a meta that the back end stores; the caller sees no difference."""
     page = load(PAGE, "4_connectors")
 
     class Large(page.MySyncConnector):
-        def do(
-            self, task_template: Any, output_prefix: str, inputs: Any, **kwargs: Any
-        ) -> Resource:
+        def do(self, task_template: Any, output_prefix: str, inputs: Any, **kwargs: Any) -> Resource:
             super().do(task_template, output_prefix, inputs, **kwargs)
             text = inputs.literals["text"].scalar.primitive.string_value
             return Resource(phase=3, outputs={"sync_output": text * LARGE})

@@ -92,9 +92,7 @@ async def test_outputs_that_the_job_wrote_are_read(place: str, prefix: str) -> N
 async def test_outputs_that_nobody_wrote_are_missed(place: str, prefix: str) -> None:
     """With the place where they should be."""
     async with running_on(place, Writing()):
-        with pytest.raises(
-            TaskFailedError, match="task 'the_task' succeeded, but neither"
-        ) as caught:
+        with pytest.raises(TaskFailedError, match="task 'the_task' succeeded, but neither") as caught:
             await EchoTask(outputs=OUTPUTS).execute()
     assert prefix in str(caught.value)
     assert str(caught.value).endswith("/outputs.pb")
@@ -110,9 +108,7 @@ async def test_outputs_that_nobody_wrote_are_missed(place: str, prefix: str) -> 
     ],
     ids=["missing", "undeclared", "wrong type"],
 )
-async def test_what_the_job_wrote_has_to_fit(
-    place: str, prefix: str, written: dict[str, Any], text: str
-) -> None:
+async def test_what_the_job_wrote_has_to_fit(place: str, prefix: str, written: dict[str, Any], text: str) -> None:
     """As if the connector had returned it."""
     async with running_on(place, Writing(written)):
         with pytest.raises(TaskFailedError, match=text):

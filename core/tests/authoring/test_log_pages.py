@@ -35,8 +35,6 @@ def test_lines_may_have_more_than_a_text() -> None:
 @pytest.mark.parametrize("token", ["-1", "1.5", "x", " 1", "²", "\u0661", "9" * 19, "1" * 10_000])
 def test_another_token_is_refused(token: str) -> None:
     """Some page instead would repeat or drop lines."""
-    with pytest.raises(
-        InvalidRequestError, match=r"^token: .* is not a page of this log"
-    ) as caught:
+    with pytest.raises(InvalidRequestError, match=r"^token: .* is not a page of this log") as caught:
         read_log_token(token)
     assert len(str(caught.value)) < 200

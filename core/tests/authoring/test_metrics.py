@@ -18,9 +18,7 @@ NUMBERS = st.floats(allow_nan=True) | st.integers() | st.booleans()
 READINGS = st.none() | NUMBERS | st.lists(st.tuples(st.floats(0, 1e12), NUMBERS))
 
 
-@given(
-    st.dictionaries(st.text("abc_", min_size=1), READINGS), st.dictionaries(st.text(), st.text())
-)
+@given(st.dictionaries(st.text("abc_", min_size=1), READINGS), st.dictionaries(st.text(), st.text()))
 def test_every_reply_is_of_range_queries(metrics: dict, labels: dict) -> None:
     """As the conformance kit asks for."""
     response = metrics_response(metrics, labels=labels)
@@ -55,7 +53,5 @@ def test_only_what_is_asked_for_is_told() -> None:
     """Once, in the order of the question; an unknown name is an error that lists those that are known."""
     response = metrics_response(SERIES, ["rows", "loss", "rows", "unknown_yet"])
     assert [result.metric for result in response.results] == ["rows", "loss"]
-    with pytest.raises(
-        InvalidRequestError, match=r"queries: unknown metric 'speed'; .* loss, rows"
-    ):
+    with pytest.raises(InvalidRequestError, match=r"queries: unknown metric 'speed'; .* loss, rows"):
         metrics_response(SERIES, ["speed"])

@@ -141,9 +141,7 @@ class TestCancellation:
 class TestErrors:
     """What a caller may see."""
 
-    @pytest.mark.parametrize(
-        "error", [RuntimeError("pa55word"), KeyError("pa55word"), SystemExit(3)]
-    )
+    @pytest.mark.parametrize("error", [RuntimeError("pa55word"), KeyError("pa55word"), SystemExit(3)])
     @pytest.mark.parametrize("plain", [False, True])
     async def test_the_unforeseen_has_a_fixed_text(
         self, guard: CallGuard, caplog: pytest.LogCaptureFixture, error: BaseException, plain: bool
@@ -252,9 +250,7 @@ class TestThreads:
 class TestIsolation:
     """A connector that blocks in a coroutine."""
 
-    async def test_it_is_named_and_moved(
-        self, isolating: CallGuard, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    async def test_it_is_named_and_moved(self, isolating: CallGuard, caplog: pytest.LogCaptureFixture) -> None:
         """The log says who, where and what to do; from then on the others do not feel it."""
 
         async def get(self: Any, **kwargs: Any) -> Any:
@@ -274,9 +270,7 @@ class TestIsolation:
         assert time.perf_counter() - began < 0.25  # this loop went on meanwhile
         assert await call == "Mine loop"
 
-    async def test_it_is_moved_once(
-        self, isolating: CallGuard, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    async def test_it_is_moved_once(self, isolating: CallGuard, caplog: pytest.LogCaptureFixture) -> None:
         """One warning and one loop for all of its verbs and calls."""
 
         async def block(self: Any, **kwargs: Any) -> Any:
@@ -305,9 +299,7 @@ class TestIsolation:
         with pytest.raises(DeadlineExceededError):
             await isolating.call(verb, {}, timeout=0.05)
 
-    async def test_a_well_behaved_connector_stays(
-        self, isolating: CallGuard, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    async def test_a_well_behaved_connector_stays(self, isolating: CallGuard, caplog: pytest.LogCaptureFixture) -> None:
         """Waiting is not blocking."""
 
         async def get(self: Any, **kwargs: Any) -> Any:
@@ -395,9 +387,7 @@ class TestStreams:
         def get_logs(self: Any, **kwargs: Any) -> Iterator[str]:
             yield threading.current_thread().name
 
-        (name,) = [
-            item async for item in guard.stream(bind(get_logs=get_logs).verb("get_logs"), {})
-        ]
+        (name,) = [item async for item in guard.stream(bind(get_logs=get_logs).verb("get_logs"), {})]
         assert name.startswith("Mine")
 
     async def test_an_error_half_way_comes_after_the_items(self, guard: CallGuard) -> None:

@@ -72,9 +72,7 @@ async def test_a_call_that_was_left_still_counts(stuck: Stuck) -> None:
     assert stuck.began == 2, "those that were left before they began never began"
 
 
-async def test_a_refused_call_leaves_no_trace(
-    stuck: Stuck, recwarn: pytest.WarningsRecorder
-) -> None:
+async def test_a_refused_call_leaves_no_trace(stuck: Stuck, recwarn: pytest.WarningsRecorder) -> None:
     """No coroutine that was never awaited, and no place taken."""
     calls = [stuck.begin() for _ in range(CAPACITY)]
     await until(lambda: stuck.began)

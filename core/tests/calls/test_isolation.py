@@ -253,9 +253,7 @@ async def test_a_thread_that_gets_no_processor_is_not_taken_for_blocked(
     """The system adds up a wait only when it ends: one that goes on is a thread that wants to run and does not."""
     from flyte_connectors._calls import loop_watch
 
-    monkeypatch.setattr(
-        loop_watch.LoopWatch, "_times", lambda _: loop_watch._Times(1.0, 1.0, runnable)
-    )
+    monkeypatch.setattr(loop_watch.LoopWatch, "_times", lambda _: loop_watch._Times(1.0, 1.0, runnable))
     found: list[float] = []
 
     def entry() -> None:

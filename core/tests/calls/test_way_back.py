@@ -89,9 +89,7 @@ async def caught(guard: CallGuard, bound: BoundConnector) -> None:
         await asyncio.sleep(0.01)  # the watch reports to the loop, once that is free
 
 
-async def test_one_that_blocks_no_more_comes_back(
-    guard: CallGuard, connector: BoundConnector
-) -> None:
+async def test_one_that_blocks_no_more_comes_back(guard: CallGuard, connector: BoundConnector) -> None:
     """After its term, and without a restart of the service."""
     get = connector.verbs["get"]
     assert await guard.call(get, {}) == "Sometimes loop"
@@ -107,9 +105,7 @@ async def test_one_that_still_blocks_stays(guard: CallGuard, connector: BoundCon
         assert await guard.call(connector.verbs["get"], {}) == "Sometimes loop"
 
 
-async def test_one_that_is_caught_again_stays_for_longer(
-    guard: CallGuard, connector: BoundConnector
-) -> None:
+async def test_one_that_is_caught_again_stays_for_longer(guard: CallGuard, connector: BoundConnector) -> None:
     """Twice as long as the first time."""
     await until(lambda: not guard.isolated)
     connector.plugin.blocks = True
@@ -120,9 +116,7 @@ async def test_one_that_is_caught_again_stays_for_longer(
     assert time.monotonic() - began > 1.5 * TERM
 
 
-async def test_a_blocking_log_keeps_its_connector_there(
-    guard: CallGuard, connector: BoundConnector
-) -> None:
+async def test_a_blocking_log_keeps_its_connector_there(guard: CallGuard, connector: BoundConnector) -> None:
     """Items before the block arrive, and so does the error after it."""
     connector.plugin.blocks = True
     began = time.monotonic()
@@ -144,9 +138,7 @@ async def test_items_cross_over_many_at_a_time(guard: CallGuard, connector: Boun
     assert connector.plugin.closed
 
 
-async def test_items_that_nobody_reads_are_not_fetched(
-    guard: CallGuard, connector: BoundConnector
-) -> None:
+async def test_items_that_nobody_reads_are_not_fetched(guard: CallGuard, connector: BoundConnector) -> None:
     """The connector waits for its reader, and is closed when that leaves."""
     stream = guard.stream(connector.verbs["get_logs"], {"lines": 10**9})
     assert await anext(stream) == 0

@@ -62,9 +62,7 @@ async def test_a_wrapper_is_a_plugin(
     assert sys.modules["fixture_wrapper"].seen == ["create", "get"]
 
 
-async def test_a_module_may_bring_a_wrapper(
-    site: Site, registry: Registry, guard: CallGuard
-) -> None:
+async def test_a_module_may_bring_a_wrapper(site: Site, registry: Registry, guard: CallGuard) -> None:
     """As `serve --module` and `run` load it; loaded twice, it goes around once."""
     site.install(AUDIT)
     module = __import__("fixture_wrapper")
@@ -74,9 +72,7 @@ async def test_a_module_may_bring_a_wrapper(
     assert module.seen == ["create"]
 
 
-async def test_a_wrapper_is_composed_with_each_verb_once(
-    registry: Registry, dispatcher: Dispatcher
-) -> None:
+async def test_a_wrapper_is_composed_with_each_verb_once(registry: Registry, dispatcher: Dispatcher) -> None:
     """Whatever it keeps between calls, such as a limit, holds for all of them."""
     composed: list[str] = []
 
@@ -91,9 +87,7 @@ async def test_a_wrapper_is_composed_with_each_verb_once(
     assert composed == ["create", "get"]
 
 
-async def test_wrappers_go_around_each_other(
-    registry: Registry, dispatcher: Dispatcher, service: JobService
-) -> None:
+async def test_wrappers_go_around_each_other(registry: Registry, dispatcher: Dispatcher, service: JobService) -> None:
     """The later is outside; one that comes after the first calls is not too late."""
     order: list[str] = []
 
@@ -189,9 +183,7 @@ class TestExtras:
             ("raise RuntimeError('broken')", " [extra]", "RuntimeError: broken"),
         ],
     )
-    def test_what_is_broken_is_still_failed(
-        self, site: Site, source: str, attribute: str, reason: str
-    ) -> None:
+    def test_what_is_broken_is_still_failed(self, site: Site, source: str, attribute: str, reason: str) -> None:
         """A plugin without an extra has to load, and its own modules have to be there."""
         site.install(source, attribute)
         failed = report(Registry())

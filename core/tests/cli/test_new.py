@@ -117,10 +117,7 @@ def test_a_folder_that_exists_is_left_alone(capfd: pytest.CaptureFixture[str]) -
     Path("acme/README.md").write_text("mine")
     assert main(["new", "acme", "--no-input"]) == 1
     taken = Path("acme").absolute()
-    assert (
-        capfd.readouterr().err
-        == f"flyte-connectors: NAME: {taken} already exists: choose another name\n"
-    )
+    assert capfd.readouterr().err == f"flyte-connectors: NAME: {taken} already exists: choose another name\n"
     assert paths("acme") == {"README.md"}
     assert Path("acme/README.md").read_text() == "mine"
 

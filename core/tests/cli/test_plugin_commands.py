@@ -76,9 +76,7 @@ def test_commands_of_the_core_ask_no_plugin(capsys: pytest.CaptureFixture[str]) 
     ("variable", "value"),
     [("FLYTE_CONNECTORS_DENY", "fixture-greeter"), ("FLYTE_CONNECTORS_ALLOW", "another")],
 )
-def test_a_blocked_plugin_has_no_commands(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_blocked_plugin_has_no_commands(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is not imported."""
     monkeypatch.setenv(variable, value)
     assert "greet" not in known_commands()
@@ -130,6 +128,4 @@ def test_a_command_of_a_plugin_that_is_missing_names_the_extra(
     with pytest.raises(SystemExit) as ended:
         main(["deploy", "app.py", "connector"])
     assert ended.value.code == 2
-    assert (
-        'deploy needs a plugin: pip install "flyte-connectors[deploy]"' in capsys.readouterr().err
-    )
+    assert 'deploy needs a plugin: pip install "flyte-connectors[deploy]"' in capsys.readouterr().err

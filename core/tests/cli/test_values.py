@@ -245,11 +245,7 @@ TYPES = st.recursive(
     max_leaves=4,
 )
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.sampled_from(["a", "1", "l", "ONE"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "1", "l", "ONE"]),
     lambda i: (
         st.lists(i, max_size=3)
         | st.dictionaries(st.sampled_from(["x", "y", "z"]), i)
@@ -260,9 +256,7 @@ JSON = st.recursive(
 TEXTS = (
     JSON.map(json.dumps)
     | TEXT
-    | st.sampled_from(
-        ["true", "0", "none", "SMALL", "s", "1", "2026-01-02", "1:02:03", "1e999", "nan"]
-    )
+    | st.sampled_from(["true", "0", "none", "SMALL", "s", "1", "2026-01-02", "1:02:03", "1e999", "nan"])
 )
 
 
@@ -287,9 +281,7 @@ def test_what_is_accepted_is_a_value_of_the_type(python_type: Any, text: str) ->
         | st.timedeltas()
         | st.sampled_from(Size)
         | st.builds(Point, st.integers()),
-        lambda inner: (
-            st.lists(inner) | st.dictionaries(TEXT | st.integers(), inner) | st.tuples(inner)
-        ),
+        lambda inner: st.lists(inner) | st.dictionaries(TEXT | st.integers(), inner) | st.tuples(inner),
         max_leaves=10,
     )
 )

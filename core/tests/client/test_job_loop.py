@@ -78,9 +78,7 @@ class TestEnds:
         assert len(watcher.created_jobs) == 1
         assert not service.deleted
 
-    async def test_a_job_that_is_done_is_not_waited_for(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_job_that_is_done_is_not_waited_for(self, client: Dispatcher, service: JobService) -> None:
         """No pause after the end."""
         began = time.perf_counter()
         await run_job(client, create_request(), RunPolicy())
@@ -92,16 +90,12 @@ class TestEnds:
     ) -> None:
         """It is final, whatever retries are left."""
         service.states = [Resource(phase, "no such table")]
-        with pytest.raises(
-            TaskFailedError, match=f"task 'count' {phase.name.lower()}: no such table"
-        ) as caught:
+        with pytest.raises(TaskFailedError, match=f"task 'count' {phase.name.lower()}: no such table") as caught:
             await run_job(client, create_request(), RunPolicy(retries=3, longest_poll=0.02))
         assert caught.value.phase == phase.name
         assert service.calls["create"] == 1
 
-    async def test_a_failure_without_a_reason_says_so(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_failure_without_a_reason_says_so(self, client: Dispatcher, service: JobService) -> None:
         """Better than an empty text."""
         service.states = [Resource(Phase.FAILED)]
         with pytest.raises(TaskFailedError, match="the job ended FAILED without a message"):
@@ -126,9 +120,7 @@ class TestEnds:
 class TestRetries:
     """New attempts."""
 
-    async def test_a_retryable_failure_is_a_new_job(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_retryable_failure_is_a_new_job(self, client: Dispatcher, service: JobService) -> None:
         """Each attempt has a key of its own."""
         service.states = [Resource(Phase.RETRYABLE_FAILED, "spot"), Resource(Phase.SUCCEEDED)]
         await run_job(client, create_request(), RunPolicy(retries=1, longest_poll=0.02))
@@ -142,9 +134,7 @@ class TestRetries:
         assert caught.value.phase == "RETRYABLE_FAILED"
         assert len(service.jobs) == 3
 
-    async def test_a_lost_job_is_a_retryable_failure(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_lost_job_is_a_retryable_failure(self, client: Dispatcher, service: JobService) -> None:
         """A new attempt replaces it."""
         service.faults["get"] = [JobNotFoundError("reaped")]
         await run_job(client, create_request(), RunPolicy(retries=1, longest_poll=0.02))
@@ -155,9 +145,7 @@ class TestPassingFaults:
     """What goes away by itself."""
 
     @pytest.mark.parametrize("verb", ["create", "get"])
-    async def test_they_are_waited_for(
-        self, client: Dispatcher, service: JobService, verb: str
-    ) -> None:
+    async def test_they_are_waited_for(self, client: Dispatcher, service: JobService, verb: str) -> None:
         """One transient error fails no task, and no job is started twice."""
         service.faults[verb] = [
             ServiceUnavailableError("away"),
@@ -174,9 +162,7 @@ class TestPassingFaults:
             await run_job(client, create_request(), RunPolicy(give_up_after=0.3))
         assert len(service.deleted) == 1
 
-    async def test_an_unforeseen_error_is_not_tried_for_ever(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_an_unforeseen_error_is_not_tried_for_ever(self, client: Dispatcher, service: JobService) -> None:
         """A bug stays one."""
         service.faults["get"] = [RuntimeError("bug") for _ in range(100)]
         with pytest.raises(InternalError):
@@ -184,9 +170,7 @@ class TestPassingFaults:
         assert service.calls["get"] == 6
         assert len(service.deleted) == 1
 
-    async def test_lasting_errors_are_told_at_once(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_lasting_errors_are_told_at_once(self, client: Dispatcher, service: JobService) -> None:
         """Trying again would not help."""
         service.faults["create"] = [PermissionDeniedError("not yours")]
         with pytest.raises(PermissionDeniedError):
@@ -194,9 +178,7 @@ class TestPassingFaults:
         assert service.calls["create"] == 1
         assert not service.calls["delete"]
 
-    async def test_a_bad_request_starts_nothing(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_bad_request_starts_nothing(self, client: Dispatcher, service: JobService) -> None:
         """Nor is it tried again."""
         with pytest.raises(InvalidRequestError):
             await run_job(client, create_request(template({"n": int})), QUICK)
@@ -214,16 +196,12 @@ class TestLeaving:
     async def test_a_timeout_deletes_the_job(self, client: Dispatcher, running: JobService) -> None:
         """And says how long it had."""
         policy = RunPolicy(timeout=0.1, longest_poll=0.02)
-        with pytest.raises(
-            TaskFailedError, match=r"timed out after 0\.1 s; its job was cancelled"
-        ) as caught:
+        with pytest.raises(TaskFailedError, match=r"timed out after 0\.1 s; its job was cancelled") as caught:
             await run_job(client, create_request(), policy)
         assert caught.value.phase == "TIMED_OUT"
         assert running.deleted == list(running.jobs)
 
-    async def test_a_cancelled_run_deletes_its_job(
-        self, client: Dispatcher, running: JobService
-    ) -> None:
+    async def test_a_cancelled_run_deletes_its_job(self, client: Dispatcher, running: JobService) -> None:
         """Before it is over."""
         run = asyncio.ensure_future(run_job(client, create_request(), QUICK))
         await until(lambda: running.calls["get"])
@@ -232,9 +210,7 @@ class TestLeaving:
             await run
         assert running.deleted == list(running.jobs)
 
-    async def test_an_impatient_user_deletes_it_too(
-        self, client: Dispatcher, running: JobService
-    ) -> None:
+    async def test_an_impatient_user_deletes_it_too(self, client: Dispatcher, running: JobService) -> None:
         """Cancelling again and again does not cut the deletion off."""
         go_on = asyncio.Event()
         running.before["delete"] = go_on.wait
@@ -266,9 +242,7 @@ class TestLeaving:
         await until(lambda: running.jobs)
         assert running.deleted == list(running.jobs)
 
-    async def test_a_failing_delete_is_tried_again(
-        self, client: Dispatcher, running: JobService
-    ) -> None:
+    async def test_a_failing_delete_is_tried_again(self, client: Dispatcher, running: JobService) -> None:
         """A transient error at the end leaves no job either."""
         running.faults["delete"] = [ServiceUnavailableError("away")]
         run = asyncio.ensure_future(run_job(client, create_request(), RunPolicy(give_up_after=10)))
@@ -290,9 +264,7 @@ class TestLeaving:
             await run
         assert "the job of 'count' is NOT cancelled: not yours" in caplog.text
 
-    async def test_a_broken_observer_leaves_no_job(
-        self, client: Dispatcher, running: JobService
-    ) -> None:
+    async def test_a_broken_observer_leaves_no_job(self, client: Dispatcher, running: JobService) -> None:
         """A closed terminal, for example."""
 
         class Broken(Watcher):
@@ -307,9 +279,7 @@ class TestLeaving:
 class TestLogs:
     """A job's log lines, while it runs."""
 
-    async def test_they_are_emitted_once_and_in_order(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_they_are_emitted_once_and_in_order(self, client: Dispatcher, service: JobService) -> None:
         """Those before the start, those that appear, and those of the last moment."""
         service.lines = [f"line {number}" for number in range(25)]
         service.states = [Resource(Phase.RUNNING)] * 3 + [Resource(Phase.SUCCEEDED)]
@@ -328,9 +298,7 @@ class TestLogs:
             *[f"poll {n}" for n in range(1, polls + 1)],
         ]
 
-    async def test_a_fault_of_the_log_costs_no_line(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_fault_of_the_log_costs_no_line(self, client: Dispatcher, service: JobService) -> None:
         """It is read on from where it was."""
         service.lines = [f"line {number}" for number in range(25)]
         service.faults["get_logs"] = [ServiceUnavailableError("away")]
@@ -339,9 +307,7 @@ class TestLogs:
         await run_job(client, create_request(), QUICK, watcher)
         assert watcher.lines == service.lines
 
-    async def test_a_log_that_can_not_be_read_fails_no_job(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_log_that_can_not_be_read_fails_no_job(self, client: Dispatcher, service: JobService) -> None:
         """The job has run, whatever its log is like."""
         service.faults["get_logs"] = [RuntimeError("bug")]
         watcher = Watcher(wants_logs=True)
@@ -349,16 +315,12 @@ class TestLogs:
         assert resource.phase == Phase.SUCCEEDED
         assert not service.deleted
 
-    async def test_they_are_not_read_unless_wanted(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_they_are_not_read_unless_wanted(self, client: Dispatcher, service: JobService) -> None:
         """Nobody pays for what nobody sees."""
         await run_job(client, create_request(), QUICK, Watcher())
         assert not service.calls["get_logs"]
 
-    async def test_following_ends_with_the_job(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_following_ends_with_the_job(self, client: Dispatcher, service: JobService) -> None:
         """At once, also in a long pause."""
         service.lines = ["only line"]
         lines: list[str] = []

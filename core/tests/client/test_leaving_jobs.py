@@ -227,9 +227,7 @@ class TestCancelling:
 class TestCreates:
     """What is sent again, and what is not."""
 
-    async def test_an_unknown_outcome_ends_the_run(
-        self, own_names: Dispatcher, service: JobService
-    ) -> None:
+    async def test_an_unknown_outcome_ends_the_run(self, own_names: Dispatcher, service: JobService) -> None:
         """One call of a create that may not be repeated, and a text that says what to do."""
         service.faults["create"] = [AWAY]
         with pytest.raises(
@@ -239,9 +237,7 @@ class TestCreates:
             await run_job(own_names, create_request(), RunPolicy())
         assert service.calls["create"] == 1
 
-    async def test_a_lost_reply_is_asked_for_again(
-        self, own_names: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_lost_reply_is_asked_for_again(self, own_names: Dispatcher, service: JobService) -> None:
         """Whoever ran the create knows its job."""
         flaky = Flaky(own_names, reply=[AWAY, AWAY])
         await run_job(flaky, create_request(), QUICK)
@@ -263,17 +259,13 @@ class TestCreates:
             await run_job(Balanced(own_names, reply=[AWAY]), create_request(), RunPolicy())
         assert len(service.jobs) == 1
 
-    async def test_what_was_not_sent_is_sent_again(
-        self, own_names: Dispatcher, service: JobService
-    ) -> None:
+    async def test_what_was_not_sent_is_sent_again(self, own_names: Dispatcher, service: JobService) -> None:
         """As the first time."""
         refused = ServiceUnavailableError("connection refused", outcome_unknown=False)
         await run_job(Flaky(own_names, create=[refused] * 2), create_request(), RunPolicy())
         assert len(service.jobs) == 1
 
-    async def test_a_deterministic_fault_is_not_repeated(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_deterministic_fault_is_not_repeated(self, client: Dispatcher, service: JobService) -> None:
         """A meta that can't be stored costs one job, which is deleted, not six."""
         service.meta = lambda key: key
         with pytest.raises(ContractError, match="can't be stored"):
@@ -343,9 +335,7 @@ class TestGivingUp:
 
         in_virtual_time(ask())
 
-    async def test_giving_up_says_what_became_of_the_job(
-        self, client: Dispatcher, service: JobService
-    ) -> None:
+    async def test_giving_up_says_what_became_of_the_job(self, client: Dispatcher, service: JobService) -> None:
         """Nobody has to guess whether it still runs."""
         service.faults["get"] = [ServiceUnavailableError("away") for _ in range(99)]
         with pytest.raises(ServiceUnavailableError, match=r"^away; its job was cancelled$"):

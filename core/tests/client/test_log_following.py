@@ -67,9 +67,7 @@ async def follow(log: Log, *, has_ended: bool = True) -> list[str]:
     ended = asyncio.Event()
     request = logs_request(b"{}")
     emit = lambda line: lines.append(line.message)  # noqa: E731
-    following = asyncio.ensure_future(
-        follow_logs(log.read, request, emit, ended, longest_poll=0.01)
-    )
+    following = asyncio.ensure_future(follow_logs(log.read, request, emit, ended, longest_poll=0.01))
     if not has_ended:
         await asyncio.sleep(0.05)
     ended.set()

@@ -33,9 +33,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 CANARY = 'c4n4ry/of+the "arguments"'
 ARGUMENTS = {
-    argument
-    for verb in hookspecs.VERBS
-    for argument in inspect.signature(getattr(hookspecs, verb)).parameters
+    argument for verb in hookspecs.VERBS for argument in inspect.signature(getattr(hookspecs, verb)).parameters
 }
 
 
@@ -51,9 +49,7 @@ async def test_no_argument_of_a_hook_can_be_replaced(
         template(custom=given if place == "custom" else {}),
         connection=given if place == "connection" else {},
     )
-    with pytest.raises(
-        InvalidRequestError, match=rf"{field}\.{name}: .* argument of the connector"
-    ):
+    with pytest.raises(InvalidRequestError, match=rf"{field}\.{name}: .* argument of the connector"):
         await dispatcher.create(request)
     assert not service.calls
 
@@ -67,9 +63,7 @@ async def test_a_config_with_the_name_of_a_secret_is_reported_as_a_config(
         await dispatcher.create(create_request(connection=connection))
 
 
-@pytest.mark.parametrize(
-    "secrets", [{str(n): "s" for n in range(300)}, {"a": "x" * 2_000_000}], ids=["many", "large"]
-)
+@pytest.mark.parametrize("secrets", [{str(n): "s" for n in range(300)}, {"a": "x" * 2_000_000}], ids=["many", "large"])
 async def test_no_request_can_bring_more_secrets_than_can_be_masked(
     dispatcher: Dispatcher, secrets: dict[str, str]
 ) -> None:
@@ -92,9 +86,7 @@ class Leaky(JobConnector):
         text = self.texts(db)
         return Resource(Phase.QUEUED, message=text, custom_info={text: [{text: text}]})
 
-    async def get_logs(
-        self, resource_meta: JobMeta, db: str = "", **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, db: str = "", **kwargs: Any) -> AsyncIterator[Any]:
         text = self.texts(db)
         yield LogLine(message=text)
         yield pb.GetTaskLogsResponse(body={"results": [text], "lines": [{"message": text}]})
@@ -120,9 +112,7 @@ class LeakyBlocking(Leaky):
 
 
 @pytest.mark.parametrize("connector", [Leaky, LeakyBlocking])
-async def test_nothing_that_leaves_shows_a_secret(
-    connector: type[Leaky], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_that_leaves_shows_a_secret(connector: type[Leaky], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of logs, metrics and errors, too; what the connector has derived included, from any loop or thread."""
     monkeypatch.setenv("FLYTE_SECRET_DB", CANARY)
     registry, guard = Registry(), CallGuard(isolate=connector is LeakyBlocking)

@@ -131,9 +131,7 @@ class TestMayNotBeRepeated:
         assert unseal((await call).resource_meta, TASK_TYPE).meta
         assert len(service.jobs) == 1
 
-    async def test_a_replay_gets_the_same_answer(
-        self, own_names: Replicas, service: JobService
-    ) -> None:
+    async def test_a_replay_gets_the_same_answer(self, own_names: Replicas, service: JobService) -> None:
         """While it runs and after it, also when the first caller has left."""
         go_on = asyncio.Event()
         service.before["create"] = go_on.wait
@@ -155,9 +153,7 @@ class TestMayNotBeRepeated:
         """Neither retried nor replayed; the text says what to do."""
         service.faults["create"] = [error]
         for _ in range(2):
-            with pytest.raises(
-                CreateOutcomeUnknownError, match="check the external system before"
-            ) as caught:
+            with pytest.raises(CreateOutcomeUnknownError, match="check the external system before") as caught:
                 await own_names.one.create(create_request(), timeout=10)
             assert not caught.value.retryable
         assert service.calls["create"] == 1
@@ -175,9 +171,7 @@ class TestMayNotBeRepeated:
         assert service.calls["create"] == 3
         assert len(service.jobs) == 1
 
-    async def test_a_refusal_is_replayed_without_asking(
-        self, own_names: Replicas, service: JobService
-    ) -> None:
+    async def test_a_refusal_is_replayed_without_asking(self, own_names: Replicas, service: JobService) -> None:
         """The answer is known, and stays the same object of the same class."""
         service.faults["create"] = [InvalidRequestError(REFUSED, field="custom.queue")]
         for _ in range(2):
@@ -185,9 +179,7 @@ class TestMayNotBeRepeated:
                 await own_names.one.create(create_request(), timeout=10)
         assert service.calls["create"] == 1
 
-    async def test_who_asks_again_elsewhere_is_refused(
-        self, own_names: Replicas, service: JobService
-    ) -> None:
+    async def test_who_asks_again_elsewhere_is_refused(self, own_names: Replicas, service: JobService) -> None:
         """The caller says that it does not know the outcome; this replica does not, either."""
         service.before["reply"] = lambda: asyncio.sleep(0)
         await own_names.one.create(create_request())
@@ -196,9 +188,7 @@ class TestMayNotBeRepeated:
         assert await own_names.one.create(create_request(), again=True)
         assert len(service.jobs) == 1
 
-    async def test_a_meta_that_holds_a_request_starts_nothing(
-        self, own_names: Replicas, service: JobService
-    ) -> None:
+    async def test_a_meta_that_holds_a_request_starts_nothing(self, own_names: Replicas, service: JobService) -> None:
         """An older release may have written one."""
         held = create_request()
         envelope = Envelope(b"", b"", {}, "run1-a0-0-0123456789abcdef")
@@ -266,9 +256,7 @@ class TestMayNotBeRepeated:
 class TestLate:
     """A create that takes longer than its caller waits, where it may be repeated."""
 
-    async def test_another_replica_repeats_it_once(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_another_replica_repeats_it_once(self, replicas: Replicas, service: JobService) -> None:
         """Under the same key; its outcome is remembered there, too."""
         meta, go_on = await late(replicas.one, service)
         go_on.set()
@@ -278,9 +266,7 @@ class TestLate:
         assert service.calls["create"] == 2
         assert len(service.jobs) == 1
 
-    async def test_a_run_without_a_name_keeps_its_key(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_a_run_without_a_name_keeps_its_key(self, replicas: Replicas, service: JobService) -> None:
         """Its key is made up, and travels in the meta."""
         go_on = asyncio.Event()
         service.before["create"] = go_on.wait
@@ -291,9 +277,7 @@ class TestLate:
         await replicas.other.get(get_request(meta))
         assert len(service.jobs) == 1
 
-    async def test_get_says_that_it_still_runs(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_get_says_that_it_still_runs(self, replicas: Replicas, service: JobService) -> None:
         """Within its caller's time."""
         meta, go_on = await late(replicas.one, service)
         resource = (await replicas.one.get(get_request(meta), timeout=0.1)).resource
@@ -304,9 +288,7 @@ class TestLate:
         go_on.set()
 
     @pytest.mark.parametrize("replica", ["the same", "another"])
-    async def test_delete_leaves_nothing_running(
-        self, replicas: Replicas, service: JobService, replica: str
-    ) -> None:
+    async def test_delete_leaves_nothing_running(self, replicas: Replicas, service: JobService, replica: str) -> None:
         """Where the create is not known here, it is repeated and its job deleted."""
         meta, go_on = await late(replicas.one, service)
         go_on.set()
@@ -315,9 +297,7 @@ class TestLate:
         await until(lambda: service.jobs)
         assert service.deleted == list(service.jobs)
 
-    async def test_the_log_lines_of_get_are_its_own(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_the_log_lines_of_get_are_its_own(self, replicas: Replicas, service: JobService) -> None:
         """The create that a `get` starts has a context of its own."""
         seen: list[Any] = []
 
@@ -347,17 +327,13 @@ class TestLate:
         assert (await replicas.other.get(get_request(meta))).resource.phase == Phase.SUCCEEDED
         assert len(service.jobs) == 1
 
-    async def test_a_create_that_never_comes_to_anything_is_lost(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_a_create_that_never_comes_to_anything_is_lost(self, replicas: Replicas, service: JobService) -> None:
         """After the operator's limit; a new attempt may do better."""
         meta, go_on = await late(replicas.one, service)
         replica = replicas.new(faults=TransientFaults(lost_after=0))
         service.faults["create"] = [ServiceUnavailableError("the vendor is down")] * 50
         go_on.set()
-        phases = [
-            (await replica.get(get_request(meta), timeout=0.05)).resource.phase for _ in range(2)
-        ]
+        phases = [(await replica.get(get_request(meta), timeout=0.05)).resource.phase for _ in range(2)]
         assert phases == [Phase.INITIALIZING, Phase.RETRYABLE_FAILED]
 
 
@@ -406,9 +382,7 @@ class TestFailedLate:
         assert (await replica.get(get_request(meta))).resource.phase == Phase.FAILED
         assert service.calls == {"create": 1}
 
-    async def test_a_meta_that_can_not_be_stored_is_final(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_a_meta_that_can_not_be_stored_is_final(self, replicas: Replicas, service: JobService) -> None:
         """A new attempt would end the same way."""
         service.meta = lambda key: key
         meta, go_on = await late(replicas.one, service)
@@ -417,9 +391,7 @@ class TestFailedLate:
         assert resource.phase == Phase.FAILED
         assert "returned a meta that can't be stored" in resource.message
 
-    async def test_the_replay_of_its_create_is_told(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_the_replay_of_its_create_is_told(self, replicas: Replicas, service: JobService) -> None:
         """The back end sends it again after a crash of its own."""
         await failed_late(replicas.one, service, InvalidRequestError(REFUSED))
         with pytest.raises(InvalidRequestError, match=REFUSED):
@@ -448,9 +420,7 @@ class TestReadVerbs:
         assert await self.read(replicas.other, meta) == ([], pb.GetTaskMetricsResponse())
         assert service.calls["create"] == 1
 
-    async def test_a_job_that_failed_has_none(
-        self, replicas: Replicas, service: JobService
-    ) -> None:
+    async def test_a_job_that_failed_has_none(self, replicas: Replicas, service: JobService) -> None:
         """And nothing is sent."""
         meta = await failed_late(replicas.one, service, InvalidRequestError(REFUSED))
         assert await self.read(replicas.one, meta) == ([], pb.GetTaskMetricsResponse())
@@ -468,9 +438,7 @@ OTHER_TYPE.template.type = "other"
     [
         Envelope(b"", b"", {}, KEY, request=b"\xff\xff"),
         Envelope(b"", b"", {}, KEY, request=OTHER_TYPE.SerializeToString()),
-        Envelope(
-            b"", b"", {}, KEY, request=pb.CreateTaskRequest(output_prefix="x").SerializeToString()
-        ),
+        Envelope(b"", b"", {}, KEY, request=pb.CreateTaskRequest(output_prefix="x").SerializeToString()),
         Envelope(b"", b"", {}, "", request=create_request().SerializeToString()),
         Envelope(b"\xff", b"", {}, KEY),
     ],
@@ -494,9 +462,7 @@ async def test_outputs_by_hand_are_refused(replicas: Replicas, service: JobServi
         await replicas.one.get(get_request(meta))
 
 
-async def test_a_contract_that_is_broken_is_told_as_such(
-    replicas: Replicas, service: JobService
-) -> None:
+async def test_a_contract_that_is_broken_is_told_as_such(replicas: Replicas, service: JobService) -> None:
     """So that nobody repeats what would end the same way."""
     service.meta = lambda key: key
     with pytest.raises(ContractError) as caught:
@@ -506,9 +472,7 @@ async def test_a_contract_that_is_broken_is_told_as_such(
     assert service.calls["create"] == 1
 
 
-async def test_who_left_is_logged(
-    own_names: Replicas, service: JobService, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_who_left_is_logged(own_names: Replicas, service: JobService, caplog: pytest.LogCaptureFixture) -> None:
     """With the key that identifies the attempt."""
     caplog.set_level(logging.INFO)
     go_on = asyncio.Event()

@@ -47,9 +47,7 @@ CANARY = "cAnAry-0815"
 class TestCreate:
     """Starting jobs."""
 
-    async def test_the_connector_gets_the_whole_request(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_the_connector_gets_the_whole_request(self, dispatcher: Dispatcher, service: JobService) -> None:
         """Template, native inputs, prefix and metadata, and the attempt's key."""
         task = template({"rows": int, "name": str}, {"count": int}, custom={"endpoint": "e"})
         request = create_request(task, values={"rows": 3, "name": "n"}, run="run7", attempt=2)
@@ -61,9 +59,7 @@ class TestCreate:
         assert given["output_prefix"] == "file:///nowhere"
         assert given["task_execution_metadata"].task_execution_id.retry_attempt == 2
 
-    async def test_the_same_request_is_the_same_job(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_the_same_request_is_the_same_job(self, dispatcher: Dispatcher, service: JobService) -> None:
         """Once more, at the same time, and after a lost reply; another attempt is another job."""
         first = await dispatcher.create(create_request())
         others = await asyncio.gather(*(dispatcher.create(create_request()) for _ in range(3)))
@@ -147,17 +143,13 @@ class TestBadRequests:
         assert not service.calls
 
     @pytest.mark.parametrize("values", [{}, {"rows": "1"}, {"rows": 1, "more": 2}, {"other": 1}])
-    async def test_wrong_inputs(
-        self, dispatcher: Dispatcher, service: JobService, values: dict[str, Any]
-    ) -> None:
+    async def test_wrong_inputs(self, dispatcher: Dispatcher, service: JobService, values: dict[str, Any]) -> None:
         """Missing, of the wrong type, undeclared."""
         with pytest.raises(InvalidRequestError, match=r"^inputs\.(rows|more): "):
             await dispatcher.create(create_request(template({"rows": int}), values=values))
         assert not service.calls
 
-    async def test_a_pickled_input(
-        self, dispatcher: Dispatcher, service: JobService, tmp_path: Any
-    ) -> None:
+    async def test_a_pickled_input(self, dispatcher: Dispatcher, service: JobService, tmp_path: Any) -> None:
         """Nothing is unpickled: no code comes from the wire."""
         marker = tmp_path / "marker"
 
@@ -176,9 +168,7 @@ class TestBadRequests:
         assert not marker.exists()
 
     @pytest.mark.parametrize("table", ["s", {"password": 3}])
-    async def test_a_bad_table_of_secrets(
-        self, dispatcher: Dispatcher, service: JobService, table: Any
-    ) -> None:
+    async def test_a_bad_table_of_secrets(self, dispatcher: Dispatcher, service: JobService, table: Any) -> None:
         """The back end wants strings there, too."""
         with pytest.raises(InvalidRequestError, match=r"custom\.secrets: must map"):
             await dispatcher.create(create_request(template(custom={"secrets": table})))
@@ -199,12 +189,8 @@ class TestBadRequests:
 
     async def test_an_unknown_secret(self, dispatcher: Dispatcher, service: JobService) -> None:
         """It is missed before anything is started."""
-        with pytest.raises(
-            AuthenticationError, match="secret 'db' was not sent and is not mounted"
-        ):
-            await dispatcher.create(
-                create_request(template(custom={"secrets": {"password": "db"}}))
-            )
+        with pytest.raises(AuthenticationError, match="secret 'db' was not sent and is not mounted"):
+            await dispatcher.create(create_request(template(custom={"secrets": {"password": "db"}})))
         assert not service.calls
 
 
@@ -266,9 +252,7 @@ class TestMeta:
             await dispatcher.create(create_request())
         assert service.calls["delete"] == 1 or "could not delete" in caplog.text
 
-    async def test_a_meta_with_a_secret_in_it_is_not_stored(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_meta_with_a_secret_in_it_is_not_stored(self, dispatcher: Dispatcher, service: JobService) -> None:
         """Flyte stores and logs metas."""
         service.meta = lambda key: JobMeta(job=f"https://user:{CANARY}@host/{key}")
         request = create_request(
@@ -280,9 +264,7 @@ class TestMeta:
         assert CANARY not in caught.value.message
         assert len(service.deleted) == 1
 
-    async def test_the_reason_shows_no_secret(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_the_reason_shows_no_secret(self, dispatcher: Dispatcher, service: JobService) -> None:
         """Nor does the text of whatever went wrong while it was encoded."""
 
         class Chatty(JobMeta):
@@ -299,50 +281,38 @@ class TestMeta:
 class TestGetAndDelete:
     """Asking about jobs, and ending them."""
 
-    async def test_outputs_are_typed_by_what_create_saw(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_outputs_are_typed_by_what_create_saw(self, dispatcher: Dispatcher, service: JobService) -> None:
         """GetTask carries no interface: the declared outputs travel in the meta."""
         reply = await dispatcher.create(create_request(template(outputs={"share": float})))
         service.states = [Resource(Phase.SUCCEEDED, outputs={"share": 3})]
         resource = (await dispatcher.get(get_request(reply.resource_meta))).resource
         assert resource.outputs.literals[0].value.scalar.primitive.float_value == 3.0
 
-    async def test_the_output_prefix_reaches_get(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_the_output_prefix_reaches_get(self, dispatcher: Dispatcher, service: JobService) -> None:
         """A connector may look there for what the job wrote."""
         meta = (await dispatcher.create(create_request())).resource_meta
         await dispatcher.get(get_request(meta, output_prefix="s3://bucket/out"))
         assert service.arguments["get"]["output_prefix"] == "s3://bucket/out"
 
-    async def test_a_lost_job_is_told_by_get(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_lost_job_is_told_by_get(self, dispatcher: Dispatcher, service: JobService) -> None:
         """As the connector says it."""
         service.faults["get"] = [JobNotFoundError("gone")]
         with pytest.raises(JobNotFoundError, match="gone"):
             await dispatcher.get(get_request(b'{"job": "j"}'))
 
-    async def test_a_job_that_is_gone_is_deleted(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_job_that_is_gone_is_deleted(self, dispatcher: Dispatcher, service: JobService) -> None:
         """Else the back end would try for ever, and nobody could remove the action."""
         service.faults["delete"] = [JobNotFoundError("gone")]
         assert await dispatcher.delete(delete_request(b'{"job": "j"}')) == pb.DeleteTaskResponse()
 
-    async def test_a_failing_delete_is_told(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_failing_delete_is_told(self, dispatcher: Dispatcher, service: JobService) -> None:
         """So that it is tried again."""
         service.faults["delete"] = [ServiceUnavailableError("away")]
         with pytest.raises(ServiceUnavailableError):
             await dispatcher.delete(delete_request(b'{"job": "j"}'), timeout=0.01)
 
     @pytest.mark.parametrize("verb", ["create", "delete"])
-    async def test_a_passing_fault_is_tried_again(
-        self, dispatcher: Dispatcher, service: JobService, verb: str
-    ) -> None:
+    async def test_a_passing_fault_is_tried_again(self, dispatcher: Dispatcher, service: JobService, verb: str) -> None:
         """Both verbs are idempotent, and to the back end any error of them is a failure."""
         service.faults[verb] = [ServiceUnavailableError("away"), RateLimitedError("slow down")]
         request = create_request() if verb == "create" else delete_request(b'{"job": "j"}')
@@ -380,9 +350,7 @@ class TestSecrets:
         assert service.arguments["create"]["password"] == CANARY
         assert service.arguments["create"]["region"] == "eu"
 
-    @pytest.mark.parametrize(
-        "name", ["inputs", "self", "resource_meta", "idempotency_key", "token"]
-    )
+    @pytest.mark.parametrize("name", ["inputs", "self", "resource_meta", "idempotency_key", "token"])
     @pytest.mark.parametrize("table", ["secrets", "configs"])
     async def test_a_name_that_is_taken_is_refused(
         self, dispatcher: Dispatcher, service: JobService, name: str, table: str
@@ -393,9 +361,7 @@ class TestSecrets:
             await dispatcher.create(request)
         assert not service.calls
 
-    async def test_a_config_can_not_shadow_a_secret(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_a_config_can_not_shadow_a_secret(self, dispatcher: Dispatcher, service: JobService) -> None:
         """Neither one that was sent nor one that the task names."""
         for sent in (
             {"secrets": {"password": "s"}, "configs": {"password": "c"}},
@@ -444,9 +410,7 @@ class TestObserving:
         assert items[-1].header.token == "20"
         assert service.arguments["get_logs"]["lines"] == 7
 
-    async def test_metrics_get_queries_and_range(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_metrics_get_queries_and_range(self, dispatcher: Dispatcher, service: JobService) -> None:
         """As native values, in UTC; None where the request has none."""
         request = metrics_request(b'{"job": "j"}', queries=["cpu"])
         request.start_time.FromDatetime(dt.datetime(2026, 1, 1))  # noqa: DTZ001  (as protobuf takes it)
@@ -459,9 +423,7 @@ class TestObserving:
         assert given["step"] == dt.timedelta(seconds=30)
 
     @pytest.mark.parametrize("verb", ["get_logs", "get_metrics"])
-    async def test_errors_are_mapped_as_elsewhere(
-        self, dispatcher: Dispatcher, service: JobService, verb: str
-    ) -> None:
+    async def test_errors_are_mapped_as_elsewhere(self, dispatcher: Dispatcher, service: JobService, verb: str) -> None:
         """An unknown task type is NOT_FOUND for logs and metrics, too; a fault of the connector INTERNAL."""
         service.faults[verb] = [RuntimeError("x")]
         for category, error in ((TASK_TYPE, InternalError), ("other", ConnectorNotFoundError)):
@@ -472,9 +434,7 @@ class TestObserving:
                 else:
                     await dispatcher.get_metrics(pb.GetTaskMetricsRequest(**fields))
 
-    async def test_metadata_is_answered_from_memory(
-        self, dispatcher: Dispatcher, service: JobService
-    ) -> None:
+    async def test_metadata_is_answered_from_memory(self, dispatcher: Dispatcher, service: JobService) -> None:
         """No connector is asked."""
         (entry,) = dispatcher.list_connectors().connectors
         assert dispatcher.get_connector("Fake Jobs") == entry
@@ -524,9 +484,7 @@ class TestSyncConnectors:
     async def test_an_unfinished_answer_is_refused(self, guard: CallGuard, answer: Any) -> None:
         """Nobody could poll it."""
         with pytest.raises(InternalError):
-            await self._dispatcher(guard, answer).create(
-                create_request(template(task_type="count"))
-            )
+            await self._dispatcher(guard, answer).create(create_request(template(task_type="count")))
 
     async def test_a_meta_without_an_answer_is_refused(self, guard: CallGuard) -> None:
         """Bytes of somebody else."""

@@ -13,9 +13,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-CLASSES = [
-    cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, ConnectorError)
-]
+CLASSES = [cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, ConnectorError)]
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -110,9 +110,7 @@ class ListedInThreads(Listed):
 class Polls:
     """The dispatcher over such a connector."""
 
-    def __init__(
-        self, connector: Any, *, absorb: bool = False, wrapper: Any = None, local: bool = False
-    ) -> None:
+    def __init__(self, connector: Any, *, absorb: bool = False, wrapper: Any = None, local: bool = False) -> None:
         self.registry = Registry()
         self.bound = self.registry.register(connector)
         if wrapper:
@@ -120,9 +118,7 @@ class Polls:
         faults = TransientFaults(lost_after=3600) if absorb else None
         self.dispatcher = Dispatcher(self.registry, CallGuard(), faults=faults, local=local)
 
-    async def __call__(
-        self, job: str, timeout: float | None = 10.0, prefix: str = "", **secrets: str
-    ) -> pb.Resource:
+    async def __call__(self, job: str, timeout: float | None = 10.0, prefix: str = "", **secrets: str) -> pb.Resource:
         request = pb.GetTaskRequest(
             resource_meta=JobMeta(job).encode(),
             task_category={"name": TASK_TYPE},
@@ -133,9 +129,7 @@ class Polls:
         return (await self.dispatcher.get(request, timeout)).resource
 
     async def delete(self, job: str, **secrets: str) -> None:
-        request = pb.DeleteTaskRequest(
-            resource_meta=JobMeta(job).encode(), task_category={"name": TASK_TYPE}
-        )
+        request = pb.DeleteTaskRequest(resource_meta=JobMeta(job).encode(), task_category={"name": TASK_TYPE})
         if secrets:
             request.connection.secrets.update(secrets)
         await self.dispatcher.delete(request)
@@ -261,9 +255,7 @@ async def test_each_job_has_its_own_error(vendor: Vendor) -> None:
         "bug": KeyError("state"),
         "odd": {"state": "running"},
     }
-    good, gone, bug, odd = await asyncio.gather(
-        *(ended(polls(job)) for job in ("good", "gone", "bug", "odd"))
-    )
+    good, gone, bug, odd = await asyncio.gather(*(ended(polls(job)) for job in ("good", "gone", "bug", "odd")))
     assert good.phase == TaskExecution.RUNNING
     assert type(gone) is JobNotFoundError
     assert type(bug) is InternalError
@@ -287,9 +279,7 @@ async def test_one_bad_meta_spoils_no_other(vendor: Vendor) -> None:
     jobs = [f"j{at}" for at in range(63)]
     jobs.insert(40, "bad")
     garbage = pb.GetTaskRequest(resource_meta=b"\x80", task_category={"name": TASK_TYPE})
-    *answers, last = await asyncio.gather(
-        *(ended(polls(job)) for job in jobs), ended(polls.dispatcher.get(garbage))
-    )
+    *answers, last = await asyncio.gather(*(ended(polls(job)) for job in jobs), ended(polls.dispatcher.get(garbage)))
     bad = answers.pop(40)
     assert isinstance(bad, InvalidRequestError)
     assert {answer.phase for answer in answers} == {TaskExecution.RUNNING}
@@ -420,9 +410,7 @@ async def test_secrets_are_never_mixed(vendor: Vendor) -> None:
         {"a": "b", "c": "d"}, {"a": "b,c", "d": ""}, {"ab": "cd"},
     ]  # fmt: skip
     for _ in range(2):
-        await asyncio.gather(
-            *(polls(job, **tenant) for tenant in tenants for job in ("mine", "yours"))
-        )
+        await asyncio.gather(*(polls(job, **tenant) for tenant in tenants for job in ("mine", "yours")))
     assert len(vendor.questions) == len(tenants)
     for arguments in vendor.given:
         del arguments["output_prefixes"]
@@ -499,9 +487,7 @@ async def test_nothing_is_kept_of_what_nobody_polls(vendor: Vendor) -> None:
     assert (kept.kept, kept.groups) == (0, {})
 
 
-def test_the_number_of_kept_answers_is_bounded(
-    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_kept_answers_is_bounded(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     """More jobs are polled without keeping what was polled longest ago."""
     monkeypatch.setattr(gathering, "MOST_KEPT", 100)
 

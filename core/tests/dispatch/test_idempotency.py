@@ -51,10 +51,7 @@ def test_different_attempts_have_different_keys(
 @given(st.lists(TEXT, min_size=6, max_size=6), st.integers(0, 4), st.integers(0, 4))
 def test_names_are_told_apart(words: list[str], one: int, other: int) -> None:
     """No separator within a name can make two identifiers one."""
-    fields = [
-        (*words[:split], f"{words[split]}\0{words[split + 1]}", *words[split + 2 :])
-        for split in (one, other)
-    ]
+    fields = [(*words[:split], f"{words[split]}\0{words[split + 1]}", *words[split + 2 :]) for split in (one, other)]
     keys = [idempotency_key(_identifier((*names, 0))) for names in fields if names[3]]
     assert len(set(keys)) == len({names for names in fields if names[3]})
 

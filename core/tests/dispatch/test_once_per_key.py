@@ -38,9 +38,7 @@ def runs(guard: CallGuard) -> OncePerKey:
     return OncePerKey(guard.unfinished)
 
 
-async def test_what_was_started_finishes(
-    runs: OncePerKey, guard: CallGuard, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_was_started_finishes(runs: OncePerKey, guard: CallGuard, caplog: pytest.LogCaptureFixture) -> None:
     """It goes on to its end when its caller leaves, and drain waits for it."""
     caplog.set_level(logging.INFO)
     work = Work()
@@ -59,9 +57,7 @@ async def test_what_was_started_finishes(
     assert work.starts == 1
 
 
-async def test_a_failure_after_the_caller_left_is_logged(
-    runs: OncePerKey, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failure_after_the_caller_left_is_logged(runs: OncePerKey, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody else would hear of it."""
     work = Work(RateLimitedError("quota is used up"))
     caller = asyncio.ensure_future(runs.run("k1", work, keep=False))
@@ -89,12 +85,8 @@ async def test_all_that_wait_get_one_outcome(runs: OncePerKey, limit: float | No
     assert work.starts == 1
 
 
-@pytest.mark.parametrize(
-    ("error", "is_kept"), [(InvalidRequestError("bad"), True), (RateLimitedError("wait"), False)]
-)
-async def test_only_errors_that_last_are_remembered(
-    runs: OncePerKey, error: Exception, is_kept: bool
-) -> None:
+@pytest.mark.parametrize(("error", "is_kept"), [(InvalidRequestError("bad"), True), (RateLimitedError("wait"), False)])
+async def test_only_errors_that_last_are_remembered(runs: OncePerKey, error: Exception, is_kept: bool) -> None:
     """What a repetition may heal can be repeated."""
     work = Work(error)
     work.go_on.set()

@@ -60,10 +60,6 @@ async def test_no_room_is_entered_from_below(
     }
     entries = await _entries(calls[verb])
     assert not [entry for entry in entries if entry[1] == "_dispatch"], entries
-    assert [entry for entry in entries if entry[1] == "_registry"] == [
-        ("_dispatch", "_registry", "find")
-    ]
+    assert [entry for entry in entries if entry[1] == "_registry"] == [("_dispatch", "_registry", "find")]
     assert ("_dispatch", "_calls", "call") in entries
-    assert not [
-        entry for entry in entries if entry[0] in ("_registry", "types") and entry[1] == "_calls"
-    ]
+    assert not [entry for entry in entries if entry[0] in ("_registry", "types") and entry[1] == "_calls"]

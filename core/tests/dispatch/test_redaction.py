@@ -19,9 +19,7 @@ MESSAGES: list[Message] = [
     LogLine(message=f"using {CANARY}"),
     pb.GetTaskLogsResponse(body={"lines": [{"message": CANARY}], "results": ["plain", CANARY]}),
     pb.GetTaskLogsResponse(header={"token": f"page-of-{CANARY}"}),
-    pb.GetTaskMetricsResponse(
-        results=[{"metric": CANARY, "data": {CANARY: {"list": [1, CANARY, {"deep": CANARY}]}}}]
-    ),
+    pb.GetTaskMetricsResponse(results=[{"metric": CANARY, "data": {CANARY: {"list": [1, CANARY, {"deep": CANARY}]}}}]),
     pb.Resource(
         message=CANARY,
         log_links=[{"uri": CANARY, "name": CANARY}],

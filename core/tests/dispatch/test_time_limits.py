@@ -94,9 +94,7 @@ async def test_a_job_that_has_ended_by_itself_keeps_its_end(
     assert not service.deleted
 
 
-async def test_it_is_enforced_while_nobody_polls(
-    dispatcher: Dispatcher, service: JobService
-) -> None:
+async def test_it_is_enforced_while_nobody_polls(dispatcher: Dispatcher, service: JobService) -> None:
     """By a timer of the replica that has created the job, or polled it last."""
     service.states = [Resource(Phase.RUNNING)]
     await meta_of(dispatcher, 0.3)
@@ -116,9 +114,7 @@ async def test_a_replica_that_was_restarted_enforces_what_it_meets(
     await guard.drain(5)
 
 
-async def test_a_job_that_has_ended_has_no_timer(
-    dispatcher: Dispatcher, service: JobService
-) -> None:
+async def test_a_job_that_has_ended_has_no_timer(dispatcher: Dispatcher, service: JobService) -> None:
     """5,000 are kept at most."""
     service.states = [Resource(Phase.RUNNING), Resource(Phase.SUCCEEDED)]
     meta = await meta_of(dispatcher)
@@ -169,9 +165,7 @@ def test_the_shortest_limit_counts() -> None:
     assert time_limits.limit_of(template()) is None
 
 
-async def test_a_local_run_has_limits_of_its_own(
-    registry: Registry, guard: CallGuard, service: JobService
-) -> None:
+async def test_a_local_run_has_limits_of_its_own(registry: Registry, guard: CallGuard, service: JobService) -> None:
     """They count one attempt, and end it from outside."""
     local = Dispatcher(registry, guard, local=True)
     reply = await local.create(request_with(1))

@@ -108,9 +108,7 @@ def test_pauses_are_never_twice_the_same() -> None:
     assert len({second_try() for _ in range(20)}) == 20
 
 
-@pytest.mark.parametrize(
-    "error", [REFUSED, InternalError("failed unexpectedly"), ConnectorError("odd")]
-)
+@pytest.mark.parametrize("error", [REFUSED, InternalError("failed unexpectedly"), ConnectorError("odd")])
 def test_what_does_not_pass_is_answered_at_once(error: ConnectorError) -> None:
     """RUNNING is what is known; asking again would change nothing."""
     faults = TransientFaults(lost_after=60)
@@ -166,9 +164,7 @@ RUNNING, LOST, ANSWER = TaskExecution.RUNNING, TaskExecution.RETRYABLE_FAILED, 0
     ],
     ids=["lost after the limit", "an answer starts anew", "a loss starts anew", "first fault late"],
 )
-def test_a_job_is_lost_after_the_limit_of_silence(
-    script: list[tuple[float, Any]], phases: list[int]
-) -> None:
+def test_a_job_is_lost_after_the_limit_of_silence(script: list[tuple[float, Any]], phases: list[int]) -> None:
     """Counted from the first fault since the last answer, not from the job's start."""
     assert virtual_time.run(_polled(TransientFaults(lost_after=600), script)) == phases
 

@@ -71,9 +71,7 @@ class TestInputs:
         read = wire.read_inputs(template(types), Inputs(literals=sent))
         assert read == values
         assert list(read) == list(types)
-        assert [type(value) for value in read.values()] == [
-            type(value) for value in values.values()
-        ]
+        assert [type(value) for value in read.values()] == [type(value) for value in values.values()]
 
     def test_a_missing_input_is_named(self) -> None:
         """It is not left out silently."""
@@ -193,9 +191,7 @@ class TestOutputs:
         assert entry.value.type.simple == SimpleType.STRUCT
         value = wide(*range(100))
         message = write(Resource(Phase.SUCCEEDED, outputs={"o": value}), data)
-        assert NativeInterface({}, {"o": wide}).read_outputs("count", message.outputs) == {
-            "o": value
-        }
+        assert NativeInterface({}, {"o": wide}).read_outputs("count", message.outputs) == {"o": value}
 
 
 class TestResources:

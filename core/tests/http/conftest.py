@@ -62,9 +62,7 @@ class Server:
         finally:
             writer.close()
 
-    async def _answer_one(
-        self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _answer_one(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = head.lower().partition("content-length: ")[2].partition("\r\n")[0]
         body = await reader.readexactly(int(length or 0))
         self.requests.append(head + body.decode())

@@ -45,9 +45,7 @@ def client(server: Server, path: str = "/v1", **options: Any) -> Client:
 async def test_parts_query_and_body_arrive_as_they_are(server: Server) -> None:
     """Each part is one part of the path, whatever is in it."""
     server.answer({"ok": True})
-    reply = await client(server).post(
-        "jobs", "a b?#@:&=\N{SNOWMAN}", query={"q": "&?"}, body={"n": 1}
-    )
+    reply = await client(server).post("jobs", "a b?#@:&=\N{SNOWMAN}", query={"q": "&?"}, body={"n": 1})
     assert reply.json_object() == {"ok": True}
     head, _, body = server.requests[0].partition("\r\n\r\n")
     assert head.startswith("POST /v1/jobs/a%20b%3F%23%40:%26%3D%E2%98%83?q=%26%3F HTTP/1.1\r\n")
@@ -88,9 +86,7 @@ async def test_cookies_are_not_kept(server: Server) -> None:
         ("503 Service Unavailable", ServiceUnavailableError),
     ],
 )
-async def test_each_status_is_its_error(
-    server: Server, status: str, kind: type[ConnectorError]
-) -> None:
+async def test_each_status_is_its_error(server: Server, status: str, kind: type[ConnectorError]) -> None:
     """With what the service says, and the host and path that said it."""
     server.answer({"error": {"message": "because of the weather"}}, status)
     with pytest.raises(ConnectorError, match=r"127.0.0.1:\d+/v1/a answered \d+: because") as caught:
@@ -109,9 +105,7 @@ async def test_each_status_is_its_error(
         ("X: y", None),
     ],
 )
-async def test_a_service_may_say_when_to_come_back(
-    server: Server, header_line: str, seconds: float | None
-) -> None:
+async def test_a_service_may_say_when_to_come_back(server: Server, header_line: str, seconds: float | None) -> None:
     """In seconds or as a date; what is neither is not believed, and no pause is endless."""
     server.answer({}, "429 Too Many Requests", f"{header_line}\r\n")
     with pytest.raises(RateLimitedError) as caught:
@@ -165,9 +159,7 @@ async def test_an_answer_of_another_shape_is_not_the_services(server: Server) ->
         ({"state": "RUNNING", "lines": [], "message": 3}, r"no 'message' of type str \| None"),
     ],
 )
-async def test_members_have_the_types_that_the_client_says(
-    server: Server, answer: object, said: str
-) -> None:
+async def test_members_have_the_types_that_the_client_says(server: Server, answer: object, said: str) -> None:
     """Else a connector would fail over them with an error that says nothing to its users."""
     server.answer(answer)
     reply = await client(server).get()
@@ -178,9 +170,7 @@ async def test_members_have_the_types_that_the_client_says(
 async def test_a_member_that_may_be_none_may_be_missing(server: Server) -> None:
     """Services leave out what there is not."""
     server.answer({"state": "RUNNING", "lines": ["one"]})
-    answer = (await client(server).get()).json_object(
-        state=str, lines=list[str], message=str | None
-    )
+    answer = (await client(server).get()).json_object(state=str, lines=list[str], message=str | None)
     assert answer == {"state": "RUNNING", "lines": ["one"], "message": None}
 
 
@@ -259,9 +249,7 @@ async def test_a_failure_tells_whether_the_request_was_sent(server: Server) -> N
     """Nothing listens; or it came through, and there is no answer."""
     async with server.__class__() as ended:
         url = ended.url
-    with pytest.raises(
-        ServiceUnavailableError, match=r"reached \(Connection refused\): is the"
-    ) as unsent:
+    with pytest.raises(ServiceUnavailableError, match=r"reached \(Connection refused\): is the") as unsent:
         await Client(url, field=FIELD, trusted=True).post("jobs", body={})
     assert not unsent.value.outcome_unknown
     server.replies = [b""]
@@ -270,12 +258,8 @@ async def test_a_failure_tells_whether_the_request_was_sent(server: Server) -> N
     assert sent.value.outcome_unknown
 
 
-@pytest.mark.parametrize(
-    "reply", [b"", b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"]
-)
-async def test_what_must_not_be_repeated_is_not_asked_for_again(
-    server: Server, reply: bytes
-) -> None:
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"])
+async def test_what_must_not_be_repeated_is_not_asked_for_again(server: Server, reply: bytes) -> None:
     """A POST without an id of the caller's choice may have been carried out."""
     server.replies = [reply]
     with pytest.raises(UncertainOutcomeError, match="it may have been carried out") as caught:
@@ -294,9 +278,7 @@ async def test_a_server_that_speaks_no_http_is_unavailable(server: Server) -> No
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "basic", "header"])
-async def test_credentials_are_masked_in_every_form_that_is_sent(
-    server: Server, scheme: str
-) -> None:
+async def test_credentials_are_masked_in_every_form_that_is_sent(server: Server, scheme: str) -> None:
     """A service that shows a request's headers shows no secret, also one of the connector's own."""
     with protected({}):
         auth = {
@@ -338,9 +320,7 @@ async def test_a_header_that_can_not_be_sent_names_its_field(name: str, value: s
 
 
 @pytest.mark.parametrize("body", [float("nan"), {1, 2}, {"a": float("inf")}])
-async def test_a_body_that_is_not_json_is_an_error_of_the_request(
-    server: Server, body: object
-) -> None:
+async def test_a_body_that_is_not_json_is_an_error_of_the_request(server: Server, body: object) -> None:
     """Nothing is sent."""
     with pytest.raises(InvalidRequestError, match="can't be written as JSON"):
         await client(server).post(body=body)

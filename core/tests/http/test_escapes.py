@@ -131,9 +131,7 @@ slow = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 @slow
 @given(data=st.data())
-def test_no_part_of_a_path_leads_away(
-    data: st.DataObject, listener: Listener, allowed: Allowed
-) -> None:
+def test_no_part_of_a_path_leads_away(data: st.DataObject, listener: Listener, allowed: Allowed) -> None:
     """Ids and paths, whatever is in them; a part that is sent stays one part."""
     values = data.draw(st.lists(parts(listener.port), min_size=10, max_size=30))
     client = Client(allowed.url, field="f", trusted=True)
@@ -147,9 +145,7 @@ def test_no_part_of_a_path_leads_away(
 
 @slow
 @given(data=st.data())
-def test_no_link_of_a_reply_leads_away(
-    data: st.DataObject, listener: Listener, allowed: Allowed
-) -> None:
+def test_no_link_of_a_reply_leads_away(data: st.DataObject, listener: Listener, allowed: Allowed) -> None:
     """Such as the one to the next page."""
     drawn = st.lists(links(listener.port, allowed.url), min_size=10, max_size=30)
     client = Client(allowed.url, field="f", trusted=True)
@@ -173,16 +169,12 @@ def test_no_redirect_leads_away(data: st.DataObject, listener: Listener, allowed
 
 @slow
 @given(data=st.data())
-@pytest.mark.parametrize(
-    "listed", [None, "", "good.example.org,*.example.org", "127.0.0.1:ALLOWED"]
-)
+@pytest.mark.parametrize("listed", [None, "", "good.example.org,*.example.org", "127.0.0.1:ALLOWED"])
 def test_no_endpoint_leads_to_what_is_not_listed(
     data: st.DataObject, listed: str | None, listener: Listener, allowed: Allowed
 ) -> None:
     """Neither under any spelling of loopback, nor with a user, nor behind what clients cut off."""
-    changed = (
-        {} if listed is None else {VARIABLE: listed.replace("ALLOWED", str(allowed.server_port))}
-    )
+    changed = {} if listed is None else {VARIABLE: listed.replace("ALLOWED", str(allowed.server_port))}
     drawn = data.draw(st.lists(endpoints(listener.port), min_size=10, max_size=30))
 
     async def call(value: str) -> object:

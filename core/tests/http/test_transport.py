@@ -52,9 +52,7 @@ def named(server: Server, **options: Any) -> Client:
 
 
 @pytest.fixture
-def resolver(
-    monkeypatch: pytest.MonkeyPatch, event_loop_of_test: asyncio.AbstractEventLoop
-) -> Resolver:
+def resolver(monkeypatch: pytest.MonkeyPatch, event_loop_of_test: asyncio.AbstractEventLoop) -> Resolver:
     answers = Resolver("127.0.0.1")
     monkeypatch.setattr(event_loop_of_test, "getaddrinfo", answers, raising=False)
     return answers
@@ -65,13 +63,9 @@ async def event_loop_of_test() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-async def test_a_name_that_leads_to_this_machine_is_refused(
-    server: Server, resolver: Resolver
-) -> None:
+async def test_a_name_that_leads_to_this_machine_is_refused(server: Server, resolver: Resolver) -> None:
     """Whoever owns the name decides where it leads; nothing is sent."""
-    with pytest.raises(
-        PermissionDeniedError, match=r"leads to 127\.0\.0\.1, which is loopback: add"
-    ):
+    with pytest.raises(PermissionDeniedError, match=r"leads to 127\.0\.0\.1, which is loopback: add"):
         await named(server).get()
     assert resolver.asked == 1
     assert server.connections == 0
@@ -90,9 +84,7 @@ async def test_a_listed_name_needs_the_internal_address_in_the_list(
     assert f"host: {NAME}:{server.port}" in server.requests[0].lower()
 
 
-async def test_localhost_needs_no_address_beside_it(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_localhost_needs_no_address_beside_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who lists it knows where it leads."""
     server.answer({})
     monkeypatch.setenv(VARIABLE, "localhost")
@@ -112,17 +104,12 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     assert server.connections == 1
 
 
-async def test_each_address_of_a_host_is_tried(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_each_address_of_a_host_is_tried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that refuses, or does not answer, is not the end."""
     server.answer({})
 
     async def several(_: str, port: int, **__: Any) -> list[Any]:
-        return [
-            socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-            for address in ("127.0.0.9", "127.0.0.1")
-        ]
+        return [socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0] for address in ("127.0.0.9", "127.0.0.1")]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", several, raising=False)
     monkeypatch.setenv(VARIABLE, f"{NAME},127.0.0.9,127.0.0.1")
@@ -133,9 +120,7 @@ async def test_each_address_of_a_host_is_tried(
         await Client(f"http://{NAME}:{server.port + 1}", field="f").get()
 
 
-async def test_operators_and_local_runs_may_reach_this_machine(
-    server: Server, resolver: Resolver
-) -> None:
+async def test_operators_and_local_runs_may_reach_this_machine(server: Server, resolver: Resolver) -> None:
     """The operator chose the address, or is the user."""
     server.answer({})
     await named(server, trusted=True).get()
@@ -146,9 +131,7 @@ async def test_operators_and_local_runs_may_reach_this_machine(
     assert len(server.requests) == 2
 
 
-async def test_a_name_without_an_address_is_unavailable(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_name_without_an_address_is_unavailable(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have one in a moment; nothing was sent."""
 
     async def fail(*_: Any, **__: Any) -> list[Any]:
@@ -187,9 +170,7 @@ def test_the_own_address_is_internal() -> None:
     assert internal_kind("2001:db8::1") is None
 
 
-async def test_a_slow_service_takes_no_other_ones_place(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_service_takes_no_other_ones_place(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are limited per host and port; what waits for one in vain was not sent."""
     monkeypatch.setattr(transport, "MAX_CONNECTIONS", 2)
     arrived = asyncio.Semaphore(0)
@@ -215,9 +196,7 @@ async def test_a_slow_service_takes_no_other_ones_place(
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_a_proxy_of_the_environment_is_used(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """It resolves names; what is on this machine by its name is refused all the same."""
     server.answer({"by": "proxy"})
     monkeypatch.setenv("HTTP_PROXY", f"http://user:pw@127.0.0.1:{server.port}")

@@ -163,9 +163,7 @@ def install_reader(site: pathlib.Path, protocol: str, target: str) -> None:
     (info / "entry_points.txt").write_text(f"[{frames.READERS_GROUP}]\n{protocol} = {target}\n")
 
 
-def test_an_installed_plugin_is_loaded_by_the_protocol(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installed_plugin_is_loaded_by_the_protocol(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has to import it, and it is not imported for another protocol."""
     install_reader(tmp_path, "installed", "table_reader:READERS")
     monkeypatch.syspath_prepend(tmp_path)
@@ -177,9 +175,7 @@ def test_an_installed_plugin_is_loaded_by_the_protocol(
     assert table.open(frame_type).all_sync() == ("installed://t", ["a"])
 
 
-def test_a_plugin_that_can_not_be_loaded_is_named(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plugin_that_can_not_be_loaded_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it lacks."""
     install_reader(tmp_path, "broken", "table_reader_that_is_not_there:READERS")
     monkeypatch.syspath_prepend(tmp_path)

@@ -38,9 +38,7 @@ def _download(path: str, letter: int) -> None:
 
 
 @pytest.mark.parametrize("write", [_write, _upload, _download])
-def test_threads_may_write_one_file(
-    tmp_path: pathlib.Path, write: Callable[[str, int], None]
-) -> None:
+def test_threads_may_write_one_file(tmp_path: pathlib.Path, write: Callable[[str, int], None]) -> None:
     """Nobody fails, and a reader sees what one of them has written, from the first to the last byte."""
     path = tmp_path / "outputs.pb"
     path.write_bytes(b"0" * SIZE)

@@ -74,9 +74,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", [File, Dir])
-def test_it_is_asked_whether_a_file_exists(
-    server: str, path: str, there: bool, kind: type[File | Dir]
-) -> None:
+def test_it_is_asked_whether_a_file_exists(server: str, path: str, there: bool, kind: type[File | Dir]) -> None:
     """By HEAD, and where that is refused by a GET of one byte."""
     file = kind(path=f"{server}/{path}")
     assert file.exists_sync() is there

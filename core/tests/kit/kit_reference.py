@@ -176,17 +176,13 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
     task_type_name = "kit_job"
     metadata_type = JobMeta
     errors = ERRORS
-    repeatable_create = (
-        True  # also where a mutant's `create` takes the key among others, as `**kwargs`
-    )
+    repeatable_create = True  # also where a mutant's `create` takes the key among others, as `**kwargs`
 
     def __init__(self, service: MemoryService | None = None) -> None:
         super().__init__()
         self.service = service or MemoryService()
 
-    async def create(
-        self, task_template: Any, inputs: Any, idempotency_key: str, **kwargs: Any
-    ) -> JobMeta:
+    async def create(self, task_template: Any, inputs: Any, idempotency_key: str, **kwargs: Any) -> JobMeta:
         check(task_template)
         await self.connect()
         rows = task_template.custom.fields["rows"].number_value
@@ -263,9 +259,7 @@ class ReferenceConnector(AsyncConnector[JobMeta]):
 
 
 class ReferenceMany(ReferenceConnector):
-    async def get_many(
-        self, resource_metas: Sequence[JobMeta], **kwargs: Any
-    ) -> list[Resource | Exception]:
+    async def get_many(self, resource_metas: Sequence[JobMeta], **kwargs: Any) -> list[Resource | Exception]:
         await self.connect()
         answers: list[Resource | Exception] = []
         for meta in resource_metas:

@@ -60,8 +60,7 @@ class Suite(ConnectorConformance):
     @pytest.fixture
     def typed_requests(self) -> dict[str, pb.CreateTaskRequest]:
         return {
-            str(kind): request_for(self.connector_class, rows=3, value=(kind, value))
-            for kind, value in VALUES.items()
+            str(kind): request_for(self.connector_class, rows=3, value=(kind, value)) for kind, value in VALUES.items()
         }
 
     @pytest.fixture

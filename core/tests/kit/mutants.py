@@ -123,10 +123,7 @@ class SendsFloats(ReferenceConnector):
     """As JSON in JavaScript has numbers: 2**53 + 1 is 2**53."""
 
     async def create(self, inputs: Any, **kwargs: Any) -> Any:
-        sent = {
-            name: int(float(value)) if type(value) is int else value
-            for name, value in inputs.items()
-        }
+        sent = {name: int(float(value)) if type(value) is int else value for name, value in inputs.items()}
         return await super().create(inputs=sent, **kwargs)
 
 
@@ -402,9 +399,7 @@ class MiscountsTheCancelled(ReferenceConnector):
 
 @breaks("test_pages_make_the_whole_log")
 class DropsLines(ReferenceConnector):
-    async def get_logs(
-        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any) -> AsyncIterator[Any]:
         dropped = bool(token and lines)
         async for item in super().get_logs(resource_meta, token, lines):
             if not dropped:
@@ -414,9 +409,7 @@ class DropsLines(ReferenceConnector):
 
 @breaks("test_a_token_outlives_new_lines")
 class TokensOfOneLength(ReferenceConnector):
-    async def get_logs(
-        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any) -> AsyncIterator[Any]:
         start, _, length = token.partition("0000")
         now = len(self.job(resource_meta).log)
         if length and length != str(now):
@@ -429,9 +422,7 @@ class TokensOfOneLength(ReferenceConnector):
 
 @breaks("test_a_job_without_lines_has_a_log")
 class NeedsLines(ReferenceConnector):
-    async def get_logs(
-        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any) -> AsyncIterator[Any]:
         job = self.job(resource_meta)
         if not (token or job.log) and job.state == "RUNNING":
             raise JobNotFoundError("the job has no log")
@@ -441,9 +432,7 @@ class NeedsLines(ReferenceConnector):
 
 @breaks("test_the_log_of_a_finished_job_ends")
 class LogsForEver(ReferenceConnector):
-    async def get_logs(
-        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any) -> AsyncIterator[Any]:
         async for item in super().get_logs(resource_meta, token, lines):
             yield item
         if self.job(resource_meta).state == "DONE":
@@ -452,9 +441,7 @@ class LogsForEver(ReferenceConnector):
 
 @breaks("test_the_log_of_a_deleted_job_stays")
 class DropsLogsOfTheDeleted(ReferenceConnector):
-    async def get_logs(
-        self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: JobMeta, token: str, lines: int, **kwargs: Any) -> AsyncIterator[Any]:
         if self.job(resource_meta).state == "CANCELLED":
             return
         async for item in super().get_logs(resource_meta, token, lines):
@@ -647,9 +634,7 @@ class ExpectsACompleteList(ReferenceMany):
             return await super().get_many(resource_metas, **kwargs)
         await self.connect()
         jobs = [self.service.by_id[meta.job] for meta in resource_metas]
-        return [
-            self.resource_of(meta, **kwargs) for meta, _ in zip(resource_metas, jobs, strict=True)
-        ]
+        return [self.resource_of(meta, **kwargs) for meta, _ in zip(resource_metas, jobs, strict=True)]
 
 
 @breaks("test_get_many_asks_no_more_than_declared")

@@ -73,9 +73,7 @@ async def test_good_services_keep_every_rule(service: ConnectorService, connecto
     ],
     indirect=["service"],
 )
-async def test_a_broken_rule_is_found(
-    service: ConnectorService, connector: Any, rule: str, fault: str
-) -> None:
+async def test_a_broken_rule_is_found(service: ConnectorService, connector: Any, rule: str, fault: str) -> None:
     """That one, and no other."""
     (found,) = (await faults(service, connector)).items()
     assert found[0].startswith(rule)
@@ -134,9 +132,7 @@ async def _collect(findings: AsyncIterator[Finding], verdicts: list[Verdict]) ->
 
 @pytest.mark.parametrize("json_flag", [(), ("--json",)])
 @pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)
-async def test_the_command_says_once_that_nothing_answers(
-    command: list[str], json_flag: tuple[str, ...]
-) -> None:
+async def test_the_command_says_once_that_nothing_answers(command: list[str], json_flag: tuple[str, ...]) -> None:
     """On standard error, with exit code 1."""
     command[command.index("--endpoint") + 1] = "127.0.0.1:1"
     process = await asyncio.create_subprocess_exec(
@@ -159,9 +155,7 @@ def command(service: ConnectorService, tmp_path: Path) -> list[str]:
     return [sys.executable, "-m", "flyte_connectors", *arguments]
 
 
-@pytest.mark.parametrize(
-    ("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"]
-)
+@pytest.mark.parametrize(("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"])
 async def test_the_command_prints_a_line_for_each_rule(command: list[str], code: int) -> None:
     """And ends with 1 if one is broken."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -171,14 +165,10 @@ async def test_the_command_prints_a_line_for_each_rule(command: list[str], code:
     assert (b"BROKEN" in printed) == bool(code)
 
 
-@pytest.mark.parametrize(
-    ("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"]
-)
+@pytest.mark.parametrize(("service", "code"), [(ReferenceConnector, 0), (DeletesNothing, 1)], indirect=["service"])
 async def test_programs_get_json(command: list[str], code: int) -> None:
     """Each rule with its fault, empty where it is kept."""
-    process = await asyncio.create_subprocess_exec(
-        *command, "--json", stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(*command, "--json", stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
     findings = json.loads(printed)
     assert process.returncode == code
@@ -187,15 +177,11 @@ async def test_programs_get_json(command: list[str], code: int) -> None:
 
 
 @pytest.mark.parametrize("service", [ReferenceConnector], indirect=True)
-async def test_the_command_trusts_and_identifies_itself_as_the_others_do(
-    command: list[str], tmp_path: Path
-) -> None:
+async def test_the_command_trusts_and_identifies_itself_as_the_others_do(command: list[str], tmp_path: Path) -> None:
     """By the environment variables of `run`."""
     missing = tmp_path / "ca.pem"
     environment = {**os.environ, "FLYTE_CONNECTORS_ENDPOINT_CA": str(missing)}
-    process = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env=environment
-    )
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
     _, complaint = await process.communicate()
     assert process.returncode == 1
     assert f"can't read {missing}".encode() in complaint

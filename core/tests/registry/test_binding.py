@@ -99,10 +99,7 @@ def test_a_missing_verb_is_a_clear_error() -> None:
     """The connector's author learns which one."""
     with pytest.raises(UnsupportedVerbError) as caught:
         bind(Complete()).verb("get_logs")
-    assert (
-        caught.value.message
-        == "Complete (task type 'complete' version 0) does not support get_logs"
-    )
+    assert caught.value.message == "Complete (task type 'complete' version 0) does not support get_logs"
 
 
 def test_a_sync_connector_needs_only_do() -> None:

@@ -106,9 +106,7 @@ def test_a_broken_plugin_is_reported(
     assert reports["ok"].status is Status.LOADED
 
 
-def test_a_missing_task_type_names_the_plugin_that_failed(
-    install: Install, process: Registry
-) -> None:
+def test_a_missing_task_type_names_the_plugin_that_failed(install: Install, process: Registry) -> None:
     """Whoever asks for its task type learns what is wrong with the plugin."""
     install("import_error", "ok")
     load(process)
@@ -140,9 +138,7 @@ def test_denying_one_lets_the_other_serve(install: Install, process: Registry) -
     assert process.find("fixture_duplicate").name == "Second"
 
 
-def test_a_broken_plugin_costs_its_own_distribution_nothing(
-    install: Install, process: Registry
-) -> None:
+def test_a_broken_plugin_costs_its_own_distribution_nothing(install: Install, process: Registry) -> None:
     """Of three plugins in one distribution, the two good ones are loaded."""
     install("two_plugins")
     reports = load(process)
@@ -173,9 +169,7 @@ def test_a_plugin_that_was_imported_before_is_loaded(install: Install, process: 
 
 
 @pytest.fixture
-def marker(
-    install: Install, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> pathlib.Path:
+def marker(install: Install, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """A file that exists once the module of `Marked.Plugin` has been imported."""
     marker = tmp_path / "marker"
     monkeypatch.setenv("FIXTURE_MARKER", str(marker))
@@ -183,12 +177,8 @@ def marker(
     return marker
 
 
-@pytest.mark.parametrize(
-    "denied", ["fixture-marker", "Fixture_Marker", "Marked.Plugin", "marked-plugin"]
-)
-def test_a_denied_plugin_is_not_imported(
-    marker: pathlib.Path, process: Registry, denied: str
-) -> None:
+@pytest.mark.parametrize("denied", ["fixture-marker", "Fixture_Marker", "Marked.Plugin", "marked-plugin"])
+def test_a_denied_plugin_is_not_imported(marker: pathlib.Path, process: Registry, denied: str) -> None:
     """By distribution or entry point, spelled as PEP 503 allows; the others are loaded."""
     reports = load(process, deny=[denied])
     assert (reports["Marked.Plugin"].status, reports["Marked.Plugin"].reason) == (
@@ -255,9 +245,7 @@ def test_reports_are_ordered(install: Install, process: Registry) -> None:
     assert list(load(process)) == ["dup_a", "ok", "a_good", "b_module", "c_broken"]
 
 
-def test_a_class_that_its_module_registers_is_no_rival_of_itself(
-    install: Install, process: Registry
-) -> None:
+def test_a_class_that_its_module_registers_is_no_rival_of_itself(install: Install, process: Registry) -> None:
     """A module may register its class, and the entry point name the class as well."""
     install("ok")
     module = __import__("fixture_ok")
@@ -266,9 +254,7 @@ def test_a_class_that_its_module_registers_is_no_rival_of_itself(
     assert (report.status, report.reason) == (Status.LOADED, "")
 
 
-def test_a_plugin_that_fails_half_way_leaves_nothing_behind(
-    install: Install, process: Registry
-) -> None:
+def test_a_plugin_that_fails_half_way_leaves_nothing_behind(install: Install, process: Registry) -> None:
     """What it had registered before it failed is forgotten again."""
     install("fails_late", "ok")
     reports = load(process)

@@ -61,6 +61,4 @@ def test_they_can_be_excluded(theirs: Site, monkeypatch: pytest.MonkeyPatch) -> 
     registry = Registry()
     load_plugins(registry)
     assert "their_job" not in {bound.category.name for bound in registry}
-    assert Selection.of(deny=["fixture-jobs", "fixture-jops"]).unknown() == {
-        "fixture-jops": "fixture-jobs"
-    }
+    assert Selection.of(deny=["fixture-jobs", "fixture-jops"]).unknown() == {"fixture-jops": "fixture-jobs"}

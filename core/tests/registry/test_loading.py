@@ -132,9 +132,7 @@ def test_an_override_that_succeeds_stays(install: Install, process_registry: Reg
     assert process_registry.wrappers
 
 
-REGISTERS_BOTH = (
-    CONNECTOR + "\nConnectorRegistry.register(First())\nConnectorRegistry.register(Second())\n"
-)
+REGISTERS_BOTH = CONNECTOR + "\nConnectorRegistry.register(First())\nConnectorRegistry.register(Second())\n"
 REGISTERS_OTHER = CONNECTOR + "\nConnectorRegistry.register(Second())\n"
 
 
@@ -186,9 +184,7 @@ def test_a_missing_extra_is_no_fault(install: Install, process_registry: Registr
     assert any("fixture-a" in failure for failure in process_registry.failures)
 
 
-def test_the_extra_of_the_missing_module_is_named(
-    install: Install, process_registry: Registry
-) -> None:
+def test_the_extra_of_the_missing_module_is_named(install: Install, process_registry: Registry) -> None:
     """Of several that are not installed."""
     requires = (
         'fixture-another; extra == "another"',

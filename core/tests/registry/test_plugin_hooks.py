@@ -83,9 +83,7 @@ class TestAdapt:
         loaded = report(Registry(), "fixture_theirs")
         assert [bound.category.name for bound in loaded.connectors] == ["copy", "move"]
 
-    def test_an_object_that_is_registered_by_hand(
-        self, framework: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_object_that_is_registered_by_hand(self, framework: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without that plugins were loaded before."""
         monkeypatch.setenv("FLYTE_CONNECTORS_ALLOW", "fixture_adapter")
         framework.install(ADAPTER, name="fixture_adapter")
@@ -158,9 +156,7 @@ def test_a_property_of_a_plugin_is_not_asked() -> None:
     assert list(hooks_of(Plugin())) == ["adapt"]
 
 
-def test_a_connector_of_the_official_sdk_names_the_extra(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connector_of_the_official_sdk_names_the_extra(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no plugin hosts it."""
     monkeypatch.setenv("FLYTE_CONNECTORS_ALLOW", "")
     base = type("AsyncConnector", (), {"__module__": "flyte.connectors._connector"})

@@ -58,9 +58,7 @@ def test_a_file_is_imported_once(folder: pathlib.Path) -> None:
         ("lacks.py", "open('/no/such/file')\n", "no/such/file"),
     ],
 )
-def test_what_can_not_be_imported_says_why(
-    folder: pathlib.Path, name: str, text: str | None, said: str
-) -> None:
+def test_what_can_not_be_imported_says_why(folder: pathlib.Path, name: str, text: str | None, said: str) -> None:
     """In one line that names it; nothing half imported is left behind."""
     if text is not None:
         (folder / name).write_text(text)

@@ -89,16 +89,12 @@ async def test_a_line_is_not_held_back() -> None:
     assert content([GetTaskLogsResponse.FromString(m) async for m in stream]) == ["line second"]
 
 
-@pytest.mark.parametrize(
-    "length", [LIMIT // 4 - 1, LIMIT // 4, LIMIT - 90, LIMIT - 20, LIMIT - 10, LIMIT, LIMIT * 3]
-)
+@pytest.mark.parametrize("length", [LIMIT // 4 - 1, LIMIT // 4, LIMIT - 90, LIMIT - 20, LIMIT - 10, LIMIT, LIMIT * 3])
 @pytest.mark.parametrize("letter", ["x", "ß", "\N{GRINNING FACE}"])
 @pytest.mark.parametrize("whole_page", [False, True])
 async def test_an_endless_line_is_cut(length: int, letter: str, whole_page: bool) -> None:
     """It is marked as cut, its neighbours arrive, and the message fits."""
-    long = LogLine(
-        message=letter * length, timestamp={"seconds": 1_800_000_000, "nanos": 999_999_999}
-    )
+    long = LogLine(message=letter * length, timestamp={"seconds": 1_800_000_000, "nanos": 999_999_999})
     lines = [LogLine(message="before"), long, LogLine(message="after")]
     items = [GetTaskLogsResponse(body={"lines": lines})] if whole_page else lines
     sent = await messages(_yield(items))
@@ -130,9 +126,7 @@ async def test_lines_before_an_error_are_sent() -> None:
 @pytest.mark.parametrize("item", ["a line", b"bytes", None, ["a line"]])
 async def test_other_items_are_named(item: Any) -> None:
     """The connector's author learns what to yield."""
-    with pytest.raises(
-        InternalError, match=f"get_logs yielded {type(item).__name__}: yield LogLine"
-    ):
+    with pytest.raises(InternalError, match=f"get_logs yielded {type(item).__name__}: yield LogLine"):
         await messages(_yield([item]))
 
 

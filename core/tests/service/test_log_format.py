@@ -185,9 +185,7 @@ def test_no_line_of_a_call_holds_a_secret(write: Callable[[], None], log_format:
         write()
     assert lines.text
     assert not [form for form in FORMS if form in lines.text]
-    assert "***" in lines.text or (
-        write in {with_extra, with_an_object} and log_format == "console"
-    )
+    assert "***" in lines.text or (write in {with_extra, with_an_object} and log_format == "console")
 
 
 @pytest.mark.parametrize("write", WRITERS[5:9] + WRITERS[10:])

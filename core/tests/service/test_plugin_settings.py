@@ -41,9 +41,7 @@ def acme(site: Site) -> Site:
     return site
 
 
-def tables(
-    toml: str, folder: pathlib.Path, selection: Selection = EVERYTHING, **environment: str
-) -> PluginTables:
+def tables(toml: str, folder: pathlib.Path, selection: Selection = EVERYTHING, **environment: str) -> PluginTables:
     """What a file and variables give."""
     path = folder / "service.toml"
     path.write_text(toml)

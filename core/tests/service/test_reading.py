@@ -10,9 +10,7 @@ import pytest
 from flyte_connectors.service import grpc_threads
 from flyte_connectors.service.connections import Connections
 
-linux = pytest.mark.skipif(
-    not hasattr(socket, "SO_PEERCRED"), reason="only Linux tells of other threads"
-)
+linux = pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="only Linux tells of other threads")
 
 
 def test_a_connection_that_comes_during_a_drain_is_told_from_those_before() -> None:

@@ -114,9 +114,7 @@ def test_the_settings_in_force_can_be_read_back(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "printed.toml"
     path.write_text(as_toml(settings, sources))
     again, _ = read_settings({}, {}, str(path))
-    assert {name: getattr(again, name) for name in FIELDS} == {
-        name: getattr(settings, name) for name in FIELDS
-    }
+    assert {name: getattr(again, name) for name in FIELDS} == {name: getattr(settings, name) for name in FIELDS}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -126,9 +124,7 @@ def test_every_setting_is_documented(name: str) -> None:
     assert variable_of(name) == "FLYTE_CONNECTORS" + flag_of(name)[1:].replace("-", "_").upper()
 
 
-@pytest.mark.parametrize(
-    ("host", "public"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True)]
-)
+@pytest.mark.parametrize(("host", "public"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True)])
 def test_others_can_reach_only_a_public_address(host: str, public: bool) -> None:
     """The default is this machine alone."""
     assert not ServiceSettings().is_public

@@ -67,18 +67,12 @@ def flags_of(name: str, text: str) -> dict[str, Any]:
     serve.configure(parser)
     words = [flag_of(name)] if name == "lenient" else [flag_of(name), text]
     given = vars(parser.parse_args(words))
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in given.items()
-        if name in FIELDS
-    }
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in FIELDS}
 
 
 def companions_of(name: str) -> dict[str, str]:
     """The settings without which `name` is refused."""
-    return {
-        other: value for other, value in TLS.items() if name.startswith("tls_") and other != name
-    }
+    return {other: value for other, value in TLS.items() if name.startswith("tls_") and other != name}
 
 
 def test_no_setting_is_missing_here() -> None:
@@ -95,9 +89,7 @@ def test_every_setting_by_each_way(name: str, tmp_path: pathlib.Path) -> None:
     companions = companions_of(name)
     flag, variable, file = flags_of(name, second), {variable_of(name): first}, str(path)
 
-    def read(
-        flags: dict[str, Any], environment: dict[str, str], config: str | None = None
-    ) -> tuple[Any, str]:
+    def read(flags: dict[str, Any], environment: dict[str, str], config: str | None = None) -> tuple[Any, str]:
         settings, sources = read_settings(companions | flags, environment, config)
         return getattr(settings, name), sources[name]
 
@@ -126,9 +118,7 @@ def test_a_list_by_each_way(name: str, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , "])
-def test_an_empty_list_of_endpoints_is_not_the_missing_one(
-    text: str, tmp_path: pathlib.Path
-) -> None:
+def test_an_empty_list_of_endpoints_is_not_the_missing_one(text: str, tmp_path: pathlib.Path) -> None:
     """Flag, variable and file alike: empty allows nothing, unset leaves it to the rules."""
     path = tmp_path / "service.toml"
     for line in (f"allowed-endpoints = {json.dumps(text)}", "allowed-endpoints = []"):
@@ -229,9 +219,7 @@ LISTS = st.lists(TEXTS.map(str.strip)).map(tuple)
     numbers=st.tuples(st.integers(1, 10**12), st.integers(0, 65535)),
     lenient=st.booleans(),
 )
-def test_what_is_printed_means_the_same(
-    tmp_path_factory: pytest.TempPathFactory, **drawn: Any
-) -> None:
+def test_what_is_printed_means_the_same(tmp_path_factory: pytest.TempPathFactory, **drawn: Any) -> None:
     """Whatever is in the values: quotes, line breaks, control characters, every script."""
     module, allow, deny = drawn["lists"]
     cert, key, token_file = drawn["files"]
@@ -281,9 +269,7 @@ def test_print_config_prints_a_file_that_it_reads_again(tmp_path: pathlib.Path) 
     path.write_text("\n".join(first))
     again = printed("--config", str(path))
     assert [line.partition("  # ")[2] for line in first] == [flag_of(name) for name in FIELDS]
-    assert [line.partition("  # ")[0] for line in again] == [
-        line.partition("  # ")[0] for line in first
-    ]
+    assert [line.partition("  # ")[0] for line in again] == [line.partition("  # ")[0] for line in first]
     settings, _ = read_settings({}, {}, str(path))
     assert {name: getattr(settings, name) for name in FIELDS} == {
         name: value for name, (_, (_, value)) in VALUES.items()

@@ -147,9 +147,7 @@ def test_a_worker_that_dies_takes_no_count_with_it(fleet: Fleet) -> None:
     assert fleet.sums() == back
 
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from([0, 1]), st.sampled_from(["calls", "silent", "dies"])), max_size=30
-)
+STEPS = st.lists(st.tuples(st.sampled_from([0, 1]), st.sampled_from(["calls", "silent", "dies"])), max_size=30)
 
 
 @given(steps=STEPS)

@@ -32,9 +32,7 @@ def make_task() -> Callable[..., JobTask]:
 
 
 @pytest.fixture
-def client(
-    process_registry: Registry, service: JobService, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Dispatcher]:
+def client(process_registry: Registry, service: JobService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatcher]:
     """The connectors of this process: the fake service's, and no installed ones."""
     monkeypatch.setenv("FLYTE_CONNECTORS_ALLOW", "")
     process_registry.register(JobConnector(service))

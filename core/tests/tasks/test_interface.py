@@ -106,9 +106,7 @@ class TestBinding:
             ((1, "x", 1.0, 4), {}, r"^inputs: t\(\) takes 3 inputs, 4 were given"),
         ],
     )
-    def test_others_are_named(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], said: str
-    ) -> None:
+    def test_others_are_named(self, args: tuple[Any, ...], kwargs: dict[str, Any], said: str) -> None:
         """Missing, twice, undeclared, too many."""
         with pytest.raises(InvalidRequestError, match=said):
             self.INTERFACE.bind("t", args, kwargs)

@@ -49,9 +49,7 @@ async def test_outputs_are_the_result(  # noqa: PLR0913, PLR0917  (fixtures)
         assert returned._asdict() == values
 
 
-async def test_a_call_is_a_job(
-    run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]
-) -> None:
+async def test_a_call_is_a_job(run_here: CurrentRun, service: JobService, make_task: Callable[..., Any]) -> None:
     """With inputs and defaults; each call of a run has a key of its own."""
     task = make_task({"a": int, "b": (str, "x")})
     await task.execute(a=1)
@@ -135,9 +133,7 @@ async def test_the_template_of_the_request_is_the_tasks(
     assert identifier.node_execution_id.execution_id.domain == "local"
 
 
-def test_the_state_is_where_the_user_wants_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
-) -> None:
+def test_the_state_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """A variable, else the XDG base directories."""
     monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "mine"))
     assert state_dir() == tmp_path / "mine"

@@ -58,9 +58,7 @@ async def test_the_jobs_of_a_run_carry_its_name(
     ]
 
 
-async def test_a_failed_run_raises(
-    client: Dispatcher, service: JobService, make_task: Callable[..., Any]
-) -> None:
+async def test_a_failed_run_raises(client: Dispatcher, service: JobService, make_task: Callable[..., Any]) -> None:
     """With the job's reason."""
     service.states = [Resource(Phase.FAILED, "no such table")]
     with pytest.raises(TaskFailedError, match="no such table"):

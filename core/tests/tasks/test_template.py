@@ -122,9 +122,7 @@ def test_secrets_are_mounted_as_variables() -> None:
 
 async def test_a_task_without_an_executor_says_so() -> None:
     """And what to inherit from."""
-    with pytest.raises(
-        NotImplementedError, match="TaskTemplate can't run here: inherit from an executor"
-    ):
+    with pytest.raises(NotImplementedError, match="TaskTemplate can't run here: inherit from an executor"):
         await TaskTemplate("t", NativeInterface()).execute()
 
 

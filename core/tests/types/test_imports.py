@@ -22,9 +22,7 @@ HEAVY = {
 def loaded_by(code: str) -> set[str]:
     """Returns which of the heavy packages a program loads."""
     program = f"{code}\nimport sys; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     return HEAVY & set(done.stdout.split())
 
 

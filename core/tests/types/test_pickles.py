@@ -62,9 +62,7 @@ def test_a_pickled_value_is_refused(python_type: type, tmp_path: pathlib.Path) -
 def test_a_type_declared_as_pickle_is_refused() -> None:
     """As the official SDK declares it: a union of a blob and a binary."""
     declared = LiteralType()
-    blob = declared.union_type.variants.add(
-        blob=BlobType(format="PythonPickle", dimensionality=BlobType.SINGLE)
-    )
+    blob = declared.union_type.variants.add(blob=BlobType(format="PythonPickle", dimensionality=BlobType.SINGLE))
     binary = declared.union_type.variants.add(simple=SimpleType.BINARY)
     blob.structure.tag = binary.structure.tag = "FlytePickle"
     for literal_type in (declared, blob, binary):

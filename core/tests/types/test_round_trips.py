@@ -88,9 +88,7 @@ def passed(python_type: Any, value: Any) -> Any:
 
 
 @given(INTEGERS, st.floats(), TEXT, st.booleans(), st.binary())
-def test_simple_values_come_back(
-    integer: int, number: float, text: str, flag: bool, data: bytes
-) -> None:
+def test_simple_values_come_back(integer: int, number: float, text: str, flag: bool, data: bytes) -> None:
     """Every 64-bit integer, every float (NaN and infinities too), all text, all bytes."""
     assert passed(int, integer) == integer
     back = passed(float, number)
@@ -102,9 +100,7 @@ def test_simple_values_come_back(
 
 
 @given(st.datetimes(timezones=st.timezones()), st.dates(), st.timedeltas())
-def test_moments_days_and_durations_come_back(
-    moment: dt.datetime, day: dt.date, duration: dt.timedelta
-) -> None:
+def test_moments_days_and_durations_come_back(moment: dt.datetime, day: dt.date, duration: dt.timedelta) -> None:
     """To the microsecond; moments in UTC."""
     try:
         in_utc = moment.astimezone(dt.timezone.utc)
@@ -126,9 +122,7 @@ OFFSETS = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.
 
 
 @given(st.decimals(allow_nan=False), st.uuids(), st.times(timezones=st.none() | OFFSETS))
-def test_types_with_a_text_form_travel_as_text(
-    number: decimal.Decimal, key: uuid.UUID, clock: dt.time
-) -> None:
+def test_types_with_a_text_form_travel_as_text(number: decimal.Decimal, key: uuid.UUID, clock: dt.time) -> None:
     """The official SDK pickles these; a service that knows only the Flyte type reads the text."""
     assert passed(decimal.Decimal, number) == number
     assert passed(uuid.UUID, key) == key
@@ -226,9 +220,7 @@ def test_a_service_reads_a_dataclass_whose_class_it_lacks() -> None:
         (Optional[Point], Point(1), Point(1)),
     ],
 )
-def test_a_service_writes_what_the_task_side_reads(
-    python_type: Any, value: Any, same: Any, schema: str
-) -> None:
+def test_a_service_writes_what_the_task_side_reads(python_type: Any, value: Any, same: Any, schema: str) -> None:
     """From the author's own class or from a dict, even if the schema was dropped on the way."""
     codec = codec_for_type(python_type)
     literal_type = type(codec.literal_type)()
@@ -248,9 +240,7 @@ def test_a_service_writes_what_the_task_side_reads(
         (Options, {"depth": 1, "name": "x"}),
     ],
 )
-def test_tuples_and_typed_dicts_need_no_pydantic(
-    python_type: Any, value: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tuples_and_typed_dicts_need_no_pydantic(python_type: Any, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is not installed, a service that knows only the Flyte type still reads and writes them."""
     monkeypatch.setattr(record_schema, "_has_pydantic", lambda: False)
     codec = for_type._build(python_type)

@@ -57,9 +57,7 @@ async def _served(application: Any, lifespan: Any) -> AsyncIterator[grpc.aio.Cha
         serving = asyncio.ensure_future(server.serve())
         await server.wait_started()
         try:
-            async with grpc.aio.insecure_channel(
-                f"127.0.0.1:{listening.getsockname()[1]}"
-            ) as channel:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{listening.getsockname()[1]}") as channel:
                 yield channel
         finally:
             server.shutdown()

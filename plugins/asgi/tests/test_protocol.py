@@ -63,9 +63,7 @@ async def test_an_error_has_headers_no_body_and_a_status_in_trailers(raw: RawCon
         ({"method": "PUT"}, "405"),
     ],
 )
-async def test_what_is_no_call_is_refused_by_http(
-    raw: RawConnection, changed: dict[str, str], status: str
-) -> None:
+async def test_what_is_no_call_is_refused_by_http(raw: RawConnection, changed: dict[str, str], status: str) -> None:
     """After its body was read; the connection stays open."""
     stream = raw.open("Echo", **changed)
     await raw.send(stream, b"x" * 100_000, end=True)
@@ -75,9 +73,7 @@ async def test_what_is_no_call_is_refused_by_http(
 
 
 @pytest.mark.parametrize("content", ["application/grpc+proto", "application/grpc;charset=utf-8"])
-async def test_other_forms_of_the_content_type_are_accepted(
-    raw: RawConnection, content: str
-) -> None:
+async def test_other_forms_of_the_content_type_are_accepted(raw: RawConnection, content: str) -> None:
     """As grpcio does."""
     stream = raw.open("Echo", content_type=content)
     await raw.send(stream, framed(b"x"), end=True)
@@ -151,12 +147,8 @@ async def test_a_message_that_is_too_large_is_refused_after_it_was_read(raw: Raw
     assert (await raw.call("Echo", b"x" * LARGEST)).status == "0"
 
 
-@pytest.mark.parametrize(
-    ("data", "status"), [(b"", "12"), (b"\0\0", "13"), (framed(b"abc")[:-1], "13")]
-)
-async def test_a_request_that_ends_too_early_is_refused(
-    raw: RawConnection, data: bytes, status: str
-) -> None:
+@pytest.mark.parametrize(("data", "status"), [(b"", "12"), (b"\0\0", "13"), (framed(b"abc")[:-1], "13")])
+async def test_a_request_that_ends_too_early_is_refused(raw: RawConnection, data: bytes, status: str) -> None:
     """With a status that says so."""
     stream = raw.open("Echo")
     await raw.send(stream, data, end=True)
@@ -168,9 +160,7 @@ async def test_a_request_that_ends_too_early_is_refused(
     [("gzip", gzip.compress(b"small" * 10)), ("deflate", zlib.compress(b"small" * 10))],
     ids=["gzip", "deflate"],
 )
-async def test_compressed_requests_are_understood(
-    raw: RawConnection, encoding: str, packed: bytes
-) -> None:
+async def test_compressed_requests_are_understood(raw: RawConnection, encoding: str, packed: bytes) -> None:
     """In pieces, too."""
     stream = raw.open("Echo", ("grpc-encoding", encoding))
     await raw.send(stream, framed(packed, 1)[:7])

@@ -28,9 +28,7 @@ def _presented(port: int, ca: pathlib.Path) -> str:
     return dict(pair[0] for pair in certificate["subject"])["commonName"]  # type: ignore[misc]
 
 
-def _channel(
-    server: Server, authority: Authority, client: tuple[str, str] | None = None
-) -> grpc.aio.Channel:
+def _channel(server: Server, authority: Authority, client: tuple[str, str] | None = None) -> grpc.aio.Channel:
     files = [authority.path, *map(pathlib.Path, reversed(client or ()))]
     credentials = grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
     return grpc.aio.secure_channel(f"localhost:{server.port}", credentials)

@@ -141,9 +141,7 @@ class Jobs:
         """Create a job and wait for its end."""
         return self.end(self.start(script, **arguments))
 
-    def logs(
-        self, meta: BatchJobMetadata, token: str = "", lines_wanted: int = 0
-    ) -> tuple[list[LogLine], str]:
+    def logs(self, meta: BatchJobMetadata, token: str = "", lines_wanted: int = 0) -> tuple[list[LogLine], str]:
         """The lines of one page, and the next page's token."""
         lines, next_token = [], ""
         for response in self.connector.get_logs(meta, token=token, lines=lines_wanted):

@@ -141,13 +141,9 @@ def run(spool: Spool, tree: str, end: str, token: str) -> tuple[str, int]:
         The state in which it ended, and how many of its processes were alive when that was told.
     """
     ending = "sleep 0.3" if end == "success" else "sleep 600"
-    script = f"CONTROL={spool.root}/{token}; {TREES[tree]} {ending}; : TOKEN".replace(
-        "TOKEN", token
-    )
+    script = f"CONTROL={spool.root}/{token}; {TREES[tree]} {ending}; : TOKEN".replace("TOKEN", token)
     limit = SETTLE_SECONDS if end == "time limit" else 300
-    job = spool.submit(
-        token, {**SPEC, "script": script, "timeout_seconds": limit, "grace_seconds": 0.2}
-    )
+    job = spool.submit(token, {**SPEC, "script": script, "timeout_seconds": limit, "grace_seconds": 0.2})
     if end not in ("success", "time limit"):
         time.sleep(SETTLE_SECONDS)
         if turns.state_of(job)["state"] not in states.ENDED:

@@ -93,9 +93,7 @@ def test_resources_of_a_container_count_as_the_jobs_own() -> None:
         ("GPU", "2", "custom.gpu: the back end 'local' does not support it"),
     ],
 )
-def test_resources_of_a_container_are_refused_by_name(
-    jobs: Jobs, name: str, value: str, message: str
-) -> None:
+def test_resources_of_a_container_are_refused_by_name(jobs: Jobs, name: str, value: str, message: str) -> None:
     """Wherever the task has them from."""
     task = template(script="true")
     task.container.resources.requests.add(name=ResourcesProto.ResourceName.Value(name), value=value)
@@ -117,9 +115,7 @@ def test_an_image_of_a_container_is_refused(jobs: Jobs) -> None:
         ({"interruptible": True}, "template.metadata.interruptible: "),
     ],
 )
-def test_what_a_task_asks_for_itself_is_refused(
-    jobs: Jobs, settings: dict[str, Any], message: str
-) -> None:
+def test_what_a_task_asks_for_itself_is_refused(jobs: Jobs, settings: dict[str, Any], message: str) -> None:
     """When it is registered, or when it is created."""
     task = BatchJobTask("asks", BatchJobConfig(script="true"), **settings)
     with pytest.raises(InvalidRequestError) as caught:
@@ -143,9 +139,7 @@ def test_a_tasks_own_settings_travel_with_its_configuration() -> None:
 
 def test_the_variables_of_a_task_reach_the_job(jobs: Jobs) -> None:
     """As those of `env` do."""
-    task = BatchJobTask(
-        "says", BatchJobConfig(script='echo "$WHO"'), outputs={"who": str}, env_vars={"WHO": "me"}
-    )
+    task = BatchJobTask("says", BatchJobConfig(script='echo "$WHO"'), outputs={"who": str}, env_vars={"WHO": "me"})
     meta = jobs.connector.create(task.to_proto(), "", {}, idempotency_key="says")
     assert jobs.end(meta).outputs == {"who": "me"}
 
@@ -157,9 +151,7 @@ def test_the_variables_of_a_task_reach_the_job(jobs: Jobs) -> None:
         ({"env": {"A": "1"}}, {"env_vars": {"A": "2"}}, "custom.env.A: set beside the task's own"),
     ],
 )
-def test_what_is_said_twice_is_refused(
-    config: dict[str, Any], settings: dict[str, Any], message: str
-) -> None:
+def test_what_is_said_twice_is_refused(config: dict[str, Any], settings: dict[str, Any], message: str) -> None:
     """Neither is meant more than the other."""
     task = BatchJobTask("twice", BatchJobConfig(script="true", **config), **settings)
     with pytest.raises(InvalidRequestError) as caught:
@@ -174,9 +166,7 @@ def test_a_task_may_choose_what_the_operator_allows(jobs: Jobs) -> None:
     assert message == "custom.backend: 'cray' is not available; available: local"
 
 
-def test_an_unknown_back_end_of_the_operators_is_said(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_back_end_of_the_operators_is_said(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the variable's name."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_BACKEND", "local, cray")
     with pytest.raises(ServiceUnavailableError, match=r"FLYTE_BATCH_JOB_BACKEND.*'cray'"):
@@ -196,9 +186,7 @@ def test_metas_of_earlier_releases_are_read(jobs: Jobs) -> None:
     assert jobs.end(BatchJobMetadata("a-job")).phase == Phase.SUCCEEDED
 
 
-@pytest.mark.parametrize(
-    ("code", "phase"), [(75, Phase.RETRYABLE_FAILED), (1, Phase.FAILED), (0, Phase.SUCCEEDED)]
-)
+@pytest.mark.parametrize(("code", "phase"), [(75, Phase.RETRYABLE_FAILED), (1, Phase.FAILED), (0, Phase.SUCCEEDED)])
 def test_exit_codes_say_whether_to_try_again(jobs: Jobs, code: int, phase: int) -> None:
     """Those that the task lists."""
     resource = jobs.run(f"echo why >&2; exit {code}", retry_exit_codes=[75])

@@ -51,19 +51,13 @@ def test_only_old_jobs_that_have_ended_are_removed(
     assert jobs.connector.get(running).phase == Phase.RUNNING
 
 
-def test_a_spool_that_is_not_there_is_one_line(
-    spool: Spool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_spool_that_is_not_there_is_one_line(spool: Spool, capsys: pytest.CaptureFixture[str]) -> None:
     """And another exit code."""
     assert main(["--older-than", "1"]) == 1
-    assert capsys.readouterr().err.startswith(
-        f"error: [Errno 2] No such file or directory: '{spool.root}"
-    )
+    assert capsys.readouterr().err.startswith(f"error: [Errno 2] No such file or directory: '{spool.root}")
 
 
-def test_a_job_that_waits_for_slots_stays(
-    jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_waits_for_slots_stays(jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long that takes."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SLOTS", "1")
     jobs.start("sleep 60", key="first")
@@ -73,9 +67,7 @@ def test_a_job_that_waits_for_slots_stays(
     assert jobs.connector.get(waiting).phase == Phase.QUEUED
 
 
-def test_a_job_whose_turn_has_just_come_stays(
-    jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_whose_turn_has_just_come_stays(jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has slots, and no supervisor yet."""
     with monkeypatch.context() as patch:
         patch.setattr(turns, "launch", lambda *_: None)
@@ -99,10 +91,7 @@ def test_cleaning_twice_at_once_removes_each_job_once(jobs: Jobs) -> None:
     """Neither fails over what the other has removed."""
     folders = finished(jobs, 12)
     command = [sys.executable, "-m", "flyte_connectors_batch_job.clean", "--older-than", "1"]
-    cleaners = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
+    cleaners = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     answers = [(*cleaner.communicate(), cleaner.returncode) for cleaner in cleaners]
     assert [(errors, code) for _, errors, code in answers] == [("", 0)] * 4
     assert sum(int(said.split()[1]) for said, _, _ in answers) == len(folders)
@@ -191,9 +180,7 @@ def test_a_full_disk_can_be_cleaned(jobs: Jobs, small_disk: Path) -> None:
     assert names_in(small_disk) == {".spool.json", "filler"}
 
 
-def test_a_read_only_disk_is_named(
-    jobs: Jobs, small_disk: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_read_only_disk_is_named(jobs: Jobs, small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line for each job that stays, and another exit code."""
     finished(jobs, 2)
     remount = ["mount", "-o", "remount,{}", str(small_disk)]
@@ -205,9 +192,7 @@ def test_a_read_only_disk_is_named(
     finally:
         subprocess.run([word.format("rw") for word in remount], check=True)
     assert said.out == "removed 0 jobs\n"
-    assert sorted(said.err.splitlines()) == [
-        f"error: can't remove old-{n}: Read-only file system" for n in range(2)
-    ]
+    assert sorted(said.err.splitlines()) == [f"error: can't remove old-{n}: Read-only file system" for n in range(2)]
 
 
 @pytest.mark.parametrize("days", ["-1", "nan", "inf", "x"])

@@ -64,9 +64,7 @@ class SpoolService:
     def jobs(self) -> dict[str, bool]:
         paths = Path(self._spool.root).glob("[!.]*")
         jobs = [self._spool.job(path.name) for path in paths if path.is_dir()]
-        return {
-            job.id: turns.state_of(job)["state"] in (states.QUEUED, states.RUNNING) for job in jobs
-        }
+        return {job.id: turns.state_of(job)["state"] in (states.QUEUED, states.RUNNING) for job in jobs}
 
     def complete(self, job: str) -> None:
         self._order(job, "complete")

@@ -35,9 +35,7 @@ def kill_at(verb: str, spool: Spool, job_id: str, text: str, step: int, *more: s
     return not answer.stdout.endswith(b"done\n")
 
 
-def test_a_create_killed_at_any_step_is_completed_by_the_next(
-    jobs: Jobs, spool: Spool, tmp_path: Path
-) -> None:
+def test_a_create_killed_at_any_step_is_completed_by_the_next(jobs: Jobs, spool: Spool, tmp_path: Path) -> None:
     """After SIGKILL at each step of a create, the same key gives the one job, run once."""
     for step in count(1):
         runs = tmp_path / f"runs-{step}"
@@ -168,15 +166,11 @@ def test_a_job_is_in_a_session_of_its_own_with_no_foreign_descriptor(jobs: Jobs)
     assert int(session) != os.getsid(0)
 
 
-def test_the_same_key_at_the_same_instant_gives_one_job(
-    jobs: Jobs, spool: Spool, tmp_path: Path
-) -> None:
+def test_the_same_key_at_the_same_instant_gives_one_job(jobs: Jobs, spool: Spool, tmp_path: Path) -> None:
     """Eight processes create the same job at once: it runs once, and all of them succeed."""
     runs = tmp_path / "runs"
     with ThreadPoolExecutor(8) as threads:
-        killed = threads.map(
-            lambda _: kill_at("submit", spool, "shared", script(runs), MOST_STEPS), range(8)
-        )
+        killed = threads.map(lambda _: kill_at("submit", spool, "shared", script(runs), MOST_STEPS), range(8))
         assert not any(killed)
     assert jobs.end(BatchJobMetadata("shared")).phase == Phase.SUCCEEDED
     assert len(runs.read_text().splitlines()) == 1

@@ -68,9 +68,7 @@ def test_the_job_ends_with_its_first_process(jobs: Jobs) -> None:
 
 def test_a_daemon_ends_with_the_job(jobs: Jobs) -> None:
     """Even a process that keeps stdout open in a session of its own neither delays the end nor stays."""
-    meta = jobs.start(
-        "setsid sh -c 'echo $$ > \"$BATCH_JOB_OUTPUTS.pid\"; exec sleep 60' & sleep 0.2"
-    )
+    meta = jobs.start("setsid sh -c 'echo $$ > \"$BATCH_JOB_OUTPUTS.pid\"; exec sleep 60' & sleep 0.2")
     assert jobs.end(meta).phase == Phase.SUCCEEDED
     assert not is_running(jobs.process_id(meta, "pid"))
 

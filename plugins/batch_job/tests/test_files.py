@@ -42,9 +42,7 @@ class Runs:
         self.jobs = jobs
         self.prefix = prefix
 
-    def start(
-        self, script: str, inputs: dict[str, Any] | None = None, *, key: str = "a-job", **given: Any
-    ) -> Any:
+    def start(self, script: str, inputs: dict[str, Any] | None = None, *, key: str = "a-job", **given: Any) -> Any:
         """Create a job."""
         made = task(script, **given)
         return self.jobs.connector.create(made, self.prefix, inputs or {}, idempotency_key=key)
@@ -163,9 +161,7 @@ def test_a_file_of_the_web_is_fetched(runs: Runs, web: str) -> None:
         ("{web}/missing?sig=hidden", "/missing not found"),
     ],
 )
-def test_an_input_that_can_not_be_had_fails_the_job(
-    runs: Runs, web: str, uri: str, message: str
-) -> None:
+def test_an_input_that_can_not_be_had_fails_the_job(runs: Runs, web: str, uri: str, message: str) -> None:
     """The text names the input, and hides what may be secret."""
     text = runs.fails("echo started", {"f": File(uri.format(web=web))})
     assert message in text
@@ -181,9 +177,7 @@ def test_an_input_gets_a_job_nothing_that_it_could_not_read_itself(runs: Runs) -
     assert runs.fails("true", {"f": File(path)}) == f"input 'f': {path}: Permission denied"
 
 
-def test_a_file_without_a_size_is_read_up_to_the_limit(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_a_size_is_read_up_to_the_limit(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """As those that the kernel makes while they are read."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_FILE_LIMIT", "16")
     message = runs.fails("true", {"f": File("/proc/self/status")})
@@ -208,9 +202,7 @@ def test_a_link_out_of_a_folder_is_refused(runs: Runs, tmp_path: Path) -> None:
         (DataFrame(None), "inputs.x: '' is not the path of a file"),
     ],
 )
-def test_what_no_job_can_read_is_refused_before_it_starts(
-    runs: Runs, value: Any, message: str
-) -> None:
+def test_what_no_job_can_read_is_refused_before_it_starts(runs: Runs, value: Any, message: str) -> None:
     """By the input's name."""
     with pytest.raises(InvalidRequestError) as caught:
         runs.start("true", {"x": value})
@@ -339,9 +331,7 @@ def test_a_bad_output_fails_the_job_and_says_why(runs: Runs, script: str, messag
     assert all(path.name == "f" for path in stored), stored
 
 
-def test_the_operator_sets_the_limit(
-    runs: Runs, words: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_operator_sets_the_limit(runs: Runs, words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of inputs and of outputs."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_FILE_LIMIT", "1Ki")
     script = f"head -c 1025 /dev/zero > {WHERE}"
@@ -351,9 +341,7 @@ def test_the_operator_sets_the_limit(
     message = runs.fails("true", {"in": File(str(words))}, key="two")
     assert message == "input 'in': larger than the limit of 1Ki"
     monkeypatch.setenv("FLYTE_BATCH_JOB_FILE_LIMIT", "much")
-    with pytest.raises(
-        ServiceUnavailableError, match="FLYTE_BATCH_JOB_FILE_LIMIT: invalid value 'much'"
-    ):
+    with pytest.raises(ServiceUnavailableError, match="FLYTE_BATCH_JOB_FILE_LIMIT: invalid value 'much'"):
         runs.start("true", key="three")
 
 

@@ -42,9 +42,7 @@ CONTROL = 'CONTROL="${BATCH_JOB_OUTPUTS%/*/*}"; '
         ),
     ],
 )
-def test_outputs_that_are_not_a_file_of_the_job_fail_it(
-    jobs: Jobs, command: str, message: str
-) -> None:
+def test_outputs_that_are_not_a_file_of_the_job_fail_it(jobs: Jobs, command: str, message: str) -> None:
     """Nothing blocks on them, and nothing else is read in their place."""
     started = time.monotonic()
     resource = jobs.run(command, outputs={"a": "STRING", "b": "STRING"})

@@ -114,9 +114,7 @@ def test_a_slow_create_is_left_to_any_replica_only_where_all_have_the_spool(
     assert bool(unseal(meta, "batch_job").request) is is_answered_early
 
 
-def test_whether_the_spool_is_shared_is_said_plainly(
-    service: Dispatcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whether_the_spool_is_shared_is_said_plainly(service: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody guesses what an operator means."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL_SHARED", "perhaps")
     with pytest.raises(ServiceUnavailableError, match="'perhaps': set it to true or false"):
@@ -136,9 +134,7 @@ def test_a_replica_without_the_spool_says_running_and_its_delete_is_tried_again(
         poll = pb.GetTaskRequest(resource_meta=meta, task_category=CATEGORY)
         resource = (await elsewhere.get(poll, 10)).resource
         with pytest.raises(ServiceUnavailableError, match="not mounted on this replica"):
-            await elsewhere.delete(
-                pb.DeleteTaskRequest(resource_meta=meta, task_category=CATEGORY), 10
-            )
+            await elsewhere.delete(pb.DeleteTaskRequest(resource_meta=meta, task_category=CATEGORY), 10)
         assert faults.counts.retried == 0  # no try within a call finds a spool mounted
         return resource
 

@@ -77,9 +77,7 @@ def test_scalars_are_variables_too(jobs: Jobs) -> None:
 def test_an_input_is_never_run_as_code(jobs: Jobs, tmp_path: Path) -> None:
     """Whatever an input holds, it is data for the shell."""
     evil = f"$(touch {tmp_path}/owned); `touch {tmp_path}/owned`; touch {tmp_path}/owned"
-    resource = jobs.run(
-        'echo "$BATCH_JOB_INPUT_NAME"', inputs={"name": evil}, outputs={"out": "STRING"}
-    )
+    resource = jobs.run('echo "$BATCH_JOB_INPUT_NAME"', inputs={"name": evil}, outputs={"out": "STRING"})
     assert resource.outputs == {"out": evil}
     assert not (tmp_path / "owned").exists()
 
@@ -95,9 +93,7 @@ def test_an_input_too_long_for_a_variable_is_in_the_file(jobs: Jobs) -> None:
     assert int(resource.outputs["size"]) > MAX_INPUT_BYTES
 
 
-def test_the_services_environment_stays_its_own(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_services_environment_stays_its_own(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job sees neither the service's credentials nor its Python settings."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")

@@ -16,9 +16,7 @@ SECRET = "correct-horse/battery+staple"
 SHOWS = 'echo "got $PASSWORD"; echo "$PASSWORD" >&2; exit 3'
 
 
-def test_a_secret_is_a_variable_of_the_job_and_in_no_file(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_secret_is_a_variable_of_the_job_and_in_no_file(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its log and its message show a mask."""
     monkeypatch.setenv("FLYTE_SECRET_DB_PASSWORD", SECRET)
     monkeypatch.setenv("FLYTE_SECRET_OTHER", "of-another-task")
@@ -29,16 +27,12 @@ def test_a_secret_is_a_variable_of_the_job_and_in_no_file(
     assert sorted(jobs.all_logs(meta)) == ["0", "[stderr] ***", "got ***"]
     assert SECRET not in (resource.message or "")
     holding = [
-        path
-        for path in Path(jobs.spool.root).rglob("*")
-        if path.is_file() and SECRET.encode() in path.read_bytes()
+        path for path in Path(jobs.spool.root).rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()
     ]
     assert holding == []
 
 
-def test_a_job_that_waits_gets_its_secret_when_it_starts(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_waits_gets_its_secret_when_it_starts(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the keeper of the job before, which may be the only process that is left."""
     monkeypatch.setenv("FLYTE_SECRET_DB_PASSWORD", SECRET)
     monkeypatch.setenv("FLYTE_BATCH_JOB_SLOTS", "1")
@@ -52,9 +46,7 @@ def test_a_job_that_waits_gets_its_secret_when_it_starts(
     assert jobs.end(second).outputs == {"size": str(len(SECRET))}
 
 
-def test_a_mounted_file_is_a_secret_too(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_mounted_file_is_a_secret_too(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As for any connector."""
     (tmp_path / "token").write_text(f"{SECRET}\n")
     monkeypatch.setenv("FLYTE_CONNECTORS_SECRETS_DIR", str(tmp_path))
@@ -79,9 +71,7 @@ def test_a_secret_that_no_job_could_get(jobs: Jobs, secrets: dict[str, str], mes
     assert not jobs.spool.job("a-job").exists()
 
 
-def test_secrets_that_are_too_large_for_jobs_hold_up_no_job(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_that_are_too_large_for_jobs_hold_up_no_job(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service may have many, for other connectors."""
     monkeypatch.setenv("FLYTE_SECRET_CERTIFICATES", "x" * 70_000)
     assert jobs.run("echo well", outputs={"text": "STRING"}).outputs == {"text": "well"}

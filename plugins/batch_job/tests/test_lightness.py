@@ -14,9 +14,7 @@ from flyte_connectors_batch_job import BatchJobConnector
 def modules_after(statement: str) -> set[str]:
     """The top-level modules that a new interpreter has loaded after `statement`."""
     code = f"{statement}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(answer.stdout.split())
 
 
@@ -31,9 +29,7 @@ def test_a_supervisor_loads_nothing_heavy() -> None:
 def test_copying_files_on_this_machine_loads_nothing_heavy() -> None:
     """Each job with files does so twice, in a process of its own."""
     keeper = "import flyte_connectors_batch_job.backends.local.keeper"
-    staging = (
-        "from flyte_connectors_batch_job.wrapper import copying, staging; copying.limit_bytes()"
-    )
+    staging = "from flyte_connectors_batch_job.wrapper import copying, staging; copying.limit_bytes()"
     heavy = {"typing", "decimal", "shutil", "tempfile", "mimetypes", "urllib.request", "obstore"}
     loaded = modules_after(f"{keeper}; {staging}")
     assert not loaded & (heavy - modules_after("pass"))

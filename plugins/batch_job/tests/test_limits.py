@@ -34,20 +34,14 @@ def _kernel_keeps(controller: str) -> bool:
     return bool(limits.groups)
 
 
-needs_memory = pytest.mark.skipif(
-    not _kernel_keeps("memory"), reason="needs control groups that limit memory"
-)
-needs_cpu = pytest.mark.skipif(
-    not _kernel_keeps("cpu"), reason="needs control groups that limit CPU"
-)
+needs_memory = pytest.mark.skipif(not _kernel_keeps("memory"), reason="needs control groups that limit memory")
+needs_cpu = pytest.mark.skipif(not _kernel_keeps("cpu"), reason="needs control groups that limit CPU")
 
 
 def groups(jobs: Jobs, meta: BatchJobMetadata) -> list[str]:
     """The control groups of a running job, as its supervisor has written them down."""
     path = Path(jobs.job(meta).file("running.json"))
-    found: list[str] = wait_for(
-        lambda: path.exists() and json.loads(path.read_text()).get("limits")
-    )
+    found: list[str] = wait_for(lambda: path.exists() and json.loads(path.read_text()).get("limits"))
     return found
 
 

@@ -68,14 +68,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(
-    portions=st.lists(
-        st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b)), max_size=5
-    ),
+    portions=st.lists(st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b)), max_size=5),
     size=st.integers(1, 10),
 )
-def test_any_pages_of_a_log_give_back_what_was_written(
-    path: Path, portions: list[list[bytes]], size: int
-) -> None:
+def test_any_pages_of_a_log_give_back_what_was_written(path: Path, portions: list[list[bytes]], size: int) -> None:
     """Reading on from each offset gives every line once, and each offset is a line's start."""
     path.unlink(missing_ok=True)
     writer = log.LogWriter(str(path))
@@ -141,9 +137,7 @@ def test_zeros_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert [text for text in pages(path) if text] == [b"text", b"text"]
 
 
-def test_a_line_without_an_end_is_read_in_bounded_steps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_without_an_end_is_read_in_bounded_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a job makes it, each call ends; the log goes on behind it."""
     monkeypatch.setattr(log, "SKIP_BYTES", 1_000_000)
     path = tmp_path / "log"

@@ -74,18 +74,14 @@ def test_a_long_log_comes_in_bounded_messages(jobs: Jobs) -> None:
 
 def test_long_lines_are_split_and_bad_utf8_is_replaced(jobs: Jobs) -> None:
     """No byte a job can print breaks its log."""
-    meta = jobs.start(
-        rf"head -c {MAX_LINE_BYTES + 10} /dev/zero | tr '\0' x; echo; printf '\377ok'"
-    )
+    meta = jobs.start(rf"head -c {MAX_LINE_BYTES + 10} /dev/zero | tr '\0' x; echo; printf '\377ok'")
     jobs.end(meta)
     texts = jobs.all_logs(meta)
     assert [len(text) for text in texts] == [MAX_LINE_BYTES, 10, 3]
     assert texts[-1] == "\N{REPLACEMENT CHARACTER}ok"
 
 
-@pytest.mark.parametrize(
-    "token", ["1", "99999999", "-1", "x", "0x0", "٣", "1e3", " 0", "9" * 400, "page-2"]
-)
+@pytest.mark.parametrize("token", ["1", "99999999", "-1", "x", "0x0", "٣", "1e3", " 0", "9" * 400, "page-2"])
 def test_an_unknown_token_is_refused_by_name(jobs: Jobs, token: str) -> None:
     """Only what a page ended with is a token."""
     meta = jobs.start("echo some line")

@@ -40,9 +40,7 @@ def test_all_processes_of_a_job_count(jobs: Jobs) -> None:
 
 def test_shared_memory_counts_once(jobs: Jobs) -> None:
     """Forked workers look larger than they are."""
-    workers = (
-        "import os; [os.fork() or (time.sleep(1), os._exit(0)) for _ in (1, 2)]; time.sleep(1)"
-    )
+    workers = "import os; [os.fork() or (time.sleep(1), os._exit(0)) for _ in (1, 2)]; time.sleep(1)"
     resource = jobs.run(allocating(40, workers), memory="80Mi")
     assert (resource.phase, resource.message) == (Phase.SUCCEEDED, None)
 

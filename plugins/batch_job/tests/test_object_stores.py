@@ -83,9 +83,7 @@ def test_a_file_goes_in_and_out(runs: Runs, client: Any) -> None:
     assert resource.outputs == {"f": f"{runs.prefix}/files/f/f"}
     stored = got(client, resource.outputs["f"])
     assert stored["Body"].read() == data
-    if "user.mime_type" in os.listxattr(
-        runs.jobs.job(BatchJobMetadata("a-job")).file("job/outputs/f")
-    ):
+    if "user.mime_type" in os.listxattr(runs.jobs.job(BatchJobMetadata("a-job")).file("job/outputs/f")):
         assert stored["ContentType"] == "application/x-odd"
 
 
@@ -142,9 +140,7 @@ def test_a_bucket_that_is_not_there_fails_the_job(jobs: Jobs, scheme: str) -> No
 
 
 @S3_ALONE
-def test_a_store_that_is_down_may_be_retried(
-    runs: Runs, scheme: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_is_down_may_be_retried(runs: Runs, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its credentials are not shown."""
     for name, value in stores.environment("http://127.0.0.1:1").items():
         monkeypatch.setenv(name, value)
@@ -167,9 +163,7 @@ def test_a_queued_job_gets_the_settings_for_storage(
         monkeypatch.delenv(name)
     (tmp_path / "go").touch()
     job = runs.jobs.job(meta)
-    wait_for(
-        job.has_begun
-    )  # a question about its state would start it with this process's settings
+    wait_for(job.has_begun)  # a question about its state would start it with this process's settings
     resource = runs.jobs.end(meta)
     assert resource.phase == Phase.SUCCEEDED, resource.message
     assert got(client, (resource.outputs or {})["f"])["Body"].read() == b"1\n"
@@ -236,9 +230,7 @@ def test_a_gigabyte_passes_in_bounded_memory(
         "prefix": prefix,
     }
     given = json.dumps({"folder": str(tmp_path / "job"), "plan": plan})
-    copied = subprocess.run(
-        [sys.executable, "-c", _COPY, given], capture_output=True, text=True, check=False
-    )
+    copied = subprocess.run([sys.executable, "-c", _COPY, given], capture_output=True, text=True, check=False)
     assert not copied.returncode, copied.stderr
     kibibytes = int(copied.stdout)
     assert kibibytes < 200 * 1024, f"{kind}: {kibibytes // 1024} MiB"

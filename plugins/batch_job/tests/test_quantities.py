@@ -32,9 +32,7 @@ def test_cores_may_be_parts(text: str | float, number: float) -> None:
     assert quantities.cores(text) == number
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Gi", "1 GiB", "1gi", "nan", "inf", "1,5", "1e999", "0x10", "٣"]
-)
+@pytest.mark.parametrize("text", ["", "Gi", "1 GiB", "1gi", "nan", "inf", "1,5", "1e999", "0x10", "٣"])
 def test_other_texts_are_refused(text: str) -> None:
     """Rather than read as something near."""
     with pytest.raises(ValueError, match="is not a quantity"):

@@ -75,9 +75,7 @@ def guardians(jobs: Jobs, meta: BatchJobMetadata) -> list[int]:
     return [begun[name][0] for name in ("keeper", "supervisor")]
 
 
-def test_a_job_without_a_slot_is_queued_and_runs_when_there_is_one(
-    jobs: Jobs, tmp_path: Path
-) -> None:
+def test_a_job_without_a_slot_is_queued_and_runs_when_there_is_one(jobs: Jobs, tmp_path: Path) -> None:
     """Nobody has to ask: the job that ends starts the next."""
     first = jobs.start(until_told(tmp_path), key="first")
     second = jobs.start(f"touch {tmp_path}/second", key="second")
@@ -90,24 +88,17 @@ def test_a_job_without_a_slot_is_queued_and_runs_when_there_is_one(
     assert jobs.end(second).phase == jobs.end(first).phase == Phase.SUCCEEDED
 
 
-def test_jobs_start_in_the_order_of_their_creation(
-    jobs: Jobs, tmp_path: Path, starts: Path
-) -> None:
+def test_jobs_start_in_the_order_of_their_creation(jobs: Jobs, tmp_path: Path, starts: Path) -> None:
     """And of their priority first."""
     jobs.start(until_told(tmp_path), key="first")
     priorities = {"b": 0, "a": 0, "late": -5, "early": 7, "c": 0}
-    metas = [
-        jobs.start(noting(starts), key=key, priority=priority)
-        for key, priority in priorities.items()
-    ]
+    metas = [jobs.start(noting(starts), key=key, priority=priority) for key, priority in priorities.items()]
     (tmp_path / "go").touch()
     wait_for(lambda: len(ids(starts, "-")) == len(metas))
     assert ids(starts) == ["early", "b", "a", "c", "late"]
 
 
-def test_never_more_jobs_run_than_there_are_slots(
-    jobs: Jobs, starts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_never_more_jobs_run_than_there_are_slots(jobs: Jobs, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks meanwhile."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SLOTS", "3")
     metas = [jobs.start(noting(starts, 0.5), key=f"j{number:02d}") for number in range(12)]
@@ -166,14 +157,10 @@ def test_what_would_wait_for_ever_is_refused(
     ("name", "value"),
     [("SLOTS", "0"), ("SLOTS", "two"), ("SLOTS", "-1"), ("MEMORY", "much"), ("MEMORY", "1.5Gi")],
 )
-def test_a_wrong_setting_is_named(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_a_wrong_setting_is_named(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """With its value."""
     monkeypatch.setenv(f"FLYTE_BATCH_JOB_{name}", value)
-    with pytest.raises(
-        ServiceUnavailableError, match=f"FLYTE_BATCH_JOB_{name}: invalid value '{value}'"
-    ):
+    with pytest.raises(ServiceUnavailableError, match=f"FLYTE_BATCH_JOB_{name}: invalid value '{value}'"):
         jobs.start("true")
 
 
@@ -240,9 +227,7 @@ def test_the_queue_survives_the_death_of_everything(jobs: Jobs, starts: Path) ->
 
 
 @pytest.mark.timeout(240)
-def test_a_submit_killed_at_any_step_loses_and_doubles_nothing(
-    jobs: Jobs, spool: Spool, starts: Path
-) -> None:
+def test_a_submit_killed_at_any_step_loses_and_doubles_nothing(jobs: Jobs, spool: Spool, starts: Path) -> None:
     """With others that wait before and after it; the slot is never lost."""
     jobs.run("true", key="first")  # the spool has an identity from now on
     for step in count(1):
@@ -292,10 +277,7 @@ def test_two_services_share_the_slots_of_a_spool(spool: Spool, starts: Path) -> 
         "for n in range(6): Spool(sys.argv[1]).submit(f'{sys.argv[2]}-{n}', eval(sys.argv[3]))"
     )
     spec = repr({**SPEC, "script": noting(starts, 0.02)})
-    services = [
-        subprocess.Popen([sys.executable, "-c", program, spool.root, name, spec])
-        for name in ("a", "b")
-    ]
+    services = [subprocess.Popen([sys.executable, "-c", program, spool.root, name, spec]) for name in ("a", "b")]
     assert [service.wait() for service in services] == [0, 0]
     wait_for(lambda: len(ids(starts, "-")) == 12)
     assert len(set(ids(starts))) == 12
@@ -305,9 +287,7 @@ def test_two_services_share_the_slots_of_a_spool(spool: Spool, starts: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_five_hundred_jobs_on_two_slots(
-    jobs: Jobs, starts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_five_hundred_jobs_on_two_slots(jobs: Jobs, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, never more than two, none lost."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SLOTS", "2")
     keys = [f"j{number:03d}" for number in range(500)]

@@ -101,9 +101,7 @@ def test_a_spool_of_somebody_else_is_refused(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("directory", ["relative/spool", "~no-such-user/spool"])
-def test_a_relative_spool_is_refused(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, directory: str
-) -> None:
+def test_a_relative_spool_is_refused(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, directory: str) -> None:
     """Where it would be depends on who asks."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SPOOL", directory)
     with pytest.raises(ServiceUnavailableError, match="not an absolute path"):

@@ -48,9 +48,7 @@ def come_back(root: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [be_absent, be_empty, be_another])
-def test_a_job_of_another_spool_is_not_here_and_not_lost(
-    jobs: Jobs, change: Callable[[Path], None]
-) -> None:
+def test_a_job_of_another_spool_is_not_here_and_not_lost(jobs: Jobs, change: Callable[[Path], None]) -> None:
     """Every verb says so with an error that is tried again; once the spool is back, all is well."""
     meta = jobs.start("sleep 60")
     root = Path(jobs.spool.root)
@@ -62,9 +60,7 @@ def test_a_job_of_another_spool_is_not_here_and_not_lost(
             lambda: list(jobs.connector.get_logs(meta)),
             lambda: jobs.connector.get_metrics(meta),
         ):
-            with pytest.raises(
-                ServiceUnavailableError, match="not mounted on this replica"
-            ) as told:
+            with pytest.raises(ServiceUnavailableError, match="not mounted on this replica") as told:
                 call()
             assert meta.spool_id in told.value.message
             assert "FLYTE_BATCH_JOB_RETIRED_SPOOLS" in told.value.message
@@ -74,13 +70,9 @@ def test_a_job_of_another_spool_is_not_here_and_not_lost(
 
 
 @pytest.mark.parametrize("change", [be_absent, be_empty, be_another])
-def test_a_job_goes_on_while_its_spool_is_away(
-    jobs: Jobs, tmp_path: Path, change: Callable[[Path], None]
-) -> None:
+def test_a_job_goes_on_while_its_spool_is_away(jobs: Jobs, tmp_path: Path, change: Callable[[Path], None]) -> None:
     """Its end is reported when the spool is back."""
-    meta = jobs.start(
-        f"touch {tmp_path}/ran; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; exit 3"
-    )
+    meta = jobs.start(f"touch {tmp_path}/ran; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; exit 3")
     wait_for((tmp_path / "ran").exists)
     root = Path(jobs.spool.root)
     change(root)
@@ -150,9 +142,7 @@ def test_two_services_on_one_spool_share_its_jobs(jobs: Jobs) -> None:
     assert jobs.end(meta).phase == Phase.SUCCEEDED
 
 
-def test_a_spool_that_stays_away_was_removed(
-    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_spool_that_stays_away_was_removed(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A supervisor gives its job up then, and not before."""
     meta = jobs.start("sleep 60")
     job = jobs.job(meta)

@@ -49,9 +49,7 @@ def test_inputs_reach_the_job_by_name() -> None:
     """With defaults where the interface has them."""
     task = BatchJobTask(
         name="greet",
-        plugin_config=BatchJobConfig(
-            script='echo "$BATCH_JOB_INPUT_GREETING, $BATCH_JOB_INPUT_NAME"'
-        ),
+        plugin_config=BatchJobConfig(script='echo "$BATCH_JOB_INPUT_GREETING, $BATCH_JOB_INPUT_NAME"'),
         inputs={"name": str, "greeting": (str, "hello")},
         outputs={"text": str},
     )

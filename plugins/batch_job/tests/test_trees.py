@@ -41,9 +41,7 @@ def test_no_process_is_alive_when_the_end_is_told(spool: Spool, end: str) -> Non
         assert dict(zip(TREES, threads.map(left, TREES), strict=True)) == dict.fromkeys(TREES, 0)
 
 
-def test_a_job_that_removes_its_directory_is_not_found_when_it_has_ended(
-    jobs: Jobs, tmp_path: Path
-) -> None:
+def test_a_job_that_removes_its_directory_is_not_found_when_it_has_ended(jobs: Jobs, tmp_path: Path) -> None:
     """Not before: its next attempt would run beside it."""
     meta = jobs.start(
         'cd /; rm -rf "${BATCH_JOB_OUTPUTS%/*/*}"; '
@@ -109,9 +107,7 @@ def test_a_supervisor_that_is_stopped_again_and_again_is_given_up(jobs: Jobs) ->
     assert jobs.end(meta).phase == Phase.RETRYABLE_FAILED
 
 
-@pytest.mark.skipif(
-    not (shutil.which("ps") or os.environ.get("CI")), reason="needs ps, of Debian's package procps"
-)
+@pytest.mark.skipif(not (shutil.which("ps") or os.environ.get("CI")), reason="needs ps, of Debian's package procps")
 def test_the_table_of_processes_is_the_same_without_proc() -> None:
     """As ps(1) reports it on systems without `/proc`."""
     seen = processes.table_of_ps()[os.getpid()]

@@ -42,9 +42,7 @@ class Wrapped:
         index = given.pop("index_variable", None)
         uri = given.pop("outcome", self.uri)
         request = job_request(task(script, **given), inputs, str(self.folder / "stored"))
-        return packing.script(
-            "the-job", request, outcome=uri, folder=str(self.folder), index_variable=index
-        )
+        return packing.script("the-job", request, outcome=uri, folder=str(self.folder), index_variable=index)
 
     def start(self, text: str) -> subprocess.Popen[str]:
         """Start it as an engine does."""
@@ -108,9 +106,7 @@ def test_the_last_line_is_the_output_of_a_job_that_writes_none(wrapped: Wrapped)
         ("echo x > $BATCH_JOB_OUTPUTS", 125, Phase.FAILED, "$BATCH_JOB_OUTPUTS is not valid JSON"),
     ],
 )
-def test_how_a_job_ends_is_in_its_outcome(
-    wrapped: Wrapped, script: str, code: int, phase: Phase, message: str
-) -> None:
+def test_how_a_job_ends_is_in_its_outcome(wrapped: Wrapped, script: str, code: int, phase: Phase, message: str) -> None:
     """The exit code tells the engine, the outcome everyone else."""
     outcome = wrapped.run(script, outputs={"f": FILE}, retry_exit_codes=[75])
     assert outcome.state.phase == phase
@@ -169,9 +165,7 @@ def test_jobs_of_an_array_keep_out_of_each_others_way(wrapped: Wrapped, tmp_path
         assert Path(uri).read_text() == f"{index}\n"
 
 
-def test_an_outcome_may_be_in_an_object_store(
-    wrapped: Wrapped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outcome_may_be_in_an_object_store(wrapped: Wrapped, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the service and the machine of the job have nothing in common but that."""
     wrapped.program = [sys.executable]
     with stores.serving() as url:

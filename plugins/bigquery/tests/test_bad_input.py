@@ -41,9 +41,7 @@ async def test_a_query_is_needed(emulated: Calls, front: Front) -> None:
     assert not front.calls
 
 
-async def test_an_unknown_location_is_refused_in_bigquerys_words(
-    emulated: Calls, front: Front
-) -> None:
+async def test_an_unknown_location_is_refused_in_bigquerys_words(emulated: Calls, front: Front) -> None:
     """What BigQuery says to a location that it does not have reaches the author."""
     message = "Not found: Location mars"
     front.faults.append(Fault(answer(404, "notFound", message), method="POST"))
@@ -99,9 +97,7 @@ async def test_a_value_that_does_not_fit_its_parameter_is_named(  # noqa: PLR091
 ) -> None:
     """The error leads to the wrong part of the input, and nothing is sent."""
     config = dataclasses.replace(CONFIG, parameter_types={"x": sql_type})
-    task = BigQueryTask(
-        name="typed", query_template="SELECT @x", plugin_config=config, inputs={"x": python_type}
-    )
+    task = BigQueryTask(name="typed", query_template="SELECT @x", plugin_config=config, inputs={"x": python_type})
     with pytest.raises(InvalidRequestError, match=said):
         await emulated.create(task, {"x": value})
     assert not front.calls
@@ -127,9 +123,7 @@ async def test_no_permission_is_permission_denied(emulated: Calls, front: Front)
         await emulated.create(emulated.query("SELECT 1"))
 
 
-async def test_a_query_over_the_limit_is_refused_before_it_runs(
-    emulated: Calls, front: Front
-) -> None:
+async def test_a_query_over_the_limit_is_refused_before_it_runs(emulated: Calls, front: Front) -> None:
     """`max_bytes` is held against a dry run; no job is started."""
     front.faults.append(Fault(_reads(2 * 10**12), method="POST", times=1))
     with pytest.raises(InvalidRequestError, match=r"would read 2000000000000 bytes, .* max_bytes"):
@@ -137,18 +131,14 @@ async def test_a_query_over_the_limit_is_refused_before_it_runs(
     assert front.count("POST") == 1
 
 
-async def test_a_job_over_its_billing_limit_fails_with_the_reason(
-    emulated: Calls, front: Front
-) -> None:
+async def test_a_job_over_its_billing_limit_fails_with_the_reason(emulated: Calls, front: Front) -> None:
     """`maximum_bytes_billed` is BigQuery's to hold; its reason is the task's message."""
     error = {
         "reason": "bytesBilledLimitExceeded",
         "message": "Query exceeded limit for bytes billed",
     }
     front.faults.append(Fault(_ends_with(error), method="GET", path="/jobs/"))
-    resource = await (
-        await emulated.create(emulated.query("SELECT 1", maximum_bytes_billed=1))
-    ).end()
+    resource = await (await emulated.create(emulated.query("SELECT 1", maximum_bytes_billed=1))).end()
     assert resource.phase == Phase.FAILED
     assert resource.message == "Query exceeded limit for bytes billed (bytesBilledLimitExceeded)"
 
@@ -177,17 +167,13 @@ async def test_a_result_that_has_expired_is_named(emulated: Calls, front: Front)
         ({"team": "A B"}, "custom.labels.team: 'A B'"),
     ],
 )
-async def test_labels_that_bigquery_can_not_take_are_named(
-    calls: Calls, labels: dict[str, str], said: str
-) -> None:
+async def test_labels_that_bigquery_can_not_take_are_named(calls: Calls, labels: dict[str, str], said: str) -> None:
     """Keys and values follow BigQuery's rules for labels."""
     with pytest.raises(InvalidRequestError, match=said):
         await calls.create(calls.query("SELECT 1", labels=labels))
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"destination": "table"}, {"destination": "a..b"}, {"default_dataset": "p."}]
-)
+@pytest.mark.parametrize("wrong", [{"destination": "table"}, {"destination": "a..b"}, {"default_dataset": "p."}])
 def test_a_name_that_is_no_table_is_refused(wrong: dict[str, Any]) -> None:
     """Destination and default dataset are checked when the task is serialized."""
     with pytest.raises(ValueError, match=r"write 'project\.dataset"):

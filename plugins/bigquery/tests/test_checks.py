@@ -42,9 +42,7 @@ async def test_a_check_that_holds_succeeds_with_its_values(calls: Calls) -> None
         ("SELECT 1 AS n FROM iris WHERE FALSE", "check failed: the query gives no row"),
     ],
 )
-async def test_a_check_that_does_not_hold_fails_with_its_row(
-    calls: Calls, sql: str, said: str
-) -> None:
+async def test_a_check_that_does_not_hold_fails_with_its_row(calls: Calls, sql: str, said: str) -> None:
     """For good, and the message has all that the query gave."""
     job = await calls.create(_check(calls, sql))
     for _ in range(2):

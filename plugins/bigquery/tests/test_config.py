@@ -30,11 +30,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "time partitioning": (
         {"time_partitioning": TimePartitioning("day", "MONTH", 30 * DAY)},
-        {
-            "time_partitioning": bigquery.TimePartitioning(
-                field="day", type_="MONTH", expiration_ms=30 * 86_400_000
-            )
-        },
+        {"time_partitioning": bigquery.TimePartitioning(field="day", type_="MONTH", expiration_ms=30 * 86_400_000)},
     ),
     "range partitioning": (
         {"range_partitioning": RangePartitioning("n", 0, 100, 10)},
@@ -69,9 +65,7 @@ def test_each_setting_is_what_the_vendor_would_send(case: str) -> None:
 def test_settings_of_the_job_travel_beside_those_of_the_query() -> None:
     """Labels and the time limit belong to the job; the official task loses them."""
     vendors = bigquery.QueryJobConfig(labels={"team": "x"}, job_timeout_ms=60_000)
-    ours = BigQueryConfig(
-        ProjectID="p1", labels={"team": "x"}, job_timeout=datetime.timedelta(minutes=1)
-    )
+    ours = BigQueryConfig(ProjectID="p1", labels={"team": "x"}, job_timeout=datetime.timedelta(minutes=1))
     expected = {"ProjectID": "p1", "labels": {"team": "x"}, "jobTimeoutMs": "60000"}
     assert ours.to_custom() == expected
     theirs = BigQueryConfig(ProjectID="p1", QueryJobConfig=vendors).to_custom()

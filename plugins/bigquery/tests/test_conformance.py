@@ -113,9 +113,7 @@ class TestSensors(_Conformance):
 
     connector_class = BigQuerySensorConnector
     jobs_class = Jobs
-    task = BigQuerySensor(
-        "three", CONFIG, query_template="SELECT 3 AS n", outputs={"n": int}, poll_interval=3600
-    )
+    task = BigQuerySensor("three", CONFIG, query_template="SELECT 3 AS n", outputs={"n": int}, poll_interval=3600)
 
 
 @pytest.mark.slow
@@ -199,9 +197,7 @@ class TestExtracts(_Transfers):
     files = "destinationUris"
     task = BigQueryExtractTask(
         "extract",
-        BigQueryExtractConfig(
-            **WHERE, source="garden.iris", destination_uris=["gs://conformance/iris.csv"]
-        ),
+        BigQueryExtractConfig(**WHERE, source="garden.iris", destination_uris=["gs://conformance/iris.csv"]),
         outputs={"files": int},
     )
 

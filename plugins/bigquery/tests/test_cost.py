@@ -95,9 +95,7 @@ async def test_a_query_costs_little_more_than_the_client(
     task = calls.query("SELECT @n AS n", inputs={"n": int}, outputs={"n": int})
 
     def plain(n: int) -> int:
-        config = bigquery.QueryJobConfig(
-            query_parameters=[bigquery.ScalarQueryParameter("n", "INT64", n)]
-        )
+        config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("n", "INT64", n)])
         (row,) = direct.query("SELECT @n AS n", job_config=config).result()
         return int(row["n"])
 
@@ -145,9 +143,7 @@ def _cpu(pid: int) -> float:
 
 
 @pytest.fixture
-def streaming(
-    direct: bigquery.Client, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[bigquery.Client]:
+def streaming(direct: bigquery.Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[bigquery.Client]:
     """The same, with a Storage API that sends rows as Google's does; tables are made as the tests name them."""
     with storage.running() as server:
         monkeypatch.setenv(STORAGE_EMULATOR_VARIABLE, server.host)
@@ -156,9 +152,7 @@ def streaming(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_million_rows_cost_half_of_rest(
-    streaming: bigquery.Client, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_million_rows_cost_half_of_rest(streaming: bigquery.Client, capsys: pytest.CaptureFixture[str]) -> None:
     """To Arrow; each reader is a process of its own, and both read the same columns."""
     table = f"rows_{ROWS}"
     streaming.query(
@@ -179,9 +173,7 @@ def test_a_million_rows_cost_half_of_rest(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_memory_does_not_grow_with_the_rows(
-    streaming: bigquery.Client, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_memory_does_not_grow_with_the_rows(streaming: bigquery.Client, capsys: pytest.CaptureFixture[str]) -> None:
     """A message at a time is held, of 150 MB and of 600 MB alike."""
     read = []
     for rows in (ROWS, 4 * ROWS):

@@ -51,9 +51,7 @@ async def test_the_tasks_own_key_is_used(emulated: Calls, front: Front, key: str
     assert front.count("POST", "/token") == 1
 
 
-async def test_a_refused_key_is_an_authentication_error(
-    emulated: Calls, front: Front, key: str
-) -> None:
+async def test_a_refused_key_is_an_authentication_error(emulated: Calls, front: Front, key: str) -> None:
     """An expired or revoked key says what to check, not what is in it."""
     refused = answer(400, "invalid_grant", "Invalid JWT Signature.")
     front.faults.append(Fault(refused, path="/token"))
@@ -62,9 +60,7 @@ async def test_a_refused_key_is_an_authentication_error(
     _holds_no_part_of(key, str(raised.value))
 
 
-async def test_refused_credentials_are_an_authentication_error(
-    emulated: Calls, front: Front, key: str
-) -> None:
+async def test_refused_credentials_are_an_authentication_error(emulated: Calls, front: Front, key: str) -> None:
     """A 401 of BigQuery's is distinguished from a missing permission."""
     issue(front)
     front.faults.append(Fault(answer(401, "authError", "Invalid Credentials"), path="/jobs"))
@@ -82,9 +78,7 @@ async def test_refused_credentials_are_an_authentication_error(
         '{"type": "external_account", "token_uri": "https://sts.googleapis.com/v1/token"}',
     ],
 )
-async def test_a_secret_that_is_no_key_says_what_it_has_to_be(
-    emulated: Calls, front: Front, secret: str
-) -> None:
+async def test_a_secret_that_is_no_key_says_what_it_has_to_be(emulated: Calls, front: Front, secret: str) -> None:
     """A document that is incomplete or of no known type; its content is not quoted."""
     with pytest.raises(AuthenticationError, match="has to be the JSON that Google Cloud issued"):
         await emulated.create(TASK, secrets={SECRET: secret})
@@ -106,9 +100,7 @@ async def test_a_key_can_not_send_the_server_elsewhere(emulated: Calls, key: str
         await emulated.create(TASK, secrets={SECRET: elsewhere})
 
 
-async def test_a_key_appears_nowhere(
-    emulated: Calls, front: Front, key: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_key_appears_nowhere(emulated: Calls, front: Front, key: str, caplog: pytest.LogCaptureFixture) -> None:
     """Not in the meta, the state, the log, or what stands for the identity in the cache."""
     issue(front)
     with caplog.at_level(logging.DEBUG):
@@ -238,9 +230,7 @@ class TestImpersonation:
         assert here.startswith(f"{front.url}/v1/")
         monkeypatch.setattr(iam, "_IAM_ENDPOINT", here)
 
-    @pytest.mark.parametrize(
-        "before", [[], ["a@p1.iam.gserviceaccount.com", "b@p2.iam.gserviceaccount.com"]]
-    )
+    @pytest.mark.parametrize("before", [[], ["a@p1.iam.gserviceaccount.com", "b@p2.iam.gserviceaccount.com"]])
     async def test_bigquery_sees_the_other_account(
         self, emulated: Calls, front: Front, key: str, before: list[str]
     ) -> None:
@@ -257,31 +247,23 @@ class TestImpersonation:
         front.faults.append(Fault(generate, path=":generateAccessToken"))
         seen = watch(front)
         accounts = ",".join([*before, ACCOUNT])
-        task = emulated.query(
-            "SELECT 1 AS n", outputs={"n": int}, impersonate_service_account=accounts
-        )
+        task = emulated.query("SELECT 1 AS n", outputs={"n": int}, impersonate_service_account=accounts)
         for _ in range(2):
             assert await emulated.run(task, secrets={SECRET: key}) == {"n": 1}
         ((path, own, body),) = asked
         assert path == f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
         assert own == "Bearer issued-token"
         assert body["scope"] == ["https://www.googleapis.com/auth/cloud-platform"]
-        assert (body["delegates"] or []) == [
-            f"projects/-/serviceAccounts/{name}" for name in before
-        ]
+        assert (body["delegates"] or []) == [f"projects/-/serviceAccounts/{name}" for name in before]
         assert seen == {"Bearer acting"}
 
-    async def test_without_the_role_the_error_names_it(
-        self, emulated: Calls, front: Front, key: str
-    ) -> None:
+    async def test_without_the_role_the_error_names_it(self, emulated: Calls, front: Front, key: str) -> None:
         """Google's refusal has to be fixed by the author or operator, in IAM."""
         refused = answer(403, "forbidden", "Permission 'iam.serviceAccounts.getAccessToken' denied")
         issue(front)
         front.faults.append(Fault(refused, path=":generateAccessToken"))
         task = emulated.query("SELECT 1", impersonate_service_account=ACCOUNT)
-        with pytest.raises(
-            AuthenticationError, match="need the role Service Account Token Creator"
-        ):
+        with pytest.raises(AuthenticationError, match="need the role Service Account Token Creator"):
             await emulated.create(task, secrets={SECRET: key})
         assert not front.count("POST", "/bigquery/")
 
@@ -301,9 +283,7 @@ class TestServerCredentials(_Server):
     def test_its_own_project_needs_no_setting(self) -> None:
         """What the credentials belong to, they may be used for."""
         assert Identity("own").load()
-        with pytest.raises(
-            PermissionDeniedError, match=f"list other in {ALLOWED_PROJECTS_VARIABLE}"
-        ):
+        with pytest.raises(PermissionDeniedError, match=f"list other in {ALLOWED_PROJECTS_VARIABLE}"):
             Identity("other").load()
 
     def test_the_operator_lists_the_projects(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,9 +344,7 @@ async def test_a_task_without_a_project_runs_in_that_of_its_credentials(
     assert query["destinationTable"]["projectId"] == query["defaultDataset"]["projectId"] == "p1"
 
 
-async def test_credentials_that_name_no_project_need_one_in_the_task(
-    emulated: Calls, key: str
-) -> None:
+async def test_credentials_that_name_no_project_need_one_in_the_task(emulated: Calls, key: str) -> None:
     """The error says where to put it."""
     task = BigQueryTask("one", "SELECT 1", BigQueryConfig())
     task.google_application_credentials = "bq-key"

@@ -19,9 +19,7 @@ SQL = """
     WHERE species = @s GROUP BY species"""
 
 
-async def test_an_estimate_names_schema_and_tables_and_runs_nothing(
-    emulated: Calls, front: Front
-) -> None:
+async def test_an_estimate_names_schema_and_tables_and_runs_nothing(emulated: Calls, front: Front) -> None:
     """Schema and tables of a query with parameters, from one call that starts no job."""
     estimate = await emulated.run(_task(emulated, SQL, inputs={"s": str}), {"s": "setosa"})
     assert [(field["name"], field["type"]) for field in estimate["schema"]["fields"]] == [
@@ -71,9 +69,7 @@ async def test_an_estimate_survives_a_passing_fault(emulated: Calls, front: Fron
     assert front.count("POST") == 3
 
 
-def _task(
-    calls: Calls, sql: str, inputs: dict[str, type] | None = None, **config: Any
-) -> BigQueryDryRunTask:
+def _task(calls: Calls, sql: str, inputs: dict[str, type] | None = None, **config: Any) -> BigQueryDryRunTask:
     return BigQueryDryRunTask(
         name="estimate",
         query_template=sql,

@@ -41,9 +41,7 @@ def address(calls: Calls, tmp_path: Path) -> Iterator[str]:
         yield running.address
 
 
-def test_a_task_runs_on_a_laptop(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_task_runs_on_a_laptop(calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`run(task)` finds the installed connector, waits for the job and gives its table."""
     orders = calls.query(SQL, inputs=TYPES, frame=True)
     monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path))

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).parents[3] / "examples" / "bigquery_orders"
 
 
-def test_rows_are_loaded_checked_and_queried(
-    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_loaded_checked_and_queried(front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the command of the page, which answers as the page says; each step is one job."""
     folder = shutil.copytree(EXAMPLE, tmp_path / "example")
     monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "state"))

@@ -121,9 +121,7 @@ def test_a_call_that_hangs_is_given_up_and_tried_again(impatient: BigQuery, fron
 
 
 @pytest.mark.parametrize("trouble", [hang, reset, lost_reply, UNAVAILABLE])
-def test_a_service_that_stays_away_is_unavailable(
-    impatient: BigQuery, front: Front, trouble: object
-) -> None:
+def test_a_service_that_stays_away_is_unavailable(impatient: BigQuery, front: Front, trouble: object) -> None:
     """After the time for all attempts the caller learns that trying later is worth it."""
     front.faults.append(Fault(trouble, method="GET"))  # type: ignore[arg-type]
     started = time.monotonic()

@@ -72,8 +72,7 @@ async def test_a_small_file_is_an_input(emulated: Calls, folder: Path) -> None:
     )
     frame = DataFrame.from_local_sync(table, f"{folder}/x.parquet")
     task = emulated.query(
-        "SELECT day, price, ARRAY_LENGTH(tags) AS tags, part.n AS part FROM orders "
-        "WHERE day = @day",
+        "SELECT day, price, ARRAY_LENGTH(tags) AS tags, part.n AS part FROM orders WHERE day = @day",
         inputs={"orders": DataFrame, "day": datetime.date},
         outputs={"day": datetime.date, "price": decimal.Decimal, "tags": int, "part": int},
     )

@@ -18,10 +18,7 @@ from flyte_connectors_bigquery.jobs import request
 if TYPE_CHECKING:
     from bed.proxy import Front
 
-LONG = (
-    "SELECT SUM(a * b) FROM UNNEST(GENERATE_ARRAY(1, 200000)) a, "
-    "UNNEST(GENERATE_ARRAY(1, 200000)) b"
-)
+LONG = "SELECT SUM(a * b) FROM UNNEST(GENERATE_ARRAY(1, 200000)) a, UNNEST(GENERATE_ARRAY(1, 200000)) b"
 INSERT = {"method": "POST", "path": r"/jobs\?"}
 
 
@@ -115,9 +112,7 @@ async def test_a_job_id_of_another_query_is_a_conflict(calls: Calls) -> None:
 async def test_a_limit_is_not_held_against_a_replay(emulated: Calls, front: Front) -> None:
     """A job that is there needs no dry run, which may fail by now: its table exists."""
     config = dataclasses.replace(CONFIG, max_bytes=10**9)
-    task = BigQueryTask(
-        name="once", query_template="CREATE TABLE once (n INT64)", plugin_config=config
-    )
+    task = BigQueryTask(name="once", query_template="CREATE TABLE once (n INT64)", plugin_config=config)
     await (await emulated.create(task, run="limited")).end()
     dry_run_and_insert = front.count("POST")
     assert (await (await emulated.create(task, run="limited")).end()).phase == Phase.SUCCEEDED

@@ -26,9 +26,7 @@ def test_entry_points_import_nothing_of_googles() -> None:
     for entry_point in own:
         program += f"importlib.import_module('{entry_point.module}').{entry_point.attr}()\n"
     program += f"print(*[name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == ""
 
 

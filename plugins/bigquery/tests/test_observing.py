@@ -81,9 +81,7 @@ async def test_the_log_grows_without_repeating_itself(emulated: Calls, progress:
     assert end == ""
 
 
-async def test_a_running_query_is_as_far_as_its_stages(
-    emulated: Calls, front: Front, progress: _Progress
-) -> None:
+async def test_a_running_query_is_as_far_as_its_stages(emulated: Calls, front: Front, progress: _Progress) -> None:
     """The share of their inputs that is read; nothing while BigQuery has no plan yet."""
     job = await emulated.create(emulated.query("SELECT 1"))
     assert "progress" not in (await job.get()).custom_info
@@ -94,9 +92,7 @@ async def test_a_running_query_is_as_far_as_its_stages(
     assert "progress" not in (await job.get()).custom_info
 
 
-async def test_pages_of_any_size_make_up_the_whole_log(
-    emulated: Calls, progress: _Progress
-) -> None:
+async def test_pages_of_any_size_make_up_the_whole_log(emulated: Calls, progress: _Progress) -> None:
     """Small pages concatenate to the large one, in the order of time."""
     progress.stages, progress.samples, progress.done = 2, 2, True
     job = await emulated.create(emulated.query("SELECT 1"))

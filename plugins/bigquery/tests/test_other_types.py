@@ -39,9 +39,7 @@ ONE_OF_EACH = """
       [STRUCT([RANGE<DATE> '[2024-02-29, 2024-03-01)'] AS x)] AS deep"""
 
 
-@given(
-    st.timedeltas(min_value=datetime.timedelta(-3_660_000), max_value=datetime.timedelta(3_660_000))
-)
+@given(st.timedeltas(min_value=datetime.timedelta(-3_660_000), max_value=datetime.timedelta(3_660_000)))
 def test_an_interval_that_the_vendor_reads_is_the_one_that_was_sent(
     interval: datetime.timedelta,
 ) -> None:
@@ -95,9 +93,7 @@ def test_a_value_of_another_type_is_named(kind: str, wrong: Any, said: str) -> N
 
 
 @pytest.mark.parametrize("name", [*SCALARS, *(f"RANGE<{element}>" for element in RANGE_ELEMENTS)])
-@pytest.mark.parametrize(
-    "within", ["{}", "ARRAY<{}>", "STRUCT<x {}>", "ARRAY<STRUCT<x ARRAY<{}>>>"]
-)
+@pytest.mark.parametrize("within", ["{}", "ARRAY<{}>", "STRUCT<x {}>", "ARRAY<STRUCT<x ARRAY<{}>>>"])
 def test_every_type_can_be_anywhere(name: str, within: str) -> None:
     """A type in a request is understood as it was written, and its NULL can be sent."""
     written = from_sql(within.format(name))
@@ -216,9 +212,7 @@ def test_an_interval_within_a_struct_is_text() -> None:
 
 @pytest.mark.parametrize("over", ["storage", "rest"])
 @pytest.mark.parametrize("library", [pandas.DataFrame, polars.DataFrame, pyarrow.Table])
-async def test_frames_hold_every_type(
-    calls: Calls, library: Any, over: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_frames_hold_every_type(calls: Calls, library: Any, over: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In each library, over either API."""
     if over == "rest":
         monkeypatch.setattr(tables, "_storage_client", lambda _credentials: None)
@@ -251,9 +245,7 @@ async def test_inputs_may_go_by_position(calls: Calls) -> None:
 def _total(interval: relativedelta) -> tuple[int, datetime.timedelta]:
     """The parts of an INTERVAL that BigQuery keeps apart; days and hours may be either's."""
     months = 12 * interval.years + interval.months
-    return months, as_timedelta(
-        interval + relativedelta(years=-interval.years, months=-interval.months)
-    )
+    return months, as_timedelta(interval + relativedelta(years=-interval.years, months=-interval.months))
 
 
 def _read(text: str) -> Any:

@@ -26,9 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 UTC = datetime.timezone.utc
-NUMBERS = st.decimals(
-    allow_nan=False, allow_infinity=False, min_value=-(10**28), max_value=10**28, places=9
-)
+NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**28), max_value=10**28, places=9)
 VALUES: dict[str, tuple[type, st.SearchStrategy[Any]]] = {
     "BOOL": (bool, st.booleans()),
     "INT64": (int, st.integers(-(2**63), 2**63 - 1)),
@@ -66,9 +64,7 @@ def test_the_wire_changes_no_parameter(kind: str, data: st.DataObject) -> None:
     travelled = codec_for_literal_type(codec_for_type(python_type).literal_type).decode(
         Literal.FromString(literal.SerializeToString())
     )
-    assert query_parameter("x", {"type": kind}, travelled) == query_parameter(
-        "x", {"type": kind}, value
-    )
+    assert query_parameter("x", {"type": kind}, travelled) == query_parameter("x", {"type": kind}, value)
 
 
 @pytest.mark.parametrize(
@@ -143,24 +139,16 @@ def test_text_that_is_no_type_is_refused(text: str) -> None:
         (dict, {"type": "JSON"}),
     ],
 )
-def test_tasks_without_declared_types_go_by_their_interface(
-    python_type: Any, kind: dict[str, Any]
-) -> None:
+def test_tasks_without_declared_types_go_by_their_interface(python_type: Any, kind: dict[str, Any]) -> None:
     """A task of the official SDK tells no BigQuery types; Flyte's have to do."""
     assert from_literal_type(codec_for_type(python_type).literal_type) == kind
 
 
 def _representable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Without the moments that UTC's years 1 to 9999 do not hold."""
-    return values.filter(
-        lambda value: not isinstance(value, datetime.datetime) or 2 <= value.year <= 9998
-    )
+    return values.filter(lambda value: not isinstance(value, datetime.datetime) or 2 <= value.year <= 9998)
 
 
 def _value(kind: str, read: Any) -> Any:
     """What the vendor's library made of a parameter, TIMESTAMP aside, which it leaves as text."""
-    return (
-        datetime.datetime.fromisoformat(read)
-        if kind == "TIMESTAMP" and isinstance(read, str)
-        else read
-    )
+    return datetime.datetime.fromisoformat(read) if kind == "TIMESTAMP" and isinstance(read, str) else read

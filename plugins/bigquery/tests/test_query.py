@@ -128,9 +128,7 @@ async def test_parameters_of_every_type_arrive_and_come_back_as_a_table(
         inputs={name: python_type for name, (python_type, *_) in VALUES.items()},
         output_dataframe_type=DataFrame,
     )
-    results = (await calls.run(task, {name: value for name, (_, _, value, _) in VALUES.items()}))[
-        "results"
-    ]
+    results = (await calls.run(task, {name: value for name, (_, _, value, _) in VALUES.items()}))["results"]
     assert results.uri.startswith(f"bq://{calls.config.ProjectID}:")
     # The emulator's Storage API sends RANGE and ARRAY<GEOGRAPHY> in forms of its own.
     monkeypatch.setattr(tables, "_storage_client", lambda _credentials: None)
@@ -223,9 +221,7 @@ async def test_a_result_that_does_not_fit_fails_and_says_why(
     calls: Calls, sql: str, outputs: dict[str, Any], said: str
 ) -> None:
     """Outputs that the result can't fill make the task FAILED, for good, with a reason."""
-    task = BigQueryTask(
-        name="misfit", query_template=sql, plugin_config=calls.config, outputs=outputs
-    )
+    task = BigQueryTask(name="misfit", query_template=sql, plugin_config=calls.config, outputs=outputs)
     resource = await (await calls.create(task)).end()
     assert resource.phase == Phase.FAILED
     assert said in resource.message
@@ -356,8 +352,7 @@ async def test_the_console_shows_the_job(calls: Calls) -> None:
     resource = await (await calls.create(calls.query("SELECT 1"))).end()
     (link,) = resource.log_links
     assert link.uri.startswith(
-        "https://console.cloud.google.com/bigquery"
-        f"?project={calls.config.ProjectID}&j=bq:{calls.config.Location}:"
+        f"https://console.cloud.google.com/bigquery?project={calls.config.ProjectID}&j=bq:{calls.config.Location}:"
     )
 
 

@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 ARGUMENT = "google_application_credentials"
 VARIABLE = "FLYTE_SECRET_BQ_KEY"
 ACCOUNT = "etl@p2.iam.gserviceaccount.com"
-DENIED = answer(
-    403, "accessDenied", "Access Denied: Table p1:_anon.x: User does not have permission"
-)
+DENIED = answer(403, "accessDenied", "Access Denied: Table p1:_anon.x: User does not have permission")
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +112,7 @@ async def test_the_impersonated_account_reads_its_result(
     assert len(asked) == 2
 
 
-async def test_without_the_secret_the_error_says_what_is_missing(
-    emulated: Calls, front: Front, key: str
-) -> None:
+async def test_without_the_secret_the_error_says_what_is_missing(emulated: Calls, front: Front, key: str) -> None:
     """The default credentials are tried; what they may not read is told with the way out."""
     issue(front)
     results: DataFrame = (await emulated.run(_task(), secrets={ARGUMENT: key}))["results"]
@@ -127,9 +123,7 @@ async def test_without_the_secret_the_error_says_what_is_missing(
         results.open(pyarrow.Table).all_sync()
 
 
-def test_without_any_credentials_the_error_says_so(
-    front: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_credentials_the_error_says_so(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the secret, too."""
     assert front
 
@@ -142,9 +136,7 @@ def test_without_any_credentials_the_error_says_so(
         next(read_batches("bq://p1:garden.iris?secret=bq-key"))
 
 
-def test_a_reader_may_bring_credentials_of_its_own(
-    emulated: Calls, front: Front, tokens: list[str]
-) -> None:
+def test_a_reader_may_bring_credentials_of_its_own(emulated: Calls, front: Front, tokens: list[str]) -> None:
     """They win over those that the URI names."""
     assert front
     own: Any = Credentials("own-token")  # type: ignore[no-untyped-call]
@@ -159,9 +151,7 @@ async def test_a_query_with_the_servers_credentials_has_a_plain_uri(calls: Calls
     assert "?" not in results.uri
 
 
-async def test_a_task_of_the_official_sdk_has_a_plain_uri(
-    emulated: Calls, front: Front, key: str
-) -> None:
+async def test_a_task_of_the_official_sdk_has_a_plain_uri(emulated: Calls, front: Front, key: str) -> None:
     """Its own reader takes nothing else."""
     task = _task()
     custom = task.custom_config

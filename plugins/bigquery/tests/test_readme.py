@@ -42,9 +42,7 @@ def test_every_setting_is_in_the_table() -> None:
 @pytest.mark.parametrize("config", [BigQueryLoadConfig, BigQueryExtractConfig, BigQueryCopyConfig])
 def test_the_other_settings_are_in_the_text(config: Any) -> None:
     """Each field of each configuration."""
-    missing = [
-        field.name for field in dataclasses.fields(config) if f"`{field.name}`" not in README
-    ]
+    missing = [field.name for field in dataclasses.fields(config) if f"`{field.name}`" not in README]
     assert not missing
 
 

@@ -39,13 +39,9 @@ async def make(calls: Calls, statement: str) -> None:
     await calls.run(BigQueryTask("make", statement, calls.config))
 
 
-async def test_a_table_is_waited_for_with_one_free_call_each(
-    emulated: Calls, front: Front, name: str
-) -> None:
+async def test_a_table_is_waited_for_with_one_free_call_each(emulated: Calls, front: Front, name: str) -> None:
     """First that it exists, then that it has rows; no query runs, and the table is an output."""
-    task = sensor(
-        emulated, table=f"garden.{name}", min_rows=2, outputs={"results": DataFrame, "rows": int}
-    )
+    task = sensor(emulated, table=f"garden.{name}", min_rows=2, outputs={"results": DataFrame, "rows": int})
     job = await emulated.create(task)
     for _ in range(2):
         before = len(front.calls)
@@ -97,9 +93,7 @@ async def test_a_partition_is_waited_for_until_it_has_its_rows(emulated: Calls, 
     assert (await job.end()).phase == Phase.SUCCEEDED
 
 
-async def test_rows_are_asked_for_once_per_interval(
-    emulated: Calls, front: Front, name: str
-) -> None:
+async def test_rows_are_asked_for_once_per_interval(emulated: Calls, front: Front, name: str) -> None:
     """However often Flyte asks; a table that does not exist is waited for; parameters are sent again."""
     task = sensor(
         emulated,
@@ -120,9 +114,7 @@ async def test_rows_are_asked_for_once_per_interval(
     assert task.interface.read_outputs("sensor", resource.outputs) == {"enough": True}
 
 
-async def test_replicas_ask_together(
-    emulated: Calls, front: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_replicas_ask_together(emulated: Calls, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each finds the last query, and two that are due at once begin one; its answer is always heard."""
     began = time.time()
     now = [began]
@@ -130,9 +122,7 @@ async def test_replicas_ask_together(
 
     def later(job: dict[str, Any]) -> None:
         """BigQuery's clock goes on with this one."""
-        seconds = ahead.setdefault(
-            job["jobReference"]["jobId"] if "jobReference" in job else "", now[0] - began
-        )
+        seconds = ahead.setdefault(job["jobReference"]["jobId"] if "jobReference" in job else "", now[0] - began)
         if "creationTime" in job.get("statistics", {}):
             created = int(job["statistics"]["creationTime"])
             job["statistics"]["creationTime"] = str(created + int(1000 * seconds))
@@ -212,9 +202,7 @@ async def test_a_cancelled_sensor_ends(emulated: Calls, front: Front) -> None:
         ({"minRows": True}, r"custom\.wait\.minRows: expected a number from 0, got True"),
     ],
 )
-async def test_a_bad_request_waits_for_nothing(
-    emulated: Calls, front: Front, wait: Any, said: str
-) -> None:
+async def test_a_bad_request_waits_for_nothing(emulated: Calls, front: Front, wait: Any, said: str) -> None:
     """One line that names the field."""
     task = Handmade("SELECT 1", {"ProjectID": "p1", "wait": wait}, "bigquery_sensor_task")
     with pytest.raises(InvalidRequestError, match=said):

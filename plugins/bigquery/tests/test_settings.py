@@ -53,9 +53,7 @@ def test_settings_of_the_job_are_beside_those_of_its_kind(kind: Any) -> None:
     assert job_configuration(kind, {"ProjectID": "p1", **flat}) == {kind: {}, **resource}
 
 
-async def test_every_job_setting_reaches_bigquery_at_its_level(
-    emulated: Calls, front: Front
-) -> None:
+async def test_every_job_setting_reaches_bigquery_at_its_level(emulated: Calls, front: Front) -> None:
     """From our fields and from the vendor's object alike; the body of the call shows it."""
     sent: list[dict[str, Any]] = []
 
@@ -68,9 +66,7 @@ async def test_every_job_setting_reaches_bigquery_at_its_level(
     vendors = bigquery.QueryJobConfig(priority="BATCH", job_timeout_ms=60_000)
     vendors.max_slots, vendors.reservation = 10, "none"
     await emulated.run(emulated.query("SELECT 1", QueryJobConfig=vendors))
-    await emulated.run(
-        emulated.query("SELECT 1", priority="BATCH", max_slots=10, reservation="none")
-    )
+    await emulated.run(emulated.query("SELECT 1", priority="BATCH", max_slots=10, reservation="none"))
     for configuration in sent:
         assert (configuration["maxSlots"], configuration["reservation"]) == (10, "none")
         assert configuration["query"]["priority"] == "BATCH"
@@ -96,12 +92,8 @@ async def test_a_dry_run_in_a_request_starts_nothing(emulated: Calls, front: Fro
 
 async def test_an_estimate_may_be_configured_as_a_dry_run(calls: Calls) -> None:
     """There it says what happens anyway."""
-    vendors = bigquery.QueryJobConfig(
-        dry_run=True, default_dataset=calls.table("x").rpartition(".")[0]
-    )
-    config = BigQueryConfig(
-        ProjectID=calls.config.ProjectID, Location=calls.config.Location, QueryJobConfig=vendors
-    )
+    vendors = bigquery.QueryJobConfig(dry_run=True, default_dataset=calls.table("x").rpartition(".")[0])
+    config = BigQueryConfig(ProjectID=calls.config.ProjectID, Location=calls.config.Location, QueryJobConfig=vendors)
     estimate = await calls.run(BigQueryDryRunTask("estimate", "SELECT 1 FROM iris", config))
     assert estimate["referenced_tables"] == [calls.table("iris")]
 

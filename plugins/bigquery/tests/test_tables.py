@@ -48,9 +48,7 @@ def test_the_core_alone_finds_the_reader(calls: Calls) -> None:
         "import pyarrow, flyte_connectors as core\n"
         f"print(core.DataFrame(uri='{calls.uri('iris')}').open(pyarrow.Table).all_sync().num_rows)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "150"
 
 
@@ -89,9 +87,7 @@ async def test_a_null_leaves_other_numbers_exact(calls: Calls) -> None:
 
 async def test_a_large_result_streams_in_batches(calls: Calls, over: str) -> None:
     """Rows can be had batch by batch, each freed before the next."""
-    frame = await _result(
-        calls, "SELECT n, REPEAT('x', 100) AS s FROM UNNEST(GENERATE_ARRAY(1, 250000)) n"
-    )
+    frame = await _result(calls, "SELECT n, REPEAT('x', 100) AS s FROM UNNEST(GENERATE_ARRAY(1, 250000)) n")
     assert frame.uri is not None
     seen = largest = batches = 0
     for batch in read_batches(frame.uri, ["n"]):
@@ -116,9 +112,7 @@ def test_rest_takes_over_where_the_storage_api_is_out_of_reach(
     assert "reading over REST" in caplog.text
 
 
-async def test_a_stream_that_breaks_goes_on_where_it_was(
-    emulated: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stream_that_breaks_goes_on_where_it_was(emulated: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """Google ends long streams; each row comes once, in order, whatever was lost in between."""
     rows = 5 * storage.ROWS_OF_A_MESSAGE + 1
     await emulated.run(emulated.query(f"CREATE TABLE IF NOT EXISTS rows_{rows} ({storage.DDL})"))

@@ -68,9 +68,7 @@ def write_rows(path: Path) -> str:
     return f"gs://{path.parent.name}/{path.name}"
 
 
-async def test_rows_of_a_file_become_a_typed_table(
-    emulated: Calls, bucket: Path, table: str
-) -> None:
+async def test_rows_of_a_file_become_a_typed_table(emulated: Calls, bucket: Path, table: str) -> None:
     """The table and what went into it are outputs."""
     uri = write_rows(bucket / "rows.jsonl")
     outputs = {"results": DataFrame, "rows": int}
@@ -96,9 +94,7 @@ async def test_inputs_are_files(emulated: Calls, bucket: Path, table: str, kind:
         "DataFrame": (DataFrame, DataFrame(uri=one, format="parquet"), 3),
         "list": (list[File], [File(path=one), File(path=f"{everything}/b.parquet")], 6),
     }[kind]
-    task = load(
-        table, inputs={"files": python_type}, outputs={"rows": int}, source_format="PARQUET"
-    )
+    task = load(table, inputs={"files": python_type}, outputs={"rows": int}, source_format="PARQUET")
     assert await emulated.run(task, {"files": value}) == {"rows": expected}
 
 
@@ -119,23 +115,17 @@ async def test_a_csv_file_is_read_as_configured(emulated: Calls, table: str, buc
     )
     for _ in range(2):
         assert await emulated.run(task) == {"rows": 150}
-    assert await emulated.run(
-        emulated.query(f"SELECT COUNT(*) FROM {table}", outputs={"n": int})
-    ) == {"n": 150}
+    assert await emulated.run(emulated.query(f"SELECT COUNT(*) FROM {table}", outputs={"n": int})) == {"n": 150}
 
 
-async def test_a_table_becomes_files_and_a_table_again(
-    emulated: Calls, bucket: Path, table: str
-) -> None:
+async def test_a_table_becomes_files_and_a_table_again(emulated: Calls, bucket: Path, table: str) -> None:
     """What a query gave is extracted; what was extracted is loaded."""
     results = (await emulated.run(emulated.query("SELECT * FROM iris", frame=True)))["results"]
     uri = f"gs://{bucket.name}/part-*.parquet"
     settings = BigQueryExtractConfig(
         destination_uris=[uri], destination_format="PARQUET", compression="SNAPPY", **WHERE
     )
-    extract = BigQueryExtractTask(
-        "extract", settings, {"table": DataFrame}, {"uris": list[str], "files": int}
-    )
+    extract = BigQueryExtractTask("extract", settings, {"table": DataFrame}, {"uris": list[str], "files": int})
     assert await emulated.run(extract, {"table": results}) == {"uris": [uri], "files": 1}
     assert pyarrow.parquet.read_table(bucket / "part-000000000000.parquet").num_rows == 150
     again = load(table, inputs={"uris": list[str]}, outputs={"rows": int})
@@ -159,9 +149,7 @@ async def test_a_csv_file_is_written_as_configured(emulated: Calls, bucket: Path
 
 async def test_tables_are_copied(emulated: Calls, table: str) -> None:
     """From the configuration and from inputs, appended."""
-    settings = BigQueryCopyConfig(
-        destination=table, sources=["garden.iris"], write_disposition="WRITE_APPEND", **WHERE
-    )
+    settings = BigQueryCopyConfig(destination=table, sources=["garden.iris"], write_disposition="WRITE_APPEND", **WHERE)
     outputs = {"results": DataFrame, "rows": int}
     task = BigQueryCopyTask("copy", settings, {"more": list[DataFrame]}, outputs)
     given = await emulated.run(task, {"more": [DataFrame(uri=emulated.uri("iris"))]})
@@ -181,9 +169,7 @@ async def test_a_lost_reply_and_a_race_start_one_job(
             "extract",
             BigQueryExtractConfig(source="garden.iris", destination_uris=[f"{uri}.csv"], **WHERE),
         ),
-        "copy": BigQueryCopyTask(
-            "copy", BigQueryCopyConfig(destination=table, sources=["garden.iris"], **WHERE)
-        ),
+        "copy": BigQueryCopyTask("copy", BigQueryCopyConfig(destination=table, sources=["garden.iris"], **WHERE)),
     }[kind]
     started: set[str] = set()
 
@@ -312,9 +298,7 @@ def test_settings_are_what_the_vendor_would_send() -> None:
             r"custom\.prioritty: unknown setting",
         ),
         (
-            BigQueryExtractTask(
-                "extract", BigQueryExtractConfig(destination_uris=["gs://b/x"], **WHERE)
-            ),
+            BigQueryExtractTask("extract", BigQueryExtractConfig(destination_uris=["gs://b/x"], **WHERE)),
             {},
             r"custom\.sourceTable: expected one table",
         ),
@@ -332,9 +316,7 @@ def test_settings_are_what_the_vendor_would_send() -> None:
             r"custom\.sourceTables: missing",
         ),
         (
-            BigQueryCopyTask(
-                "copy", BigQueryCopyConfig(destination="garden.t", **WHERE), {"t": DataFrame}
-            ),
+            BigQueryCopyTask("copy", BigQueryCopyConfig(destination="garden.t", **WHERE), {"t": DataFrame}),
             {"t": DataFrame(uri="gs://b/x.parquet")},
             r"inputs\.t: .* write bq://project:dataset\.table",
         ),

@@ -60,9 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def load(table: str, kind: Any, **config: Any) -> BigQueryLoadTask:
     """A task with the input `data`."""
-    settings = BigQueryLoadConfig(
-        ProjectID=CONFIG.ProjectID, Location=CONFIG.Location, destination=table, **config
-    )
+    settings = BigQueryLoadConfig(ProjectID=CONFIG.ProjectID, Location=CONFIG.Location, destination=table, **config)
     return BigQueryLoadTask("load", settings, {"data": kind}, {"results": DataFrame, "rows": int})
 
 
@@ -127,9 +125,7 @@ async def test_files_are_sent_from_folders_that_are_allowed(
         ("{folder}/missing.csv", "missing.csv"),
     ],
 )
-async def test_other_files_are_not_read(
-    emulated: Calls, front: Front, folder: Path, value: str, said: str
-) -> None:
+async def test_other_files_are_not_read(emulated: Calls, front: Front, folder: Path, value: str, said: str) -> None:
     """Neither beside the folder nor through links out of it; the field and the variable are named."""
     (folder / "link").symlink_to(folder.parent)
     (folder.parent / "secret.csv").write_text("n\n1\n")
@@ -155,9 +151,7 @@ async def test_rows_that_can_not_be_loaded_start_nothing(
     assert not front.calls
 
 
-async def test_several_files_of_text_are_not_one_upload(
-    emulated: Calls, front: Front, folder: Path
-) -> None:
+async def test_several_files_of_text_are_not_one_upload(emulated: Calls, front: Front, folder: Path) -> None:
     """Their headers would be rows."""
     for name in "ab":
         (folder / f"{name}.csv").write_text("n\n1\n")

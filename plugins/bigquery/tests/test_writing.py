@@ -139,9 +139,7 @@ def test_rows_that_are_there_are_kept_appended_to_or_replaced(uri: str) -> None:
         write_table(one, f"{uri}?write=over")
 
 
-def test_a_large_frame_passes_in_pieces(
-    uri: str, front: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_frame_passes_in_pieces(uri: str, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches that nobody keeps, in requests of bounded size."""
     monkeypatch.setattr(uploads, "PIECE_BYTES", 256 * 1024)
     alive = []

@@ -33,9 +33,7 @@ from processes import Served, serving
 from flyte_connectors_console.job_address import JobAddress
 
 SETTLE_SECONDS = 2.0
-SECONDS_TO_CLOSE = (
-    5.0  # until the service has noticed that pages were closed; it has places for 256
-)
+SECONDS_TO_CLOSE = 5.0  # until the service has noticed that pages were closed; it has places for 256
 SCRIPT = 'for i in $(seq 1 3600); do echo "line $i of a job that is looked at"; sleep 1; done'
 
 
@@ -85,9 +83,7 @@ async def _measure(served: Served, options: argparse.Namespace) -> float:
         finally:
             for request in requests:
                 await stub.DeleteTask(
-                    pb.DeleteTaskRequest(
-                        resource_meta=request.resource_meta, task_category=request.task_category
-                    )
+                    pb.DeleteTaskRequest(resource_meta=request.resource_meta, task_category=request.task_category)
                 )
 
 
@@ -97,9 +93,7 @@ async def _rounds(
     requests: list[pb.GetTaskRequest],
     options: argparse.Namespace,
 ) -> float:
-    urls = [
-        served.console + JobAddress("batch_job", request.resource_meta).path for request in requests
-    ]
+    urls = [served.console + JobAddress("batch_job", request.resource_meta).path for request in requests]
     wanted = [urls[number % len(urls)] for number in range(options.pages)]
     await _load(served, stub, requests, options.rate, 3.0)  # until all is warm
     found: dict[bool, list[Phase]] = {False: [], True: []}

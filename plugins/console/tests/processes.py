@@ -19,9 +19,7 @@ import httpx
 import pytest
 
 PROGRAM = [sys.executable, "-m", "flyte_connectors"]
-READY = re.compile(
-    r"listening on (\S+) for .*; metrics on http://(\S+)/metrics; http://\2/console/"
-)
+READY = re.compile(r"listening on (\S+) for .*; metrics on http://(\S+)/metrics; http://\2/console/")
 LONGEST_WAIT = 30.0  # seconds, on a busy machine
 
 

@@ -104,9 +104,7 @@ def test_a_cookie_works_on_every_replica_until_its_token_ends(
     assert other.get("/jobs").status_code == 401
 
 
-@pytest.mark.parametrize(
-    "value", ["", ".", "9999999999.", "9999999999.abc", "x.y", "1.é", "9" * 400]
-)
+@pytest.mark.parametrize("value", ["", ".", "9999999999.", "9999999999.abc", "x.y", "1.é", "9" * 400])
 def test_a_forged_cookie_opens_nothing(place: LaptopPlace, tokens: TokenFile, value: str) -> None:
     """Nor does it break anything."""
     browser = client(place, tokens)
@@ -114,9 +112,7 @@ def test_a_forged_cookie_opens_nothing(place: LaptopPlace, tokens: TokenFile, va
     assert browser.get("/jobs").status_code == 401
 
 
-def test_an_old_cookie_opens_nothing(
-    place: LaptopPlace, tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_cookie_opens_nothing(place: LaptopPlace, tokens: TokenFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends after half a day."""
     browser = client(place, tokens)
     browser.post("/sign-in", data={"token": TOKEN})
@@ -132,12 +128,8 @@ def test_programs_send_the_token_itself(place: LaptopPlace, tokens: TokenFile) -
     assert browser.get("/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "following", ["//attacker.example", "https://attacker.example", "/\\attacker.example"]
-)
-def test_signing_in_leads_to_no_other_site(
-    place: LaptopPlace, tokens: TokenFile, following: str
-) -> None:
+@pytest.mark.parametrize("following", ["//attacker.example", "https://attacker.example", "/\\attacker.example"])
+def test_signing_in_leads_to_no_other_site(place: LaptopPlace, tokens: TokenFile, following: str) -> None:
     """Whatever the form says."""
     reply = client(place, tokens).post("/sign-in", data={"token": TOKEN, "next": following})
     assert reply.headers["Location"] == "/"
@@ -169,15 +161,10 @@ def test_other_sites_may_only_link_to_the_pages(
 ) -> None:
     """They can neither load anything nor send a form."""
     path = "/jobs" if method == "GET" else "/jobs/batch_job/-/cancel"
-    assert (
-        client(place).open(path, method=method, headers=headers, environ_base=HERE).status_code
-        == status
-    )
+    assert client(place).open(path, method=method, headers=headers, environ_base=HERE).status_code == status
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/jobs", "/nothing", "/static/job.js", "/static/../app.py", "/jobs/a/b"]
-)
+@pytest.mark.parametrize("path", ["/", "/jobs", "/nothing", "/static/job.js", "/static/../app.py", "/jobs/a/b"])
 def test_every_answer_forbids_what_is_not_the_consoles_own(place: LaptopPlace, path: str) -> None:
     """Errors and files included; and no answer holds a script of its own."""
     reply = client(place).get(path, environ_base=HERE)

@@ -38,13 +38,8 @@ def read_all(served: Served) -> tuple[dict[str, str], dict[str, str]]:
     """The pages about the job, and the events of its own."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(headers=headers, timeout=LONGEST_WAIT, follow_redirects=True) as browser:
-        seen = {
-            path: browser.get(served.console + path).text
-            for path in ("/", "/jobs", "/jobs?q=canary")
-        }
-        (path,) = {
-            part.split('"')[0] for part in seen["/jobs"].split('href="/console/jobs/canary')[1:]
-        }
+        seen = {path: browser.get(served.console + path).text for path in ("/", "/jobs", "/jobs?q=canary")}
+        (path,) = {part.split('"')[0] for part in seen["/jobs"].split('href="/console/jobs/canary')[1:]}
         page = f"/jobs/canary{path}"
         seen[page] = browser.get(served.console + page).text
         seen["search"] = browser.get(f"{served.console}{page}/log?search=sang").text
@@ -92,8 +87,4 @@ def test_what_a_job_printed_is_sent_as_text(served: Served, tasks: Path) -> None
     page = httpx.get(served.console + path)
     assert "onerror" not in page.text
     assert httpx.get(f"{served.console}{path}/log").headers["content-type"] == "application/json"
-    assert (
-        httpx.get(f"{served.console}{path}/log.txt")
-        .headers["content-type"]
-        .startswith("text/plain")
-    )
+    assert httpx.get(f"{served.console}{path}/log.txt").headers["content-type"].startswith("text/plain")

@@ -14,9 +14,7 @@ def test_training_and_validation_share_a_chart() -> None:
     readings = {name: [(1.0, 0.5), (2.0, 0.25)] for name in ("loss", "validation_loss", "accuracy")}
     assert curves.take(metrics_response(readings))
     assert not curves.take(metrics_response(readings))
-    charts = {
-        chart["title"]: [curve["name"] for curve in chart["curves"]] for chart in curves.charts()
-    }
+    charts = {chart["title"]: [curve["name"] for curve in chart["curves"]] for chart in curves.charts()}
     assert charts == {"accuracy": ["accuracy"], "loss": ["loss", "validation_loss"]}
 
 

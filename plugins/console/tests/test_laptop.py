@@ -28,14 +28,10 @@ def signed_in(url: str) -> Iterator[httpx.Client]:
 
 def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     command = [*PROGRAM, "run", *arguments]
-    return subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
-def test_a_run_of_this_machine_is_shown_and_cancelled(
-    environment: dict[str, str], tasks: Path
-) -> None:
+def test_a_run_of_this_machine_is_shown_and_cancelled(environment: dict[str, str], tasks: Path) -> None:
     """With the command for its log; and nobody without the token gets in."""
     with laptop(environment) as url, start(environment, str(tasks), "sleeper") as run:
         assert httpx.get(url.partition("?")[0]).status_code == 401
@@ -75,13 +71,9 @@ def test_inputs_and_outputs_of_a_run_are_shown(environment: dict[str, str], task
             assert '"outputs": [{"name": "number", "value": "42"}]' in "".join(reply.iter_text())
 
 
-def test_runs_on_a_service_are_shown_too(
-    environment: dict[str, str], served: Served, tasks: Path
-) -> None:
+def test_runs_on_a_service_are_shown_too(environment: dict[str, str], served: Served, tasks: Path) -> None:
     """Their jobs are asked for where they are."""
-    with start(
-        environment, "--endpoint", served.grpc, str(tasks), "count", "--word", "hens"
-    ) as run:
+    with start(environment, "--endpoint", served.grpc, str(tasks), "count", "--word", "hens") as run:
         run.communicate(timeout=LONGEST_WAIT)
     with laptop(environment, "--endpoint", served.grpc) as url, signed_in(url) as browser:
         root = url.partition("/console")[0]
@@ -91,24 +83,18 @@ def test_runs_on_a_service_are_shown_too(
             browser.get(f"{root}/console/jobs").text,
         )[0]
         cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-        with httpx.stream(
-            "GET", f"{root}{path}/events", headers={"Cookie": cookie}, timeout=LONGEST_WAIT
-        ) as reply:
+        with httpx.stream("GET", f"{root}{path}/events", headers={"Cookie": cookie}, timeout=LONGEST_WAIT) as reply:
             assert "counting hens" in "".join(reply.iter_text())
 
 
-def test_a_job_of_several_workers_is_shown_by_its_address(
-    environment: dict[str, str], tasks: Path
-) -> None:
+def test_a_job_of_several_workers_is_shown_by_its_address(environment: dict[str, str], tasks: Path) -> None:
     """Whichever of them answers, and whoever started it: they have no console of their own."""
     command = [*PROGRAM, "serve", "--workers=2", "--port=0", "--metrics-port=0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as service:
         try:
             assert service.stdout is not None
             endpoint = service.stdout.readline().split()[2]
-            with start(
-                environment, "--endpoint", endpoint, str(tasks), "count", "--word", "ducks"
-            ) as run:
+            with start(environment, "--endpoint", endpoint, str(tasks), "count", "--word", "ducks") as run:
                 name = run.communicate(timeout=LONGEST_WAIT)[1].split()[1]
             state = Path(environment["FLYTE_CONNECTORS_STATE_DIR"])
             record = json.loads((state / "runs" / name / "a0.json").read_text())
@@ -140,8 +126,6 @@ def test_the_port_is_taken(environment: dict[str, str], served: Served) -> None:
     """One line says so."""
     port = served.http.rpartition(":")[2]
     command = [*PROGRAM, "console", "--no-browser", "--port", port]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"flyte-connectors: can't listen on 127.0.0.1:{port}:")

@@ -121,9 +121,7 @@ def test_the_command_that_prints_the_log_is_shown(served: Served, tasks: Path) -
     ("task_type", "said"),
     [("late", "at last"), ("away", "the vendor is away"), ("refusing", "not for this account")],
 )
-async def test_a_page_does_not_wait_for_its_connector(
-    odd: Served, task_type: str, said: str
-) -> None:
+async def test_a_page_does_not_wait_for_its_connector(odd: Served, task_type: str, said: str) -> None:
     """It comes at once, also if the connector has not answered, or has answered with an error."""
     request = pb.CreateTaskRequest()
     request.template.type = task_type
@@ -147,19 +145,12 @@ def test_a_page_of_jobs_is_filtered_and_sorted(served: Served, tasks: Path) -> N
     assert text(f"{served.console}/jobs?sort=nonsense")
 
 
-def test_any_replica_shows_any_job_after_any_restart(
-    served: Served, tasks: Path, environment: dict[str, str]
-) -> None:
+def test_any_replica_shows_any_job_after_any_restart(served: Served, tasks: Path, environment: dict[str, str]) -> None:
     """The address is all that it needs."""
     path = served.run(tasks, "count", "--word", "cows")
     with serving(environment) as other:
         assert path not in other.pages()
-        lines = [
-            line
-            for name, data in events(other.console + path)
-            if name == "log"
-            for line in data["lines"]
-        ]
+        lines = [line for name, data in events(other.console + path) if name == "log" for line in data["lines"]]
         assert "Not known here" in text(other.console + path)
     assert next(line[2] for line in lines) == "counting cows"
 
@@ -170,9 +161,7 @@ def test_a_lost_stream_goes_on_where_it_was(served: Served, tasks: Path) -> None
     seen: list[str] = []
     following = None
     for wanted in (3, 8, 14):
-        for name, data in events(
-            served.console + path, **({} if following is None else {"next": following})
-        ):
+        for name, data in events(served.console + path, **({} if following is None else {"next": following})):
             if name == "log":
                 seen += [line[2] for line in data["lines"]]
                 following = data["first"] + len(data["lines"])
@@ -182,9 +171,7 @@ def test_a_lost_stream_goes_on_where_it_was(served: Served, tasks: Path) -> None
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_the_end_of_a_long_log_comes_first_and_the_rest_on_demand(
-    served: Served, tasks: Path
-) -> None:
+def test_the_end_of_a_long_log_comes_first_and_the_rest_on_demand(served: Served, tasks: Path) -> None:
     """100,001 lines: the last 500, any others by number, by a search, or all as a file."""
     path = served.run(tasks, "long")
     url = served.console + path
@@ -192,9 +179,7 @@ def test_the_end_of_a_long_log_comes_first_and_the_rest_on_demand(
     assert batches[-1]["lines"][-1][2] == "the end"
     assert max(len(batch["lines"]) for batch in batches) <= 500
     page = httpx.get(f"{url}/log", params={"from": 41_999, "lines": 3}).json()
-    assert [line[2] for line in page["lines"]] == [
-        f"line {n:06} of a long log" for n in (42_000, 42_001, 42_002)
-    ]
+    assert [line[2] for line in page["lines"]] == [f"line {n:06} of a long log" for n in (42_000, 42_001, 42_002)]
     found = httpx.get(f"{url}/log", params={"search": "LINE 07777"}, timeout=LONGEST_WAIT).json()
     assert [match[0] for match in found["matches"]] == list(range(77_769, 77_779))
     whole = httpx.get(f"{url}/log.txt", timeout=LONGEST_WAIT)
@@ -212,9 +197,7 @@ def test_a_service_is_read_only(served: Served, tasks: Path) -> None:
 def test_a_damaged_address_is_explained(served: Served) -> None:
     """It is a page that says so, never a traceback."""
     for sealed in ("AGZjMg", "%00", "a", "AGZjMnaT9MaDpG1l"):
-        reply = httpx.get(
-            f"{served.console}/jobs/batch_job/{sealed}", headers={"accept": "text/html"}
-        )
+        reply = httpx.get(f"{served.console}/jobs/batch_job/{sealed}", headers={"accept": "text/html"})
         assert reply.status_code in (404, 503)
         assert "can't be shown" in html.unescape(reply.text)
 
@@ -256,8 +239,6 @@ def test_links_of_tasks_lead_to_their_pages(environment: dict[str, str], tasks: 
 def test_several_workers_have_no_console(environment: dict[str, str]) -> None:
     """The error says why."""
     command = [*PROGRAM, "serve", "--console", "--workers=2", "--port=0", "--metrics-port=0"]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
     assert done.returncode == 1
     assert "--console needs --workers 1" in done.stderr

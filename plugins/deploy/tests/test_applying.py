@@ -93,9 +93,7 @@ def test_an_environment_is_found_by_name_too(app: str, capsys: pytest.CaptureFix
     assert "(found: connector, my-connector)" in error
 
 
-def test_a_kustomize_base_lists_its_files(
-    app: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_kustomize_base_lists_its_files(app: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each resource is a file; the back end's configuration is there, and none."""
     folder = tmp_path / "base"
     assert main(["deploy", app, "connector", "-o", "kustomize", "--output-dir", str(folder)]) == 0
@@ -107,9 +105,7 @@ def test_a_kustomize_base_lists_its_files(
     assert len(capsys.readouterr().out.splitlines()) == len(resources) + 2
 
 
-def test_the_cluster_is_asked_before_it_is_told(
-    kubectl: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_cluster_is_asked_before_it_is_told(kubectl: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All objects at once, after they have been shown."""
     (done,) = deploy(_finished())
     calls = (kubectl / "calls").read_text().splitlines()
@@ -122,9 +118,7 @@ def test_the_cluster_is_asked_before_it_is_told(
 def test_nothing_is_applied_if_the_cluster_refuses_an_object(kubectl: Path) -> None:
     """Its reason is the error, in one line."""
     (kubectl / "refuse").write_text("warning: x\nError from server (Forbidden): services is\n no\n")
-    with pytest.raises(
-        CommandError, match=r"validating in the cluster failed: Error from server \(For"
-    ):
+    with pytest.raises(CommandError, match=r"validating in the cluster failed: Error from server \(For"):
         deploy(_finished())
     assert (kubectl / "calls").read_text().splitlines() == ["apply --filename - --dry-run=server"]
 

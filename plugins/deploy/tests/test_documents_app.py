@@ -57,9 +57,7 @@ def _project(folder: Path) -> Path:
 def test_the_script_as_printed_is_shown_from_the_command_line(tmp_path: Path) -> None:
     """`deploy app.py connector --dry-run`, from any folder: valid YAML that serves its module."""
     command = [sys.executable, "-m", "flyte_connectors", "deploy", str(_project(tmp_path))]
-    ran = subprocess.run(
-        [*command, "connector", "--dry-run"], capture_output=True, text=True, check=True, cwd="/"
-    )
+    ran = subprocess.run([*command, "connector", "--dry-run"], capture_output=True, text=True, check=True, cwd="/")
     objects = {document["kind"]: document for document in yaml.safe_load_all(ran.stdout)}
     (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["args"][-2:] == ["--module", "my_connector.connector"]
@@ -75,16 +73,12 @@ def test_the_script_as_printed_runs_until_it_needs_a_cluster(tmp_path: Path) -> 
         env={**os.environ, "PATH": str(tmp_path)},
     )  # fmt: skip
     assert "kind: Deployment" in ran.stderr
-    assert ran.stderr.splitlines()[-1].endswith(
-        "kubectl is not installed: https://kubernetes.io/docs/tasks/tools/"
-    )
+    assert ran.stderr.splitlines()[-1].endswith("kubectl is not installed: https://kubernetes.io/docs/tasks/tools/")
 
 
 def _shown(*arguments: str | Path) -> list[str]:
     command = [sys.executable, "-m", "flyte_connectors", "deploy", *map(str, arguments)]
-    ran = subprocess.run(
-        [*command, "connector", "--dry-run"], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([*command, "connector", "--dry-run"], capture_output=True, text=True, check=True)
     objects = {document["kind"]: document for document in yaml.safe_load_all(ran.stdout)}
     (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
     args: list[str] = container["args"]
@@ -100,9 +94,7 @@ def test_modules_are_called_as_seen_from_root_dir(tmp_path: Path) -> None:
     app.parent.mkdir()
     app.write_text(script.replace(deploying, "    print(connector.sources().modules)\n"))
     run = f"runpy.run_path({str(app)!r}, run_name='__main__')"
-    ran = subprocess.run(
-        [sys.executable, "-c", AS_FLYTE + run], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", AS_FLYTE + run], capture_output=True, text=True, check=True)
     assert ran.stdout == "('my_connector.connector',)\n"
     assert _shown(app, "--root-dir", tmp_path)[-2:] == ["--module", "my_connector.connector"]
 
@@ -115,7 +107,5 @@ def test_the_names_of_the_image_script_are_ours() -> None:
         ".with_pip_packages('flyte-connectors[bigquery]', pre=True); "
         "print(image.uri(), ImageBuildEngine.build)"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", AS_FLYTE + check], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", AS_FLYTE + check], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("ghcr.io/me/c:")

@@ -137,9 +137,7 @@ def test_an_autoscaler_is_not_overruled() -> None:
 def test_only_the_named_namespaces_may_call() -> None:
     """The gRPC port is closed to others; an empty list, which opens it, can't be had."""
     callers = _objects(FULL)["NetworkPolicy"]["spec"]["ingress"][0]["from"]
-    assert callers == [
-        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flyte"}}}
-    ]
+    assert callers == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flyte"}}}]
 
 
 def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
@@ -148,15 +146,8 @@ def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
     role, binding = objects["Role"], objects["RoleBinding"]
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "jobs"
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": "bigquery-reader", "namespace": "flyte"}
-    ]
-    rights = {
-        (kind, verb)
-        for rule in role["rules"]
-        for kind in rule["resources"]
-        for verb in rule["verbs"]
-    }
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "bigquery-reader", "namespace": "flyte"}]
+    rights = {(kind, verb) for rule in role["rules"] for kind in rule["resources"] for verb in rule["verbs"]}
     assert ("pods", "create") not in rights
     assert {kind for kind, _ in rights} == {"jobs", "pods", "pods/log", "events"}
     container = _pod(FULL)["containers"][0]

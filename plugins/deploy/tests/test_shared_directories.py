@@ -35,9 +35,7 @@ def environment(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("replicas", [2, (1, 4)])
-def test_several_replicas_without_a_shared_volume_are_refused(
-    environment: Any, replicas: Any
-) -> None:
+def test_several_replicas_without_a_shared_volume_are_refused(environment: Any, replicas: Any) -> None:
     """Each would report the others' jobs as lost."""
     with pytest.raises(InvalidRequestError) as caught:
         plan(environment(replicas=replicas))

@@ -129,10 +129,7 @@ class TestWhatIsServed:
             "import atexit\natexit.register(print)\n",
             "import codecs\ncodecs.register(lambda name: None)\n",
             "import abc\nclass A(abc.ABC): ...\nA.register(int)\n",
-            (
-                "import functools\n@functools.singledispatch\ndef f(x): ...\n"
-                "@f.register\ndef _(x: int): ...\n"
-            ),
+            ("import functools\n@functools.singledispatch\ndef f(x): ...\n@f.register\ndef _(x: int): ...\n"),
             (
                 "from flyte_connectors import ConnectorRegistry\n"
                 "def later(connector): ConnectorRegistry.register(connector)\n"
@@ -140,9 +137,7 @@ class TestWhatIsServed:
             "task_type_name: str\n",
         ],
     )
-    def test_what_registers_something_else_is_not(
-        self, source: str, modules: Callable[..., tuple[str, ...]]
-    ) -> None:
+    def test_what_registers_something_else_is_not(self, source: str, modules: Callable[..., tuple[str, ...]]) -> None:
         """Exit handlers, codecs, classes, and what is only called later; the file goes along."""
         assert modules(other=OTHER, innocent=source) == ("other",)
         with pytest.raises(InvalidRequestError, match=r"innocent.py registers no connector"):
@@ -183,14 +178,10 @@ class TestWhatIsServed:
         self, source: str, text: str, modules: Callable[..., tuple[str, ...]]
     ) -> None:
         """Here, and not by a pod that restarts for ever."""
-        with pytest.raises(
-            InvalidRequestError, match=f"mine: the service would not start: .*{text}"
-        ):
+        with pytest.raises(InvalidRequestError, match=f"mine: the service would not start: .*{text}"):
             modules(mine=source)
 
-    def test_what_a_module_prints_is_not_taken_for_the_answer(
-        self, modules: Callable[..., tuple[str, ...]]
-    ) -> None:
+    def test_what_a_module_prints_is_not_taken_for_the_answer(self, modules: Callable[..., tuple[str, ...]]) -> None:
         """Nor for the manifests."""
         assert modules(mine=f"print('{{}}')\n{OTHER}") == ("mine",)
 

@@ -81,9 +81,7 @@ def test_a_running_service_is_asked(installation: Installation) -> None:
         "--metrics-port",
         "0",
     ]
-    with subprocess.Popen(
-        serve, env=installation.environment, stdout=subprocess.PIPE, text=True
-    ) as service:
+    with subprocess.Popen(serve, env=installation.environment, stdout=subprocess.PIPE, text=True) as service:
         try:
             assert service.stdout is not None
             address = service.stdout.readline().split()[2]

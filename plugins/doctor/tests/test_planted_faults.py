@@ -99,9 +99,7 @@ def no_token(installation: Installation) -> list[str]:
 
 
 def unused_table(installation: Installation) -> list[str]:
-    return file("deny = ['batch_job']\nallow = ['doctor']\n[plugins.batch-job]\nslots = 2")(
-        installation
-    )
+    return file("deny = ['batch_job']\nallow = ['doctor']\n[plugins.batch-job]\nslots = 2")(installation)
 
 
 def secret_of_a_task(installation: Installation) -> list[str]:
@@ -266,9 +264,7 @@ WARNINGS: dict[str, tuple[Plant, str, str, str]] = {
 }  # fmt: skip
 
 
-def found(
-    installation: Installation, plant: Plant, status: str
-) -> tuple[int, list[dict[str, str]]]:
+def found(installation: Installation, plant: Plant, status: str) -> tuple[int, list[dict[str, str]]]:
     """The exit code, and the findings of a status."""
     done = installation.doctor("--json", *plant(installation))
     assert done.stdout, done.stderr

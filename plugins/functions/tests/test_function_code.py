@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def files_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[str, str], str], dict[str, Path]]:
+def files_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str], str], dict[str, Path]]:
     """The files of a module's code, once a folder has these files and the module is imported from it."""
     root = tmp_path / "src"
 

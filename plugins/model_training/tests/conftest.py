@@ -35,9 +35,7 @@ def object_stores() -> Iterator[None]:
 
     s3 = ThreadedMotoServer("127.0.0.1", 0)
     s3.start()
-    gcs = gcp_storage_emulator.server.create_server(
-        "127.0.0.1", 0, in_memory=True, default_bucket="bucket"
-    )
+    gcs = gcp_storage_emulator.server.create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
     gcs.start()
     host, port = s3.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
@@ -59,9 +57,7 @@ def object_stores() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def service(
-    object_stores: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServiceProcess]:
+def service(object_stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """One service that all tests share; their jobs need different ids."""
     with ServiceProcess(tmp_path_factory.mktemp("service"), "--workers", "2") as process:
         yield process

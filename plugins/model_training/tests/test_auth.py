@@ -60,9 +60,7 @@ async def test_a_secret_goes_out_in_its_header_with_every_call(
     request = request_for(scripted.endpoint, auth, CANARY)
     created = await dispatcher.create(request)
     category = pb.TaskCategory(name=request.template.type)
-    poll = pb.GetTaskRequest(
-        resource_meta=created.resource_meta, task_category=category, connection=request.connection
-    )
+    poll = pb.GetTaskRequest(resource_meta=created.resource_meta, task_category=category, connection=request.connection)
     polled = await dispatcher.get(poll)
     assert all(f"{header}\r\n" in sent for sent in scripted.requests)
     assert len(scripted.requests) == 2
@@ -87,9 +85,7 @@ async def test_a_forged_meta_sends_no_secret_elsewhere(
     meta = (await dispatcher.create(request)).resource_meta
     monkeypatch.setenv(VARIABLE, "train.example.org")
     category = pb.TaskCategory(name=request.template.type)
-    poll = pb.GetTaskRequest(
-        resource_meta=meta, task_category=category, connection=request.connection
-    )
+    poll = pb.GetTaskRequest(resource_meta=meta, task_category=category, connection=request.connection)
     with pytest.raises(PermissionDeniedError, match="is not allowed"):
         await dispatcher.get(poll)
     assert len(scripted.requests) == 1

@@ -18,9 +18,7 @@ def checked() -> list[str | Exception]:
     return ModelTrainingConnector().check_connection()
 
 
-def test_a_training_service_that_answers_is_named(
-    service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_service_that_answers_is_named(service: ServiceProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its URL; one that does not is an error beside it."""
     urls = f"{service.endpoint},http://127.0.0.1:1/jobs,{service.endpoint}/no/such"
     monkeypatch.setenv("FLYTE_MODEL_TRAINING_SERVICES", urls)
@@ -32,9 +30,7 @@ def test_a_training_service_that_answers_is_named(
     assert "404" in lost.message
 
 
-async def test_ray_is_asked_for_its_version(
-    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_ray_is_asked_for_its_version(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """At its dashboard."""
     scripted.answer({"ray_version": "2.60.0"})
     url = scripted.endpoint.removesuffix("/jobs")

@@ -99,9 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.credentials[name] = self.headers["Authorization"]
         names = ("Host", "Content-Type", "Idempotency-Key")
         headers = {name: self.headers[name] for name in names if self.headers[name]}
-        reply = self.server.process.client.request(
-            self.command, self.path, content=body, headers=headers
-        )
+        reply = self.server.process.client.request(self.command, self.path, content=body, headers=headers)
         if self.server.loses_reply and reply.is_success:
             self.server.loses_reply = False
             self.close_connection = True
@@ -212,9 +210,7 @@ class TestTrainings(ConnectorConformance):
     """The connector of task type `external_model_training`, with a bearer token."""
 
     @pytest.fixture
-    def service(
-        self, service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[TrainingJobs]:
+    def service(self, service: ServiceProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingJobs]:
         monkeypatch.setenv("FLYTE_SECRET_TRAINING_TOKEN", CANARY)  # for logs, which bring none
         with Front(service) as front:
             thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.02})
@@ -279,12 +275,8 @@ class TestSweeps(TestTrainings):
         return _request(service.url, sweep=Sweep({"seed": [1, 2]}))
 
 
-def _request(
-    url: str, *, epochs: int = 1, dataset_uri: str = "", sweep: Sweep | None = None
-) -> CreateTaskRequest:
+def _request(url: str, *, epochs: int = 1, dataset_uri: str = "", sweep: Sweep | None = None) -> CreateTaskRequest:
     """A training whose data the front hands out."""
     task = ModelTrainTask("train", f"{url}/jobs", auth=Auth("training-token"), sweep=sweep)
     inputs = {"epochs": epochs, "dataset_uri": dataset_uri or f"{url}/data/"}
-    return CreateTaskRequest(
-        template=task.to_proto(), inputs=task.interface.write_inputs("train", inputs)
-    )
+    return CreateTaskRequest(template=task.to_proto(), inputs=task.interface.write_inputs("train", inputs))

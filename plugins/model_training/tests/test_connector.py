@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from flyte_connectors_training_service.testing import ServiceProcess
 
 
-async def create(
-    endpoint: str, key: str, inputs: Mapping[str, Any], **options: Any
-) -> ModelTrainJobMeta:
+async def create(endpoint: str, key: str, inputs: Mapping[str, Any], **options: Any) -> ModelTrainJobMeta:
     """Start a training as the core does."""
     task = ModelTrainTask(name="train", endpoint=endpoint, **options)
     return await ModelTrainingConnector().create(
@@ -93,9 +91,7 @@ async def test_the_same_key_is_the_same_job(service: ServiceProcess, digits: Pat
     assert other.job_id == "race-a1"
 
 
-async def test_a_finished_training_shows_file_progress_and_dashboard(
-    service: ServiceProcess, digits: Path
-) -> None:
+async def test_a_finished_training_shows_file_progress_and_dashboard(service: ServiceProcess, digits: Path) -> None:
     """And answers the same when asked again."""
     meta = await create(service.endpoint, "shown", {"epochs": 2, "dataset_uri": digits.as_uri()})
     resource = await ended(meta)
@@ -148,9 +144,7 @@ def ids_of(service: ServiceProcess) -> list[str]:
         ({"epochs": 1, "dataset_uri": "data.csv"}, "inputs.dataset_uri"),
     ],
 )
-async def test_bad_inputs_start_nothing(
-    service: ServiceProcess, inputs: dict[str, Any], field: str
-) -> None:
+async def test_bad_inputs_start_nothing(service: ServiceProcess, inputs: dict[str, Any], field: str) -> None:
     """The error names the field; the service never hears of it."""
     before = ids_of(service)
     with pytest.raises(InvalidRequestError) as caught:
@@ -207,9 +201,7 @@ async def test_pages_of_the_log_give_every_line_once(service: ServiceProcess, di
 
 
 @pytest.mark.parametrize("token", ["x", "-1", "9999999", "1" * 30])
-async def test_a_wrong_token_is_an_invalid_request(
-    service: ServiceProcess, digits: Path, token: str
-) -> None:
+async def test_a_wrong_token_is_an_invalid_request(service: ServiceProcess, digits: Path, token: str) -> None:
     """Whether the connector notices or the service."""
     inputs = {"epochs": 1, "dataset_uri": digits.as_uri()}
     meta = await create(service.endpoint, "with-log", inputs)

@@ -38,9 +38,7 @@ def table_of(features: Any, labels: Any) -> pa.Table:
 
 def split(features: Any, labels: Any, *, stratify: bool = True) -> Any:
     """The split that a training makes by default."""
-    return train_test_split(
-        features, labels, test_size=0.2, random_state=0, stratify=labels if stratify else None
-    )
+    return train_test_split(features, labels, test_size=0.2, random_state=0, stratify=labels if stratify else None)
 
 
 def predictions_of(model: File, features: Any) -> Any:
@@ -76,15 +74,11 @@ def test_a_workflow_of_the_documents_trains_from_google_storage(
     for epoch in range(3):
         classifier.set_params(random_state=epoch)
         classifier.partial_fit(scaler.transform(x), y, classes=np.unique(y))
-    np.testing.assert_array_equal(
-        predictions_of(model, held_out), classifier.predict(scaler.transform(held_out))
-    )
+    np.testing.assert_array_equal(predictions_of(model, held_out), classifier.predict(scaler.transform(held_out)))
     assert np.mean(predictions_of(model, held_out) == expected) > 0.9
 
 
-def test_files_are_copied_into_the_storage_of_the_task(
-    service: ServiceProcess, digits: Path
-) -> None:
+def test_files_are_copied_into_the_storage_of_the_task(service: ServiceProcess, digits: Path) -> None:
     """Model and report: the service may forget them."""
     task = ModelTrainTask("train", service.endpoint, outputs={"model": File, "report": File})
     trained = task(epochs=1, dataset_uri=digits.as_uri())
@@ -95,9 +89,7 @@ def test_files_are_copied_into_the_storage_of_the_task(
 
 
 @pytest.mark.parametrize("kind", [File, Dir, DataFrame])
-def test_a_data_set_is_a_file_a_folder_or_a_table(
-    service: ServiceProcess, tmp_path: Path, kind: type
-) -> None:
+def test_a_data_set_is_a_file_a_folder_or_a_table(service: ServiceProcess, tmp_path: Path, kind: type) -> None:
     """Iris and logistic regression: hyperparameters by their names, scores of scikit-learn alone."""
     features, labels = load_iris(return_X_y=True)
     table = table_of(features, labels)
@@ -140,9 +132,7 @@ def test_a_regression_scores_as_scikit_learn_alone(service: ServiceProcess, tmp_
     x, held_out, y, expected = split(features, target, stratify=False)
     alone = make_pipeline(
         StandardScaler(),
-        HistGradientBoostingRegressor(
-            max_iter=15, learning_rate=0.2, random_state=0, early_stopping=False
-        ),
+        HistGradientBoostingRegressor(max_iter=15, learning_rate=0.2, random_state=0, early_stopping=False),
     )
     assert score == pytest.approx(alone.fit(x, y).score(held_out, expected), abs=1e-12)
     assert score > 0.2
@@ -178,9 +168,7 @@ def test_categories_score_as_scikit_learn_alone(service: ServiceProcess) -> None
         alone.partial_fit(prepare.fit(x).transform(x), y, classes=np.unique(y))
     assert trained.validation_accuracy == alone.score(prepare.transform(held_out), expected)
     unseen = np.array([["Paris", 3, 200.0]], dtype=object)
-    np.testing.assert_array_equal(
-        predictions_of(trained.model, unseen), alone.predict(prepare.transform(unseen))
-    )
+    np.testing.assert_array_equal(predictions_of(trained.model, unseen), alone.predict(prepare.transform(unseen)))
 
 
 def test_a_sweep_answers_with_the_best_model(service: ServiceProcess, digits: Path) -> None:
@@ -192,17 +180,13 @@ def test_a_sweep_answers_with_the_best_model(service: ServiceProcess, digits: Pa
         sweep=Sweep({"hyperparameters.alpha": [0.0001, 100.0], "seed": [0, 1]}),
     )
     trained = task(epochs=2, dataset_uri=digits.as_uri())
-    newest = next(
-        job for job in service.client.get("/jobs").json()["jobs"] if job["sweep"] is not None
-    )
+    newest = next(job for job in service.client.get("/jobs").json()["jobs"] if job["sweep"] is not None)
     trials = service.client.get(f"/jobs/{newest['job_id']}/trials").json()["trials"]
     assert trained.validation_accuracy == max(trial["score"] for trial in trials)
     assert skops.io.load(trained.model.download_sync())[-1].alpha == 0.0001
 
 
-def test_files_stay_with_the_service_if_the_task_says_so(
-    service: ServiceProcess, digits: Path
-) -> None:
+def test_files_stay_with_the_service_if_the_task_says_so(service: ServiceProcess, digits: Path) -> None:
     """A model may be large, and read once."""
     task = ModelTrainTask("train", service.endpoint, copy_outputs=False)
     model = task(epochs=1, dataset_uri=digits.as_uri())

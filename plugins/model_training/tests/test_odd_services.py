@@ -46,9 +46,7 @@ INPUTS = {"epochs": 1, "dataset_uri": "file:///data.csv"}
 async def create(endpoint: str, **options: Any) -> ModelTrainJobMeta:
     """Start a training as the core does."""
     task = ModelTrainTask(name="train", endpoint=endpoint, **options)
-    return await ModelTrainingConnector().create(
-        task.to_proto(), "", INPUTS, idempotency_key="key-1"
-    )
+    return await ModelTrainingConnector().create(task.to_proto(), "", INPUTS, idempotency_key="key-1")
 
 
 async def get(scripted: ScriptedServer, **config: Any) -> Any:
@@ -169,9 +167,7 @@ async def test_a_service_that_never_answers_is_given_up(
         await get(scripted)
 
 
-async def test_an_endless_answer_is_given_up(
-    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_endless_answer_is_given_up(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a stated number of bytes."""
     monkeypatch.setattr(Limits, "__init__", partialmethod(Limits.__init__, reply_bytes=100_000))
 
@@ -201,9 +197,7 @@ async def test_an_endless_answer_is_given_up(
         ("503 Service Unavailable", ServiceUnavailableError),
     ],
 )
-async def test_each_status_is_its_error(
-    scripted: ScriptedServer, status: str, kind: type[ConnectorError]
-) -> None:
+async def test_each_status_is_its_error(scripted: ScriptedServer, status: str, kind: type[ConnectorError]) -> None:
     """With the service's words, and the host and path that said them."""
     scripted.answer({"error": "because of the weather"}, status=status)
     with pytest.raises(kind, match=r"127.0.0.1:\d+/jobs/a%20b answered .*: because of the weather"):
@@ -232,14 +226,10 @@ async def test_a_lost_reply_is_asked_for_again_under_the_same_id(
 
 
 @pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"])
-async def test_a_service_that_takes_no_id_is_asked_once(
-    scripted: ScriptedServer, reply: bytes
-) -> None:
+async def test_a_service_that_takes_no_id_is_asked_once(scripted: ScriptedServer, reply: bytes) -> None:
     """It may have started the job whose reply was lost."""
     scripted.replies = [reply]
-    task = ModelTrainTask(
-        name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id="")
-    )
+    task = ModelTrainTask(name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id=""))
     with pytest.raises(CreateOutcomeUnknownError, match="a job may have been started"):
         await dispatched(task)
     assert len(scripted.requests) == 1
@@ -254,9 +244,7 @@ async def test_a_slow_service_that_takes_no_id_is_waited_for(scripted: ScriptedS
         writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"job_id": "j1"}')
 
     scripted.replies = [late]
-    task = ModelTrainTask(
-        name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id="")
-    )
+    task = ModelTrainTask(name="train", endpoint=scripted.endpoint, api=TrainingApi(chosen_job_id=""))
     meta = unseal(await dispatched(task, timeout=1), "external_model_training")
     assert meta.meta
     assert not meta.request
@@ -267,9 +255,7 @@ async def dispatched(task: ModelTrainTask, timeout: float = 5) -> bytes:
     """Start a training through the core, which repeats what failed for a passing reason."""
     registry = Registry()
     registry.register(ModelTrainingConnector())
-    request = pb.CreateTaskRequest(
-        template=task.to_proto(), inputs=task.interface.write_inputs("train", INPUTS)
-    )
+    request = pb.CreateTaskRequest(template=task.to_proto(), inputs=task.interface.write_inputs("train", INPUTS))
     request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "n0"
     reply = await Dispatcher(registry, CallGuard()).create(request, timeout=timeout)
     return reply.resource_meta
@@ -288,9 +274,7 @@ async def dispatched(task: ModelTrainTask, timeout: float = 5) -> bytes:
         ("Canceled", Phase.ABORTED),
     ],
 )
-async def test_each_status_word_is_its_phase(
-    scripted: ScriptedServer, status: str, phase: Phase
-) -> None:
+async def test_each_status_word_is_its_phase(scripted: ScriptedServer, status: str, phase: Phase) -> None:
     """Case and hyphens do not matter; an unknown word is taken for running."""
     scripted.answer({"status": status})
     assert (await get(scripted)).phase == phase
@@ -307,9 +291,7 @@ async def test_progress_is_in_the_message(scripted: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("results", [None, "", 3, {"path": "x"}, "model.bin", ["s3://b/m"]])
-async def test_results_that_are_no_file_fail_the_job(
-    scripted: ScriptedServer, results: object
-) -> None:
+async def test_results_that_are_no_file_fail_the_job(scripted: ScriptedServer, results: object) -> None:
     """It ended, but there is nothing to hand on; the message shows what there was."""
     scripted.answer({"status": "finished", "results": results})
     resource = await get(scripted)
@@ -326,9 +308,7 @@ async def test_an_answer_without_status_is_no_state(scripted: ScriptedServer, bo
 
 
 @pytest.mark.parametrize("job_id", [None, "", True, 1.5, "..", {"id": "a"}, "x" * 256])
-async def test_a_submission_without_a_job_id_is_refused(
-    scripted: ScriptedServer, job_id: object
-) -> None:
+async def test_a_submission_without_a_job_id_is_refused(scripted: ScriptedServer, job_id: object) -> None:
     """An id is a short word or an integer."""
     scripted.answer({"job_id": job_id})
     with pytest.raises(InvalidRequestError, match=r"custom.endpoint: .*(job_id|job id)"):

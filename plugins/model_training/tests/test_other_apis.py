@@ -218,9 +218,7 @@ async def read(meta: Any, token: str, lines: int) -> tuple[list[str], str | None
     """A page of the log, and the token of the next one."""
     found: list[str] = []
     following = None
-    async for reply in ModelTrainingConnector().get_logs(
-        meta, token, lines, training_credential=TOKEN
-    ):
+    async for reply in ModelTrainingConnector().get_logs(meta, token, lines, training_credential=TOKEN):
         found += [line.message for line in reply.body.lines]
         following = reply.header.token or following
     return found, following
@@ -255,9 +253,7 @@ async def test_metrics_are_timed_by_the_services_own_field(nested: NestedService
     assert [list(value) for value in values] == [[1700000000, "0.5"], [0, "0.25"]]
 
 
-async def test_a_service_copies_to_object_stores_only(
-    nested: NestedService, tmp_path: Path
-) -> None:
+async def test_a_service_copies_to_object_stores_only(nested: NestedService, tmp_path: Path) -> None:
     """A request may name a prefix on the disk of the connector service: nothing is written there."""
     meta = await started(nested, "Ready to serve", tmp_path.as_uri())
     resource = await ModelTrainingConnector().get(meta, training_credential=TOKEN)
@@ -288,13 +284,9 @@ async def test_a_copy_that_takes_long_goes_on_between_calls(
         assert file.read() == MODEL
 
 
-@pytest.mark.parametrize(
-    "link", ["http://169.254.169.254/model.bin", "https://elsewhere.example.net/a?signature=x"]
-)
+@pytest.mark.parametrize("link", ["http://169.254.169.254/model.bin", "https://elsewhere.example.net/a?signature=x"])
 @pytest.mark.usefixtures("object_stores")
-async def test_a_link_that_is_not_allowed_is_left_as_it_is(
-    nested: NestedService, link: str
-) -> None:
+async def test_a_link_that_is_not_allowed_is_left_as_it_is(nested: NestedService, link: str) -> None:
     """A service decides what it links to; the operator, where requests go."""
     nested.model = link
     meta = await started(nested, "Ready to serve", "s3://bucket/links")

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from conftest import ScriptedServer
 
-EXISTS = (
-    "Traceback ...: ValueError: Job with submission_id key-1 already exists. Please use a different"
-)
+EXISTS = "Traceback ...: ValueError: Job with submission_id key-1 already exists. Please use a different"
 
 
 async def create(
@@ -40,14 +38,10 @@ async def create(
     config = RayTrainConfig(address, entrypoint, results_prefix=prefix.as_uri(), **options)
     task = ModelTrainTask("train", plugin_config=config, outputs=outputs)
     inputs = {"epochs": epochs, "dataset_uri": "file:///data.csv"}
-    return await ModelTrainingConnector().create(
-        task.to_proto(), "", inputs, idempotency_key="key-1"
-    )
+    return await ModelTrainingConnector().create(task.to_proto(), "", inputs, idempotency_key="key-1")
 
 
-async def test_a_repeated_submission_is_the_same_job(
-    scripted: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_a_repeated_submission_is_the_same_job(scripted: ScriptedServer, tmp_path: Path) -> None:
     """Ray refuses the id, and tells what it was taken for."""
     scripted.answer({"submission_id": "key-1"})
     meta = await create(scripted, tmp_path)
@@ -78,9 +72,7 @@ async def test_another_job_under_the_same_id_is_a_conflict(
         await create(scripted, tmp_path, **changed)
 
 
-async def test_success_is_believed_only_with_a_model(
-    scripted: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_success_is_believed_only_with_a_model(scripted: ScriptedServer, tmp_path: Path) -> None:
     """Ray knows of the exit code alone; an entrypoint may write nothing, or elsewhere."""
     scripted.answer({"submission_id": "key-1"})
     meta = await create(scripted, tmp_path)
@@ -100,9 +92,7 @@ async def test_success_is_believed_only_with_a_model(
 async def test_a_store_that_does_not_answer_ends_no_job(scripted: ScriptedServer) -> None:
     """Whether the model is there shows later."""
     address = scripted.endpoint.removesuffix("/jobs")
-    meta = ModelTrainJobMeta(
-        "a", "", {"ray": {"address": address}}, "nowhere://bucket/a/model.skops"
-    )
+    meta = ModelTrainJobMeta("a", "", {"ray": {"address": address}}, "nowhere://bucket/a/model.skops")
     scripted.answer({"status": "SUCCEEDED"})
     with pytest.raises(ServiceUnavailableError, match="its model can't be checked"):
         await ModelTrainingConnector().get(meta)
@@ -139,9 +129,7 @@ async def test_what_a_job_needs_reaches_ray(scripted: ScriptedServer, tmp_path: 
     assert body["metadata"] == {"team": "search"}
 
 
-async def test_declared_outputs_come_from_the_report(
-    scripted: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_declared_outputs_come_from_the_report(scripted: ScriptedServer, tmp_path: Path) -> None:
     """Which the job writes beside its model; one that lacks them has failed."""
     outputs = {"model": File, "report": File, "validation_accuracy": float}
     scripted.answer({"submission_id": "key-1"})

@@ -44,9 +44,7 @@ def accuracy_of_scikit_learn_alone() -> float:
 def accuracy_of(model: File) -> float:
     """Measure a trained model on the rows held out."""
     features, labels = load_digits(return_X_y=True)
-    _, held_out, _, held_out_labels = train_test_split(
-        features, labels, test_size=0.2, random_state=0, stratify=labels
-    )
+    _, held_out, _, held_out_labels = train_test_split(features, labels, test_size=0.2, random_state=0, stratify=labels)
     pipeline = skops.io.load(model.download_sync())
     return float(pipeline.score(held_out, held_out_labels))
 

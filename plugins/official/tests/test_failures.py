@@ -159,9 +159,7 @@ STATUSES = {
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("client", HTTP)
-def test_a_refusal_keeps_its_meaning(
-    client: str, status: int, vendor: Callable[[int], str]
-) -> None:
+def test_a_refusal_keeps_its_meaning(client: str, status: int, vendor: Callable[[int], str]) -> None:
     """Whatever the client makes of the status."""
     told = seen(raised(HTTP[client], vendor(status)))
     assert type(told) is STATUSES[status]
@@ -169,9 +167,7 @@ def test_a_refusal_keeps_its_meaning(
 
 
 @pytest.mark.parametrize("client", ["httpx", "requests", "openai"])
-def test_a_create_that_may_have_worked_is_not_repeated(
-    client: str, vendor: Callable[[int], str]
-) -> None:
+def test_a_create_that_may_have_worked_is_not_repeated(client: str, vendor: Callable[[int], str]) -> None:
     """Too many requests, a service that is away: the core asks nobody a second time."""
     for status, kind in ((429, RateLimitedError), (503, ServiceUnavailableError)):
         error = raised(HTTP[client], vendor(status))
@@ -196,9 +192,7 @@ class _Status(grpc.RpcError):
         (google.api_core.exceptions.Forbidden("no"), PermissionDeniedError),
         (google.api_core.exceptions.InvalidArgument("bad"), InvalidRequestError),
         (
-            google.api_core.exceptions.RetryError(
-                "timeout", google.api_core.exceptions.TooManyRequests("slow down")
-            ),
+            google.api_core.exceptions.RetryError("timeout", google.api_core.exceptions.TooManyRequests("slow down")),
             RateLimitedError,
         ),
         (asyncssh.PermissionDenied("no way to authenticate"), AuthenticationError),

@@ -25,9 +25,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from flyte_connectors_official.flyte_1.messages import message
 from flyte_connectors_official.flytekit_names.modules import MODULES
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("flytekit") is not None, reason="flytekit is installed"
-)
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("flytekit") is not None, reason="flytekit is installed")
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +61,7 @@ def connectors() -> tuple[Any, Any]:
         def __init__(self) -> None:
             super().__init__(task_type_name="jobs", metadata_type=Meta)
 
-        async def create(
-            self, task_template: Any, output_prefix: str, inputs: Any, **kwargs: Any
-        ) -> Any:
+        async def create(self, task_template: Any, output_prefix: str, inputs: Any, **kwargs: Any) -> Any:
             return Meta(inputs.literals["text"].scalar.primitive.string_value)
 
         def get(self, resource_meta: Any, **kwargs: Any) -> Any:
@@ -114,12 +110,8 @@ async def channel() -> AsyncIterator[grpc.aio.Channel]:
     for connector in connectors():
         base_connector.ConnectorRegistry.register(connector())
     server = grpc.aio.server()
-    stubs.add_AsyncConnectorServiceServicer_to_server(
-        connector_service.AsyncConnectorService(), server
-    )
-    stubs.add_ConnectorMetadataServiceServicer_to_server(
-        connector_service.ConnectorMetadataService(), server
-    )
+    stubs.add_AsyncConnectorServiceServicer_to_server(connector_service.AsyncConnectorService(), server)
+    stubs.add_ConnectorMetadataServiceServicer_to_server(connector_service.ConnectorMetadataService(), server)
     quick = grpc.stream_stream_rpc_method_handler(
         connector_service.SyncConnectorService().ExecuteTaskSync,
         request_deserializer=message("ExecuteTaskSyncRequest").FromString,
@@ -146,9 +138,7 @@ async def test_a_server_of_ones_own_serves_jobs(channel: grpc.aio.Channel) -> No
     pages = [page async for page in stub.GetTaskLogs(pb.GetTaskLogsRequest(**about))]
     assert [line.message for line in pages[0].body.lines] == ["one"]
     assert pages[1].body.results == ["two"]
-    listed = await stubs.ConnectorMetadataServiceStub(channel).ListConnectors(
-        pb.ListConnectorsRequest()
-    )
+    listed = await stubs.ConnectorMetadataServiceStub(channel).ListConnectors(pb.ListConnectorsRequest())
     assert {connector.name for connector in listed.connectors} == {"Jobs", "Echo"}
 
 

@@ -215,9 +215,7 @@ async def test_an_error_marks_the_span_without_its_text(
     assert CANARY not in everything_in(span)
 
 
-async def test_a_call_whose_time_is_up_is_an_error(
-    dispatcher: Dispatcher, service: JobService
-) -> None:
+async def test_a_call_whose_time_is_up_is_an_error(dispatcher: Dispatcher, service: JobService) -> None:
     """It ends then, and is not left open."""
     meta = (await dispatcher.create(create_request())).resource_meta
     service.before["get"] = lambda: asyncio.sleep(60)
@@ -235,9 +233,7 @@ async def test_a_span_holds_no_secret_and_no_argument(dispatcher: Dispatcher) ->
     assert CANARY not in everything_in(span_of("create"))
 
 
-async def test_a_retried_call_has_a_span_for_each_try(
-    dispatcher: Dispatcher, service: JobService
-) -> None:
+async def test_a_retried_call_has_a_span_for_each_try(dispatcher: Dispatcher, service: JobService) -> None:
     """Which shows where the time went."""
     service.faults["create"].append(errors.ServiceUnavailableError("away"))
     await dispatcher.create(create_request(), 5)

@@ -44,9 +44,7 @@ def page() -> Iterator[Any]:
     assert complaints == []
 
 
-def test_the_page_follows_a_training_to_its_end(
-    service: ServiceProcess, page: Any, digits: Path
-) -> None:
+def test_the_page_follows_a_training_to_its_end(service: ServiceProcess, page: Any, digits: Path) -> None:
     """Curves, progress, log and the model's link appear without a reload."""
     job = service.submit(job_id="watched", dataset_uri=digits.as_uri(), epochs=60)
     page.goto(job["dashboard"])
@@ -63,24 +61,18 @@ def test_the_page_follows_a_training_to_its_end(
     assert download.value.suggested_filename == "watched.skops"
 
 
-def test_the_page_moves_while_the_job_trains(
-    service: ServiceProcess, page: Any, large: Path
-) -> None:
+def test_the_page_moves_while_the_job_trains(service: ServiceProcess, page: Any, large: Path) -> None:
     """The epoch shown grows, and a cancelled job is shown as one."""
     job = service.submit(job_id="moving", dataset_uri=large.as_uri(), epochs=10_000)
     page.goto(job["dashboard"])
     page.wait_for_selector("#loss canvas")
     shown = page.text_content("#epoch")
-    page.wait_for_function(
-        "shown => document.querySelector('#epoch').textContent != shown", arg=shown
-    )
+    page.wait_for_function("shown => document.querySelector('#epoch').textContent != shown", arg=shown)
     assert service.client.delete("/jobs/moving").json()["status"] == "cancelled"
     page.wait_for_selector("#status.cancelled")
 
 
-def test_a_failure_and_hostile_text_are_shown_as_text(
-    service: ServiceProcess, page: Any, tmp_path: Path
-) -> None:
+def test_a_failure_and_hostile_text_are_shown_as_text(service: ServiceProcess, page: Any, tmp_path: Path) -> None:
     """Markup in a label does not become part of the page, nor where the error quotes it."""
     path = tmp_path / "data.csv"
     path.write_text("x,y\n1,2\n")
@@ -94,9 +86,7 @@ def test_a_failure_and_hostile_text_are_shown_as_text(
     assert page.locator("#message img, #label img, #log img").count() == 0
 
 
-def test_the_best_epoch_is_marked_and_values_are_shown(
-    service: ServiceProcess, page: Any, digits: Path
-) -> None:
+def test_the_best_epoch_is_marked_and_values_are_shown(service: ServiceProcess, page: Any, digits: Path) -> None:
     """Of the lowest validation loss; values by the arrow keys as well as by the mouse."""
     job = service.submit(job_id="marked", dataset_uri=digits.as_uri(), epochs=30)
     page.goto(job["dashboard"])
@@ -128,9 +118,7 @@ def test_two_trainings_are_compared(service: ServiceProcess, page: Any, digits: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_pages_are_accessible(
-    service: ServiceProcess, page: Any, digits: Path, width: int, scheme: str
-) -> None:
+def test_the_pages_are_accessible(service: ServiceProcess, page: Any, digits: Path, width: int, scheme: str) -> None:
     """As axe-core checks them; with the variable SCREENSHOTS, pictures go to that folder."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs that package")
     job = service.submit(job_id="shown", dataset_uri=digits.as_uri(), epochs=40)

@@ -152,9 +152,7 @@ def test_importances_find_the_feature_that_matters() -> None:
     assert found[0]["mean"] > 0.3 > abs(found[1]["mean"])
 
 
-@pytest.mark.parametrize(
-    "name", ["SGDClassifier", "RandomForestClassifier", "MLPClassifier", "Ridge"]
-)
+@pytest.mark.parametrize("name", ["SGDClassifier", "RandomForestClassifier", "MLPClassifier", "Ridge"])
 @pytest.mark.parametrize("has_categories", [False, True], ids=["numbers", "categories"])
 def test_onnx_predicts_the_same(name: str, has_categories: bool) -> None:
     """With one input for all numbers, or one for each column where there are categories."""
@@ -164,9 +162,7 @@ def test_onnx_predicts_the_same(name: str, has_categories: bool) -> None:
     rows = rows_of(spec.how.problem)
     if not has_categories:
         kept = [index for index in rows.numbers if index != 0]
-        rows = Dataset(
-            rows.features[:, kept].astype(float), rows.labels, tuple(rows.names[i] for i in kept)
-        )
+        rows = Dataset(rows.features[:, kept].astype(float), rows.labels, tuple(rows.names[i] for i in kept))
     data = training.split(rows, spec)
     model = training.new_model(data, spec)
     list(training.train(model, data, spec, done=0))
@@ -176,9 +172,7 @@ def test_onnx_predicts_the_same(name: str, has_categories: bool) -> None:
     held_out = copy.copy(data.validation.features)
     if has_categories:
         inputs = {
-            column: held_out[:, [position]].astype(
-                str if position in rows.categories else np.float32
-            )
+            column: held_out[:, [position]].astype(str if position in rows.categories else np.float32)
             for position, column in enumerate(rows.names)
         }
         inputs = {n: v.astype(object) if v.dtype.kind == "U" else v for n, v in inputs.items()}

@@ -80,9 +80,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture
 def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server of Google Cloud Storage's API with a bucket."""
-    server = gcp_storage_emulator.server.create_server(
-        "127.0.0.1", 0, in_memory=True, default_bucket="bucket"
-    )
+    server = gcp_storage_emulator.server.create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
     server.start()
     port = server._api._httpd.server_address[1]
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
@@ -187,9 +185,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
             fetched(uri)
 
 
-def test_a_file_that_is_too_large_is_not_begun(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_file_that_is_too_large_is_not_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its size is known before."""
     monkeypatch.setattr(parts, "MAX_DATASET_BYTES", 10)
     path = tmp_path / "data.csv"
@@ -219,9 +215,7 @@ def test_a_redirect_is_followed(web: str) -> None:
         "//169.254.169.254/",
     ],
 )
-def test_a_redirect_to_an_internal_address_is_refused(
-    monkeypatch: pytest.MonkeyPatch, web: str, target: str
-) -> None:
+def test_a_redirect_to_an_internal_address_is_refused(monkeypatch: pytest.MonkeyPatch, web: str, target: str) -> None:
     """Also by a service on loopback, whose clients may name this machine."""
     monkeypatch.delenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS")
     with pytest.raises(DatasetError, match=r"own machine or network|not a URL"):
@@ -230,9 +224,7 @@ def test_a_redirect_to_an_internal_address_is_refused(
         fetched(f"{web}/?to={web}/data.csv", serves_loopback_only=True)
 
 
-def test_this_machine_is_reached_for_its_own_users_only(
-    monkeypatch: pytest.MonkeyPatch, web: str
-) -> None:
+def test_this_machine_is_reached_for_its_own_users_only(monkeypatch: pytest.MonkeyPatch, web: str) -> None:
     """A service that others reach does not lend them its place in the network."""
     monkeypatch.delenv("FLYTE_CONNECTORS_ALLOWED_ENDPOINTS")
     assert fetched(f"{web}/data.csv", serves_loopback_only=True) == CSV
@@ -252,9 +244,7 @@ def test_an_object_of_google_is_fetched(gcs: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "s3", "gs"])
-def test_the_files_of_a_folder_become_one(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_the_files_of_a_folder_become_one(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """In the order of their names, CSV and Parquet alike; what a writer left beside them is no data."""
     if kind == "file":
         folder = (tmp_path / "parts").as_uri()
@@ -294,9 +284,7 @@ def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
         fetched((tmp_path / "folder").as_uri(), tmp_path / "folder")
 
 
-def test_the_parts_of_a_folder_are_limited_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_parts_of_a_folder_are_limited_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many small files are a large data set, too."""
     monkeypatch.setattr(parts, "MAX_DATASET_BYTES", 3 * len(CSV))
     for number in range(4):

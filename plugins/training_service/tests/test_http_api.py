@@ -47,9 +47,7 @@ def trained(service: ServiceProcess, digits: Path) -> dict[str, Any]:
     return service.ended("trained")
 
 
-def test_a_training_ends_with_a_model_that_predicts(
-    service: ServiceProcess, trained: dict[str, Any]
-) -> None:
+def test_a_training_ends_with_a_model_that_predicts(service: ServiceProcess, trained: dict[str, Any]) -> None:
     """The result loads without trusting any type, and predicts what the service measured."""
     assert trained["status"] == "finished", trained
     features, labels = load_digits(return_X_y=True)
@@ -102,9 +100,7 @@ def test_the_log_is_complete_and_ends(service: ServiceProcess, trained: dict[str
     assert rest == {"lines": [], "next_offset": page["next_offset"], "complete": True}
 
 
-def test_a_repeated_submission_answers_with_the_same_job(
-    service: ServiceProcess, digits: Path
-) -> None:
+def test_a_repeated_submission_answers_with_the_same_job(service: ServiceProcess, digits: Path) -> None:
     """201 for the first, 200 for the repetition, 409 for another training under the key."""
     body = {"dataset_uri": digits.as_uri(), "epochs": 2}
     headers = {"Idempotency-Key": "run-1-attempt-0"}
@@ -129,9 +125,7 @@ def test_delete_stops_a_training(service: ServiceProcess, large: Path) -> None:
         assert service.ended(name)["status"] == "finished"
 
 
-def test_a_finished_job_stays_finished_when_deleted(
-    service: ServiceProcess, trained: dict[str, Any]
-) -> None:
+def test_a_finished_job_stays_finished_when_deleted(service: ServiceProcess, trained: dict[str, Any]) -> None:
     """DELETE changes nothing that has ended."""
     assert service.client.delete("/jobs/trained").json() == trained
 
@@ -175,9 +169,7 @@ def test_a_bad_data_set_fails_the_job_and_says_why(
         ({"json": {}, "headers": {"Idempotency-Key": "a b"}}, 400, "Idempotency-Key must"),
     ],
 )
-def test_a_bad_submission_is_refused(
-    service: ServiceProcess, request_: dict[str, Any], code: int, text: str
-) -> None:
+def test_a_bad_submission_is_refused(service: ServiceProcess, request_: dict[str, Any], code: int, text: str) -> None:
     """The error names what is wrong, and no job comes of it."""
     before = newest_of(service)
     assert text in error_of(service.client.post("/jobs", **request_), code)
@@ -226,9 +218,7 @@ def test_health_is_ok_while_jobs_are_worked_on(service: ServiceProcess) -> None:
         ({"Host": "[::1]:8100"}, 200),
     ],
 )
-def test_pages_of_other_sites_are_refused(
-    service: ServiceProcess, headers: dict[str, str], code: int
-) -> None:
+def test_pages_of_other_sites_are_refused(service: ServiceProcess, headers: dict[str, str], code: int) -> None:
     """A browser tells the site by Host, where a name was made to lead here, and by Origin."""
     for method, path in (("GET", "/jobs"), ("GET", "/health"), ("GET", "/openapi.json")):
         assert service.client.request(method, path, headers=headers).status_code == code
@@ -236,9 +226,7 @@ def test_pages_of_other_sites_are_refused(
 
 def test_names_of_the_service_can_be_allowed(new_service: Callable[..., ServiceProcess]) -> None:
     """By flag, or as the public URL, whose origin is let in."""
-    service = new_service(
-        "--allowed-host", "training.flyte.svc", "--public-url", "https://train.example.org/base"
-    )
+    service = new_service("--allowed-host", "training.flyte.svc", "--public-url", "https://train.example.org/base")
     for headers in (
         {"Host": "training.flyte.svc:8100"},
         {"Host": "train.example.org"},
@@ -378,9 +366,7 @@ def test_samples_of_a_sweep_are_the_same_each_time() -> None:
     assert sweeps.trials_of("one", spec, sweep) == first
 
 
-def test_artifacts_are_those_that_the_job_names(
-    service: ServiceProcess, trained: dict[str, Any]
-) -> None:
+def test_artifacts_are_those_that_the_job_names(service: ServiceProcess, trained: dict[str, Any]) -> None:
     """The report among them; no other file of the job can be had."""
     report = service.client.get(trained["report"]).json()
     assert report["final"]["validation_accuracy"] == trained["scores"]["validation_accuracy"]

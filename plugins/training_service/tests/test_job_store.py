@@ -45,17 +45,13 @@ def test_the_same_key_gives_the_same_job(store: JobStore) -> None:
 def test_racing_submissions_make_one_job(store: JobStore) -> None:
     """Sixteen threads, one key, one new job."""
     with ThreadPoolExecutor(16) as threads:
-        replies = list(
-            threads.map(lambda number: store.submit(f"job{number}", "key", SPEC), range(16))
-        )
+        replies = list(threads.map(lambda number: store.submit(f"job{number}", "key", SPEC), range(16)))
     assert len({job.job_id for job, _ in replies}) == 1
     assert sum(is_new for _, is_new in replies) == 1
 
 
 @pytest.mark.parametrize(("job_id", "key"), [("job", None), ("new", "key"), ("second", "key")])
-def test_another_training_under_the_same_name_is_a_conflict(
-    store: JobStore, job_id: str, key: str | None
-) -> None:
+def test_another_training_under_the_same_name_is_a_conflict(store: JobStore, job_id: str, key: str | None) -> None:
     """By id, by key, or where id and key belong to two jobs."""
     store.submit("job", "key", SPEC)
     store.submit("second", None, OTHER)

@@ -76,9 +76,7 @@ def test_a_killed_service_ends_with_the_same_model(
     assert measures_of(service, "killed") == measures_of(service, "calm")
 
 
-def test_a_killed_worker_is_replaced(
-    new_service: Callable[..., ServiceProcess], large: Path
-) -> None:
+def test_a_killed_worker_is_replaced(new_service: Callable[..., ServiceProcess], large: Path) -> None:
     """The service notices, and the job goes on after its last epoch."""
     service = new_service("--workers", "1")
     service.submit(job_id="job", dataset_uri=large.as_uri(), epochs=EPOCHS)
@@ -110,9 +108,7 @@ def _last_line(service: ServiceProcess) -> str:
     return str(lines[-1]) if lines else ""
 
 
-def test_a_stopped_service_resumes_its_jobs(
-    new_service: Callable[..., ServiceProcess], large: Path
-) -> None:
+def test_a_stopped_service_resumes_its_jobs(new_service: Callable[..., ServiceProcess], large: Path) -> None:
     """SIGTERM ends the workers, too; the next start goes on."""
     service = new_service("--workers", "1")
     service.submit(job_id="job", dataset_uri=large.as_uri(), epochs=EPOCHS)

@@ -13,18 +13,11 @@ def test_the_operators_own_server_is_the_default(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "canary")
     assert checked_tracking_uri({}) == "https://mlflow.example.org"
-    assert (
-        checked_tracking_uri({"tracking_uri": "https://mlflow.example.org"})
-        == "https://mlflow.example.org"
-    )
+    assert checked_tracking_uri({"tracking_uri": "https://mlflow.example.org"}) == "https://mlflow.example.org"
 
 
-@pytest.mark.parametrize(
-    "uri", ["http://169.254.169.254", "https://evil.example.net", "file:///etc", "sqlite:///x.db"]
-)
-def test_credentials_go_to_no_server_that_a_request_names(
-    uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("uri", ["http://169.254.169.254", "https://evil.example.net", "file:///etc", "sqlite:///x.db"])
+def test_credentials_go_to_no_server_that_a_request_names(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does anything go to addresses inside, or to this machine's disk."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "canary")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -28,9 +28,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_the_model_is_where_the_environment_says(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_model_is_where_the_environment_says(environment: dict[str, str], tmp_path: Path) -> None:
     """Nothing else is left there."""
     assert train_once(environment) == 0
     (model,) = (tmp_path / "results").iterdir()

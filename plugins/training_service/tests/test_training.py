@@ -23,9 +23,7 @@ def test_a_training_equals_scikit_learn_alone() -> None:
     model = training.new_model(data, SPEC)
     metrics = list(training.train(model, data, SPEC, done=0))
 
-    x, held_out, y, held_out_labels = train_test_split(
-        features, labels, test_size=0.2, random_state=7, stratify=labels
-    )
+    x, held_out, y, held_out_labels = train_test_split(features, labels, test_size=0.2, random_state=7, stratify=labels)
     expected = make_pipeline(StandardScaler().fit(x), SGDClassifier(loss="log_loss"))
     for epoch in range(8):
         expected[1].set_params(random_state=7 + epoch)

@@ -145,9 +145,7 @@ def test_folds_are_those_of_scikit_learn(noise: Path, tmp_path: Path) -> None:
     table = csv.read_csv(noise)
     labels = table["label"].to_numpy()
     features = np.column_stack([table[name].to_numpy() for name in table.column_names[:-1]])
-    model = make_pipeline(
-        StandardScaler(), SGDClassifier(loss="log_loss", max_iter=1, tol=None, random_state=2)
-    )
+    model = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", max_iter=1, tol=None, random_state=2))
     parts = StratifiedKFold(4, shuffle=True, random_state=2)
     expected = cross_validate(model, features, labels, cv=parts)["test_score"]
     assert [fold["accuracy"] for fold in report["cross_validation"]["folds"]] == pytest.approx(expected)  # fmt: skip

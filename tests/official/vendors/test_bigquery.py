@@ -50,9 +50,7 @@ def server() -> Iterator[emulator.Emulator]:
 
 
 @pytest.fixture
-def account(
-    server: emulator.Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def account(server: emulator.Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A service account, which a server on loopback gives tokens to; the environment names it, too."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -62,9 +60,7 @@ def account(
             {
                 "type": "service_account",
                 "client_email": "runner@p1.iam.gserviceaccount.com",
-                "private_key": key.private_bytes(
-                    serialization.Encoding.PEM, form, no_password
-                ).decode(),
+                "private_key": key.private_bytes(serialization.Encoding.PEM, form, no_password).decode(),
                 "token_uri": f"{front.url}/token",
                 "project_id": emulator.PROJECT,
             }
@@ -90,9 +86,7 @@ def connector_of(package: str) -> Any:
 @pytest.mark.parametrize("package", PACKAGES)
 async def test_a_query_goes_through(package: str, account: str) -> None:
     """With an input as its parameter; its result is the table that BigQuery has written."""
-    secrets = (
-        {"google_application_credentials": account} if package.startswith("flyteplugins") else {}
-    )
+    secrets = {"google_application_credentials": account} if package.startswith("flyteplugins") else {}
     request = request_for(
         TASK_TYPE, CUSTOM, outputs=OUTPUTS, secrets=secrets,
         statement="SELECT @number AS n", inputs={"number": 3},
@@ -107,12 +101,8 @@ async def test_a_query_goes_through(package: str, account: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 async def test_a_wrong_query_fails_with_the_vendors_words(package: str, account: str) -> None:
     """So that its user can act on it."""
-    secrets = (
-        {"google_application_credentials": account} if package.startswith("flyteplugins") else {}
-    )
-    request = request_for(
-        TASK_TYPE, CUSTOM, outputs=OUTPUTS, secrets=secrets, statement="SELECT * FROM no.such_table"
-    )
+    secrets = {"google_application_credentials": account} if package.startswith("flyteplugins") else {}
+    request = request_for(TASK_TYPE, CUSTOM, outputs=OUTPUTS, secrets=secrets, statement="SELECT * FROM no.such_table")
     resource = await whole_job(connector_of(package), request)
     assert resource.phase == Phase.FAILED
     assert "Not found: Dataset" in resource.message

@@ -63,9 +63,7 @@ def request_of(ssh: Any, cluster: Any, script: str) -> Any:
 async def test_a_script_runs(cluster: Any, ssh: Any) -> None:
     """Submitted, polled to its end, and deleted."""
     done = cluster.root / "done"
-    resource = await whole_job(
-        slurm.SlurmScriptConnector(), request_of(ssh, cluster, f"echo hello > {done}")
-    )
+    resource = await whole_job(slurm.SlurmScriptConnector(), request_of(ssh, cluster, f"echo hello > {done}"))
     assert resource.phase == Phase.SUCCEEDED, resource.message
     assert done.read_text() == "hello\n"
 
@@ -76,7 +74,5 @@ async def test_a_job_is_cancelled(cluster: Any, ssh: Any) -> None:
         meta = await driver.create(request_of(ssh, cluster, "sleep 300"))
         assert (await driver.get(meta)).phase in {Phase.QUEUED, Phase.RUNNING, Phase.INITIALIZING}
         await driver.delete(meta)
-        await until(
-            lambda: not cluster.run("squeue", "-h", "-t", "RUNNING,PENDING").stdout, "the job's end"
-        )
+        await until(lambda: not cluster.run("squeue", "-h", "-t", "RUNNING,PENDING").stdout, "the job's end")
         await driver.delete(meta)

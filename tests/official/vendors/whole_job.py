@@ -34,9 +34,7 @@ def request_for(  # noqa: PLR0913  (a task has these)
     json_format.ParseDict(dict(custom), template.custom)
     if statement:
         template.sql.statement = statement
-    request = pb.CreateTaskRequest(
-        template=template, inputs=interface.write_inputs("hosted", given)
-    )
+    request = pb.CreateTaskRequest(template=template, inputs=interface.write_inputs("hosted", given))
     for name, value in (secrets or {}).items():
         request.connection.secrets[name] = value
     return execution_of(request)

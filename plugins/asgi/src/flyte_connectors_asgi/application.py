@@ -26,9 +26,7 @@ TO_BE_NOTIFIED = 0.1
 _UNFINISHED_REQUESTS = 8  # of the largest that the process holds at most
 
 _GRPC = b"application/grpc"
-_STANDARD_SERVICES = (
-    "/grpc."  # health and reflection, whose streams end only when they are cancelled
-)
+_STANDARD_SERVICES = "/grpc."  # health and reflection, whose streams end only when they are cancelled
 _TRAILERS = "http.response.trailers"
 
 

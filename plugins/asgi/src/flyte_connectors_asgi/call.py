@@ -173,9 +173,7 @@ class Call:
                 message = await self._message(event)
             self._enter(_Phase.RUNNING)
             deserialize, serialize = handler.request_deserializer, handler.response_serializer
-            reply = await handler.unary_unary(
-                deserialize(message) if deserialize else message, self
-            )
+            reply = await handler.unary_unary(deserialize(message) if deserialize else message, self)
             await self._reply(serialize(reply) if serialize else reply)
         except BaseException as error:
             await self._end(error)
@@ -284,9 +282,7 @@ class Call:
 
     def _reader(self, receive: Receive | None = None) -> Messages:
         encoding = self._headers.get(b"grpc-encoding", b"")
-        return Messages(
-            receive or self._receive, self._application.largest, self._application.budget, encoding
-        )
+        return Messages(receive or self._receive, self._application.largest, self._application.budget, encoding)
 
     async def _stream(self, handler: Handler) -> None:
         self._serialize: Callable[[Any], bytes] | None = handler.response_serializer
@@ -299,9 +295,7 @@ class Call:
             argument = deserialize(message) if deserialize else message
         self._enter(_Phase.RUNNING)
         behaviour: Any = (
-            handler.stream_stream or handler.unary_stream
-            if handler.response_streaming
-            else handler.stream_unary
+            handler.stream_stream or handler.unary_stream if handler.response_streaming else handler.stream_unary
         )
         result = behaviour(argument, self)
         if not handler.response_streaming:
@@ -328,9 +322,7 @@ class Call:
         self._messages = self._reader(chunks.get)
         return self._messages
 
-    async def _requests(
-        self, messages: Messages, deserialize: Callable[[bytes], Any] | None
-    ) -> AsyncIterator[Any]:
+    async def _requests(self, messages: Messages, deserialize: Callable[[bytes], Any] | None) -> AsyncIterator[Any]:
         while (message := await messages.next()) is not None:
             yield deserialize(message) if deserialize else message
 
@@ -438,9 +430,7 @@ class Call:
         self._trailing = (*self._trailing, *trailing_metadata)
         raise grpc.aio.AbortError(details)
 
-    async def send_initial_metadata(
-        self, initial_metadata: Iterable[tuple[str, str | bytes]]
-    ) -> None:
+    async def send_initial_metadata(self, initial_metadata: Iterable[tuple[str, str | bytes]]) -> None:
         """Send headers before the first message."""
         self._initial = (*self._initial, *initial_metadata)
         await self._put(b"")
@@ -480,9 +470,7 @@ class Call:
     def peer(self) -> str:
         """The client's address, as gRPC writes it."""
         host, port = (self._scope.get("client") or ("unknown", 0))[:2]
-        return (
-            f"ipv6:{quote(f'[{host}]', safe=':')}:{port}" if ":" in host else f"ipv4:{host}:{port}"
-        )
+        return f"ipv6:{quote(f'[{host}]', safe=':')}:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
     def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
         """Have `callback` called with this context when the call has ended."""

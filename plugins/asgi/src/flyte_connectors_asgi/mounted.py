@@ -43,9 +43,7 @@ class ConnectorApplication:
         SettingsError: a setting is invalid.
     """
 
-    def __init__(
-        self, registry: Registry | None = None, settings: ServiceSettings | None = None
-    ) -> None:
+    def __init__(self, registry: Registry | None = None, settings: ServiceSettings | None = None) -> None:
         settings = settings or read_settings({})[0]
         self._transport = _Mounted(settings)
         if registry is None:

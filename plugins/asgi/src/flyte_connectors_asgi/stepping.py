@@ -31,9 +31,7 @@ class Suspended:
 
     __slots__ = ("_coroutine", "_pending", "_waiting")
 
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, None], pending: Any, waiting: Waiting
-    ) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], pending: Any, waiting: Waiting) -> None:
         self._coroutine = coroutine
         self._pending = pending
         self._waiting = waiting

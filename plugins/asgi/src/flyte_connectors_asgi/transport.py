@@ -57,10 +57,7 @@ class H2cornTransport:
         try:
             import h2corn  # noqa: F401  (not on Python 3.10)
         except ImportError:
-            text = (
-                "asgi needs h2corn, for Python 3.11 and later: pip install flyte-connectors[fast], "
-                "or use grpcio"
-            )
+            text = "asgi needs h2corn, for Python 3.11 and later: pip install flyte-connectors[fast], or use grpcio"
             raise SettingsError(text, field=flag_of("transport")) from None
         self._settings = settings
         self._shared_port = shared_port
@@ -194,9 +191,7 @@ def _listen(settings: ServiceSettings, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server(
-            (host, port), family=family, backlog=1024, reuse_port=shared, dualstack_ipv6=both
-        )
+        return socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared, dualstack_ipv6=both)
     except OSError as error:
         where = address_of(host, port)
         text = f"can't listen on {where}: the port is in use or not allowed"

@@ -112,16 +112,12 @@ class BatchJobConfig:
             if not value.HasField("null_value"):  # a field that is null is not set
                 given.fields[name].CopyFrom(value)
         if "command" in given.fields and given.fields["command"].HasField("string_value"):
-            _refuse(
-                "command", "a string: give a list of program and arguments, or use custom.script"
-            )
+            _refuse("command", "a string: give a list of program and arguments, or use custom.script")
         if "env" in given.fields:
             for name, value in given.fields["env"].struct_value.fields.items():
                 if not value.HasField("string_value"):  # said here, so that no value is shown
                     _refuse(f"env.{name}", "must be a string without NUL characters")
-        config = dataclasses.replace(
-            read_custom(cls, given), secrets=secret_names(custom)
-        )  # which the core reads, too
+        config = dataclasses.replace(read_custom(cls, given), secrets=secret_names(custom))  # which the core reads, too
         config.check()
         return config
 
@@ -153,9 +149,7 @@ class BatchJobConfig:
     def _check_secrets(self) -> None:
         for name in self.secrets:
             if not name.isidentifier() or name in self.env:
-                _refuse(
-                    f"secrets.{name}", "must be the name of a variable that is not in custom.env"
-                )
+                _refuse(f"secrets.{name}", "must be the name of a variable that is not in custom.env")
 
     def _check_function(self) -> None:
         if self.python is not None and (not self.python or _NUL in self.python):

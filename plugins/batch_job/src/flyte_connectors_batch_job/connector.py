@@ -116,9 +116,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
     ) -> BatchJobMetadata:
         """Submit the job of this key; return once it has begun or waits."""
         backend = _chosen(BatchJobConfig.from_custom(task_template.custom).backend)
-        python = function_python() or (
-            sys.executable if backend.name == backends.LOCAL else "python3"
-        )
+        python = function_python() or (sys.executable if backend.name == backends.LOCAL else "python3")
         request = job_request(task_template, inputs, output_prefix, task_execution_metadata, python)
         is_function = request.config.function is not None
         if is_function and isinstance(backend, ReportingBackend):
@@ -141,9 +139,7 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         backend, job_id, handle = _of(resource_meta)
         state = backend.state(job_id, handle)
         if resource_meta.is_function:
-            state = states.with_report(
-                states.with_outputs(state), _reported(backend, resource_meta, handle)
-            )
+            state = states.with_report(states.with_outputs(state), _reported(backend, resource_meta, handle))
         pages = backend.links(job_id, handle)
         links = [TaskLog(name=page.name, uri=page.uri) for page in pages]
         return Resource(
@@ -222,9 +218,7 @@ def _of(meta: BatchJobMetadata) -> tuple[BatchBackend, str, str]:
         message = "its job_id is not the id of a batch job"
         raise InvalidResourceMetaError(message, field="resource_meta")
     if meta.backend not in backends.NAMES:
-        message = (
-            f"its back end '{meta.backend}' is unknown; available: {', '.join(backends.NAMES)}"
-        )
+        message = f"its back end '{meta.backend}' is unknown; available: {', '.join(backends.NAMES)}"
         raise InvalidResourceMetaError(message, field="resource_meta")
     handle = meta.spool_id if meta.backend == backends.LOCAL else meta.handle
     return backends.load(meta.backend), meta.job_id, handle

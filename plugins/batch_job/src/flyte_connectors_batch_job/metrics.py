@@ -27,9 +27,7 @@ def response(
     """
     names = dict.fromkeys((*METRICS, *usage))
     names.pop("at", None)
-    readings: dict[str, Any] = {
-        name: [(usage["at"], usage[name])] if name in usage else None for name in names
-    }
+    readings: dict[str, Any] = {name: [(usage["at"], usage[name])] if name in usage else None for name in names}
     for name, values in (curves or {}).items():
         readings.setdefault(name, values)
     return metrics_response(readings, queries, labels={"job": job_id})

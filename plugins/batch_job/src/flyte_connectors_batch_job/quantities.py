@@ -26,9 +26,7 @@ _FACTORS = {
     "Pi": decimal.Decimal(2**50),
     "Ei": decimal.Decimal(2**60),
 }
-_QUANTITY = re.compile(
-    r"([+-]?[0-9]{1,24}(?:\.[0-9]{0,24})?(?:[eE][+-]?[0-9]{1,2})?)([a-zA-Z]{0,2})"
-)
+_QUANTITY = re.compile(r"([+-]?[0-9]{1,24}(?:\.[0-9]{0,24})?(?:[eE][+-]?[0-9]{1,2})?)([a-zA-Z]{0,2})")
 
 
 def cores(quantity: float | str) -> float:

@@ -175,9 +175,7 @@ def with_container(config: BatchJobConfig, container: Container) -> BatchJobConf
     return dataclasses.replace(config, **found, env={**env, **config.env})
 
 
-def with_settings_of(
-    task: TaskTemplateOfAuthor, config: BatchJobConfig, image: Any = None
-) -> BatchJobConfig:
+def with_settings_of(task: TaskTemplateOfAuthor, config: BatchJobConfig, image: Any = None) -> BatchJobConfig:
     """The configuration, with what is set on the task itself, and its `image`.
 
     Raises:

@@ -65,15 +65,13 @@ class BatchJobSettings(PluginSettings, prefix=PREFIX):
     )
     spool: str | None = setting(
         None,
-        "folder of local jobs: an absolute path on a file system with locks and hard links; "
-        "its mode is 0700",
+        "folder of local jobs: an absolute path on a file system with locks and hard links; its mode is 0700",
         _path,
         default_text="`$XDG_STATE_HOME/flyte-connectors/batch-job`, else below `~/.local/state`",
     )
     spool_shared: bool = setting(
         default=False,
-        help="whether all replicas have the same spool; `flyte-connectors deploy` sets it with "
-        "`shared_volume`",
+        help="whether all replicas have the same spool; `flyte-connectors deploy` sets it with `shared_volume`",
     )
     file_limit: str = setting(
         copying.DEFAULT_LIMIT,

@@ -93,9 +93,7 @@ def test_a_killed_service_loses_and_doubles_nothing(marks: Marks, tmp_path: Path
 
 
 @pytest.mark.parametrize("which", ["supervisor", "keeper"])
-def test_a_killed_guardian_is_followed_by_another_attempt(
-    jobs: Jobs, marks: Marks, which: str
-) -> None:
+def test_a_killed_guardian_is_followed_by_another_attempt(jobs: Jobs, marks: Marks, which: str) -> None:
     """Which begins when no process of the first is left."""
     beside = Beside(lambda: etl.marked(**marks.inputs))
     ((first, _),) = wait_for(marks.read)

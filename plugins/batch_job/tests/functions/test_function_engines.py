@@ -41,9 +41,7 @@ def endpoint(jobs: Jobs, tmp_path: Path) -> Iterator[str]:
     environment.pop("PYTHONPATH", None)
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         pattern = re.compile(r"listening on (?:http://)?([\w.]+:\d+)")
         address = wait_for(lambda: pattern.search(log.read_text()))[1]
@@ -71,9 +69,7 @@ def test_an_engine_runs_a_function_by_the_wrapper(tmp_path: Path) -> None:
     request = job_request(etl.clean.to_proto(), inputs, prefix, python=sys.executable)
     uri = str(tmp_path / "outcome.json")
     text = packing.script("the-job", request, outcome=uri, folder=str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", text], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", text], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     outcome = outcomes.read(uri)
     assert outcome is not None
@@ -85,16 +81,12 @@ def test_an_engine_runs_a_function_by_the_wrapper(tmp_path: Path) -> None:
 
 def test_an_array_runs_a_function_for_each_value(tmp_path: Path) -> None:
     """Each job takes the value of its index; the outputs are lists."""
-    env = TaskEnvironment(
-        "etl", plugin_config=BatchJobConfig(backend="slurm", python=sys.executable)
-    )
+    env = TaskEnvironment("etl", plugin_config=BatchJobConfig(backend="slurm", python=sys.executable))
     array = Array(env.task(etl.doubled.function), "n", 2)
     inputs = {"n": [3, 4], "seconds": 0.0}
     request = job_request(array.to_proto(), inputs, str(tmp_path / "stored"))
     uri = str(tmp_path / "outcome-{index}.json")
-    text = packing.script(
-        "the-job", request, outcome=uri, folder=str(tmp_path), index_variable="INDEX"
-    )
+    text = packing.script("the-job", request, outcome=uri, folder=str(tmp_path), index_variable="INDEX")
     written = []
     for index in ("0", "1"):
         environment = {**os.environ, "INDEX": index}
@@ -124,9 +116,7 @@ def test_cancelling_a_map_ends_its_jobs(jobs: Jobs, tmp_path: Path) -> None:
 
     asyncio.run(cancelled())
     for name in [path.parent.name for path in submitted()]:
-        assert wait_for(
-            lambda name=name: turns.state_of(jobs.spool.job(name))["state"] == "aborted"
-        )
+        assert wait_for(lambda name=name: turns.state_of(jobs.spool.job(name))["state"] == "aborted")
 
 
 def test_calls_in_parallel_end_each_by_itself(jobs: Jobs, tmp_path: Path) -> None:
@@ -228,9 +218,7 @@ def test_a_function_that_prints_and_fails_late_says_why_it_failed() -> None:
         ({"python": ""}, r"custom\.python: must be the path or the name"),
     ],
 )
-def test_a_wrong_function_in_custom_is_refused_by_field(
-    jobs: Jobs, changes: dict[str, Any], message: str
-) -> None:
+def test_a_wrong_function_in_custom_is_refused_by_field(jobs: Jobs, changes: dict[str, Any], message: str) -> None:
     """As any field of the job."""
     template = etl.nothing.to_proto()
     template.custom.update(changes)

@@ -71,9 +71,7 @@ def test_a_function_that_a_job_could_not_import(jobs: Jobs, task: Any, message: 
         ("In = []\n", None, "it is defined in a notebook or an interactive session"),
     ],
 )
-def test_a_function_of_the_program_itself(
-    tmp_path: Path, prefix: str, file: str | None, message: str
-) -> None:
+def test_a_function_of_the_program_itself(tmp_path: Path, prefix: str, file: str | None, message: str) -> None:
     """`python main.py`, or a notebook."""
     source = (
         f"{prefix}from flyte_connectors import TaskEnvironment\n"
@@ -131,9 +129,7 @@ def test_a_module_that_is_missing_there(tmp_path: Path, monkeypatch: pytest.Monk
     import needs_more  # type: ignore[import-not-found]
 
     text = failure_of(needs_more.f)
-    assert (
-        f"needs_more:f can't be imported with {sys.executable}: No module named 'only_here'" in text
-    )
+    assert f"needs_more:f can't be imported with {sys.executable}: No module named 'only_here'" in text
     assert "install only_here there, or choose another `python`" in text
 
 

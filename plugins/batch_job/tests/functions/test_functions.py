@@ -81,9 +81,7 @@ def test_an_exception_arrives_with_the_users_own_frames(jobs: Jobs) -> None:
     with pytest.raises(TaskFailedError) as caught:
         etl.total(["1", "x"])
     text = str(caught.value)
-    assert (
-        "ValueError: invalid literal for int() with base 10: 'x' (etl/rows.py:8 in parsed" in text
-    )
+    assert "ValueError: invalid literal for int() with base 10: 'x' (etl/rows.py:8 in parsed" in text
     assert "in total)" in text
     assert "runner.py" not in text
     assert caught.value.phase == "FAILED"

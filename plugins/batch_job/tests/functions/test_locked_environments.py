@@ -63,9 +63,7 @@ def test_a_function_has_the_packages_of_its_lock(jobs: Jobs, tmp_path: Path) -> 
     if not shutil.which("uv"):
         pytest.skip("needs uv")
     sources = {"": "core", "-functions": "plugins/functions", "-batch-job": "plugins/batch_job"}
-    text = "".join(
-        f'flyte-connectors{name} = {{ path = "{ROOT / path}" }}\n' for name, path in sources.items()
-    )
+    text = "".join(f'flyte-connectors{name} = {{ path = "{ROOT / path}" }}\n' for name, path in sources.items())
     (tmp_path / "pyproject.toml").write_text(PROJECT + text)
     subprocess.run(["uv", "lock", "--quiet"], cwd=tmp_path, check=True)
     with pytest.raises(ModuleNotFoundError):

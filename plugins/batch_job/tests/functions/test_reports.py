@@ -75,8 +75,7 @@ def test_outside_of_a_job_nothing_is_written(
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
-        st.lists(inner)
-        | st.dictionaries(st.sampled_from(["at", "progress", "text", "metric", "value"]), inner)
+        st.lists(inner) | st.dictionaries(st.sampled_from(["at", "progress", "text", "metric", "value"]), inner)
     ),
     max_leaves=8,
 )

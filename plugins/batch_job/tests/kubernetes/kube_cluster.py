@@ -104,11 +104,7 @@ class Cluster:
             reply = self.admin.get(path, params=query)
         except httpx.HTTPError:
             return {}
-        return (
-            dict(reply.json())
-            if reply.is_success and "json" in reply.headers.get("content-type", "")
-            else {}
-        )
+        return dict(reply.json()) if reply.is_success and "json" in reply.headers.get("content-type", "") else {}
 
     def send(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """Change something as the administrator."""
@@ -142,9 +138,7 @@ class Cluster:
     def kubeconfig(self, namespace: str, user: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A kubeconfig for a namespace, of the administrator by default."""
         admin = {
-            f"client-{kind}-data": base64.b64encode(
-                (self._pki / f"admin.{ending}").read_bytes()
-            ).decode()
+            f"client-{kind}-data": base64.b64encode((self._pki / f"admin.{ending}").read_bytes()).decode()
             for kind, ending in (("certificate", "crt"), ("key", "key"))
         }
         cluster = {"server": self.server, "certificate-authority": str(self._pki / "ca.crt")}

@@ -68,9 +68,7 @@ class KubernetesJobs:
         """Create a job and wait for its end."""
         return self.end(self.start(script, **arguments))
 
-    def page(
-        self, meta: BatchJobMetadata, token: str = "", lines: int = 0
-    ) -> tuple[list[str], str]:
+    def page(self, meta: BatchJobMetadata, token: str = "", lines: int = 0) -> tuple[list[str], str]:
         """The texts of one page of the log, and the next page's token."""
         texts, following = [], ""
         for reply in self.connector.get_logs(meta, token=token, lines=lines):

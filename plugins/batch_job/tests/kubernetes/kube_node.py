@@ -369,9 +369,7 @@ class Pod:
         }
         status: dict[str, Any] = {
             "phase": phase,
-            "startTime": dt.datetime.fromtimestamp(self.started, dt.timezone.utc).strftime(
-                "%Y-%m-%dT%H:%M:%SZ"
-            ),
+            "startTime": dt.datetime.fromtimestamp(self.started, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "containerStatuses": [container],
         }
         if self.reason:
@@ -405,9 +403,7 @@ class Pod:
 
     def kill(self) -> None:
         if self.process and self.process.poll() is None:
-            for pid in descendants(self.process.pid)[
-                :1
-            ]:  # the first of a namespace takes all along
+            for pid in descendants(self.process.pid)[:1]:  # the first of a namespace takes all along
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             self.process.wait()

@@ -29,13 +29,9 @@ def config(**parts: Any) -> dict[str, Any]:
     """A kubeconfig; `cluster`, `user` and `context` replace these parts."""
     return {
         "current-context": "c",
-        "clusters": [
-            {"name": "c", "cluster": {"server": "https://h:1", **parts.get("cluster", {})}}
-        ],
+        "clusters": [{"name": "c", "cluster": {"server": "https://h:1", **parts.get("cluster", {})}}],
         "users": [{"name": "u", "user": parts.get("user", {"token": "secret"})}],
-        "contexts": [
-            {"name": "c", "context": {"cluster": "c", "user": "u", **parts.get("context", {})}}
-        ],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", **parts.get("context", {})}}],
     }
 
 
@@ -82,9 +78,7 @@ def test_a_token_file_is_read_each_time(kubeconfig: Any, tmp_path: Path) -> None
         access().token()
 
 
-def test_several_kubeconfigs_are_merged(
-    kubeconfig: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_kubeconfigs_are_merged(kubeconfig: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As kubectl does it: the first that names something wins."""
     rest = config()
     head = {
@@ -117,22 +111,16 @@ def test_several_kubeconfigs_are_merged(
         (config(cluster={"certificate-authority-data": "!"}), "can't be used"),
     ],
 )
-def test_a_kubeconfig_that_cannot_be_used_says_why(
-    kubeconfig: Any, content: Any, message: str
-) -> None:
+def test_a_kubeconfig_that_cannot_be_used_says_why(kubeconfig: Any, content: Any, message: str) -> None:
     """With the file's name."""
     file = kubeconfig(content)
     assert message in fault()
     assert str(file) in fault() or "no.crt" in fault()
 
 
-def test_without_any_access_the_error_says_what_to_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_access_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or that the file it names is not there."""
-    assert (
-        fault() == "no access to Kubernetes: set KUBECONFIG, or run in a pod with a service account"
-    )
+    assert fault() == "no access to Kubernetes: set KUBECONFIG, or run in a pod with a service account"
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert "none (KUBECONFIG) does not exist" in fault()
 
@@ -194,9 +182,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("LINKS", "Logs=https://example.org/{pod}"),
     ],
 )
-def test_a_setting_that_is_wrong_is_named(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_that_is_wrong_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the variable and its value."""
     variable = f"FLYTE_BATCH_JOB_KUBERNETES_{name}"
     monkeypatch.setenv(variable, value)

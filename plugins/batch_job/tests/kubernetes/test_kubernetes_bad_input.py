@@ -118,8 +118,7 @@ def test_a_name_of_another_programs_job(jobs: KubernetesJobs) -> None:
     jobs.cluster.send("POST", jobs.path("jobs"), job)
     message = refusal(jobs, ConflictError)
     assert message == (
-        f"the Job 'a-job' in namespace '{jobs.namespace}' is not one of this connector: "
-        "remove or rename it"
+        f"the Job 'a-job' in namespace '{jobs.namespace}' is not one of this connector: remove or rename it"
     )
 
 
@@ -145,9 +144,7 @@ def test_an_operator_who_changes_settings_breaks_no_replay(
 
 
 @pytest.fixture
-def as_user(
-    jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[[dict[str, Any]], Path]:
+def as_user(jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
     """Lets the connector authenticate as somebody else."""
 
     def change(user: dict[str, Any]) -> Path:
@@ -161,14 +158,11 @@ def test_a_token_that_is_wrong(jobs: KubernetesJobs, as_user: Any) -> None:
     user = as_user({"token": "ey.secret-token"})
     message = refusal(jobs, AuthenticationError)
     assert message == (
-        f"Kubernetes refuses the credentials of the kubeconfig {user}: "
-        "they are missing, invalid or expired"
+        f"Kubernetes refuses the credentials of the kubeconfig {user}: they are missing, invalid or expired"
     )
 
 
-def test_a_token_whose_account_was_deleted(
-    cluster: Cluster, jobs: KubernetesJobs, as_user: Any
-) -> None:
+def test_a_token_whose_account_was_deleted(cluster: Cluster, jobs: KubernetesJobs, as_user: Any) -> None:
     """It is as good as expired, even for a job that runs already."""
     meta = jobs.start("sleep 5")
     jobs.cluster.send("POST", jobs.path("serviceaccounts"), {"metadata": {"name": "old"}})

@@ -116,9 +116,7 @@ class TestKubernetes(ConnectorConformance):
     )
 
     @pytest.fixture
-    def service(
-        self, cluster: Cluster, namespace: str, tmp_path: Path
-    ) -> Iterator[KubernetesService]:
+    def service(self, cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[KubernetesService]:
         orders = tmp_path / "orders"
         orders.mkdir()
         service = KubernetesService(cluster, namespace, orders)

@@ -76,15 +76,10 @@ def requests(cluster: Cluster, verb: str) -> Counter[str]:
     return found
 
 
-def test_two_hundred_jobs_end_with_their_own_outputs(
-    cluster: Cluster, jobs: KubernetesJobs
-) -> None:
+def test_two_hundred_jobs_end_with_their_own_outputs(cluster: Cluster, jobs: KubernetesJobs) -> None:
     """And their polls cost the API server next to nothing."""
     begun = time.monotonic()
-    metas = [
-        jobs.start(NUMBER, key=f"n-{n}", inputs={"n": n}, outputs={"n": "INTEGER"})
-        for n in range(200)
-    ]
+    metas = [jobs.start(NUMBER, key=f"n-{n}", inputs={"n": n}, outputs={"n": "INTEGER"}) for n in range(200)]
     created = time.monotonic() - begun
     jobs.connector.get(metas[0])
     before = {verb: requests(cluster, verb) for verb in ("LIST", "GET", "WATCH")}

@@ -59,17 +59,13 @@ def test_a_map_is_one_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_runs_unchanged(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_example_runs_unchanged(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator chooses where, and with which interpreter."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_PYTHON", sys.executable)
     assert "succeeded after" in run_example(name, tmp_path)
 
 
-def test_what_a_function_reports_is_seen_while_it_runs(
-    jobs: KubernetesJobs, tmp_path: Path
-) -> None:
+def test_what_a_function_reports_is_seen_while_it_runs(jobs: KubernetesJobs, tmp_path: Path) -> None:
     """The job copies it to its output prefix, where any replica reads it."""
     gate, prefix = tmp_path / "gate", str(tmp_path / "stored")
     template = env.task(etl.waiting.function).to_proto()

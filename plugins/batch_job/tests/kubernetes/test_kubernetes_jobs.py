@@ -24,8 +24,7 @@ COUNT_WORDS = """
     echo "{\\"words\\": $words}" > "$BATCH_JOB_OUTPUTS"
 """
 TOO_LARGE = (
-    "$BATCH_JOB_OUTPUTS is larger than 4096 bytes, the most on Kubernetes: "
-    "store what is larger, and give its address"
+    "$BATCH_JOB_OUTPUTS is larger than 4096 bytes, the most on Kubernetes: store what is larger, and give its address"
 )
 FOREVER = 'trap "echo cancelled; exit 1" TERM; echo begun; while :; do sleep 0.1; done'
 
@@ -77,9 +76,7 @@ def test_files_are_there_when_the_command_starts_and_stored_when_it_ends(
 def test_the_last_line_is_the_output_of_a_job_that_writes_none(jobs: KubernetesJobs) -> None:
     """The default job, too."""
     assert jobs.run(outputs={"o": "STRING"}).outputs == {"o": "output-from-a-job"}
-    result = jobs.run(
-        key="other", command=["sh", "-c", "echo a; echo b; echo c >&2"], outputs={"o": "STRING"}
-    )
+    result = jobs.run(key="other", command=["sh", "-c", "echo a; echo b; echo c >&2"], outputs={"o": "STRING"})
     assert result.outputs == {"o": "b"}
 
 
@@ -126,9 +123,7 @@ def test_the_last_line_is_the_output_of_a_job_that_writes_none(jobs: KubernetesJ
         ),
     ],
 )
-def test_why_a_job_failed_is_said(
-    jobs: KubernetesJobs, arguments: dict[str, Any], phase: Phase, message: str
-) -> None:
+def test_why_a_job_failed_is_said(jobs: KubernetesJobs, arguments: dict[str, Any], phase: Phase, message: str) -> None:
     """In one line, the limit named."""
     result = jobs.run(**arguments)
     assert (result.phase, result.message) == (phase, message)
@@ -138,9 +133,7 @@ def test_the_log_is_read_while_the_job_runs_and_after(jobs: KubernetesJobs) -> N
     """Page by page, from where the last one ended."""
     meta = jobs.start("for i in 1 2 3; do echo $i; sleep 1; done; echo 4 >&2; seq 5 30000")
     jobs.until(meta, Phase.RUNNING)
-    texts, token = wait_for(
-        lambda: found if (found := jobs.page(meta))[0] else None, "the first line"
-    )
+    texts, token = wait_for(lambda: found if (found := jobs.page(meta))[0] else None, "the first line")
     assert texts[0] == "1"
     while token:
         more, token = jobs.page(meta, token, 1000)
@@ -192,9 +185,7 @@ def test_a_job_that_has_ended_is_left_alone(jobs: KubernetesJobs) -> None:
     assert jobs.connector.get(meta) == before
 
 
-def test_an_image_that_cannot_be_pulled_ends_its_job(
-    jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_that_cannot_be_pulled_ends_its_job(jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the operator's limit is over; before, the state says why."""
     meta = jobs.start("true", image="missing.example.org/x:1")
     jobs.until(meta, Phase.INITIALIZING, "no such host")
@@ -206,9 +197,7 @@ def test_an_image_that_cannot_be_pulled_ends_its_job(
     assert jobs.connector.get(meta) == result
 
 
-def test_a_job_is_kept_as_long_as_the_operator_says(
-    jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_is_kept_as_long_as_the_operator_says(jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then it is lost, and never taken for a success."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_KUBERNETES_KEEP_SECONDS", "2")
     meta = jobs.start("true")
@@ -266,9 +255,7 @@ def test_how_long_a_job_has_run_is_a_metric(jobs: KubernetesJobs) -> None:
     assert 1 <= float(series["values"][0][1]) <= 4
 
 
-def test_pages_about_a_job_are_linked(
-    jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_about_a_job_are_linked(jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that the operator names."""
     link = "Logs=https://logs.example.org/{namespace}/{job}"
     monkeypatch.setenv("FLYTE_BATCH_JOB_KUBERNETES_LINKS", link)
@@ -277,13 +264,9 @@ def test_pages_about_a_job_are_linked(
     assert (shown.name, shown.uri) == ("Logs", f"https://logs.example.org/{jobs.namespace}/a-job")
 
 
-def test_an_interruptible_task_gets_the_operators_nodes(
-    jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interruptible_task_gets_the_operators_nodes(jobs: KubernetesJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """By their taint; without any it is refused."""
-    monkeypatch.setenv(
-        "FLYTE_BATCH_JOB_KUBERNETES_INTERRUPTIBLE_TOLERATIONS", "spot=true:NoSchedule"
-    )
+    monkeypatch.setenv("FLYTE_BATCH_JOB_KUBERNETES_INTERRUPTIBLE_TOLERATIONS", "spot=true:NoSchedule")
     jobs.end(jobs.start("true", interruptible=True))
     tolerations = jobs.pods()[0]["spec"]["tolerations"]
     assert {

@@ -228,9 +228,7 @@ def test_a_job_tells_any_replica_what_it_runs() -> None:
         (["nosuch"], 127, ""),
     ],
 )
-def test_the_last_line_of_stdout_is_kept(
-    command: list[str], code: int, message: str, tmp_path: Any
-) -> None:
+def test_the_last_line_of_stdout_is_kept(command: list[str], code: int, message: str, tmp_path: Any) -> None:
     """By any shell, whatever the command does with its output."""
     task = template({"line": "STRING"}, command=command, image="python:3.13")
     words = container(manifest("a", job_request(task, {}), Settings()))["command"]

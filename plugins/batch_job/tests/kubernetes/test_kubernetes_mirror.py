@@ -173,9 +173,7 @@ def test_an_answer_without_jobs_is_an_error_until_the_next(
     assert soon(lambda: mirror.job("a"))
 
 
-def test_a_first_list_that_takes_long_holds_up_no_thread(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_list_that_takes_long_holds_up_no_thread(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first callers wait for it; later ones get their answer at once."""
     monkeypatch.setattr(module, "READY_SECONDS", 0.3)
     server.answers = [[]]

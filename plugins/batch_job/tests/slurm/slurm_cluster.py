@@ -208,9 +208,7 @@ class SlurmCluster:
     def configure(self, **values: Any) -> None:
         """Write the configuration, with some values changed; see `_CONF`."""
         self._values.update(values)
-        text = _CONF + (
-            _ACCOUNTING if self.accounting else "AccountingStorageType=accounting_storage/none\n"
-        )
+        text = _CONF + (_ACCOUNTING if self.accounting else "AccountingStorageType=accounting_storage/none\n")
         (self.root / "slurm.conf").write_text(text.format(**self._values))
         if self._control_groups:
             (self.root / "cgroup.conf").write_text(_CONTROL_GROUPS)

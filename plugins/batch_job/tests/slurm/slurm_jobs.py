@@ -32,26 +32,18 @@ class SlurmJobs(Jobs):
         """A key that no other test has: Slurm remembers them all."""
         return f"{name}-{self._mark}"
 
-    def start(
-        self, script: str | None = None, *, key: str = "a-job", **arguments: Any
-    ) -> BatchJobMetadata:
+    def start(self, script: str | None = None, *, key: str = "a-job", **arguments: Any) -> BatchJobMetadata:
         """Create a job."""
         return super().start(script, key=self.key(key), **arguments)
 
     def released(self, key: str) -> list[str]:
         """Ids of the jobs of a key that were released."""
         listed = self.cluster.jobs()
-        return [
-            job
-            for job, _, priority, name in listed
-            if name == f"flyte-{self.key(key)}" and priority != "0"
-        ]
+        return [job for job, _, priority, name in listed if name == f"flyte-{self.key(key)}" and priority != "0"]
 
     def listed(self, key: str) -> list[str]:
         """States of all jobs of a key."""
-        return [
-            state for _, state, _, name in self.cluster.jobs() if name == f"flyte-{self.key(key)}"
-        ]
+        return [state for _, state, _, name in self.cluster.jobs() if name == f"flyte-{self.key(key)}"]
 
 
 def use(monkeypatch: pytest.MonkeyPatch, cluster: SlurmCluster, folder: Path) -> None:

@@ -85,9 +85,7 @@ class SlurmService:
 
     def lose_reply(self) -> None:
         """Have the next submission fail after the controller has taken the job."""
-        self._program(
-            "sbatch", 'rm "$0"; sbatch "$@" >/dev/null; echo "Socket timed out" >&2; exit 1'
-        )
+        self._program("sbatch", 'rm "$0"; sbatch "$@" >/dev/null; echo "Socket timed out" >&2; exit 1')
 
     def write_log(self, job: str, lines: Sequence[str]) -> None:
         wait_for((self._folder / job / "0" / "begun").is_symlink)

@@ -29,9 +29,7 @@ class TestSlurmJobs(ConnectorConformance):
     """The connector of task type `batch_job`, on Slurm."""
 
     @pytest.fixture
-    def service(
-        self, cluster: SlurmCluster, folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[SlurmService]:
+    def service(self, cluster: SlurmCluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmService]:
         use(monkeypatch, cluster, folder)
         service = SlurmService(cluster, folder)
         monkeypatch.setenv("PATH", service.path)

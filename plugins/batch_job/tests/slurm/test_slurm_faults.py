@@ -38,9 +38,7 @@ SMALL = {"memory": "50Mi"}
         ({"working_directory": "here"}, "custom.working_directory: 'here' must be the absolute"),
     ],
 )
-def test_a_bad_request_is_refused_by_name(
-    jobs: SlurmJobs, fields: dict[str, Any], message: str
-) -> None:
+def test_a_bad_request_is_refused_by_name(jobs: SlurmJobs, fields: dict[str, Any], message: str) -> None:
     """And nothing is submitted."""
     with pytest.raises(InvalidRequestError) as caught:
         jobs.start("true", key="bad", **{**SMALL, **fields})
@@ -52,10 +50,7 @@ def test_what_no_node_has_fails(jobs: SlurmJobs) -> None:
     """Slurm accepts it held, and finds out when it is released."""
     resource = jobs.run("true", key="huge", memory="9Ti")
     assert resource.phase == Phase.FAILED
-    assert (
-        resource.message
-        == "no node has the cpu, memory, gpu or nodes that the job asks for (BadConstraints)"
-    )
+    assert resource.message == "no node has the cpu, memory, gpu or nodes that the job asks for (BadConstraints)"
     wait_for(lambda: jobs.listed("huge") == ["CANCELLED"])
 
 
@@ -69,9 +64,7 @@ def test_what_no_node_has_fails(jobs: SlurmJobs) -> None:
         ),
     ],
 )
-def test_what_a_partition_lacks_is_waited_for(
-    jobs: SlurmJobs, fields: dict[str, Any], message: str
-) -> None:
+def test_what_a_partition_lacks_is_waited_for(jobs: SlurmJobs, fields: dict[str, Any], message: str) -> None:
     """With the reason."""
     meta = jobs.start("true", key="waits", **{**SMALL, **fields})
     resource = wait_for(lambda: _of_phase(jobs, meta, Phase.WAITING_FOR_RESOURCES))
@@ -94,10 +87,7 @@ def test_held_requeued_and_cancelled_by_the_administrator(jobs: SlurmJobs) -> No
     run("scancel", meta.handle)
     resource = jobs.end(meta)
     assert resource.phase == Phase.FAILED
-    assert (
-        resource.message
-        == "the job was cancelled in Slurm by an administrator or its user, not by Flyte"
-    )
+    assert resource.message == "the job was cancelled in Slurm by an administrator or its user, not by Flyte"
 
 
 def test_a_drained_node_is_waited_for(jobs: SlurmJobs) -> None:
@@ -215,9 +205,7 @@ def test_a_token_that_is_no_good_is_named(
     assert good not in error.message
 
 
-def test_what_cannot_be_reached_is_named(
-    jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_cannot_be_reached_is_named(jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By each way to Slurm."""
     addresses = {
         "http://127.0.0.1:9": "127.0.0.1:9/openapi/v3 can't be reached",
@@ -236,9 +224,7 @@ def test_what_cannot_be_reached_is_named(
         jobs.start("true", key="away", **SMALL)
 
 
-def test_a_folder_that_cannot_be_used_is_named(
-    jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_used_is_named(jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its variable."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_FOLDER", "/proc/none")
     with pytest.raises((ServiceUnavailableError, PermissionDeniedError)) as caught:

@@ -26,9 +26,7 @@ def test_a_file_goes_in_and_out(jobs: SlurmJobs, tmp_path: Path) -> None:
     source.write_text("one two\n")
     task = BatchJobTask(
         "upper",
-        BatchJobConfig(
-            script='tr a-z A-Z < "$BATCH_JOB_INPUT_TEXT" > "$BATCH_JOB_OUTPUT_UPPER"', memory="50Mi"
-        ),
+        BatchJobConfig(script='tr a-z A-Z < "$BATCH_JOB_INPUT_TEXT" > "$BATCH_JOB_OUTPUT_UPPER"', memory="50Mi"),
         inputs={"text": File},
         outputs={"upper": File},
     )

@@ -65,25 +65,19 @@ def test_a_map_is_one_array(jobs: SlurmJobs, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "batch_script"])
-def test_an_example_runs_unchanged(
-    name: str, jobs: SlurmJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_example_runs_unchanged(name: str, jobs: SlurmJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator chooses where, and with which interpreter."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_PYTHON", sys.executable)
     before = names_of(jobs)
     run_example(name, tmp_path)
-    assert len(names_of(jobs) - before) == {"function_map_reduce": 5, "function_pydantic": 2}.get(
-        name, 1
-    )
+    assert len(names_of(jobs) - before) == {"function_map_reduce": 5, "function_pydantic": 2}.get(name, 1)
 
 
 def test_what_a_function_reports_is_seen_while_it_runs(jobs: SlurmJobs, tmp_path: Path) -> None:
     """The job copies it to its output prefix, where any replica reads it."""
     gate, prefix = tmp_path / "gate", str(tmp_path / "stored")
     template = env.task(etl.waiting.function).to_proto()
-    meta = jobs.connector.create(
-        template, prefix, {"gate": str(gate)}, idempotency_key=jobs.key("reporting")
-    )
+    meta = jobs.connector.create(template, prefix, {"gate": str(gate)}, idempotency_key=jobs.key("reporting"))
     assert wait_for(lambda: jobs.connector.get(meta).message == "50%, waiting")
     assert jobs.connector.get(meta).custom_info["progress"] == 0.5
     gate.touch()

@@ -198,9 +198,7 @@ def test_indexes_that_wait_are_read_from_their_text() -> None:
 
 def test_a_token_says_whose_it_is_and_how_long_it_holds() -> None:
     """What is not a token says nothing."""
-    payload = (
-        base64.urlsafe_b64encode(json.dumps({"sun": "me", "exp": 5}).encode()).decode().rstrip("=")
-    )
+    payload = base64.urlsafe_b64encode(json.dumps({"sun": "me", "exp": 5}).encode()).decode().rstrip("=")
     assert claims(f"head.{payload}.sign") == ("me", 5.0)
     assert claims("no token") == claims("") == ("", float("inf"))
 
@@ -216,9 +214,7 @@ def test_a_job_that_is_not_the_owner_does_not_begin(tmp_path: Path) -> None:
 
     def run(job_id: str, text: str = script) -> int:
         environment = {"SLURM_JOB_ID": job_id, "PATH": "/usr/bin:/bin"}
-        return subprocess.run(
-            ["bash"], input=text, text=True, env=environment, check=False
-        ).returncode
+        return subprocess.run(["bash"], input=text, text=True, env=environment, check=False).returncode
 
     (folder / "owner-1").symlink_to("7")
     assert run("8") == 114

@@ -199,9 +199,7 @@ def test_a_killed_controller_loses_and_doubles_nothing(jobs: SlurmJobs) -> None:
     finally:
         help_on(jobs.cluster)  # other tests use it, too
     keys = [jobs.key(f"kill-{number}") for number in range(30)]
-    assert [(end.phase, end.outputs) for end in ends] == [
-        (Phase.SUCCEEDED, {"id": key}) for key in keys
-    ]
+    assert [(end.phase, end.outputs) for end in ends] == [(Phase.SUCCEEDED, {"id": key}) for key in keys]
     assert sorted(everything.read_text().split()) == sorted(keys)
 
 

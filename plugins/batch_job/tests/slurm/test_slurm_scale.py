@@ -81,9 +81,7 @@ def test_ten_thousand_gets_are_one_question_per_interval(
         jobs.connector.delete(meta)
 
 
-def test_a_controller_that_hangs_costs_no_task_anything(
-    jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_controller_that_hangs_costs_no_task_anything(jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread waits for it; the others get its error at once, and all goes on afterwards."""
     monkeypatch.setattr("flyte_connectors_batch_job.backends.slurm.commands.QUESTION_SECONDS", 2.0)
     meta = jobs.start("sleep 3; echo done", key="hangs", outputs={"last": "STRING"}, **SMALL)

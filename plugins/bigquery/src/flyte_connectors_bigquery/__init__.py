@@ -83,16 +83,12 @@ _MODULES = {
     "TimePartitioning": "config",
     "read_batches": "results.tables",
     "write_table": "results.writing",
-    **dict.fromkeys(
-        ("BigQueryCopyConfig", "BigQueryExtractConfig", "BigQueryLoadConfig"), "transfers.config"
-    ),
+    **dict.fromkeys(("BigQueryCopyConfig", "BigQueryExtractConfig", "BigQueryLoadConfig"), "transfers.config"),
     **dict.fromkeys(
         ("BigQueryCopyConnector", "BigQueryExtractConnector", "BigQueryLoadConnector"),
         "transfers.connector",
     ),
-    **dict.fromkeys(
-        ("BigQueryCopyTask", "BigQueryExtractTask", "BigQueryLoadTask"), "transfers.task"
-    ),
+    **dict.fromkeys(("BigQueryCopyTask", "BigQueryExtractTask", "BigQueryLoadTask"), "transfers.task"),
 }
 
 

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
     from flyte_connectors_bigquery.jobs.request import Query
 
-    AnyJob: TypeAlias = (
-        bigquery.QueryJob | bigquery.LoadJob | bigquery.ExtractJob | bigquery.CopyJob | UnknownJob
-    )
+    AnyJob: TypeAlias = bigquery.QueryJob | bigquery.LoadJob | bigquery.ExtractJob | bigquery.CopyJob | UnknownJob
 
 RECENT_JOBS = 1000
 
@@ -53,9 +51,7 @@ class TimeLimit:
     def retry(self) -> Retry:
         """The vendor's retry policy for this limit."""
         longest_pause = self.total / 10  # so that there are a dozen attempts
-        return Retry(
-            is_transient, initial=0.2, maximum=longest_pause, multiplier=2.0, timeout=self.total
-        )
+        return Retry(is_transient, initial=0.2, maximum=longest_pause, multiplier=2.0, timeout=self.total)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -135,9 +131,7 @@ class BigQuery:
             job = self._insert(query, {**query.body, "dryRun": True}, None)
             return cast("bigquery.QueryJob", job)
 
-    def job(
-        self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
-    ) -> AnyJob:
+    def job(self, project: str, location: str | None, job_id: str, mask: str = fields.STATE) -> AnyJob:
         """The job as it is now, as far as `mask` shows it; see `fields`.
 
         Raises:
@@ -155,9 +149,7 @@ class BigQuery:
             ConnectorError: anything else; see `vendor_errors`.
         """
         with translated(f"BigQuery job {project}:{location}.{job_id}"):
-            self._client.cancel_job(
-                job_id, project=project, location=location, **self._asking.options
-            )
+            self._client.cancel_job(job_id, project=project, location=location, **self._asking.options)
 
     def first_rows(self, job: bigquery.QueryJob, count: int) -> Sequence[bigquery.Row]:
         """At most `count` rows of the result of a finished job."""
@@ -183,9 +175,7 @@ class BigQuery:
         Args:
             table: REST `TableReference`.
         """
-        project, dataset, name = (
-            quote(table[part], safe=":") for part in ("projectId", "datasetId", "tableId")
-        )
+        project, dataset, name = (quote(table[part], safe=":") for part in ("projectId", "datasetId", "tableId"))
         with translated(f"BigQuery table {project}.{dataset}.{name}"):
             try:
                 found = self._call(
@@ -226,9 +216,7 @@ class BigQuery:
     def children(self, job: AnyJob) -> list[bigquery.QueryJob]:
         """The jobs of a script's statements, in the order they ran."""
         with translated(f"statements of BigQuery job {job.project}:{job.location}.{job.job_id}"):
-            children = self._client.list_jobs(
-                project=job.project, parent_job=job.job_id, **self._asking.options
-            )
+            children = self._client.list_jobs(project=job.project, parent_job=job.job_id, **self._asking.options)
             return sorted(children, key=lambda child: (child.created, child.job_id))
 
     def _insert(
@@ -251,9 +239,7 @@ class BigQuery:
         answer = self._call(self._submitting, method="POST", path=path, data=resource)
         return self._client.job_from_resource(answer)
 
-    def _get(
-        self, project: str, location: str | None, job_id: str, mask: str = fields.STATE
-    ) -> AnyJob:
+    def _get(self, project: str, location: str | None, job_id: str, mask: str = fields.STATE) -> AnyJob:
         resource = self._call(
             self._asking,
             method="GET",
@@ -265,9 +251,7 @@ class BigQuery:
     def _call(self, limit: TimeLimit, **request: Any) -> dict[str, Any]:
         """One call of the REST API: the vendor's methods have no parameter for what to leave out."""
         api_request: Any = self._client._connection.api_request  # noqa: SLF001
-        answer: dict[str, Any] = limit.retry(
-            functools.partial(api_request, timeout=limit.attempt, **request)
-        )()
+        answer: dict[str, Any] = limit.retry(functools.partial(api_request, timeout=limit.attempt, **request))()
         return answer
 
     def _find(self, request: JobRequest, job_id: str) -> AnyJob | None:
@@ -291,7 +275,5 @@ class BigQuery:
 
     def _recent(self, project: str, job_id: str) -> AnyJob | None:
         """The job `job_id` in any region: without one BigQuery looks in the US and the EU only."""
-        recent = self._client.list_jobs(
-            project=project, max_results=RECENT_JOBS, **self._asking.options
-        )
+        recent = self._client.list_jobs(project=project, max_results=RECENT_JOBS, **self._asking.options)
         return next((job for job in recent if job.job_id == job_id), None)

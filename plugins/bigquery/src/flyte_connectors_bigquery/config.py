@@ -141,8 +141,7 @@ class BigQueryConfig:
 
     def _own(self) -> Custom:
         return {
-            "destinationTable": self.destination
-            and table_reference(self.destination, self.ProjectID),
+            "destinationTable": self.destination and table_reference(self.destination, self.ProjectID),
             "createDisposition": self.create_disposition,
             "writeDisposition": self.write_disposition,
             **partitioning(self.time_partitioning, self.range_partitioning),
@@ -152,8 +151,7 @@ class BigQueryConfig:
             "maximumBytesBilled": _int64(self.maximum_bytes_billed),
             "maxBytes": _int64(self.max_bytes),
             "jobTimeoutMs": self.job_timeout and milliseconds(self.job_timeout),
-            "defaultDataset": self.default_dataset
-            and _dataset(self.default_dataset, self.ProjectID),
+            "defaultDataset": self.default_dataset and _dataset(self.default_dataset, self.ProjectID),
             "createSession": self.create_session,
             "reservation": self.reservation,
             "maxSlots": _int64(self.max_slots),
@@ -192,9 +190,7 @@ def _project(written: Sequence[str], default: str | None) -> Custom:
     return {"projectId": project} if project else {}
 
 
-def partitioning(
-    by_time: TimePartitioning | None, by_range: RangePartitioning | None
-) -> dict[str, Any]:
+def partitioning(by_time: TimePartitioning | None, by_range: RangePartitioning | None) -> dict[str, Any]:
     """The partitions of a destination, as members of the REST configuration."""
     return {
         "timePartitioning": by_time and _by_time(by_time),

@@ -81,9 +81,7 @@ class BigQueryConnector(JobConnector):
         kinds = meta.outputs
         if kinds is None:
             kinds = dict(outputs.OFFICIAL) if job.destination else {}
-        return outputs.of_job(
-            bigquery, job, kinds, secret=meta.reader_secret, impersonate=meta.impersonate
-        )
+        return outputs.of_job(bigquery, job, kinds, secret=meta.reader_secret, impersonate=meta.impersonate)
 
     def facts_of(self, bigquery: BigQuery, job: Any) -> dict[str, Any]:
         """Its cost, what it read and did; of a script, also those of its statements."""

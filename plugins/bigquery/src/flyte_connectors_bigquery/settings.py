@@ -26,9 +26,7 @@ class BigQuerySettings(PluginSettings, prefix=PREFIX):
         default_text="the project that the credentials belong to",
     )
     token_files: tuple[str, ...] = setting((), "files that `external_account` secrets may name")
-    upload_from: tuple[str, ...] = setting(
-        (), "folders that loads and queries may send files from, as paths or URIs"
-    )
+    upload_from: tuple[str, ...] = setting((), "folders that loads and queries may send files from, as paths or URIs")
     location: str | None = setting(None, "location of tasks that name none")
     emulator: str | None = setting(
         None,

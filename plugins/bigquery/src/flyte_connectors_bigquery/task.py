@@ -71,8 +71,7 @@ class SqlTask(TaskTemplate):
         """The configuration, the parameters' types and the name of the secret."""
         custom = self.plugin_config.to_custom(sctx.domain)
         typed = [
-            {"name": name, "parameterType": parameter_type}
-            for name, parameter_type in self._parameter_types.items()
+            {"name": name, "parameterType": parameter_type} for name, parameter_type in self._parameter_types.items()
         ]
         fixed = [
             parameter

@@ -53,9 +53,7 @@ class Calls:
         config: Where tasks may run: the project, and the dataset with the irises.
     """
 
-    def __init__(
-        self, remote: RemoteService | None = None, config: BigQueryConfig = CONFIG
-    ) -> None:
+    def __init__(self, remote: RemoteService | None = None, config: BigQueryConfig = CONFIG) -> None:
         self.dispatcher = remote or _here()
         self.config = config
 
@@ -108,9 +106,7 @@ class Calls:
         created = await self.dispatcher.create(request)
         return Job(self.dispatcher, task, created.resource_meta, dict(secrets or {}))
 
-    async def run(
-        self, task: TaskTemplate, inputs: Mapping[str, Any] | None = None, **options: Any
-    ) -> dict[str, Any]:
+    async def run(self, task: TaskTemplate, inputs: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """The outputs of the task's job, once it has succeeded."""
         job = await self.create(task, inputs, **options)
         resource = await job.end()

@@ -66,9 +66,7 @@ def running() -> Iterator[Emulator]:
             try:
                 _await_answer(server, f"http://127.0.0.1:{port}", log.name)
                 until_it_listens.close()
-                yield Emulator(
-                    f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}", Path(data) / "gcs"
-                )
+                yield Emulator(f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}", Path(data) / "gcs")
             finally:
                 server.terminate()
 

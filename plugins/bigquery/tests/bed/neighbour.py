@@ -23,9 +23,7 @@ CALLS = 800
 WARM_UP = "warm-up"
 """The service's thread, and what the neighbour says while there is one."""
 
-REQUEST = pb.GetTaskRequest(
-    resource_meta=b'{"job_id": "endless"}', task_category=pb.TaskCategory(name="neighbour")
-)
+REQUEST = pb.GetTaskRequest(resource_meta=b'{"job_id": "endless"}', task_category=pb.TaskCategory(name="neighbour"))
 """About its only job."""
 
 

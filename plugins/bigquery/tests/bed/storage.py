@@ -93,9 +93,7 @@ class StorageServer:
             batch = rows_from(start, min(ROWS_OF_A_MESSAGE, int(rows) - start)).select(names)
             yield types.ReadRowsResponse(
                 row_count=batch.num_rows,
-                arrow_record_batch=types.ArrowRecordBatch(
-                    serialized_record_batch=batch.serialize().to_pybytes()
-                ),
+                arrow_record_batch=types.ArrowRecordBatch(serialized_record_batch=batch.serialize().to_pybytes()),
             )
 
 
@@ -113,11 +111,7 @@ def running() -> Iterator[StorageServer]:
     )
     server = grpc.server(futures.ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers(
-        [
-            grpc.method_handlers_generic_handler(
-                SERVICE, {"CreateReadSession": session, "ReadRows": rows}
-            )
-        ]
+        [grpc.method_handlers_generic_handler(SERVICE, {"CreateReadSession": session, "ReadRows": rows})]
     )
     serving.host = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()

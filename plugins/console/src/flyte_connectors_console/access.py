@@ -84,8 +84,7 @@ class Access:
         host = urlsplit(f"//{request.host}").hostname or ""
         if host.lower() not in self._hosts and not _is_address(host):
             text = (
-                f"unknown host name {host[:100]!r}: if the console is to be found there, "
-                "set --console-url to its URL"
+                f"unknown host name {host[:100]!r}: if the console is to be found there, set --console-url to its URL"
             )
             return 421, text
         if self.tokens is None and not _is_this_machine(request):
@@ -131,9 +130,7 @@ class Access:
 
 
 def _signature(token: bytes, expiry: str) -> str:
-    return hmac.new(
-        token, f"flyte-connectors-console {expiry}".encode(), hashlib.sha256
-    ).hexdigest()
+    return hmac.new(token, f"flyte-connectors-console {expiry}".encode(), hashlib.sha256).hexdigest()
 
 
 def _is_address(host: str) -> bool:

@@ -38,11 +38,7 @@ if TYPE_CHECKING:
     from flyte_connectors_console.place import Place
 
 _FOLDER = pathlib.Path(__file__).parent
-_STATIC = {
-    path.name: path
-    for path in (_FOLDER / "static").iterdir()
-    if path.suffix in (".css", ".js", ".svg")
-}
+_STATIC = {path.name: path for path in (_FOLDER / "static").iterdir() if path.suffix in (".css", ".js", ".svg")}
 _MOST_FORM_BYTES = 10_000
 _JOB = "/jobs/<task_type>/<sealed>"
 _ROUTES = Map(
@@ -105,9 +101,7 @@ class Console:
         if endpoint == "static":
             return _static(values["name"])
         if endpoint == "sign_in":
-            return self._sign_in(
-                request, request.form.get("token", ""), request.form.get("next", "")
-            )
+            return self._sign_in(request, request.form.get("token", ""), request.form.get("next", ""))
         if self._access.tokens is not None and "token" in request.args:
             others = {name: value for name, value in request.args.items() if name != "token"}
             following = f"{request.path}?{urlencode(others)}".rstrip("?")
@@ -140,12 +134,8 @@ class Console:
     def _sign_in(self, request: Request, token: str, following: str) -> Response:
         tokens = self._access.tokens
         if tokens is None or not tokens.holds(token):
-            return self._page(
-                request, "sign_in.html", 403, next=following, failed=tokens is not None
-            )
-        is_own = (
-            following.startswith("/") and not following.startswith("//") and "\\" not in following
-        )
+            return self._page(request, "sign_in.html", 403, next=following, failed=tokens is not None)
+        is_own = following.startswith("/") and not following.startswith("//") and "\\" not in following
         root = request.script_root
         response = redirect(root + following if is_own else f"{root}/", 303, Response=Response)
         self._access.remember(token, request, response)

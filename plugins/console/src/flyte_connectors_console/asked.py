@@ -39,9 +39,7 @@ class AskedJobs:
         self._lock = threading.Lock()
         self._jobs: collections.OrderedDict[JobAddress, KnownJob] = collections.OrderedDict()
         self._counts: collections.Counter[str] = collections.Counter()
-        self._samples: collections.deque[tuple[float, dict[str, int]]] = collections.deque(
-            maxlen=MOST_SAMPLES
-        )
+        self._samples: collections.deque[tuple[float, dict[str, int]]] = collections.deque(maxlen=MOST_SAMPLES)
 
     def wrap(self, name: str, call: Any) -> Any:
         """`call`, recorded; see `ConnectorService.wrap_requests`."""

@@ -130,9 +130,7 @@ def checkup_of_service(settings: ServiceSettings) -> Checkup:
     for name in FIELDS:
         value = getattr(settings, name)
         if value != getattr(known, name) and value is not None:
-            environment[variable_of(name)] = as_text(
-                list(value) if isinstance(value, tuple) else value
-            )
+            environment[variable_of(name)] = as_text(list(value) if isinstance(value, tuple) else value)
     return Checkup(environment, ["--config", config] if config else [])
 
 

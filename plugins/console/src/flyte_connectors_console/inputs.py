@@ -25,7 +25,4 @@ def inputs_view(inputs: Inputs, secrets: Iterable[str]) -> Mapping[str, str]:
         secrets: What must not be seen, also where it is part of an input.
     """
     known = masker(frozenset(secrets))
-    return {
-        named.name: shortened(known.mask(literal_text(named.value)), _LONGEST)
-        for named in inputs.literals[:_MOST]
-    }
+    return {named.name: shortened(known.mask(literal_text(named.value)), _LONGEST) for named in inputs.literals[:_MOST]}

@@ -49,9 +49,7 @@ _MOST_READERS = 8  # downloads and searches at once
 class Render(Protocol):
     """Makes a page of a template."""
 
-    def __call__(
-        self, request: Request, template: str, status: int = 200, **values: Any
-    ) -> Response:
+    def __call__(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """The page."""
         ...
 
@@ -108,9 +106,7 @@ class JobPages:
         wanted = request.args.get("search", "")[:500]
         if wanted:
             with self._reader():
-                matches, is_whole = self._run(
-                    self._search(address, wanted.lower()), _READ_SECONDS + 5
-                )
+                matches, is_whole = self._run(self._search(address, wanted.lower()), _READ_SECONDS + 5)
             return _json({"matches": matches, "is_whole": is_whole})
         first = request.args.get("from", 0, type=int)
         number = min(request.args.get("lines", 500, type=int), _MOST_LINES)
@@ -234,9 +230,7 @@ def _envelope_view(address: JobAddress) -> dict[str, Any]:
     try:
         envelope = unseal(address.meta, address.task_type)
     except InvalidRequestError as error:
-        raise ConnectorError(
-            f"this is not a job of task type '{address.task_type}': {error.message}"
-        ) from error
+        raise ConnectorError(f"this is not a job of task type '{address.task_type}': {error.message}") from error
     try:
         handle = json.loads(envelope.meta)
     except ValueError:

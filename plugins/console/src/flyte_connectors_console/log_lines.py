@@ -40,13 +40,9 @@ def line_text(line: LogLine) -> str:
     return f"{stamp}{line.message}\n"
 
 
-async def lines_from(
-    client: Client, address: JobAddress, page: Page
-) -> AsyncIterator[tuple[int, list[LogLine]]]:
+async def lines_from(client: Client, address: JobAddress, page: Page) -> AsyncIterator[tuple[int, list[LogLine]]]:
     """The lines of a log from a page on to its present end, in batches, each with the number of its first."""
-    request = pb.GetTaskLogsRequest(
-        resource_meta=address.meta, task_category=address.category, token=page.token
-    )
+    request = pb.GetTaskLogsRequest(resource_meta=address.meta, task_category=address.category, token=page.token)
     number = page.first
     while True:
         token, before = "", number

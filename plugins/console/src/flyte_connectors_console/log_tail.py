@@ -55,9 +55,7 @@ class LogTail:
             self.total += 1
             self.lines.append(line)
             self._bytes += len(line.message)
-            while len(self.lines) > MOST_LINES or (
-                self._bytes > MOST_BYTES and len(self.lines) > 1
-            ):
+            while len(self.lines) > MOST_LINES or (self._bytes > MOST_BYTES and len(self.lines) > 1):
                 self._bytes -= len(self.lines.popleft().message)
 
     def since(self, number: int, most: int) -> tuple[int, list[LogLine]]:

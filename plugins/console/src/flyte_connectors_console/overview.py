@@ -48,9 +48,7 @@ def connector_rows(
                 "verbs": ", ".join(bound.verbs),
                 "calls": sum(number for _, number in codes),
                 "running": sum(series.in_flight for series in calls),
-                "errors": sum(
-                    number for code, number in codes if code not in {_OK, *_FAULTS_OF_CALLERS}
-                ),
+                "errors": sum(number for code, number in codes if code not in {_OK, *_FAULTS_OF_CALLERS}),
                 "isolated": bound in isolated,
             }
         )

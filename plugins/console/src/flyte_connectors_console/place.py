@@ -21,15 +21,11 @@ if TYPE_CHECKING:
 class Client(Protocol):
     """Answers requests about jobs; `flyte_connectors.client` has the kinds there are."""
 
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
+    async def get(self, request: pb.GetTaskRequest, timeout: float | None = None) -> pb.GetTaskResponse:
         """Report a job's state."""
         ...
 
-    async def delete(
-        self, request: pb.DeleteTaskRequest, timeout: float | None = None
-    ) -> pb.DeleteTaskResponse:
+    async def delete(self, request: pb.DeleteTaskRequest, timeout: float | None = None) -> pb.DeleteTaskResponse:
         """Cancel a job."""
         ...
 

@@ -36,12 +36,10 @@ def resource_view(resource: pb.Resource) -> dict[str, Any]:
             for link in resource.log_links[:_MOST]
         ],
         "outputs": [
-            {"name": named.name, "value": literal_text(named.value)}
-            for named in resource.outputs.literals[:_MOST]
+            {"name": named.name, "value": literal_text(named.value)} for named in resource.outputs.literals[:_MOST]
         ],
         "info": [
-            {"name": str(name), "value": shortened(plain_text(value))}
-            for name, value in list(info.items())[:_MOST]
+            {"name": str(name), "value": shortened(plain_text(value))} for name, value in list(info.items())[:_MOST]
         ],
         "error": "",
     }

@@ -138,9 +138,7 @@ class ServicePlace:
         """That of the settings, else the service's port where the browser found the pages."""
         settings = self._service.settings
         here = f"[{host}]" if ":" in host else host
-        address = (
-            f"{here}:{self._service.port}" if settings.host in _WILDCARDS else self._service.address
-        )
+        address = f"{here}:{self._service.port}" if settings.host in _WILDCARDS else self._service.address
         return self._endpoint or (f"https://{address}" if settings.tls_cert else address)
 
     @contextlib.asynccontextmanager
@@ -152,9 +150,7 @@ class ServicePlace:
         faults = self._service.faults
         failing = None if faults is None else faults.failing.get(job.address.meta)
         job.fault = "" if failing is None else shortened(failing.reason, 500)
-        job.failing_since = (
-            None if failing is None else time.time() - (time.monotonic() - failing.since)
-        )
+        job.failing_since = None if failing is None else time.time() - (time.monotonic() - failing.since)
         return job
 
     def _known(self, meta: bytes) -> KnownJob | None:
@@ -170,9 +166,7 @@ class _Reader:
         self._dispatcher = Dispatcher(service.registry, service.dispatcher.guard)
         self._service = service
 
-    async def get(
-        self, request: pb.GetTaskRequest, timeout: float | None = None
-    ) -> pb.GetTaskResponse:
+    async def get(self, request: pb.GetTaskRequest, timeout: float | None = None) -> pb.GetTaskResponse:
         """Report a job's state; no create is begun anew, and no time limit enforced."""
         self._check()
         task_type = request.task_category.name

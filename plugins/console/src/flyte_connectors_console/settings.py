@@ -10,9 +10,7 @@ from flyte_connectors.settings import PluginSettings, setting
 
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        message = (
-            f"invalid value {text!r}: give a URL such as https://connectors.example.com/console"
-        )
+        message = f"invalid value {text!r}: give a URL such as https://connectors.example.com/console"
         raise SettingsError(message)
     return text.rstrip("/")
 

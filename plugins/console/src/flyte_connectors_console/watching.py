@@ -119,9 +119,7 @@ class Watch:
         """Read the job until it has ended and all of it has been read."""
         try:
             async with place.client(self.address) as client:
-                await asyncio.gather(
-                    self._read_state(client), self._read_log(client), self._read_curves(client)
-                )
+                await asyncio.gather(self._read_state(client), self._read_log(client), self._read_curves(client))
         except ConnectorError as error:
             self._set_state({**self.state, "error": error.message})
         except Exception:
@@ -131,9 +129,7 @@ class Watch:
         self._changed("state")
 
     async def _read_state(self, client: Client) -> None:
-        request = pb.GetTaskRequest(
-            resource_meta=self.address.meta, task_category=self.address.category
-        )
+        request = pb.GetTaskRequest(resource_meta=self.address.meta, task_category=self.address.category)
         pause = _STATE_PAUSE
         try:
             while True:
@@ -159,9 +155,7 @@ class Watch:
             self._ended.set()
 
     async def _read_log(self, client: Client) -> None:
-        request = pb.GetTaskLogsRequest(
-            resource_meta=self.address.meta, task_category=self.address.category
-        )
+        request = pb.GetTaskLogsRequest(resource_meta=self.address.meta, task_category=self.address.category)
 
         def emit(line: LogLine) -> None:
             self.log.add(line, request.token)
@@ -187,9 +181,7 @@ class Watch:
         self.has_caught_up = True
         self._changed("log")
 
-    async def _read_page(
-        self, client: Client, request: pb.GetTaskLogsRequest
-    ) -> AsyncIterator[Any]:
+    async def _read_page(self, client: Client, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
         if self._is_quiet:
             await asyncio.sleep(self._slow(0))
         before, token = self.log.total, ""
@@ -207,9 +199,7 @@ class Watch:
             self._changed("log")
 
     async def _read_curves(self, client: Client) -> None:
-        request = pb.GetTaskMetricsRequest(
-            resource_meta=self.address.meta, task_category=self.address.category
-        )
+        request = pb.GetTaskMetricsRequest(resource_meta=self.address.meta, task_category=self.address.category)
         while True:
             has_ended = self._ended.is_set()
             try:
@@ -292,9 +282,7 @@ class Watches:
             watch = self._watches.get(address)
             if watch is None:
                 if len(self._watches) >= MOST_JOBS:
-                    message = (
-                        f"the pages of {MOST_JOBS} jobs are open: close some, or try again later"
-                    )
+                    message = f"the pages of {MOST_JOBS} jobs are open: close some, or try again later"
                     raise ServiceUnavailableError(message)
                 watch = self._watches[address] = Watch(address, self)
                 loop = self._place.loop

@@ -114,9 +114,7 @@ def look(browser: Any, url: str, name: str, charts: list[str], points: int) -> N
         for title in charts:
             page.wait_for_function(f"() => ({POINTS})('{title}') >= {points}")
             assert page.evaluate(f"charts.get('{title}').plot.axes.every((axis) => axis.label)")
-            figure = page.locator(
-                "figure", has=page.locator(f"text=/^{title.replace('_', ' ')}$/i")
-            )
+            figure = page.locator("figure", has=page.locator(f"text=/^{title.replace('_', ' ')}$/i"))
             assert title in (figure.get_attribute("aria-label") or "")
             figure.focus()
             page.keyboard.press("Home")
@@ -153,9 +151,7 @@ def test_what_a_function_reports(browser: Any, page: Any, served: Served, learni
     assert names == ["loss", "validation_loss"]
 
 
-def test_the_curves_of_a_training(
-    browser: Any, all_served: Served, vendors: Path, large: Path
-) -> None:
+def test_the_curves_of_a_training(browser: Any, all_served: Served, vendors: Path, large: Path) -> None:
     """Loss and accuracy, all of them since its begin; those of validation beside those of training."""
     inputs = ("--epochs", "300", "--dataset_uri", large.as_uri())
     url = all_served.console + all_served.run(vendors, "train", *inputs)

@@ -55,15 +55,11 @@ def watched(browser: Any, page: Any) -> list[float]:
         used, heap = memory(browser, page)
         curve.append(used)
         minute = (time.monotonic() - began) * TIMES / 60
-        print(
-            f"  minute {minute:4.0f}: {used:5.1f} MiB, of them {heap:4.1f} MiB of heap", flush=True
-        )
+        print(f"  minute {minute:4.0f}: {used:5.1f} MiB, of them {heap:4.1f} MiB of heap", flush=True)
     return curve
 
 
-def test_a_job_open_for_an_hour(
-    browser: Any, page: Any, environment: dict[str, str], tasks: Path
-) -> None:
+def test_a_job_open_for_an_hour(browser: Any, page: Any, environment: dict[str, str], tasks: Path) -> None:
     """It writes a line a second, and its curves grow; the page has all of it, and stays small."""
     with serving(environment, program=FASTER) as served:
         path = served.run(tasks, "steady", "--lines", str(LINES), "--pause", str(1 / TIMES))
@@ -75,21 +71,14 @@ def test_a_job_open_for_an_hour(
         assert max(curve) < LARGEST
         shown = page.locator(".line").count()
         assert shown > min(LINES / 2, 1000)  # the machine may be slower than that
-        assert (
-            page.evaluate(
-                "Math.max(...[...charts.values()].map((chart) => chart.plot.data[0].length))"
-            )
-            > 20
-        )
+        assert page.evaluate("Math.max(...[...charts.values()].map((chart) => chart.plot.data[0].length))") > 20
         page.evaluate(AN_HOUR_OF_CURVES)  # those of the job have come at its own pace
         used, heap = memory(browser, page)
         print(f"  with curves of an hour: {used:.1f} MiB, of them {heap:.1f} MiB of heap")
         assert used < LARGEST
 
 
-def test_a_list_of_jobs_open_for_an_hour(
-    browser: Any, page: Any, served: Served, tasks: Path
-) -> None:
+def test_a_list_of_jobs_open_for_an_hour(browser: Any, page: Any, served: Served, tasks: Path) -> None:
     """It is read again every three seconds. Most of what it then needs are the answers, which Playwright keeps there."""
     for number in range(3):
         served.run(tasks, "count", "--word", f"sheep-{number}")

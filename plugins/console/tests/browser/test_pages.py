@@ -29,9 +29,7 @@ def busy(served: Served, tasks: Path) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_pages_are_accessible(
-    browser: Any, served: Served, busy: str, screen: str, scheme: str
-) -> None:
+def test_the_pages_are_accessible(browser: Any, served: Served, busy: str, screen: str, scheme: str) -> None:
     """Contrast, names, roles and the keyboard's reach, as axe-core checks them; nothing is wider than a phone."""
     context = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme)
     page = context.new_page()
@@ -66,9 +64,7 @@ def test_a_followed_line_is_soon_on_the_screen(page: Any, served: Served, tasks:
           }).observe(document.getElementById("log"), { childList: true });
         })"""
     )
-    print(
-        f"a line is on the screen after {sorted(delays)[len(delays) // 2]:.0f} ms, {max(delays):.0f} ms at most"
-    )
+    print(f"a line is on the screen after {sorted(delays)[len(delays) // 2]:.0f} ms, {max(delays):.0f} ms at most")
     assert sorted(delays)[len(delays) // 2] < 500
 
 
@@ -78,9 +74,7 @@ def test_the_first_paint_of_a_long_log(page: Any, served: Served, tasks: Path) -
     page.goto(served.console + path)
     page.wait_for_selector(".line >> text=the end")
     paints, waits = [], []
-    for _ in range(
-        5
-    ):  # the best of them is the page's time; the rest is what else the machine does
+    for _ in range(5):  # the best of them is the page's time; the rest is what else the machine does
         page.goto("about:blank")
         began = time.monotonic()
         page.goto(served.console + path)
@@ -88,9 +82,7 @@ def test_the_first_paint_of_a_long_log(page: Any, served: Served, tasks: Path) -
         waits.append(1000 * (time.monotonic() - began))
         entry = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         paints.append(page.evaluate(entry))
-    print(
-        f"first paint after {min(paints):.0f} ms, the last line is there after {min(waits):.0f} ms"
-    )
+    print(f"first paint after {min(paints):.0f} ms, the last line is there after {min(waits):.0f} ms")
     assert min(paints) < 300
     assert page.locator(".line").count() == 500
     page.click("#earlier")
@@ -145,9 +137,7 @@ def test_a_page_survives_a_restart(page: Any, environment: dict[str, str], tasks
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_a_job_is_cancelled_from_the_laptop(
-    page: Any, environment: dict[str, str], tasks: Path
-) -> None:
+def test_a_job_is_cancelled_from_the_laptop(page: Any, environment: dict[str, str], tasks: Path) -> None:
     """After a question; by the keyboard as well."""
     command = [*PROGRAM, "run", str(tasks), "sleeper"]
     with (

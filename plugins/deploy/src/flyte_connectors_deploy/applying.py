@@ -47,11 +47,7 @@ class Deployment:
         """The objects, with the configuration of the back end as comments."""
         lines = to_yaml(self.back_end).splitlines()
         comment = "".join(f"#   {line}\n" for line in lines)
-        return (
-            f"{to_yaml(*self.objects)}"
-            "# Merge into the configuration of Flyte's back end, lists too:\n"
-            f"{comment}"
-        )
+        return f"{to_yaml(*self.objects)}# Merge into the configuration of Flyte's back end, lists too:\n{comment}"
 
 
 def plan(environment: ConnectorEnvironment) -> Deployment:
@@ -101,9 +97,7 @@ def deploy(
     return run_sync(_deploy_all(plans, builder, find_links))
 
 
-async def _deploy_all(
-    plans: list[Deployment], builder: str, find_links: str | None
-) -> list[Deployment]:
+async def _deploy_all(plans: list[Deployment], builder: str, find_links: str | None) -> list[Deployment]:
     kubectl = require("kubectl", "https://kubernetes.io/docs/tasks/tools/")
     for planned in plans:
         image = planned.environment.built_image()
@@ -126,9 +120,7 @@ async def _build(planned: Deployment, builder: str, find_links: str | None) -> D
     image = planned.environment.built_image(planned.sources)
     if image is None:
         return planned
-    built = await ImageBuildEngine.build(
-        image, builder, sources=planned.sources, push=True, find_links=find_links
-    )
+    built = await ImageBuildEngine.build(image, builder, sources=planned.sources, push=True, find_links=find_links)
     return _plan(planned.environment, planned.sources, built.reference)
 
 

@@ -86,7 +86,5 @@ class Docker:
         """Push to the registry in the name."""
         await run_command([self._program, "push", uri], what=f"pushing {uri}")
         form = "{{index .RepoDigests 0}}"
-        pushed = await run_command(
-            [self._program, "image", "inspect", "--format", form, uri], what=f"looking at {uri}"
-        )
+        pushed = await run_command([self._program, "image", "inspect", "--format", form, uri], what=f"looking at {uri}")
         return pushed.strip().partition("@")[2]

@@ -128,8 +128,7 @@ class ConnectorEnvironment:
         added = "include" if _several(self.include, "include") else "plugins"
         if isinstance(self.image, str) and (self.include or self.plugins):
             message = (
-                f"{self.image!r} is already built, so {added} can't be added to it: "
-                f"use Image.from_base({self.image!r})"
+                f"{self.image!r} is already built, so {added} can't be added to it: use Image.from_base({self.image!r})"
             )
             raise InvalidRequestError(message, field="image")
 

@@ -17,9 +17,7 @@ _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _SECRET_KEY = re.compile(r"(?!\.\.?\Z)[-._a-zA-Z0-9]{1,253}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_QUANTITY = re.compile(
-    r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|[KMGTPE]i|[MGTPE]|[eE][-+]?[0-9]{1,2})?"
-)
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|[KMGTPE]i|[MGTPE]|[eE][-+]?[0-9]{1,2})?")
 
 _BINARY = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {prefix: 1000**power for power, prefix in enumerate("kMGTPE", start=1)}
@@ -121,9 +119,7 @@ def _amount(quantity: Any, field: str) -> decimal.Decimal:
     match = None if isinstance(quantity, bool) else _QUANTITY.fullmatch(str(quantity))
     if not match:
         example = '"500m" or 2' if field == "resources.cpu" else '"512Mi" or "1Gi"'
-        raise InvalidRequestError(
-            f"{quantity!r} is not a valid quantity: use a form like {example}", field=field
-        )
+        raise InvalidRequestError(f"{quantity!r} is not a valid quantity: use a form like {example}", field=field)
     number, suffix = decimal.Decimal(match[1]), match[2] or ""
     if suffix == "m" and field != "resources.cpu":
         message = f"{quantity!r} is in thousandths of a byte: use M or Mi"

@@ -8,9 +8,7 @@ from typing import Any
 
 import yaml
 
-_PLAIN = re.compile(
-    r"(?!(?:y|n|yes|no|on|off|true|false|null)\Z)[a-z/][-a-z0-9_./]*", re.IGNORECASE
-)
+_PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)\Z)[a-z/][-a-z0-9_./]*", re.IGNORECASE)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -124,9 +124,7 @@ def _pod(
         # Else a Service called flyte-connectors sets variables that look like settings.
         "enableServiceLinks": False,
         "automountServiceAccountToken": environment.service_account is not None,
-        "terminationGracePeriodSeconds": (
-            _BEFORE_GRACE + math.ceil(environment.grace) + _AFTER_GRACE
-        ),
+        "terminationGracePeriodSeconds": (_BEFORE_GRACE + math.ceil(environment.grace) + _AFTER_GRACE),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -201,9 +199,7 @@ def _variables(environment: ConnectorEnvironment, directories: Mapping[str, str]
     secret = [
         {
             "name": variable_of(secret),
-            "valueFrom": {
-                "secretKeyRef": {"name": environment.secret_group(secret), "key": secret.key}
-            },
+            "valueFrom": {"secretKeyRef": {"name": environment.secret_group(secret), "key": secret.key}},
         }
         for secret in environment.mounted_secrets
     ]

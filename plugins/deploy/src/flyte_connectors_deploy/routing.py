@@ -26,9 +26,7 @@ def served(environment: ConnectorEnvironment, sources: Sources) -> list[Served]:
 
     Those are the included modules' and those of the plugins that are installed here, too.
     """
-    wanted = [
-        f"{DISTRIBUTION}-{re.sub(r'[-_.]+', '-', name).lower()}" for name in environment.plugins
-    ]
+    wanted = [f"{DISTRIBUTION}-{re.sub(r'[-_.]+', '-', name).lower()}" for name in environment.plugins]
     reports = load_plugins(process_registry(), allow=wanted) if wanted else []
     missing = set(wanted) - {report.distribution for report in reports}
     if missing:

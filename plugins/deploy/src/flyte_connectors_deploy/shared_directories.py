@@ -14,9 +14,7 @@ MOUNT = "/var/lib/flyte-connectors"
 """Where `shared_volume` is mounted."""
 
 
-def shared_directories(
-    environment: ConnectorEnvironment, connectors: Iterable[Served]
-) -> dict[str, str]:
+def shared_directories(environment: ConnectorEnvironment, connectors: Iterable[Served]) -> dict[str, str]:
     """The variables that name directories on the shared volume, and those that say that all share them.
 
     Args:
@@ -29,8 +27,7 @@ def shared_directories(
     local = [
         connector
         for connector in connectors
-        if connector.directory_variable
-        and need_directory(environment, connector.directory_variable)
+        if connector.directory_variable and need_directory(environment, connector.directory_variable)
     ]
     if environment.shared_volume is not None:
         directories = {

@@ -62,9 +62,7 @@ class Sources:
         return tuple(sorted({connector.task_type for connector in self.connectors}))
 
 
-def find_sources(
-    folder: pathlib.Path, include: Sequence[str], root: pathlib.Path | None = None
-) -> Sources:
+def find_sources(folder: pathlib.Path, include: Sequence[str], root: pathlib.Path | None = None) -> Sources:
     """What `include` names.
 
     Args:
@@ -94,14 +92,10 @@ def find_sources(
                 candidates[_module_name(relative, entry)] = tree
     served = _served(candidates, registered_by(root, list(candidates)))
     if include and not served:
-        message = (
-            f"{', '.join(include)} registers no connector: call ConnectorRegistry.register in it"
-        )
+        message = f"{', '.join(include)} registers no connector: call ConnectorRegistry.register in it"
         raise InvalidRequestError(message, field="include")
     connectors = tuple(connector for several in served.values() for connector in several)
-    return Sources(
-        root, tuple(sorted(found)), tuple(sorted(served)), connectors, describe_deployments
-    )
+    return Sources(root, tuple(sorted(found)), tuple(sorted(served)), connectors, describe_deployments)
 
 
 def _served(
@@ -119,9 +113,7 @@ def _served(
                 served[name] = found.connectors
         elif _registers(tree):
             if found.kind != "ModuleNotFoundError":
-                text = (
-                    f"{name} can't be imported here, so its source is read instead: {found.error}"
-                )
+                text = f"{name} can't be imported here, so its source is read instead: {found.error}"
                 print(text, file=sys.stderr)  # noqa: T201  (like the rest of the progress)
             served[name] = tuple(Served(kind, kind) for kind in _task_types(tree))
     return served
@@ -191,9 +183,7 @@ def _registers(tree: ast.Module) -> bool:
                     names.add(alias.asname)
     for node in ast.walk(tree):
         call = node.func if isinstance(node, ast.Call) else None
-        method = (
-            (call.attr, _last_name(call.value)) if isinstance(call, ast.Attribute) else ("", "")
-        )
+        method = (call.attr, _last_name(call.value)) if isinstance(call, ast.Attribute) else ("", "")
         if method[0] == "register" and method[1] in registries:
             return True
         decorators = getattr(node, "decorator_list", ())

@@ -34,9 +34,7 @@ def main(uri: str) -> int:
                 folder=Path(folder),
                 put=_Stored(prefix).put,
                 write=lambda outputs: endings.write_outputs(prefix, outputs),
-                fail=lambda message, retryable: endings.write_error(
-                    prefix, message, retryable=retryable
-                ),
+                fail=lambda message, retryable: endings.write_error(prefix, message, retryable=retryable),
             ),
         )
 

@@ -94,13 +94,9 @@ class FunctionCall:
         """
         prefix = self.context["output_prefix"]
         if not prefix:
-            raise InvalidRequestError(
-                "empty: a function's outputs can't be stored", field="output_prefix"
-            )
+            raise InvalidRequestError("empty: a function's outputs can't be stored", field="output_prefix")
         uri = storage.join(prefix, "call.json")
-        storage.write_bytes(
-            uri, json.dumps({"job_id": job_id, **dataclasses.asdict(self)}).encode()
-        )
+        storage.write_bytes(uri, json.dumps({"job_id": job_id, **dataclasses.asdict(self)}).encode())
         return ["-m", __name__.partition(".")[0], uri]
 
 

@@ -162,17 +162,13 @@ async def _awaited(result: Any) -> Any:
     return await result
 
 
-def _outputs(
-    call: FunctionCall, interface: NativeInterface, result: Any, put: Callable[[str, str], str]
-) -> Outputs:
+def _outputs(call: FunctionCall, interface: NativeInterface, result: Any, put: Callable[[str, str], str]) -> Outputs:
     """What the function has returned, with its files stored."""
     names = list(interface.outputs)
     values = result if isinstance(result, tuple) and len(names) != 1 else (result,)
     for name, value in zip(names, values, strict=False):
         if path := _file_inside(value):
-            text = (
-                f"{path} is in a dataclass or a model, and would not be stored: return it beside it"
-            )
+            text = f"{path} is in a dataclass or a model, and would not be stored: return it beside it"
             raise CallError(f"output '{name}' of task '{call.task}': the file {text}")
     try:
         message = interface.write_outputs(call.task, result)

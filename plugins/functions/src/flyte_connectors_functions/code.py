@@ -85,9 +85,7 @@ def _below(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
         folders[:] = sorted(
             name
             for name in folders
-            if name[0] != "."
-            and name not in _NEVER
-            and not rules.match(here / name, is_folder=True)
+            if name[0] != "." and name not in _NEVER and not rules.match(here / name, is_folder=True)
         )
         for name in sorted(names):
             file = here / name

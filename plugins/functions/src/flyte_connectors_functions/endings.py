@@ -53,9 +53,7 @@ def ended(prefix: str, message: str = "") -> Resource:
     try:
         document = ErrorDocument.FromString(storage.read_bytes(storage.join(prefix, ERROR)))
     except FileNotFoundError:
-        return Resource(
-            phase=Phase.FAILED, message=message or "the job ended before its function did"
-        )
+        return Resource(phase=Phase.FAILED, message=message or "the job ended before its function did")
     is_retryable = document.error.kind == ContainerError.RECOVERABLE
     phase = Phase.RETRYABLE_FAILED if is_retryable else Phase.FAILED
     return Resource(phase=phase, message=document.error.message)

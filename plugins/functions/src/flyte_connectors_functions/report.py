@@ -70,8 +70,6 @@ def _write(entry: dict[str, object]) -> None:
     line = json.dumps({"at": time.time(), **entry}) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(
-            descriptor, line.encode()
-        )  # at once, so that lines of several processes do not mix
+        os.write(descriptor, line.encode())  # at once, so that lines of several processes do not mix
     finally:
         os.close(descriptor)

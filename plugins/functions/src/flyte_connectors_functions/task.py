@@ -36,9 +36,7 @@ class JobFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
 
     connector_task_type: ClassVar[str]
 
-    def __init__(
-        self, function: Callable[P, R], name: str, plugin_config: Any, **kwargs: Any
-    ) -> None:
+    def __init__(self, function: Callable[P, R], name: str, plugin_config: Any, **kwargs: Any) -> None:
         self.job_image = kwargs.pop("image", None)
         super().__init__(function, name, task_type=self.connector_task_type, **kwargs)
         self.plugin_config = plugin_config

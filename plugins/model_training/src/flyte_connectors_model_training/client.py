@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from flyte_connectors_model_training.platforms import TrainingPlatform
 
 
-def platform_of(
-    config: TrainingConfig, secrets: Mapping[str, Any], results_uri: str
-) -> TrainingPlatform:
+def platform_of(config: TrainingConfig, secrets: Mapping[str, Any], results_uri: str) -> TrainingPlatform:
     """Make the platform that a configuration names.
 
     Args:

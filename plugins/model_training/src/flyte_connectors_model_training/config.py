@@ -102,9 +102,7 @@ class RayTrainConfig:
         if not prefix:
             _refuse("custom.ray.results_prefix", "missing, and the task has no output prefix")
         if prefix.lower().startswith(("http:", "https:")):
-            _refuse(
-                "custom.ray.results_prefix", "must be where files can be written, such as s3://"
-            )
+            _refuse("custom.ray.results_prefix", "must be where files can be written, such as s3://")
         return f"{prefix.rstrip('/')}/{job_id}/model.skops"
 
 
@@ -173,9 +171,7 @@ class TrainingConfig:
             drawn = {"samples": self.sweep.samples} if self.sweep.samples else {}
             fields["sweep"] = {"values": dict(self.sweep.values), **drawn}
         if self.mlflow:
-            fields["mlflow"] = {
-                name: text for name, text in dataclasses.asdict(self.mlflow).items() if text
-            }
+            fields["mlflow"] = {name: text for name, text in dataclasses.asdict(self.mlflow).items() if text}
         return fields
 
     def to_custom(self) -> dict[str, Any]:

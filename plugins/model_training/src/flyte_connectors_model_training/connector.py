@@ -108,9 +108,7 @@ class ModelTrainingConnector(AsyncConnector[ModelTrainJobMeta]):
         interface = task_template.interface
         sources = outputs.declared(interface.outputs, config.api)
         results_uri = config.ray.results_uri(idempotency_key, output_prefix) if config.ray else ""
-        submission = submission_of(
-            idempotency_key, config, interface.inputs, inputs or {}, results_uri
-        )
+        submission = submission_of(idempotency_key, config, interface.inputs, inputs or {}, results_uri)
         job_id = await platform_of(config, kwargs, results_uri).submit(submission)
         copies_to = ""
         if config.copy_outputs and not config.ray:

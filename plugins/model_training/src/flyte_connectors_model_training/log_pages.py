@@ -104,9 +104,7 @@ def _lines(api: TrainingApi, body: Any, where: str) -> list[str]:
     if isinstance(found, str):
         return found.splitlines()
     if not isinstance(found, list):
-        message = (
-            f"{where} answered no {api.logs_lines} and {api.logs_next}: see TrainingApi.logs_path"
-        )
+        message = f"{where} answered no {api.logs_lines} and {api.logs_next}: see TrainingApi.logs_path"
         raise ServiceUnavailableError(message)
     texts = [at(line, api.logs_text) if api.logs_text else line for line in found]
     return [str(text) for text in texts]

@@ -184,9 +184,7 @@ class RayJobs:
         is_streamed = False
         if isinstance(node_id, str):
             query = {"node_id": node_id, "filename": f"job-driver-{job_id}.log", "lines": -1}
-            reply = await self._client.download(
-                f"{self._client.base}/api/v0/logs/file?{urlencode(query)}", part.write
-            )
+            reply = await self._client.download(f"{self._client.base}/api/v0/logs/file?{urlencode(query)}", part.write)
             is_streamed = reply.is_success
         if not is_streamed:
             log = (await self._ask("GET", job_id, "logs")).get("logs")

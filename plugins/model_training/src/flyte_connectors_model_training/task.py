@@ -131,6 +131,4 @@ def _dataset_among(inputs: Mapping[str, Any]) -> str:
 def _is_reference(python_type: Any) -> bool:
     # DataFrame can be annotated with its columns.
     kinds = (python_type, *get_args(python_type))
-    return any(
-        isinstance(kind, type) and issubclass(kind, (File, Dir, DataFrame)) for kind in kinds
-    )
+    return any(isinstance(kind, type) and issubclass(kind, (File, Dir, DataFrame)) for kind in kinds)

@@ -80,9 +80,7 @@ class TrainingApi:
     cancel_method: str = "DELETE"
     cancel_body: Mapping[str, Any] | None = None
     logs_path: str = "/{job_id}/logs"
-    logs_query: Mapping[str, str] = field(
-        default_factory=lambda: {"offset": "{offset}", "limit": "{limit}"}
-    )
+    logs_query: Mapping[str, str] = field(default_factory=lambda: {"offset": "{offset}", "limit": "{limit}"})
     logs_lines: str = "lines"
     logs_text: str = ""
     logs_next: str = "next_offset"
@@ -96,9 +94,7 @@ class TrainingApi:
         """Check paths, methods and phases. Raises InvalidRequestError."""
         if self.cancel_method not in CANCEL_METHODS:
             known = ", ".join(CANCEL_METHODS)
-            _refuse(
-                "custom.api.cancel_method", f"{self.cancel_method[:40]!r} is not one of {known}"
-            )
+            _refuse("custom.api.cancel_method", f"{self.cancel_method[:40]!r} is not one of {known}")
         for name in ("job_path", "cancel_path", "logs_path", "metrics_path"):
             _check_path(f"custom.api.{name}", getattr(self, name))
         if not self.job_path:
@@ -106,9 +102,7 @@ class TrainingApi:
         for word, phase in self.statuses.items():
             if phase not in _PHASE_NAMES:
                 known = ", ".join(sorted(_PHASE_NAMES))
-                _refuse(
-                    f"custom.api.statuses.{word}", f"{phase!r} is not a phase: use one of {known}"
-                )
+                _refuse(f"custom.api.statuses.{word}", f"{phase!r} is not a phase: use one of {known}")
 
 
 def _check_path(name: str, path: str) -> None:

@@ -101,9 +101,7 @@ class TrainingService:
         if not isinstance(status, str):
             message = f"{where} answered no {self._api.status}: set the status of TrainingApi"
             raise ServiceUnavailableError(message)
-        progress = _numbers(
-            {name: at(job, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")}
-        )
+        progress = _numbers({name: at(job, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")})
         own = {word: Phase[name] for word, name in self._api.statuses.items()}
         phase = phase_of(status, own, job=job_id)
         text = at(job, self._api.message)
@@ -132,14 +130,10 @@ class TrainingService:
             raise UnsupportedVerbError(message)
         request = log_pages.page_request(self._api, token, limit)
         # The job is read before its log: if it has ended, then the log is complete.
-        ended = not self._api.logs_complete and (
-            (await self.state(job_id)).phase in TERMINAL_PHASES
-        )
+        ended = not self._api.logs_complete and ((await self.state(job_id)).phase in TERMINAL_PHASES)
 
         reply = await self._ask("GET", self._api.logs_path, job_id, query=request.query)
-        return log_pages.read_page(
-            self._api, reply.json(), request, limit, reply.where, has_ended=ended
-        )
+        return log_pages.read_page(self._api, reply.json(), request, limit, reply.where, has_ended=ended)
 
     async def metrics(self, job_id: str) -> list[Mapping[str, float]]:
         """Answer the metrics of each epoch; see `TrainingPlatform`."""

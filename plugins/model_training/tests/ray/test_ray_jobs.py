@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from flyte_connectors_training_service.testing import ServiceProcess
 
 EPOCHS = 8
-WRITES_A_MODEL = (
-    'd=$(dirname "$TRAINING_RESULTS_URI"); mkdir -p "$d"; touch "$TRAINING_RESULTS_URI"'
-)
+WRITES_A_MODEL = 'd=$(dirname "$TRAINING_RESULTS_URI"); mkdir -p "$d"; touch "$TRAINING_RESULTS_URI"'
 pytestmark = NEEDS_RAY
 
 
@@ -54,9 +52,7 @@ async def create(config: RayTrainConfig, key: str, prefix: str = "/tmp") -> Mode
     """Start a job as the core does."""
     task = ModelTrainTask(name="train", plugin_config=config)
     inputs = {"epochs": 1, "dataset_uri": "file:///no/such/file.csv"}
-    return await ModelTrainingConnector().create(
-        task.to_proto(), prefix, inputs, idempotency_key=key
-    )
+    return await ModelTrainingConnector().create(task.to_proto(), prefix, inputs, idempotency_key=key)
 
 
 async def ended(meta: ModelTrainJobMeta) -> Any:
@@ -92,16 +88,12 @@ async def test_the_task_trains_on_ray_to_the_same_model(
     service.submit(job_id="beside-ray", dataset_uri=digits.as_uri(), epochs=EPOCHS, seed=5)
     expected = service.ended("beside-ray")["metrics"]["validation_accuracy"]
     features, labels = load_digits(return_X_y=True)
-    _, held_out, _, held_out_labels = train_test_split(
-        features, labels, test_size=0.2, random_state=5, stratify=labels
-    )
+    _, held_out, _, held_out_labels = train_test_split(features, labels, test_size=0.2, random_state=5, stratify=labels)
     pipeline = skops.io.load(model.download_sync())
     assert pipeline.score(held_out, held_out_labels) == expected
 
 
-async def test_declared_outputs_and_hyperparameters_on_ray(
-    address: str, digits: Path, tmp_path: Path
-) -> None:
+async def test_declared_outputs_and_hyperparameters_on_ray(address: str, digits: Path, tmp_path: Path) -> None:
     """Scores are those of the job's report; what the job needs is granted by the cluster."""
     config = config_for(
         address,
@@ -135,9 +127,7 @@ async def test_a_job_that_needs_too_much_waits(address: str) -> None:
     await ModelTrainingConnector().delete(meta)
 
 
-async def test_a_page_of_a_long_log_is_read_alone(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_page_of_a_long_log_is_read_alone(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray's State API streams the log; a page in the middle is found by its offset."""
     ask = RayJobs._ask
 

@@ -58,9 +58,7 @@ class ExecutableTemplateShimTask:
         interface: The task's interface, inferred from the template.
     """
 
-    def __init__(
-        self, template: tasks_pb2.TaskTemplate, executor_type: type[ShimTaskExecutor]
-    ) -> None:
+    def __init__(self, template: tasks_pb2.TaskTemplate, executor_type: type[ShimTaskExecutor]) -> None:
         self.task_template = template
         self.executor_type = executor_type
         self.interface = NativeInterface.from_proto(template.interface)
@@ -103,9 +101,7 @@ class ExecutableTemplateShimTask:
             return dict(result)
         values = result if isinstance(result, tuple) else (() if not names else (result,))
         if len(values) != len(names):
-            raise TaskFailedError(
-                f"the executor of task '{self.name}' must return {', '.join(names) or 'nothing'}"
-            )
+            raise TaskFailedError(f"the executor of task '{self.name}' must return {', '.join(names) or 'nothing'}")
         return dict(zip(names, values, strict=True))
 
 
@@ -134,9 +130,7 @@ class PythonCustomizedContainerTask(TaskTemplate, Generic[C]):
         interface: NativeInterface | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            name, interface or NativeInterface(), task_type, image=container_image, **kwargs
-        )
+        super().__init__(name, interface or NativeInterface(), task_type, image=container_image, **kwargs)
         self.task_config = task_config
         self.executor_type = executor_type
 
@@ -165,9 +159,7 @@ class TaskTemplateResolver:
     """Turns the command line of a container into a task that can run."""
 
     @staticmethod
-    def container_args(
-        task: PythonCustomizedContainerTask[Any], sctx: SerializationContext
-    ) -> list[str]:
+    def container_args(task: PythonCustomizedContainerTask[Any], sctx: SerializationContext) -> list[str]:
         """The command line of the task's container.
 
         `{{.taskTemplatePath}}`, and the paths of the context, are filled in by Flyte's back end.
@@ -185,9 +177,7 @@ class TaskTemplateResolver:
         return ["--executor", f"{executor.__module__}:{executor.__qualname__}"]
 
     @staticmethod
-    def load_task(
-        loader_args: Sequence[str], template: tasks_pb2.TaskTemplate
-    ) -> ExecutableTemplateShimTask:
+    def load_task(loader_args: Sequence[str], template: tasks_pb2.TaskTemplate) -> ExecutableTemplateShimTask:
         """The task of a template, with the executor that `loader_args` name.
 
         Raises:

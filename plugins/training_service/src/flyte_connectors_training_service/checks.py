@@ -92,7 +92,5 @@ NAME = Check(
 MAX_NAMES = 10_000
 NAMES = Check(
     "a list of names of columns",
-    lambda value: (
-        isinstance(value, list) and len(value) <= MAX_NAMES and all(map(NAME.accepts, value))
-    ),
+    lambda value: isinstance(value, list) and len(value) <= MAX_NAMES and all(map(NAME.accepts, value)),
 )

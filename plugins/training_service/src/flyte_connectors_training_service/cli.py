@@ -38,13 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="run the reference training service")
     serve.set_defaults(run=_serve)
-    serve.add_argument(
-        "--data-dir", type=Path, required=True, help="directory for jobs, models and logs"
-    )
+    serve.add_argument("--data-dir", type=Path, required=True, help="directory for jobs, models and logs")
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    serve.add_argument(
-        "--port", type=int, default=8100, help="port, 0 picks one; default: %(default)s"
-    )
+    serve.add_argument("--port", type=int, default=8100, help="port, 0 picks one; default: %(default)s")
     serve.add_argument(
         "--workers",
         type=_worker_count,
@@ -63,8 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--allowed-host",
         action="append",
         default=[],
-        help="host name that clients may use, besides addresses, localhost and "
-        "--public-url; repeatable",
+        help="host name that clients may use, besides addresses, localhost and --public-url; repeatable",
     )
     train = commands.add_parser("train", help=_train.__doc__)
     train.set_defaults(run=_train)

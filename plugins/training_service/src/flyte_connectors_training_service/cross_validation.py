@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from flyte_connectors_training_service.training_spec import TrainingSpec
 
 
-def folds(
-    dataset: Dataset, spec: TrainingSpec, epochs: int, done: int
-) -> Iterator[dict[str, float]]:
+def folds(dataset: Dataset, spec: TrainingSpec, epochs: int, done: int) -> Iterator[dict[str, float]]:
     """Train and measure each fold from number `done` on.
 
     Args:

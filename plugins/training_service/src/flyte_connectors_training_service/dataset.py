@@ -80,9 +80,7 @@ def read(path: Path, spec: TrainingSpec) -> Dataset:
         is_category = table.column_names[number] in spec.categories or _is_text(table, number)
         if is_category:
             categories.append(position)
-        columns.append(
-            _category(table, number, spec) if is_category else _number(table, number, spec)
-        )
+        columns.append(_category(table, number, spec) if is_category else _number(table, number, spec))
     names = tuple(table.column_names[number] for number in numbers)
     is_classes = spec.how.problem == CLASSIFICATION
     labels = _classes(table, spec.label) if is_classes else _targets(table, spec.label)

@@ -178,12 +178,8 @@ ESTIMATORS: Mapping[str, Estimator] = {
         *("sklearn.naive_bayes", CLASSIFICATION, ONCE, {"var_smoothing": at_least(0)}),
         has_seed=False,
     ),
-    "SVC": Estimator(
-        *("sklearn.svm", CLASSIFICATION, ONCE, _SUPPORT_VECTORS), has_probabilities=False
-    ),
-    "MLPClassifier": Estimator(
-        *("sklearn.neural_network", CLASSIFICATION, PASS, _NETWORK), has_weights=False
-    ),
+    "SVC": Estimator(*("sklearn.svm", CLASSIFICATION, ONCE, _SUPPORT_VECTORS), has_probabilities=False),
+    "MLPClassifier": Estimator(*("sklearn.neural_network", CLASSIFICATION, PASS, _NETWORK), has_weights=False),
     "SGDRegressor": Estimator(
         *("sklearn.linear_model", REGRESSION, PASS),
         {
@@ -227,7 +223,5 @@ ESTIMATORS: Mapping[str, Estimator] = {
         *("sklearn.svm", REGRESSION, ONCE, {**_SUPPORT_VECTORS, "epsilon": at_least(0)}),
         has_seed=False,
     ),
-    "MLPRegressor": Estimator(
-        *("sklearn.neural_network", REGRESSION, PASS, _NETWORK), has_weights=False
-    ),
+    "MLPRegressor": Estimator(*("sklearn.neural_network", REGRESSION, PASS, _NETWORK), has_weights=False),
 }

@@ -97,9 +97,7 @@ def importances(model: Pipeline, rows: Dataset, spec: TrainingSpec) -> list[dict
     )
     measured = [
         {"feature": name, "mean": float(mean), "deviation": float(deviation)}
-        for name, mean, deviation in zip(
-            rows.names, found.importances_mean, found.importances_std, strict=True
-        )
+        for name, mean, deviation in zip(rows.names, found.importances_mean, found.importances_std, strict=True)
     ]
     return sorted(measured, key=lambda one: one["mean"], reverse=True)
 

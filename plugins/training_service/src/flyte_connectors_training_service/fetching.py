@@ -68,9 +68,7 @@ def _fetch_file(uri: str, destination: Destination, roots: tuple[Path, ...] | No
         raise OSError(message)
     if path.is_dir():
         # Links are left out: they may lead elsewhere.
-        names = sorted(
-            file.name for file in os.scandir(path) if file.is_file(follow_symlinks=False)
-        )
+        names = sorted(file.name for file in os.scandir(path) if file.is_file(follow_symlinks=False))
         parts.join(names, lambda name, part: _copy_file(path / name, part), destination)
         return
     _copy_file(path, destination)

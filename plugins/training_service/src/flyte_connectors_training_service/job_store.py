@@ -123,8 +123,7 @@ class JobStore:
         encoded = None if sweep is None else json.dumps(sweep, sort_keys=True)
         rows: list[tuple[object, ...]] = [(job_id, key, _encoded(spec), time.time(), encoded, None)]
         rows += [
-            (trial, None, _encoded(its_spec), time.time(), None, job_id)
-            for trial, its_spec in (trials or {}).items()
+            (trial, None, _encoded(its_spec), time.time(), None, job_id) for trial, its_spec in (trials or {}).items()
         ]
         statement = (
             "INSERT INTO jobs (job_id, idempotency_key, spec, created_at, sweep, parent)"
@@ -168,10 +167,7 @@ class JobStore:
 
     def unfinished(self, limit: int) -> list[Job]:
         """Answer the trainings to work on: those begun before a restart first, then the oldest."""
-        condition = (
-            "status IN ('running', 'queued') AND sweep IS NULL"
-            " ORDER BY status = 'queued', number LIMIT ?"
-        )
+        condition = "status IN ('running', 'queued') AND sweep IS NULL ORDER BY status = 'queued', number LIMIT ?"
         return self._select(condition, (limit,))
 
     def unfinished_sweeps(self) -> list[Job]:
@@ -192,8 +188,7 @@ class JobStore:
     def end(self, job_id: str, status: str, message: str) -> None:
         """Record how a job ended; only the first call has an effect."""
         self._execute(
-            "UPDATE jobs SET status = ?, message = ?, ended_at = ?"
-            " WHERE job_id = ? AND ended_at IS NULL",
+            "UPDATE jobs SET status = ?, message = ?, ended_at = ? WHERE job_id = ? AND ended_at IS NULL",
             (status, message, time.time(), job_id),
         )
 

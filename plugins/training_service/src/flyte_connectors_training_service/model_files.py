@@ -68,9 +68,7 @@ def write_onnx(model: Pipeline, rows: Dataset, file: IO[bytes]) -> None:
         types = [("features", FloatTensorType([None, len(rows.names)]))]
     options = {"zipmap": False} if hasattr(model[-1], "classes_") else {}
     try:
-        converted = to_onnx(
-            model, initial_types=types, options={id(model[-1]): options} if options else None
-        )
+        converted = to_onnx(model, initial_types=types, options={id(model[-1]): options} if options else None)
     except Exception as error:  # of any type: converters raise what they like
         _log.error("exports: skl2onnx raised %s", type(error).__name__)
         message = f"exports: skl2onnx can't convert {type(model[-1]).__name__} with these features"

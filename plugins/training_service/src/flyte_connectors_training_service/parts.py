@@ -48,9 +48,7 @@ class Destination:
         return self._file
 
 
-def join(
-    names: Sequence[str], copy: Callable[[str, Destination], None], destination: Destination
-) -> None:
+def join(names: Sequence[str], copy: Callable[[str, Destination], None], destination: Destination) -> None:
     """Fetch all parts, and write their rows to `destination` as Parquet, in the order of their names.
 
     Args:

@@ -74,17 +74,11 @@ def report(
 
 def flat(report: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a report by one name each, such as `test_accuracy`."""
-    scores = {
-        name: value
-        for name, value in report["final"].items()
-        if name not in {"epoch", "best_epoch", "ended_at"}
-    }
+    scores = {name: value for name, value in report["final"].items() if name not in {"epoch", "best_epoch", "ended_at"}}
     for part in ("validation", "test"):
         scores |= {f"{part}_{name}": value for name, value in report.get(part, {}).items()}
     validated = report.get("cross_validation", {})
-    scores |= {
-        f"cross_validation_{name}": value for name, value in validated.get("mean", {}).items()
-    }
+    scores |= {f"cross_validation_{name}": value for name, value in validated.get("mean", {}).items()}
     scores["best_epoch"] = float(report["best_epoch"])
     scores["kept_epoch"] = float(report["kept_epoch"])
     return scores

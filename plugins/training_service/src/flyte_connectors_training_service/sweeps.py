@@ -81,8 +81,7 @@ def best(trials: Sequence[Job], files: Callable[[str], JobFiles]) -> Job | None:
     scored = [
         (score, -number, trial)
         for number, trial in enumerate(trials)
-        if trial.status == "finished"
-        and (score := score_of(trial, files(trial.job_id))) is not None
+        if trial.status == "finished" and (score := score_of(trial, files(trial.job_id))) is not None
     ]
     return max(scored, key=lambda one: one[:2])[2] if scored else None
 
@@ -93,19 +92,11 @@ def _checked_values(values: object, spec: TrainingSpec) -> dict[str, list[Any]]:
         raise TrainingSpecError(message)
     for name, tried in values.items():
         field = name.partition(".")[0]
-        if (
-            field not in asdict(spec)
-            or field in _FIXED
-            or ("." in name and field != "hyperparameters")
-        ):
-            message = (
-                f"sweep.values: {name[:80]!r} can't be varied; hyperparameters.NAME can, or seed"
-            )
+        if field not in asdict(spec) or field in _FIXED or ("." in name and field != "hyperparameters"):
+            message = f"sweep.values: {name[:80]!r} can't be varied; hyperparameters.NAME can, or seed"
             raise TrainingSpecError(message)
         if not isinstance(tried, list) or not tried:
-            message = (
-                f"sweep.values.{name} must be a list of values to try, got {json.dumps(tried)[:80]}"
-            )
+            message = f"sweep.values.{name} must be a list of values to try, got {json.dumps(tried)[:80]}"
             raise TrainingSpecError(message)
     return values
 

@@ -99,18 +99,14 @@ def _started(files: JobFiles, spec: TrainingSpec, settings: Mapping[str, str]) -
 class _MlflowRun(Run):
     """A run on an MLflow server, found again by a tag when the training resumes."""
 
-    def __init__(
-        self, uri: str, files: JobFiles, spec: TrainingSpec, settings: Mapping[str, str]
-    ) -> None:
+    def __init__(self, uri: str, files: JobFiles, spec: TrainingSpec, settings: Mapping[str, str]) -> None:
         from mlflow import MlflowClient
 
         self._uri, self._settings = uri, settings
         self._client = MlflowClient(tracking_uri=uri)
         job = files.directory.name
         self._experiment = self._experiment_id(settings.get("experiment", "Default"))
-        found = self._client.search_runs(
-            [self._experiment], f"tags.`{_JOB_TAG}` = '{job}'", max_results=1
-        )
+        found = self._client.search_runs([self._experiment], f"tags.`{_JOB_TAG}` = '{job}'", max_results=1)
         if found:
             self._run_id = found[0].info.run_id
             history = self._client.get_metric_history(self._run_id, "loss")
@@ -191,9 +187,7 @@ class _MlflowRun(Run):
             )
 
     def end(self, status: str) -> None:
-        self._try(
-            "the end", lambda: self._client.set_terminated(self._run_id, status=status), last=True
-        )
+        self._try("the end", lambda: self._client.set_terminated(self._run_id, status=status), last=True)
 
     def _try(self, what: str, call: Any, *, last: bool = False) -> None:
         if self._failed and not last:

@@ -66,9 +66,7 @@ def split(dataset: Dataset, spec: TrainingSpec) -> Split:
         rows, test = _held_out(dataset, rows, spec.test_fraction, spec)
     fraction = spec.validation_fraction / (1 - spec.test_fraction)
     train, validation = _held_out(dataset, rows, fraction, spec)
-    return Split(
-        dataset.rows(train), dataset.rows(validation), None if test is None else dataset.rows(test)
-    )
+    return Split(dataset.rows(train), dataset.rows(validation), None if test is None else dataset.rows(test))
 
 
 def _held_out(
@@ -76,9 +74,7 @@ def _held_out(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     by_class = dataset.labels[rows] if spec.how.problem == CLASSIFICATION else None
     try:
-        kept, held_out = train_test_split(
-            rows, test_size=fraction, random_state=spec.seed, stratify=by_class
-        )
+        kept, held_out = train_test_split(rows, test_size=fraction, random_state=spec.seed, stratify=by_class)
     except ValueError as error:
         reason = " ".join(str(error).split())[:300]
         message = f"the data set cannot be split for validation: {reason}"
@@ -132,9 +128,7 @@ def prepared(model: Pipeline, rows: Dataset, spec: TrainingSpec) -> Prepared:
     return Prepared(features, rows.labels, _weights(rows.labels, spec))
 
 
-def train(
-    model: Pipeline, data: Split, spec: TrainingSpec, done: int
-) -> Iterator[dict[str, float]]:
+def train(model: Pipeline, data: Split, spec: TrainingSpec, done: int) -> Iterator[dict[str, float]]:
     """Train `model` in place, from epoch `done` on, and yield what each epoch measured.
 
     Raises:
@@ -146,9 +140,7 @@ def train(
     for epoch in range(done, spec.epochs):
         advance(estimator, rows, data.classes, spec, epoch)
         loss, score = loss_and_score(estimator, rows.features, rows.labels, spec)
-        held_out_loss, held_out_score = loss_and_score(
-            estimator, held_out.features, held_out.labels, spec
-        )
+        held_out_loss, held_out_score = loss_and_score(estimator, held_out.features, held_out.labels, spec)
         name = score_name(spec)
         yield {
             "epoch": epoch + 1,
@@ -164,9 +156,7 @@ def score_name(spec: TrainingSpec) -> str:
     return "accuracy" if spec.how.problem == CLASSIFICATION else "r2"
 
 
-def advance(
-    estimator: Any, rows: Prepared, classes: NDArray[Any], spec: TrainingSpec, epoch: int
-) -> None:
+def advance(estimator: Any, rows: Prepared, classes: NDArray[Any], spec: TrainingSpec, epoch: int) -> None:
     """Train one epoch, the first of which is 0. Raises DatasetError if the rows are refused."""
     how = spec.how
     settings: dict[str, Any] = {}

@@ -109,9 +109,7 @@ class TrainingSpec:
         for name, value in self.hyperparameters.items():
             if name not in how.parameters:
                 known = ", ".join(sorted(how.parameters))
-                message = (
-                    f"hyperparameters: {self.estimator} has no {_shown(name)}; known are {known}"
-                )
+                message = f"hyperparameters: {self.estimator} has no {_shown(name)}; known are {known}"
                 raise TrainingSpecError(message)
             _require(f"hyperparameters.{name}", value, how.parameters[name])
         if how.epoch == ONCE and self.epochs != 1:
@@ -207,9 +205,7 @@ def _is_tracking(value: object) -> bool:
 
 
 _FIELDS: Mapping[str, Check] = {
-    "dataset_uri": Check(
-        f"a URI with one of the schemes {', '.join(DATASET_SCHEMES)}", _is_dataset_uri
-    ),
+    "dataset_uri": Check(f"a URI with one of the schemes {', '.join(DATASET_SCHEMES)}", _is_dataset_uri),
     "epochs": checks.whole(1, MAX_EPOCHS),
     "label": checks.NAME,
     "validation_fraction": Check("between 0 and 1", _is_fraction),
@@ -217,12 +213,9 @@ _FIELDS: Mapping[str, Check] = {
     "estimator": checks.choice(*ESTIMATORS),
     "hyperparameters": Check("an object", lambda value: isinstance(value, dict)),
     "features": checks.NAMES | checks.NULL,
-    "categories": Check(
-        checks.NAMES.rule, lambda value: value == () or checks.NAMES.accepts(value)
-    ),
+    "categories": Check(checks.NAMES.rule, lambda value: value == () or checks.NAMES.accepts(value)),
     "missing": checks.choice(IMPUTE, DROP, REFUSE),
-    "class_weight": checks.choice("balanced", None)
-    | Check("an object of numbers above 0 by class", _are_weights),
+    "class_weight": checks.choice("balanced", None) | Check("an object of numbers above 0 by class", _are_weights),
     "early_stopping": checks.whole(0, MAX_EPOCHS),
     "min_delta": checks.at_least(0),
     "keep": checks.choice(BEST, LAST, None),
@@ -231,10 +224,7 @@ _FIELDS: Mapping[str, Check] = {
     "importances": checks.FLAG,
     "exports": Check(
         f"a list of {', '.join(_EXTRAS)}",
-        lambda value: (
-            value == () or (isinstance(value, list) and all(one in _EXTRAS for one in value))
-        ),
+        lambda value: value == () or (isinstance(value, list) and all(one in _EXTRAS for one in value)),
     ),
-    "mlflow": checks.NULL
-    | Check(f"an object of texts by {', '.join(_TRACKING_FIELDS)}", _is_tracking),
+    "mlflow": checks.NULL | Check(f"an object of texts by {', '.join(_TRACKING_FIELDS)}", _is_tracking),
 }

@@ -130,9 +130,7 @@ def train(files: JobFiles, spec: TrainingSpec, sources: Sources) -> str:
     return results.summary(report, scores, spec)
 
 
-def _trained(
-    files: JobFiles, spec: TrainingSpec, data: training.Split, run: tracking.Run
-) -> tuple[Pipeline, int]:
+def _trained(files: JobFiles, spec: TrainingSpec, data: training.Split, run: tracking.Run) -> tuple[Pipeline, int]:
     """Train all epochs; answers the model to keep, and the epoch that it is of."""
     state = _resumed(files) or {"epoch": 0, "model": training.new_model(data, spec)}
     done, model = state["epoch"], state["model"]
@@ -148,9 +146,7 @@ def _trained(
         measured = {**metrics, "best_epoch": epoch, "ended_at": round(time.time(), 3)}
         files.append_epoch(measured)
         run.log(measured)
-        is_over = done == spec.epochs or bool(
-            spec.early_stopping and done - epoch >= spec.early_stopping
-        )
+        is_over = done == spec.epochs or bool(spec.early_stopping and done - epoch >= spec.early_stopping)
         checkpointing.offer({"epoch": done, "model": model, "best": best}, is_last=is_over)
         _log.info("epoch %d of %d: %s", done, spec.epochs, results.line(metrics, spec))
         if is_over:
@@ -186,27 +182,21 @@ def _resumed(files: JobFiles) -> dict[str, Any] | None:
     return state
 
 
-def _split(
-    files: JobFiles, spec: TrainingSpec, sources: Sources
-) -> tuple[dataset.Dataset, training.Split]:
+def _split(files: JobFiles, spec: TrainingSpec, sources: Sources) -> tuple[dataset.Dataset, training.Split]:
     if not files.dataset.exists():
         _log.info("fetching %s", spec.shown()["dataset_uri"])
         with files.replacing(files.dataset) as file:
             fetching.fetch(spec.dataset_uri, file, sources)
     rows = dataset.read(files.dataset, spec)
     data = training.split(rows, spec)
-    counts = (
-        f"{len(data.train.labels)} rows for training, {len(data.validation.labels)} for validation"
-    )
+    counts = f"{len(data.train.labels)} rows for training, {len(data.validation.labels)} for validation"
     if data.test is not None:
         counts += f", {len(data.test.labels)} for the test"
     _log.info("%s, %d features (%d categories)", counts, len(rows.names), len(rows.categories))
     return rows, data
 
 
-def _cross_validated(
-    files: JobFiles, rows: dataset.Dataset, spec: TrainingSpec, epochs: int
-) -> dict[str, Any]:
+def _cross_validated(files: JobFiles, rows: dataset.Dataset, spec: TrainingSpec, epochs: int) -> dict[str, Any]:
     measured = files.folds()
     for fold in cross_validation.folds(rows, spec, epochs, len(measured)):
         measured.append(fold)

@@ -115,9 +115,7 @@ def test_a_training_is_tracked(server: str, service: ServiceProcess, digits: Pat
     assert run.data.params["hyperparameters.alpha"] == "0.001"
     assert run.data.params["estimator"] == "SGDClassifier"
     epochs = service.client.get("/jobs/tracked/metrics").json()["epochs"]
-    assert steps_of(server, run, "validation_loss") == [
-        (epoch["epoch"], epoch["validation_loss"]) for epoch in epochs
-    ]
+    assert steps_of(server, run, "validation_loss") == [(epoch["epoch"], epoch["validation_loss"]) for epoch in epochs]
     assert run.data.metrics["final_test_accuracy"] == job["scores"]["test_accuracy"]
     assert job["tracking"].startswith(f"{server}/#/experiments/")
     assert run.info.run_id in job["tracking"]
@@ -181,8 +179,6 @@ def test_a_server_that_is_down_costs_the_tracking_only(
 def test_a_task_tracks_its_training(server: str, service: ServiceProcess, digits: Path) -> None:
     """Through the connector: `MlflowConfig` of the task, and a link beside the dashboard's."""
     training = pytest.importorskip("flyte_connectors_model_training")
-    task = training.ModelTrainTask(
-        "train", service.endpoint, mlflow=training.MlflowConfig(server, experiment="tasks")
-    )
+    task = training.ModelTrainTask("train", service.endpoint, mlflow=training.MlflowConfig(server, experiment="tasks"))
     task(epochs=2, dataset_uri=digits.as_uri())
     assert [step for step, _ in steps_of(server, run_of(server, "tasks"), "loss")] == [1, 2]

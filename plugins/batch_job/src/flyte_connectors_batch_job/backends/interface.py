@@ -115,9 +115,7 @@ class BatchBackend(Protocol):
         """Have the job end within `GRACE_SECONDS`. Returns once that is sure to happen."""
         ...
 
-    def log(
-        self, job_id: str, handle: str, token: str, lines: int
-    ) -> Iterator[Sequence[LogRecord] | str]:
+    def log(self, job_id: str, handle: str, token: str, lines: int) -> Iterator[Sequence[LogRecord] | str]:
         """One page of the log: batches of lines, then the next page's token if there may be one.
 
         Args:

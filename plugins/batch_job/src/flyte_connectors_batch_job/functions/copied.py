@@ -62,10 +62,7 @@ def read_outputs(written: Mapping[str, Any]) -> dict[str, Literal]:
     """
     if not isinstance(written.get("literals"), list):
         return _outputs(written)
-    rows = [
-        _outputs(dict(zip(written, parts, strict=True)))
-        for parts in zip(*written.values(), strict=True)
-    ]
+    rows = [_outputs(dict(zip(written, parts, strict=True))) for parts in zip(*written.values(), strict=True)]
     collected = {}
     for name in rows[0]:
         collected[name] = Literal()

@@ -55,9 +55,7 @@ def function_request(
     call.stores_files = has_files(template)
     if call.stores_files:
         check_prefix(output_prefix)
-    references = [
-        {name: reference[name] for name in ("at", "kind", "uri")} for reference in fetched
-    ]
+    references = [{name: reference[name] for name in ("at", "kind", "uri")} for reference in fetched]
     if function.code:
         references.append({"at": ["call", "code"], "kind": "file", "uri": function.code})
     command = [config.python, "-m", copied.RUNNER]
@@ -68,9 +66,7 @@ def function_request(
         command = [config.python, "-c", locked.START]
     files = {
         "inputs": references,
-        "outputs": {name: list(form) for name, form in copied.FORMS.items()}
-        if call.stores_files
-        else {},
+        "outputs": {name: list(form) for name, form in copied.FORMS.items()} if call.stores_files else {},
         "prefix": output_prefix,
     }
     return JobRequest(

@@ -41,9 +41,7 @@ class BatchFunctionTask(JobFunctionTask[P, R]):
 
     connector_task_type = "batch_job"
 
-    def __init__(
-        self, function: Callable[P, R], name: str, plugin_config: BatchJobConfig, **kwargs: Any
-    ) -> None:
+    def __init__(self, function: Callable[P, R], name: str, plugin_config: BatchJobConfig, **kwargs: Any) -> None:
         super().__init__(function, name, plugin_config, **kwargs)
         for field in ("command", "script", "function", "array"):
             if getattr(plugin_config, field) is not None:
@@ -107,9 +105,7 @@ class Array(AsyncConnectorExecutorMixin, TaskTemplate):
         inputs = {**types, mapped: list[types[mapped]]}  # type: ignore[valid-type]  # made at run time
         outputs = {name: list[each] for name, each in task.interface.outputs.items()}  # type: ignore[valid-type]
         interface = NativeInterface(inputs, outputs)
-        super().__init__(
-            task.name, interface, task.task_type, retries=task.retries, timeout=task.timeout
-        )
+        super().__init__(task.name, interface, task.task_type, retries=task.retries, timeout=task.timeout)
         self._task = task
         self._mapped = mapped
         self._size = size

@@ -14,10 +14,7 @@ def failure(exit_code: int, last_line: bytes) -> str:
         exit_code: Its exit code; negative for a signal.
         last_line: The last line of its stderr.
     """
-    if exit_code > 0:
-        end = f"ended with exit code {exit_code}"
-    else:
-        end = f"was killed by {_signal(-exit_code)}"
+    end = f"ended with exit code {exit_code}" if exit_code > 0 else f"was killed by {_signal(-exit_code)}"
     last = text(last_line)
     return f"the job {end}" + (f": {last}" if last else "")
 

@@ -114,8 +114,6 @@ def _translated(uri: str) -> Iterator[Any]:
     except errors.PreconditionError:
         raise TransferError(f"{name} was replaced while it was read", may_retry=True) from None
     except (ValueError, errors.BaseError) as error:
-        reason = re.sub(r"\?\S*", "", str(error).partition("\n")[0].partition(": <")[0])[
-            :_REASON_CHARACTERS
-        ]
+        reason = re.sub(r"\?\S*", "", str(error).partition("\n")[0].partition(": <")[0])[:_REASON_CHARACTERS]
         refused = isinstance(error, ValueError) or re.search(r"status code: 4(?!08|29)", reason)
         raise TransferError(f"{name}: {reason}", may_retry=not refused) from None

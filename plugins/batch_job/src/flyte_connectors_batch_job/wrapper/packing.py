@@ -27,9 +27,7 @@ _PACKED = (
     "quantities",
     *(
         f"backends.local.{name}"
-        for name in (
-            *("cgroup", "files", "kernel", "limits", "log", "outputs", "processes", "tree"),
-        )
+        for name in (*("cgroup", "files", "kernel", "limits", "log", "outputs", "processes", "tree"),)
     ),
     *(
         f"wrapper.{name}"
@@ -113,9 +111,7 @@ def script(  # noqa: PLR0913  (each is one thing that engines differ in)
         "index_variable": index_variable,
         "limit_bytes": file_limit(),
     }
-    return _PROGRAM.format(
-        python=python, job_id=job_id, package=PACKAGE, sources=_sources(), job=_packed(spec)
-    )
+    return _PROGRAM.format(python=python, job_id=job_id, package=PACKAGE, sources=_sources(), job=_packed(spec))
 
 
 @functools.cache

@@ -91,9 +91,7 @@ def variables(job_id: str, folder: str, spec: Mapping[str, Any]) -> dict[str, st
 def input_variables(inputs: Mapping[str, Any]) -> dict[str, str]:
     """`BATCH_JOB_INPUT_X` for each input that is a scalar and fits."""
     return {
-        _variable("INPUT", name): text
-        for name, value in sorted(inputs.items())
-        if (text := _text(value)) is not None
+        _variable("INPUT", name): text for name, value in sorted(inputs.items()) if (text := _text(value)) is not None
     }
 
 

@@ -143,9 +143,7 @@ class _Run:
         written = outputs.collect(descriptor, spec["outputs"], spec["line_output"], last, stored)
         if stored and not self._signal:
             written = self._staged(
-                lambda staging: staging.Outputs(plan, descriptor, folder, self._limit).store(
-                    written
-                )
+                lambda staging: staging.Outputs(plan, descriptor, folder, self._limit).store(written)
             )
         return {"state": SUCCEEDED, "outputs": written}
 

@@ -52,9 +52,7 @@ def fetch(plan: Plan, folder: str, limit: int) -> None:
             raise TransferError(f"input '{name}': {uris.shown(uri)} is a folder") from error
         except OSError as error:
             message = f"input '{name}': {uris.shown(uri)}: {error.strerror or error}"
-            raise TransferError(
-                message, may_retry=not isinstance(error, PermissionError)
-            ) from error
+            raise TransferError(message, may_retry=not isinstance(error, PermissionError)) from error
 
 
 def _fetch(kind: str, uri: str, path: str, allowance: Allowance) -> None:

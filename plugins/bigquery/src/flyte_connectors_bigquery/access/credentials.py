@@ -65,10 +65,7 @@ class Identity:
             AuthenticationError: they are missing or malformed.
             PermissionDeniedError: the operator does not allow requests to use them.
         """
-        if self.secret is not None:
-            credentials = from_json(self.secret)
-        else:
-            credentials = _of_server(self.project, self.impersonate)
+        credentials = from_json(self.secret) if self.secret is not None else _of_server(self.project, self.impersonate)
         return acting_as(credentials, self.impersonate)
 
 
@@ -120,9 +117,7 @@ def acting_as(credentials: Credentials, accounts: str | None) -> Credentials:
     if not target:
         return credentials
     chain = [f"projects/-/serviceAccounts/{name}" for name in delegates]
-    return impersonated_credentials.Credentials(
-        credentials, target, list(SCOPES), delegates=chain or None
-    )
+    return impersonated_credentials.Credentials(credentials, target, list(SCOPES), delegates=chain or None)
 
 
 def _from_info(info: Any) -> Credentials:

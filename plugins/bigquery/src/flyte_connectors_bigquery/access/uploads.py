@@ -21,9 +21,7 @@ PIECE_BYTES = 8 * 1024 * 1024
 _CONTENT_TYPE = "application/octet-stream"
 
 
-def upload(
-    client: bigquery.Client, resource: dict[str, Any], content: IO[bytes], *, timeout: float
-) -> dict[str, Any]:
+def upload(client: bigquery.Client, resource: dict[str, Any], content: IO[bytes], *, timeout: float) -> dict[str, Any]:
     """Start a load job with its data; return the job's resource.
 
     Args:
@@ -46,15 +44,11 @@ def upload(
         if size < PIECE_BYTES:
             multipart = MultipartUpload(f"{url}?uploadType=multipart", headers=headers)
             multipart._retry_strategy = RetryStrategy(max_retries=0)  # noqa: SLF001  (the caller's)
-            answer = multipart.transmit(
-                session, content.read(), resource, _CONTENT_TYPE, timeout=timeout
-            )
+            answer = multipart.transmit(session, content.read(), resource, _CONTENT_TYPE, timeout=timeout)
         else:
             pieces = ResumableUpload(f"{url}?uploadType=resumable", PIECE_BYTES, headers=headers)
             pieces._retry_strategy = RetryStrategy(max_retries=3)  # noqa: SLF001
-            pieces.initiate(
-                *(session, content, resource, _CONTENT_TYPE), total_bytes=size, timeout=timeout
-            )
+            pieces.initiate(*(session, content, resource, _CONTENT_TYPE), total_bytes=size, timeout=timeout)
             answer = pieces.transmit_next_chunk(session, timeout=timeout)
             while not pieces.finished:
                 answer = pieces.transmit_next_chunk(session, timeout=timeout)

@@ -28,7 +28,9 @@ _OTHERS = (
 )
 _TIMES = "creationTime,startTime,endTime"
 
-STATE = f"{_JOB},statistics(numChildJobs,completionRatio,creationTime,sessionInfo,{_OTHERS},query({_QUERY},{_PROGRESS}))"
+STATE = (
+    f"{_JOB},statistics(numChildJobs,completionRatio,creationTime,sessionInfo,{_OTHERS},query({_QUERY},{_PROGRESS}))"
+)
 """Its state, statistics, and result table."""
 
 LOG = f"{_JOB},statistics(numChildJobs,{_TIMES},{_OTHERS},query({_QUERY},{_PLAN}))"

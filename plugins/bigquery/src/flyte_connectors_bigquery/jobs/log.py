@@ -56,9 +56,7 @@ def read_token(token: str) -> list[int]:
     return [int(count) for count in token.split(".")]
 
 
-def page(
-    job: AnyJob, statements: Sequence[QueryJob], given: Sequence[int], size: int
-) -> tuple[list[LogLine], str]:
+def page(job: AnyJob, statements: Sequence[QueryJob], given: Sequence[int], size: int) -> tuple[list[LogLine], str]:
     """The next lines, and the token of the page after them; empty at the end of the log.
 
     Args:

@@ -10,8 +10,7 @@ RATE_LIMITED = frozenset({"rateLimitExceeded", "jobRateLimitExceeded"})
 """Slow down, then try again."""
 
 PASSING = frozenset(
-    {"backendError", "badGateway", "internalError", "jobBackendError", "jobInternalError"}
-    | {"tableUnavailable"}
+    {"backendError", "badGateway", "internalError", "jobBackendError", "jobInternalError"} | {"tableUnavailable"}
 )
 """A fault of BigQuery's own that another try may not meet."""
 

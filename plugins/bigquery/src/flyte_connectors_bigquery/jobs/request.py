@@ -191,9 +191,7 @@ def common(kind: Kind, custom: Mapping[str, Any], job: Mapping[str, Any]) -> dic
 def _project(custom: Mapping[str, Any]) -> str:
     project = custom.get("ProjectID")
     if project is None:
-        message = (
-            "not set, and the credentials name none: set it to the id of a Google Cloud project"
-        )
+        message = "not set, and the credentials name none: set it to the id of a Google Cloud project"
         raise InvalidRequestError(message, field="custom.ProjectID")
     if not isinstance(project, str) or not _PROJECT.fullmatch(project):
         message = f"expected the id of a Google Cloud project, got {project!r}: set ProjectID"
@@ -213,9 +211,7 @@ def _parameters(
     declared = _declared(query.get("queryParameters", []))
     types = {parameter["name"]: parameter for parameter in declared if parameter.get("name")}
     fixed = [
-        parameter
-        for parameter in declared
-        if "parameterValue" in parameter and parameter.get("name") not in inputs
+        parameter for parameter in declared if "parameterValue" in parameter and parameter.get("name") not in inputs
     ]
     variables = {entry.key: entry.value.type for entry in task_template.interface.inputs.variables}
     positional = query.get("parameterMode") == "POSITIONAL"
@@ -242,9 +238,7 @@ def _declared(parameters: Any) -> list[dict[str, Any]]:
     return parameters
 
 
-def names_of_run(
-    task_template: TaskTemplate, metadata: TaskExecutionMetadata | None
-) -> dict[str, str]:
+def names_of_run(task_template: TaskTemplate, metadata: TaskExecutionMetadata | None) -> dict[str, str]:
     """Labels by which a cost report finds the run, the action and the task."""
     names = {"flyte-task": task_template.id.name}
     if metadata is not None:

@@ -142,9 +142,7 @@ _LABEL_KEY = re.compile(r"[^\W\d_][\w-]{0,62}")
 _LABEL_VALUE = re.compile(r"[\w-]{0,63}")
 
 
-def job_configuration(
-    kind: Kind, custom: Mapping[str, Any], *, dry_run: bool = False
-) -> dict[str, Any]:
+def job_configuration(kind: Kind, custom: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
     """The settings in `custom` as a REST `JobConfiguration`, each at its level.
 
     Args:
@@ -156,9 +154,7 @@ def job_configuration(
         InvalidRequestError: a setting is unknown or wrong; the error names it.
     """
     settings = {
-        name: value
-        for name, value in custom.items()
-        if name not in OF_TASK and value is not None and name != "dryRun"
+        name: value for name, value in custom.items() if name not in OF_TASK and value is not None and name != "dryRun"
     }
     if custom.get("dryRun") and not dry_run:
         message = "a dry run starts no job: use BigQueryDryRunTask for an estimate"
@@ -241,15 +237,9 @@ def _labels(labels: Any) -> dict[str, str]:
         raise InvalidRequestError(message, field="custom.labels")
     for key, value in labels.items():
         if key != key.lower() or not _LABEL_KEY.fullmatch(key):
-            message = (
-                "a label's key has up to 63 lower-case letters, digits, - or _, a letter first"
-            )
+            message = "a label's key has up to 63 lower-case letters, digits, - or _, a letter first"
             raise InvalidRequestError(message, field=f"custom.labels.{key}")
-        if (
-            not isinstance(value, str)
-            or value != value.lower()
-            or not _LABEL_VALUE.fullmatch(value)
-        ):
+        if not isinstance(value, str) or value != value.lower() or not _LABEL_VALUE.fullmatch(value):
             message = f"{value!r}: a label's value has up to 63 lower-case letters, digits, - or _"
             raise InvalidRequestError(message, field=f"custom.labels.{key}")
     return dict(labels)

@@ -44,9 +44,7 @@ _WITH = re.compile(r"WITH(?P<recursive>\s+RECURSIVE)?\b", re.IGNORECASE)
 _SELECT = re.compile(r"SELECT\b|FROM\b|\(", re.IGNORECASE)
 
 
-def add_tables(
-    sql: str, query: dict[str, Any], inputs: Mapping[str, Any]
-) -> tuple[str, list[dict[str, Any]]]:
+def add_tables(sql: str, query: dict[str, Any], inputs: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """The statement with the DataFrames of `inputs`, and parameters with the rows of some.
 
     Args:

@@ -197,9 +197,7 @@ class JobConnector(AsyncConnector[BigQueryMetadata]):
             InvalidRequestError: `queries` names another metric.
             ConnectorError: anything else; see `vendor_errors`.
         """
-        metrics_response(
-            dict.fromkeys(self.metrics), queries or ()
-        )  # refuses others before BigQuery is asked
+        metrics_response(dict.fromkeys(self.metrics), queries or ())  # refuses others before BigQuery is asked
         bigquery = _open(resource_meta, google_application_credentials)
         known = self.metrics_of(bigquery, self._job(bigquery, resource_meta))
         return metrics_response(known, queries or (), labels={"job": resource_meta.job_id})

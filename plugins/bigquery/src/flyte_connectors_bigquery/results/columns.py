@@ -47,9 +47,7 @@ def intervals_as_text(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
         wanted = _text_type(field.type)
         if wanted != field.type:
             texts = [_text(value) for value in batch.column(position).to_pylist()]
-            batch = batch.set_column(
-                position, field.with_type(wanted), pyarrow.array(texts, wanted)
-            )
+            batch = batch.set_column(position, field.with_type(wanted), pyarrow.array(texts, wanted))
     return batch
 
 

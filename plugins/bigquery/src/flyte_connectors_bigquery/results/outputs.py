@@ -77,15 +77,11 @@ def of_job(
         values[STATEMENTS] = statements(bigquery, job)
     if TABLES_READ in kinds:
         values[TABLES_READ] = tables_read(job)
-    columns = {
-        name: kind for name, kind in kinds.items() if kind != DATAFRAME and name not in values
-    }
+    columns = {name: kind for name, kind in kinds.items() if kind != DATAFRAME and name not in values}
     for name in kinds:
         if kinds[name] == DATAFRAME:
             table = _table(bigquery, job, name)
-            uri = TableUri(
-                *(table.project, table.dataset_id, table.table_id, secret, impersonate, job.project)
-            )
+            uri = TableUri(*(table.project, table.dataset_id, table.table_id, secret, impersonate, job.project))
             values[name] = DataFrame(uri=str(uri))
     if columns:
         values.update(_row(bigquery.first_rows(job, 2), columns))
@@ -94,9 +90,7 @@ def of_job(
 
 def tables_read(job: QueryJob) -> list[str]:
     """The tables that a query reads, as `project.dataset.table`; BigQuery names the first 50."""
-    return [
-        f"{table.project}.{table.dataset_id}.{table.table_id}" for table in job.referenced_tables
-    ]
+    return [f"{table.project}.{table.dataset_id}.{table.table_id}" for table in job.referenced_tables]
 
 
 def statements(bigquery: BigQuery, job: QueryJob) -> list[dict[str, Any]]:

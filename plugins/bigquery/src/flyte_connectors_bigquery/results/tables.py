@@ -91,9 +91,7 @@ def read_pandas(uri: str, columns: Sequence[str] = ()) -> pandas.DataFrame:
 
     nullable = {pyarrow.int64(): pandas.Int64Dtype(), pyarrow.bool_(): pandas.BooleanDtype()}
     table = read_arrow(uri, columns)
-    frame: pandas.DataFrame = table.to_pandas(
-        types_mapper=nullable.get, split_blocks=True, self_destruct=True
-    )
+    frame: pandas.DataFrame = table.to_pandas(types_mapper=nullable.get, split_blocks=True, self_destruct=True)
     return frame
 
 
@@ -173,9 +171,7 @@ def _session(
     return _over_storage(storage, session)
 
 
-def _over_storage(
-    storage: BigQueryReadClient, session: ReadSession
-) -> Iterator[pyarrow.RecordBatch]:
+def _over_storage(storage: BigQueryReadClient, session: ReadSession) -> Iterator[pyarrow.RecordBatch]:
     import pyarrow
 
     with storage:
@@ -233,9 +229,7 @@ def _over_rest(
         yield columns.restored(batch, fields) if readable else batch
 
 
-def _progress(
-    uri: str, batches: Iterator[pyarrow.RecordBatch], total: int
-) -> Iterator[pyarrow.RecordBatch]:
+def _progress(uri: str, batches: Iterator[pyarrow.RecordBatch], total: int) -> Iterator[pyarrow.RecordBatch]:
     """The same batches; a line on the terminal shows the progress."""
     shown = sys.stderr.isatty()
     seen, due = 0, time.monotonic() + _PROGRESS_SECONDS

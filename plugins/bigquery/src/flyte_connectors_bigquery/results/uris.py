@@ -17,9 +17,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from flyte_connectors.errors import FrameError
 
-_URI = re.compile(
-    r"bq://(?P<project>[^?]+):(?P<dataset>[^.:?]+)\.(?P<table>[^.:?]+)(\?(?P<access>.*))?"
-)
+_URI = re.compile(r"bq://(?P<project>[^?]+):(?P<dataset>[^.:?]+)\.(?P<table>[^.:?]+)(\?(?P<access>.*))?")
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,7 @@ def _await(job: Any, uri: str) -> None:
         raise FrameError(message)
 
 
-def _write_parquet(
-    file: IO[bytes], batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema
-) -> None:
+def _write_parquet(file: IO[bytes], batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> None:
     with pyarrow.parquet.ParquetWriter(file, schema) as writer:
         for batch in batches:
             writer.write_table(arrow.cast(batch, schema))

@@ -189,16 +189,12 @@ class BigQuerySensorConnector(JobConnector):
         project, dataset, name = (table[part] for part in TABLE)
         rows = bigquery.table_size(table)
         if rows is None or rows < meta.min_rows:
-            lacks = (
-                "it does not exist" if rows is None else f"it has {rows} of {meta.min_rows} rows"
-            )
+            lacks = "it does not exist" if rows is None else f"it has {rows} of {meta.min_rows} rows"
             return Resource(
                 phase=Phase.RUNNING,
                 message=f"waiting for table {project}.{dataset}.{name}: {lacks}",
             )
-        uri = TableUri(
-            *(project, dataset, name, meta.reader_secret, meta.impersonate, meta.project)
-        )
+        uri = TableUri(*(project, dataset, name, meta.reader_secret, meta.impersonate, meta.project))
         found = {"results": DataFrame(uri=str(uri)), "rows": rows}
         return _there(meta, found)
 

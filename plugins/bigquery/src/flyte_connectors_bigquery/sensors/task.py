@@ -107,9 +107,7 @@ class BigQuerySensor(AsyncConnectorExecutorMixin, SqlTask):
         return {**super().custom_config(sctx), "wait": self._wait.to_custom()}
 
 
-def _partition_query(
-    table: Mapping[str, str], partition: str | None, by_input: Any, min_rows: int
-) -> str:
+def _partition_query(table: Mapping[str, str], partition: str | None, by_input: Any, min_rows: int) -> str:
     """A query for one partition: https://cloud.google.com/bigquery/docs/information-schema-partitions."""
     if partition is not None and not _PARTITION.fullmatch(partition):
         message = f"partition {partition!r} is not an id of a partition, such as '20240229'"

@@ -114,10 +114,7 @@ class BigQueryLoadConfig(_TransferConfig):
 
     destination: str
     source_uris: Sequence[str] = ()
-    source_format: (
-        Literal["CSV", "NEWLINE_DELIMITED_JSON", "AVRO", "PARQUET", "ORC", "DATASTORE_BACKUP"]
-        | None
-    ) = None
+    source_format: Literal["CSV", "NEWLINE_DELIMITED_JSON", "AVRO", "PARQUET", "ORC", "DATASTORE_BACKUP"] | None = None
     schema: Mapping[str, str] | None = None
     autodetect: bool | None = None
     skip_leading_rows: int | None = None

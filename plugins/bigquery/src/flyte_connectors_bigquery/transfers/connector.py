@@ -61,9 +61,7 @@ class _TransferConnector(JobConnector):
 
     def outputs_of(self, bigquery: BigQuery, job: Any, meta: BigQueryMetadata) -> dict[str, Any]:
         """The table or the files, and the numbers of `facts_of`."""
-        values = {
-            name: fact for name, fact in self.facts_of(bigquery, job).items() if fact is not None
-        }
+        values = {name: fact for name, fact in self.facts_of(bigquery, job).items() if fact is not None}
         given: dict[str, Any] = {}
         for name, kind in (meta.outputs or {}).items():
             if kind == outputs.DATAFRAME and self.kind != "extract":

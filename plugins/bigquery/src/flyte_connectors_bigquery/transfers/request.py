@@ -115,9 +115,7 @@ def _files(field: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, DataFrame):
         uri, stored_as = str(value.uri), stored_as or "parquet"
     else:
-        message = (
-            f"expected files (text, File, Dir or DataFrame) or rows, got {type(value).__name__}"
-        )
+        message = f"expected files (text, File, Dir or DataFrame) or rows, got {type(value).__name__}"
         raise InvalidRequestError(message, field=field)
     if uri.startswith("bq://"):
         raise InvalidRequestError(f"{uri!r} is a table: use BigQueryCopyTask", field=field)
@@ -126,9 +124,7 @@ def _files(field: str, value: Any) -> Iterator[tuple[str, str]]:
     yield uri, stored_as
 
 
-def _add_tables(
-    kind: Kind, settings: dict[str, Any], given: list[tuple[str, Any]], project: str
-) -> None:
+def _add_tables(kind: Kind, settings: dict[str, Any], given: list[tuple[str, Any]], project: str) -> None:
     tables = _list(settings, "sourceTables")
     if isinstance(settings.get("sourceTable"), dict):
         tables.append(settings.pop("sourceTable"))
@@ -180,7 +176,5 @@ def _list(settings: Mapping[str, Any], key: str) -> list[Any]:
 
 def _check_storage(uri: Any, field: str) -> None:
     if not isinstance(uri, str) or not uri.startswith("gs://"):
-        message = (
-            f"{str(uri)[:200]!r}: BigQuery reads and writes files of Cloud Storage only, gs://..."
-        )
+        message = f"{str(uri)[:200]!r}: BigQuery reads and writes files of Cloud Storage only, gs://..."
         raise InvalidRequestError(message, field=field)

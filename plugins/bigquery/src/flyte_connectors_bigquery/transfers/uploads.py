@@ -81,9 +81,7 @@ def rows_of(field: str, value: Any) -> bytes | None:
     if not isinstance(value, list) or not value or not all(map(_is_row, value)):
         return None
     try:
-        lines = [
-            json.dumps(plain(_mapping(row)), ensure_ascii=False, allow_nan=False) for row in value
-        ]
+        lines = [json.dumps(plain(_mapping(row)), ensure_ascii=False, allow_nan=False) for row in value]
     except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"a row has no form in JSON: {error}", field=field) from None
     return "".join(f"{line}\n" for line in lines).encode()

@@ -33,17 +33,13 @@ def interval_text(value: Any) -> str:
         # Of a negative one only the days are negative, in Python; BigQuery's parts have their own signs.
         days, time = divmod(abs(value), datetime.timedelta(days=1))
         sign = -1 if value < datetime.timedelta() else 1
-        return months_days_microseconds_text(
-            0, sign * days, sign * (time // datetime.timedelta(microseconds=1))
-        )
+        return months_days_microseconds_text(0, sign * days, sign * (time // datetime.timedelta(microseconds=1)))
     if not is_relativedelta(value):
         raise TypeError
     parts = {part: int(getattr(value, part)) for part in _PARTS}
     microseconds = parts["microseconds"]
     microseconds += sum(parts[part] * factor for part, factor in _MICROSECONDS.items())
-    return months_days_microseconds_text(
-        12 * parts["years"] + parts["months"], parts["days"], microseconds
-    )
+    return months_days_microseconds_text(12 * parts["years"] + parts["months"], parts["days"], microseconds)
 
 
 def as_timedelta(value: Any) -> Any:

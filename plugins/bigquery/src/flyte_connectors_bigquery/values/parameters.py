@@ -95,11 +95,7 @@ def _range(element_type: ParameterType, value: Any) -> dict[str, Any]:
         )
         raise ParameterValueError(message)
     bounds = zip(("start", "end"), value, strict=True)
-    return {
-        name: _within(f".{name}", element_type, bound)
-        for name, bound in bounds
-        if bound is not None
-    }
+    return {name: _within(f".{name}", element_type, bound) for name, bound in bounds if bound is not None}
 
 
 def _struct(fields: Sequence[ParameterType], value: Any) -> dict[str, Any]:
@@ -108,10 +104,7 @@ def _struct(fields: Sequence[ParameterType], value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         message = f"expected STRUCT, got {reprlib.repr(value)} ({type(value).__name__})"
         raise ParameterValueError(message)
-    return {
-        field["name"]: _within(f".{field['name']}", field["type"], value.get(field["name"]))
-        for field in fields
-    }
+    return {field["name"]: _within(f".{field['name']}", field["type"], value.get(field["name"])) for field in fields}
 
 
 def _within(step: str, parameter_type: ParameterType, value: Any) -> dict[str, Any]:

@@ -225,9 +225,7 @@ def _canonical(name: str) -> str:
 
 
 def _is_record(python_type: type) -> bool:
-    return dataclasses.is_dataclass(python_type) and not issubclass(
-        python_type, (File, Dir, DataFrame)
-    )
+    return dataclasses.is_dataclass(python_type) and not issubclass(python_type, (File, Dir, DataFrame))
 
 
 def _without_optional(python_type: Any) -> Any:
@@ -269,10 +267,7 @@ def _expect(tokens: list[str], token: str, text: str) -> None:
 
 
 def _unreadable(text: str) -> ParameterTypeError:
-    message = (
-        f"{text!r} is not a parameter type: use {', '.join(SCALARS)}, RANGE<...>, ARRAY<...> or "
-        "STRUCT<x ...>"
-    )
+    message = f"{text!r} is not a parameter type: use {', '.join(SCALARS)}, RANGE<...>, ARRAY<...> or STRUCT<x ...>"
     return ParameterTypeError(message)
 
 

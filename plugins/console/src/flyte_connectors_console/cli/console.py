@@ -40,12 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="service that answers about jobs that were not started here; https://HOST:PORT for TLS "
         f"({ENDPOINT_VARIABLE})",
     )
-    parser.add_argument(
-        "--port", type=_port, default=0, help="port on 127.0.0.1, 0 picks one (default 0)"
-    )
-    parser.add_argument(
-        "--no-browser", action="store_true", help="print the URL without opening it"
-    )
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1, 0 picks one (default 0)")
+    parser.add_argument("--no-browser", action="store_true", help="print the URL without opening it")
     parser.add_argument(
         "--run",
         dest="shown",

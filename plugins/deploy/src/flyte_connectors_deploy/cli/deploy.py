@@ -19,28 +19,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `deploy`."""
     parser.add_argument("file", metavar="APP.PY", help="file with a ConnectorEnvironment")
     parser.add_argument("name", metavar="NAME", help="its variable, or its name")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show the manifests without applying them"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="show the manifests without applying them")
     parser.add_argument(
         "-o", "--output", choices=("yaml", "kustomize"),
         help="print YAML or write a kustomize base, without applying anything",
     )  # fmt: skip
-    parser.add_argument(
-        "--root-dir", metavar="D", help="root folder of your code (default: the folder of APP.PY)"
-    )
-    parser.add_argument(
-        "--output-dir", metavar="D", help="folder of the kustomize base (default: ./NAME)"
-    )
+    parser.add_argument("--root-dir", metavar="D", help="root folder of your code (default: the folder of APP.PY)")
+    parser.add_argument("--output-dir", metavar="D", help="folder of the kustomize base (default: ./NAME)")
     parser.add_argument(
         "--builder",
         default="local",
         metavar="B",
         help="buildah, docker, local (default: the first installed one), or remote (Flyte's back end)",
     )
-    parser.add_argument(
-        "--find-links", metavar="D", help="folder with wheels that are not on a package index"
-    )
+    parser.add_argument("--find-links", metavar="D", help="folder with wheels that are not on a package index")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -65,8 +57,6 @@ def _find(module: types.ModuleType, options: argparse.Namespace) -> ConnectorEnv
     environment = found.get(options.name) or named.get(options.name)
     if environment is None:
         known = ", ".join(sorted({*found, *named})) or "none"
-        message = (
-            f"no ConnectorEnvironment named {options.name!r} in {options.file} (found: {known})"
-        )
+        message = f"no ConnectorEnvironment named {options.name!r} in {options.file} (found: {known})"
         raise InvalidRequestError(message)
     return environment

@@ -42,9 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help="buildah, docker, local (default: the first installed one), or remote (Flyte's back end)",
     )
-    build.add_argument(
-        "--find-links", metavar="D", help="folder with wheels that are not on a package index"
-    )
+    build.add_argument("--find-links", metavar="D", help="folder with wheels that are not on a package index")
     build.add_argument("--push", action="store_true", help="push the image to the registry")
 
 

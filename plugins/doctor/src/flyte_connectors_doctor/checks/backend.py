@@ -51,9 +51,7 @@ def check(file: str, types: set[str] | None, *, has_tls: bool) -> Iterator[Findi
         yield Finding(CHECK, Status.OK, file, f"sends {', '.join(sorted(types))} to the service")
 
 
-def _problems(
-    documents: Any, file: str, types: set[str] | None, *, has_tls: bool
-) -> Iterator[Finding]:
+def _problems(documents: Any, file: str, types: set[str] | None, *, has_tls: bool) -> Iterator[Finding]:
     name, plugin = _plugin(documents)
     if plugin is None:
         text = f"has no plugins.{PLUGIN}"
@@ -79,9 +77,7 @@ def _problems(
     yield from _connectors(plugin, set(chosen.values()), has_tls=has_tls)
 
 
-def _missing(
-    task_type: str, supported: set[str], defaults: Any, chosen: Any, name: str
-) -> Iterator[Finding]:
+def _missing(task_type: str, supported: set[str], defaults: Any, chosen: Any, name: str) -> Iterator[Finding]:
     lists = {
         "supportedTaskTypes": (task_type in supported, f"add it to plugins.{name}"),
         "default-for-task-types": (
@@ -123,11 +119,7 @@ def _connectors(plugin: Any, used: set[str], *, has_tls: bool) -> Iterator[Findi
                 if has_tls
                 else ("does not say insecure: true, and the service has no certificate")
             )
-            fix = (
-                "remove insecure"
-                if has_tls
-                else "add insecure: true, or give the service a certificate"
-            )
+            fix = "remove insecure" if has_tls else "add insecure: true, or give the service a certificate"
             yield Finding(CHECK, Status.FAULT, name, text, fix)
         if connector.get("project") and not connector.get("domain"):
             text = "has a project and no domain, so the back end never chooses it"

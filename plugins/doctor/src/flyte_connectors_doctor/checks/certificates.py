@@ -88,7 +88,5 @@ def _tokens(file: str) -> Finding:
         return Finding(CHECK, Status.FAULT, subject, text, "correct the path or its permissions")
     if not lines:
         fix = "write a token into it, on a line"
-        return Finding(
-            CHECK, Status.FAULT, subject, "holds no token, so no client is accepted", fix
-        )
+        return Finding(CHECK, Status.FAULT, subject, "holds no token, so no client is accepted", fix)
     return Finding(CHECK, Status.OK, subject, f"{len(lines)} token{'s' * (len(lines) != 1)}")

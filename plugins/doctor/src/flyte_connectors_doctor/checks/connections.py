@@ -47,11 +47,7 @@ def _finding(name: str, answer: Any) -> Finding:
     if not isinstance(answer, BaseException):
         return Finding(CHECK, Status.OK, name, redact(str(answer)))
     is_known = isinstance(answer, ConnectorError)
-    text = (
-        answer.message
-        if isinstance(answer, ConnectorError)
-        else f"{type(answer).__name__}: {answer}"
-    )
+    text = answer.message if isinstance(answer, ConnectorError) else f"{type(answer).__name__}: {answer}"
     text = " ".join(redact(text).split())[:_LONGEST]
     fix = _FIXES.get(getattr(answer, "code", ""), "see the plugin's README")
     return Finding(CHECK, Status.FAULT, name, text, fix if is_known else _FIXES[""])

@@ -36,11 +36,7 @@ def check(endpoint: str) -> tuple[list[Finding], set[str] | None]:
 async def _types(endpoint: str) -> set[str]:
     async with service_at(endpoint) as service:
         reply = await service.list_connectors()
-        return {
-            category.name
-            for connector in reply.connectors
-            for category in connector.supported_task_categories
-        }
+        return {category.name for connector in reply.connectors for category in connector.supported_task_categories}
 
 
 def _fix(text: str) -> str:

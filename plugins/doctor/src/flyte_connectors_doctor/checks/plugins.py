@@ -23,9 +23,7 @@ def check(reports: Sequence[PluginReport], registry: Registry) -> Iterator[Findi
     """A finding for each plugin, and one for each name in a list that no plugin has."""
     for name, similar in registry.selection.unknown().items():
         text = "no installed plugin has this name, which the allow-list or deny-list holds"
-        fix = (
-            f"write '{similar}'" if similar else "correct or remove it: see `flyte-connectors list`"
-        )
+        fix = f"write '{similar}'" if similar else "correct or remove it: see `flyte-connectors list`"
         yield Finding(CHECK, finding.Status.FAULT, name, text, fix)
     for report in reports:
         name = f"{report.entry_point} ({report.source})"

@@ -24,9 +24,7 @@ from flyte_connectors_doctor.finding import Finding, Status
 CHECK = "secrets"
 
 
-def check(
-    registry: Registry, files: Sequence[str], *, secrets_by: str = "service"
-) -> Iterator[Finding]:
+def check(registry: Registry, files: Sequence[str], *, secrets_by: str = "service") -> Iterator[Finding]:
     """A finding for each secret, and for the folder of mounted ones.
 
     Args:
@@ -92,9 +90,7 @@ def _of_projects(name: str, subject: str) -> Finding:
     except ConnectorError as error:
         return Finding(CHECK, Status.FAULT, subject, error.message, "rename the secret")
     levels = (folder.glob("*"), folder.glob("*/*"))
-    owners = sorted(
-        str(at.relative_to(folder)) for level in levels for at in level if (at / name).is_file()
-    )
+    owners = sorted(str(at.relative_to(folder)) for level in levels for at in level if (at / name).is_file())
     if not owners:
         text, fix = "is mounted for no project", f"add the file {folder}/PROJECT/DOMAIN/{name}"
         return Finding(CHECK, Status.FAULT, subject, text, fix)

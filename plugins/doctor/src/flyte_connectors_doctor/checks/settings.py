@@ -57,9 +57,7 @@ def fault(error: SettingsError) -> Finding:
     return Finding(CHECK, Status.FAULT, where, text, "correct or remove it")
 
 
-def check(
-    settings: ServiceSettings, config: str | None, reports: Sequence[PluginReport]
-) -> Iterator[Finding]:
+def check(settings: ServiceSettings, config: str | None, reports: Sequence[PluginReport]) -> Iterator[Finding]:
     """Findings about the file, the variables and what they say together."""
     path = config or os.environ.get(CONFIG_VARIABLE)
     selection = Selection.of(settings.allow, settings.deny)
@@ -90,9 +88,7 @@ def _overridden(file: dict[str, Any], path: str | None) -> Iterator[Finding]:
             yield Finding(CHECK, Status.WARNING, f"{path}: {key}", text, fix)
 
 
-def _unused(
-    file: dict[str, Any], path: str | None, tables: PluginTables | None
-) -> Iterator[Finding]:
+def _unused(file: dict[str, Any], path: str | None, tables: PluginTables | None) -> Iterator[Finding]:
     classes = {} if tables is None else tables.classes
     known = {variable_of(name) for name in FIELDS} | OTHER_VARIABLES
     known |= {one.variable for plugin in classes.values() for one in declared(plugin)}
@@ -110,9 +106,7 @@ def _unused(
             yield Finding(CHECK, Status.WARNING, where, text, fix)
 
 
-def _contradictions(
-    settings: ServiceSettings, reports: Sequence[PluginReport]
-) -> Iterator[Finding]:
+def _contradictions(settings: ServiceSettings, reports: Sequence[PluginReport]) -> Iterator[Finding]:
     both = set(settings.allow or ()) & set(settings.deny or ())
     for name in sorted(both):
         text = "is on the allow-list and on the deny-list, which wins"

@@ -29,9 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="look up the secrets that the tasks of this module or file name; repeatable",
     )
     parser.add_argument("--storage", metavar="URI", help="write to this folder and read it back")
-    parser.add_argument(
-        "--endpoint", metavar="HOST:PORT", help="ask a running service; https://HOST:PORT for TLS"
-    )
+    parser.add_argument("--endpoint", metavar="HOST:PORT", help="ask a running service; https://HOST:PORT for TLS")
     parser.add_argument(
         "--backend",
         metavar="F",
@@ -44,9 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings; exit code 1 if there is a fault."""
     logging.getLogger("flyte_connectors").setLevel(logging.ERROR)  # the findings say it
-    subject = Subject(
-        options.config, options.tasks, options.storage, options.endpoint, options.backend
-    )
+    subject = Subject(options.config, options.tasks, options.storage, options.endpoint, options.backend)
     findings = list(examine(subject))
     is_fine = not any(finding.status is Status.FAULT for finding in findings)
     if options.json:

@@ -18,7 +18,5 @@ def agents_of(connectors: Iterable[BoundConnector]) -> list[Any]:
         key = (bound.name, bound.is_sync)
         agent = found.setdefault(key, message("Agent")(name=bound.name, is_sync=bound.is_sync))
         agent.supported_task_types.append(bound.category.name)
-        agent.supported_task_categories.add(
-            name=bound.category.name, version=bound.category.version
-        )
+        agent.supported_task_categories.add(name=bound.category.name, version=bound.category.version)
     return list(found.values())

@@ -63,9 +63,7 @@ def _unary(method: Any, request: Any) -> grpc.RpcMethodHandler[Any, Any]:
     )
 
 
-async def execute_sync(
-    service: Answering, requests: AsyncIterator[Any], context: Context
-) -> AsyncIterator[Any]:
+async def execute_sync(service: Answering, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
     """Answer a stream of a header and inputs with what the sync connector says."""
     service.calls.begin(context)
     try:
@@ -89,9 +87,7 @@ async def execute_sync(
 
 def _check_sync(connector: BoundConnector) -> None:
     if not connector.is_sync:
-        text = (
-            f"task type {connector.category} is asynchronous: call CreateTask of AsyncAgentService"
-        )
+        text = f"task type {connector.category} is asynchronous: call CreateTask of AsyncAgentService"
         raise UnsupportedVerbError(text)
 
 

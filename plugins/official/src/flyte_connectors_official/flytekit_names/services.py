@@ -61,9 +61,7 @@ class AsyncConnectorService(_Service):
 
     async def GetTaskMetrics(self, request: Any, context: Context) -> Any:
         """Report its metrics."""
-        return await _answer(
-            self.dispatcher.get_metrics, pb.GetTaskMetricsRequest, request, context
-        )
+        return await _answer(self.dispatcher.get_metrics, pb.GetTaskMetricsRequest, request, context)
 
     async def GetTaskLogs(self, request: Any, context: Context) -> AsyncIterator[Any]:
         """Yield a page of its log."""
@@ -80,9 +78,7 @@ class AsyncConnectorService(_Service):
 class SyncConnectorService(_Service):
     """Answers the tasks of sync connectors at once."""
 
-    async def ExecuteTaskSync(
-        self, request_iterator: AsyncIterator[Any], context: Context
-    ) -> AsyncIterator[Any]:
+    async def ExecuteTaskSync(self, request_iterator: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
         """Do the work that a header and inputs ask for."""
         async for reply in execute_sync(self, request_iterator, context):
             yield reply
@@ -126,9 +122,7 @@ async def _answer(method: Any, message_class: Any, request: Any, context: Contex
 def _as_asked(request: Any, reply: Any) -> Any:
     """The reply in the kind of message that was asked in: both have the same fields under the same numbers."""
     reply_class = _reply_class(request, type(reply).__name__)
-    return (
-        reply if reply_class is type(reply) else reply_class.FromString(reply.SerializeToString())
-    )
+    return reply if reply_class is type(reply) else reply_class.FromString(reply.SerializeToString())
 
 
 def _reply_class(request: Any, name: str) -> Any:

@@ -99,9 +99,7 @@ class _ConnectorExecutorMixin:
         declared: Mapping[str, Any] = self.interface.outputs  # type: ignore[attr-defined]
         values = (result,) if len(declared) == 1 else result or ()
         pairs = zip(declared.items(), values, strict=True)
-        return LiteralMap(
-            {name: codec_for_type(hint).encode(value) for (name, hint), value in pairs}
-        )
+        return LiteralMap({name: codec_for_type(hint).encode(value) for (name, hint), value in pairs})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task: the outputs, or an awaitable of them if its class has an async `execute`."""
@@ -118,15 +116,11 @@ class _ConnectorExecutorMixin:
         return await super().execute(**kwargs)  # type: ignore[misc]
 
 
-class AsyncConnectorExecutorMixin(
-    _ConnectorExecutorMixin, flyte_connectors.AsyncConnectorExecutorMixin
-):
+class AsyncConnectorExecutorMixin(_ConnectorExecutorMixin, flyte_connectors.AsyncConnectorExecutorMixin):
     """Runs a task of an `AsyncConnectorBase`."""
 
 
-class SyncConnectorExecutorMixin(
-    _ConnectorExecutorMixin, flyte_connectors.SyncConnectorExecutorMixin
-):
+class SyncConnectorExecutorMixin(_ConnectorExecutorMixin, flyte_connectors.SyncConnectorExecutorMixin):
     """Runs a task of a `SyncConnectorBase`."""
 
 

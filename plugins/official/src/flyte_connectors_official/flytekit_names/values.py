@@ -31,9 +31,7 @@ class LiteralMap:
         """Native inputs as the literals that a task declares."""
         return cls(
             {
-                variable.key: codec_for_literal_type(variable.value.type).encode(
-                    values[variable.key]
-                )
+                variable.key: codec_for_literal_type(variable.value.type).encode(values[variable.key])
                 for variable in template.interface.inputs.variables
                 if variable.key in values
             }
@@ -134,18 +132,10 @@ class TypeEngine:
         """Values by name as literals, of the types given, or of the types they have."""
         hints = type_hints or {}
         return LiteralMap(
-            {
-                name: codec_for_type(hints.get(name, type(value))).encode(value)
-                for name, value in values.items()
-            }
+            {name: codec_for_type(hints.get(name, type(value))).encode(value) for name, value in values.items()}
         )
 
     @staticmethod
-    def literal_map_to_kwargs(
-        _: Any, literals: LiteralMap, python_types: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def literal_map_to_kwargs(_: Any, literals: LiteralMap, python_types: Mapping[str, Any]) -> dict[str, Any]:
         """The values of literals by name."""
-        return {
-            name: codec_for_type(python_types[name]).decode(literal)
-            for name, literal in literals.literals.items()
-        }
+        return {name: codec_for_type(python_types[name]).decode(literal) for name, literal in literals.literals.items()}

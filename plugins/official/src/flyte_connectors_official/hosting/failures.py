@@ -46,9 +46,7 @@ class UnreachableError(ServiceUnavailableError):
     outcome_unknown = False
 
 
-def error_of_failure(
-    exception: Exception, name: str, verb: str, *, repeatable: bool
-) -> ConnectorError:
+def error_of_failure(exception: Exception, name: str, verb: str, *, repeatable: bool) -> ConnectorError:
     """The error that a hosted connector's exception becomes; its text names the exception.
 
     Args:
@@ -75,9 +73,7 @@ def error_of_failure(
     if error.retryable and not repeatable:
         if not is_sent:
             return UnreachableError(text)
-        error.outcome_unknown = (
-            True  # a create of several requests may have got further than this one
-        )
+        error.outcome_unknown = True  # a create of several requests may have got further than this one
     return error
 
 
@@ -186,9 +182,7 @@ def _is_about_arguments(exception: Exception) -> bool:
     """
     if isinstance(exception, (json.JSONDecodeError, UnicodeError)):
         return False
-    return isinstance(
-        exception, (ValueError, TypeError, LookupError, AttributeError, AssertionError)
-    )
+    return isinstance(exception, (ValueError, TypeError, LookupError, AttributeError, AssertionError))
 
 
 def _module(exception: BaseException) -> str:

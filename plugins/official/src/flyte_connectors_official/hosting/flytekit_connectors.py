@@ -119,9 +119,7 @@ async def _resource(official: Any, arguments: Arguments) -> Resource:
     if given is not None and not isinstance(given, Mapping):
         given = given.literals  # a LiteralMap of flytekit's
     meta = arguments.get("resource_meta") or HostedMeta.of(None, arguments["task_template"])
-    outputs = given and {
-        name: await _value(value) for name, value in given.items() if meta.declares(name)
-    }
+    outputs = given and {name: await _value(value) for name, value in given.items() if meta.declares(name)}
     links = [_as(TaskLog, link) for link in official.log_links or ()]
     return Resource(official.phase, official.message, links, outputs, official.custom_info)
 

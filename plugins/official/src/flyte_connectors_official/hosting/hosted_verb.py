@@ -28,9 +28,7 @@ class HostedVerb:
         is_repeatable: Whether it may be called again after a fault: a create only if it takes the key.
     """
 
-    def __init__(
-        self, name: str, function: Callable[..., Any], connector: str, sent: Collection[str]
-    ) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], connector: str, sent: Collection[str]) -> None:
         parameters = inspect.signature(function).parameters
         specified = inspect.signature(getattr(hookspecs, name)).parameters
         self.is_async = inspect.iscoroutinefunction(function)

@@ -47,9 +47,7 @@ class HostedConnector:
         }
         if "create" in self._verbs:
             stated = getattr(connector, "repeatable_create", None)
-            self.repeatable_create = (
-                self._verbs["create"].is_repeatable if stated is None else stated
-            )
+            self.repeatable_create = self._verbs["create"].is_repeatable if stated is None else stated
         for verb in _SENT.keys() - self._verbs.keys():
             setattr(self, verb, None)  # so that it is not taken for a hook
 
@@ -65,13 +63,9 @@ class HostedConnector:
         """Report its state, with those outputs that the task declares."""
         official = await self._verbs["get"].call(_with(resource_meta, arguments))
         outputs = official.outputs and {
-            name: as_ours(value)
-            for name, value in official.outputs.items()
-            if resource_meta.declares(name)
+            name: as_ours(value) for name, value in official.outputs.items() if resource_meta.declares(name)
         }
-        return Resource(
-            official.phase, official.message, official.log_links, outputs, official.custom_info
-        )
+        return Resource(official.phase, official.message, official.log_links, outputs, official.custom_info)
 
     @hookimpl
     async def delete(self, resource_meta: HostedMeta, **arguments: Any) -> None:

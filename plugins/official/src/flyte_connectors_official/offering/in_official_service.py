@@ -122,9 +122,7 @@ class OfferedConnector(official.AsyncConnector):  # type: ignore[misc]
         request = pb.GetTaskMetricsRequest(**self._address(resource_meta))
         return await self._dispatcher.get_metrics(request)
 
-    async def get_logs(
-        self, resource_meta: SealedMeta, token: str = "", **_: Any
-    ) -> AsyncIterator[Any]:
+    async def get_logs(self, resource_meta: SealedMeta, token: str = "", **_: Any) -> AsyncIterator[Any]:
         """Yield a page of its log; the official service passes no number of lines."""
         request = pb.GetTaskLogsRequest(**self._address(resource_meta), token=token)
         async for item in self._dispatcher.get_logs(request):

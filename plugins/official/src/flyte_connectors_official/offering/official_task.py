@@ -20,8 +20,7 @@ from google.protobuf import json_format
 try:
     engine: Any = importlib.import_module("flyte.types")  # `install_as_flyte` has no such module
     flyte, connectors, extend, models = (
-        importlib.import_module(name)
-        for name in ("flyte", "flyte.connectors", "flyte.extend", "flyte.models")
+        importlib.import_module(name) for name in ("flyte", "flyte.connectors", "flyte.extend", "flyte.models")
     )
 except ModuleNotFoundError:
     _MISSING = f"{__name__} needs the official SDK: pip install flyte"

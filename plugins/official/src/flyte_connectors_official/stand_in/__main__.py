@@ -38,16 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"PART {min(unknown)!r} is unknown: use {', '.join(PARTS)}")
     parts = options.parts or PARTS
-    return exit_code_of(
-        lambda: _remove(parts) if options.remove else _write(parts, options.replace)
-    )
+    return exit_code_of(lambda: _remove(parts) if options.remove else _write(parts, options.replace))
 
 
 def _write(parts: Sequence[str], replace: bool) -> int:
     if not replace and _is_sdk_installed():
-        message = (
-            "the official SDK is installed, and they are its own: use --replace, or uninstall flyte"
-        )
+        message = "the official SDK is installed, and they are its own: use --replace, or uninstall flyte"
         raise InvalidRequestError(message, field=" ".join(parts))
     for part in parts:
         for path, text in _files(part).items():

@@ -96,11 +96,7 @@ def access() -> Access:
 
 
 def _source() -> tuple[tuple[Path, ...], Any]:
-    named = [
-        Path(name).expanduser()
-        for name in os.environ.get(KUBECONFIG_VARIABLE, "").split(":")
-        if name
-    ]
+    named = [Path(name).expanduser() for name in os.environ.get(KUBECONFIG_VARIABLE, "").split(":") if name]
     if named:
         return tuple(named), _of_kubeconfig
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
@@ -135,9 +131,7 @@ def _of_pod(files: tuple[Path, ...]) -> Access:
 def _of_kubeconfig(files: tuple[Path, ...]) -> Access:
     configs = [_read(file) for file in files if file.exists()]
     if not configs:
-        message = (
-            f"the kubeconfig {':'.join(map(str, files))} ({KUBECONFIG_VARIABLE}) does not exist"
-        )
+        message = f"the kubeconfig {':'.join(map(str, files))} ({KUBECONFIG_VARIABLE}) does not exist"
         raise ServiceUnavailableError(message)
     where = f"the kubeconfig {configs[0][0]}"
     name = next((str(c["current-context"]) for _, c in configs if c.get("current-context")), "")
@@ -195,9 +189,7 @@ def _entry(
     raise ServiceUnavailableError(f"the kubeconfig {configs[0][0]} has no {kind} '{name}'")
 
 
-def _tls(
-    folder: Path, cluster: dict[str, Any], user_folder: Path, user: dict[str, Any]
-) -> ssl.SSLContext:
+def _tls(folder: Path, cluster: dict[str, Any], user_folder: Path, user: dict[str, Any]) -> ssl.SSLContext:
     authority = _content(folder, cluster, "certificate-authority")
     context = ssl.create_default_context(cadata=authority.decode() if authority else None)
     certificate = _content(user_folder, user, "client-certificate")

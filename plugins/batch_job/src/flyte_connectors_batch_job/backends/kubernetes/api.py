@@ -89,14 +89,10 @@ class Api:
             raise self._error(reply)
         return reply
 
-    async def merge(
-        self, plural: str, name: str, patch: Mapping[str, Any], **options: Any
-    ) -> Reply:
+    async def merge(self, plural: str, name: str, patch: Mapping[str, Any], **options: Any) -> Reply:
         """Change an object by a merge patch (RFC 7396), which may be sent twice."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        return await self.request(
-            "PATCH", plural, name, body=patch, headers=headers, repeatable=True, **options
-        )
+        return await self.request("PATCH", plural, name, body=patch, headers=headers, repeatable=True, **options)
 
     async def pages(self, plural: str, selector: str) -> AsyncIterator[dict[str, Any]]:
         """The objects that a label selector chooses, page by page, as lists of the API.
@@ -139,15 +135,11 @@ class Api:
         client = self._client(Limits(reply_seconds=seconds + CALL_SECONDS, reply_bytes=2**40))
         await self._stream(client, self.path(plural), query, write)
 
-    async def log(
-        self, pod: str, query: Mapping[str, Any], write: Callable[[bytes], object]
-    ) -> bool:
+    async def log(self, pod: str, query: Mapping[str, Any], write: Callable[[bytes], object]) -> bool:
         """Pass on a part of a container's log. Returns whether there is one."""
         limits = Limits(reply_seconds=CALL_SECONDS, reply_bytes=2**32)
         client = self._client(limits, headers={"Accept": "*/*"})
-        reply = await self._stream(
-            client, self.path("pods", pod, "log"), query, write, accept=frozenset({400, 404})
-        )
+        reply = await self._stream(client, self.path("pods", pod, "log"), query, write, accept=frozenset({400, 404}))
         return reply.is_success
 
     async def _stream(

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.kubernetes.records import JobRecord, PodRecord
     from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings
 
-_HANDLE = re.compile(
-    r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/([0-9a-f-]{36})"
-)
+_HANDLE = re.compile(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)/([0-9a-f-]{36})")
 _CONFLICT, _NOT_FOUND = 409, 404
 _ENDING_TRIES = 5
 _ENDING_AT_ONCE = 20
@@ -103,9 +101,7 @@ class KubernetesBackend:
         one = _Job(job_id, handle)
         loop().run(_end(one.api, one.name, one.uid, records.CANCELLED))
 
-    def log(
-        self, job_id: str, handle: str, token: str, lines: int
-    ) -> Iterator[Sequence[LogRecord] | str]:
+    def log(self, job_id: str, handle: str, token: str, lines: int) -> Iterator[Sequence[LogRecord] | str]:
         """One page of the log: stdout and stderr as Kubernetes gives them, which is as one.
 
         The pods of an array come one after the other, in the order of their indexes.

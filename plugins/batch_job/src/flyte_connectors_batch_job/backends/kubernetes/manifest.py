@@ -176,16 +176,12 @@ def _given(job_id: str, request: JobRequest) -> dict[str, str]:
     if size > MOST_GIVEN_BYTES:
         message = f"{size} bytes with the script: Kubernetes takes {MOST_GIVEN_BYTES}"
         field = "custom.script" if len(script) > len(inputs) else "inputs"
-        _refuse(
-            field, f"{message}, so put them into the image, or store them and pass their address"
-        )
+        _refuse(field, f"{message}, so put them into the image, or store them and pass their address")
     given = {f"{records.PREFIX}/inputs": inputs}
     return {**given, f"{records.PREFIX}/script": script} if script else given
 
 
-def _pod(
-    job_id: str, request: JobRequest, chosen: KubernetesSettings, given: dict[str, str]
-) -> dict[str, Any]:
+def _pod(job_id: str, request: JobRequest, chosen: KubernetesSettings, given: dict[str, str]) -> dict[str, Any]:
     config = request.config
     if request.interruptible and not chosen.has_interruptible:
         message = f"the operator has no interruptible nodes ({PREFIX}INTERRUPTIBLE_TOLERATIONS)"
@@ -273,9 +269,7 @@ def _directory(request: JobRequest) -> str:
 
 def _command(request: JobRequest) -> list[str]:
     if request.files is not None:
-        return [
-            _plain(word) for word in ("/bin/sh", "-c", _WRAPPED, "batch-job", f"{_GIVEN}/script")
-        ]
+        return [_plain(word) for word in ("/bin/sh", "-c", _WRAPPED, "batch-job", f"{_GIVEN}/script")]
     script = request.config.script
     if script is None:
         command = list(request.config.command or ())
@@ -302,9 +296,7 @@ def _variables(job_id: str, request: JobRequest) -> list[dict[str, Any]]:
     if size > MOST_VARIABLES_BYTES:
         message = f"{size} bytes with the inputs: Kubernetes takes {MOST_VARIABLES_BYTES}"
         _refuse("custom.env", message)
-    variables: list[dict[str, Any]] = [
-        {"name": name, "value": _plain(value)} for name, value in values.items()
-    ]
+    variables: list[dict[str, Any]] = [{"name": name, "value": _plain(value)} for name, value in values.items()]
     if request.config.array is not None:
         path = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
         source = {"fieldRef": {"fieldPath": path}}

@@ -115,9 +115,7 @@ class _Kind:
                     await self._watch()
             except ExpiredError:
                 continue
-            except (
-                Exception
-            ) as error:  # whatever it is: a mirror that ends unnoticed would be believed
+            except Exception as error:  # whatever it is: a mirror that ends unnoticed would be believed
                 self._note(_fault_of(error))
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
                 failures += 1
@@ -235,6 +233,4 @@ class Refusals:
         query = {"fieldSelector": "involvedObject.kind=Job,reason=FailedCreate", "limit": 500}
         reply = await self._api.request("GET", "events", query=query)
         events = reply.json_object(items=list)["items"]
-        return {
-            event["involvedObject"].get("uid", ""): event.get("message", "") for event in events
-        }
+        return {event["involvedObject"].get("uid", ""): event.get("message", "") for event in events}

@@ -184,9 +184,7 @@ def pod_record(item: dict[str, Any]) -> PodRecord:
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     begun = ended or state.get("running") or {}
     containers = spec.get("containers") or ()
-    container: dict[str, Any] = next(
-        (one for one in containers if one.get("name") == CONTAINER), {}
-    )
+    container: dict[str, Any] = next((one for one in containers if one.get("name") == CONTAINER), {})
     unscheduled = _conditions(status, "PodScheduled", wanted="False")
     disrupted = _conditions(status, "DisruptionTarget")
     return PodRecord(

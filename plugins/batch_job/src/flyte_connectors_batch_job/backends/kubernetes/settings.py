@@ -13,9 +13,7 @@ PREFIX = "FLYTE_BATCH_JOB_KUBERNETES_"
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PAIR = re.compile(r"([\w./-]{1,317})=([\w.-]{0,63})")
-_TAINT = re.compile(
-    r"([\w./-]{1,317})(?:=([\w.-]{0,63}))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?"
-)
+_TAINT = re.compile(r"([\w./-]{1,317})(?:=([\w.-]{0,63}))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?")
 _LINK = re.compile(r"([^=\s]{1,64})=(https?://\S+)")
 
 
@@ -61,9 +59,7 @@ def _invalid(text: str, expected: str) -> SettingsError:
 class KubernetesSettings:
     """What the operator sets for jobs on Kubernetes."""
 
-    namespace: str | None = setting(
-        None, "namespace of the jobs", _name, default_text="that of the credentials"
-    )
+    namespace: str | None = setting(None, "namespace of the jobs", _name, default_text="that of the credentials")
     service_account: str | None = setting(
         None,
         "service account of the jobs' pods, whose token is not mounted",
@@ -83,18 +79,14 @@ class KubernetesSettings:
         _word,
         default_text="any",
     )
-    pull_secrets: tuple[str, ...] = setting(
-        (), "names of Secrets with which images are pulled", _word
-    )
+    pull_secrets: tuple[str, ...] = setting((), "names of Secrets with which images are pulled", _word)
     env_secrets: tuple[str, ...] = setting(
         (),
         "names of Secrets whose keys are environment variables of every job, such as the credentials "
         "of the store that its files are in",
         _word,
     )
-    node_selector: tuple[str, ...] = setting(
-        (), "labels of the nodes that jobs run on, such as `pool=batch`", _pair
-    )
+    node_selector: tuple[str, ...] = setting((), "labels of the nodes that jobs run on, such as `pool=batch`", _pair)
     tolerations: tuple[str, ...] = setting(
         (), "taints that jobs tolerate, such as `batch=yes:NoSchedule` or `gpu`", _taint
     )
@@ -108,12 +100,8 @@ class KubernetesSettings:
         _taint,
     )
     gpu_resource: str = setting("nvidia.com/gpu", "resource by which GPUs are asked for", _word)
-    keep_seconds: int = setting(
-        86400, "seconds that an ended Job stays, with its log and its outputs", minimum=0
-    )
-    pull_seconds: int = setting(
-        300, "seconds that an image may fail to be pulled before its job fails", minimum=0
-    )
+    keep_seconds: int = setting(86400, "seconds that an ended Job stays, with its log and its outputs", minimum=0)
+    pull_seconds: int = setting(300, "seconds that an image may fail to be pulled before its job fails", minimum=0)
     links: tuple[str, ...] = setting(
         (),
         "pages about each job, such as `Logs=https://logs.example.org/{namespace}/{job}`",

@@ -162,18 +162,14 @@ def _outputs(pod: PodRecord, request: Request) -> dict[str, Any]:
     if request.has_outcome:
         state = _outcome(pod)
         if state is None or state.outputs is None:
-            reason = (
-                "is larger than 4096 bytes, or was not written" if state is None else state.message
-            )
+            reason = "is larger than 4096 bytes, or was not written" if state is None else state.message
             message = f"the outcome of the job {reason}"
             raise files.OutputsError(message)
         return dict(state.outputs)
     if text.startswith(LINE_PREFIX):
         text, line = "", text[len(LINE_PREFIX) :].rstrip("\r\n")
     if len(text.encode()) >= MOST_OUTPUT_BYTES and not _is_json(text):
-        message = (
-            f"$BATCH_JOB_OUTPUTS is larger than {MOST_OUTPUT_BYTES} bytes, the most on Kubernetes"
-        )
+        message = f"$BATCH_JOB_OUTPUTS is larger than {MOST_OUTPUT_BYTES} bytes, the most on Kubernetes"
         raise files.OutputsError(f"{message}: store what is larger, and give its address")
     data = text.encode() if text else None
     return files.check(data, list(request.outputs), request.line_output or None, line)
@@ -241,9 +237,7 @@ def _failure(pod: PodRecord, request: Request) -> JobState:
     if pod.container_reason in ("StartError", "ContainerCannotRun"):
         end = "the job can't be started"
     said = pod.text.strip().splitlines()
-    if said and not pod.text.startswith(
-        "{"
-    ):  # of a job that has written outputs, they are no reason
+    if said and not pod.text.startswith("{"):  # of a job that has written outputs, they are no reason
         end = f"{end}: {said[-1][:1000]}"
     is_retryable = pod.exit_code in request.retry_exit_codes
     return JobState(Phase.RETRYABLE_FAILED if is_retryable else Phase.FAILED, end)

@@ -121,9 +121,7 @@ class LocalBackend:
         with _existing_job(job_id, handle) as job:
             turns.cancel(job)
 
-    def log(
-        self, job_id: str, handle: str, token: str, lines: int
-    ) -> Iterator[Sequence[LogRecord] | str]:
+    def log(self, job_id: str, handle: str, token: str, lines: int) -> Iterator[Sequence[LogRecord] | str]:
         """One page of the log.
 
         A page token is the byte offset of the page's first line in the log file, which only grows:

@@ -48,11 +48,7 @@ def own_of(controller: str) -> str:
     lines = [line.split(":", 2) for line in read("/proc/self/cgroup").decode().splitlines()]
     names = [name for _, controllers, name in lines if controller in controllers.split(",")]
     mounts = [line.split() for line in read("/proc/self/mounts").decode().splitlines()]
-    tops = [
-        fields[1]
-        for fields in mounts
-        if fields[2] == "cgroup" and controller in fields[3].split(",")
-    ]
+    tops = [fields[1] for fields in mounts if fields[2] == "cgroup" and controller in fields[3].split(",")]
     if not names or not tops:
         return ""
     path = tops[0] + names[0].rstrip("/")

@@ -66,9 +66,7 @@ def open_regular(path: str, *, folder: int | None = None) -> int | None:
     return file
 
 
-def read(
-    path: str, *, limit: int = MAX_BYTES, folder: int | None = None, owned: bool = False
-) -> bytes | None:
+def read(path: str, *, limit: int = MAX_BYTES, folder: int | None = None, owned: bool = False) -> bytes | None:
     """The bytes of a regular file, or None if there is no file.
 
     Args:

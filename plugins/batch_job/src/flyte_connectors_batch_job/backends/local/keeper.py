@@ -35,9 +35,7 @@ NO_SLOT = -1
 MOST_STOPS = 100
 
 
-def main(
-    path: str, launcher: int, slot: int = NO_SLOT, settings: int = storage_settings.NONE
-) -> None:
+def main(path: str, launcher: int, slot: int = NO_SLOT, settings: int = storage_settings.NONE) -> None:
     """Run the job of a directory, unless some process has done so before.
 
     Args:

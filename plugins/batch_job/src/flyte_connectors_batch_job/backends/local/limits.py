@@ -101,11 +101,7 @@ class Limits:
 
 def members(groups: Iterable[str]) -> set[int]:
     """Ids of the processes that are in groups of a job."""
-    return {
-        int(pid)
-        for group in groups
-        for pid in read(os.path.join(group, "cgroup.procs")).decode().split()
-    }
+    return {int(pid) for group in groups for pid in read(os.path.join(group, "cgroup.procs")).decode().split()}
 
 
 def remove(groups: Iterable[str]) -> None:

@@ -59,9 +59,7 @@ def begin(job: Job, lock: int, group: str, keeper: int) -> Records | OSError:
     return records
 
 
-def run(
-    job: Job, records: Records, group: str, keeper_gone: int, storage: Mapping[str, str]
-) -> None:
+def run(job: Job, records: Records, group: str, keeper_gone: int, storage: Mapping[str, str]) -> None:
     """Run the job to its end.
 
     Args:
@@ -92,9 +90,7 @@ def record(job: Job, outcome: dict[str, Any]) -> None:
             return
 
 
-def _run(
-    job: Job, records: Records, group: str, keeper_gone: int, storage: Mapping[str, str]
-) -> dict[str, Any]:
+def _run(job: Job, records: Records, group: str, keeper_gone: int, storage: Mapping[str, str]) -> dict[str, Any]:
     if job.is_cancelled():
         return {"state": states.ABORTED}
     spec = job.spec()
@@ -104,9 +100,7 @@ def _run(
         secrets = job_secrets.values(spec.get("secrets", {}), storage)
         watch = Watch(job, spec, records, log, keeper_gone, job_secrets.mask_of(secrets))
         if not spec.get("files"):
-            return _commanded(watch, job, spec, group, records, secrets) or _collected(
-                watch, spec, folder
-            )
+            return _commanded(watch, job, spec, group, records, secrets) or _collected(watch, spec, folder)
         from flyte_connectors_batch_job.backends.local.transfers import (
             Transfers,
         )  # few jobs have files
@@ -146,9 +140,7 @@ def _collected(watch: Watch, spec: dict[str, Any], folder: int) -> dict[str, Any
     """How a command that ended well has ended, by its outputs."""
     stored = spec["files"]["outputs"] if spec.get("files") else ()
     try:
-        results = outputs.collect(
-            folder, spec["outputs"], spec["line_output"], watch.last_line, stored
-        )
+        results = outputs.collect(folder, spec["outputs"], spec["line_output"], watch.last_line, stored)
     except outputs.OutputsError as error:
         return failed(str(error))
     return {"state": states.SUCCEEDED, "outputs": results}

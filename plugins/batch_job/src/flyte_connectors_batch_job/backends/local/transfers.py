@@ -33,9 +33,7 @@ class Transfers:
         storage: Variables with the settings for storage.
     """
 
-    def __init__(
-        self, watch: Watch, plan: dict[str, Any], path: str, folder: int, storage: Mapping[str, str]
-    ) -> None:
+    def __init__(self, watch: Watch, plan: dict[str, Any], path: str, folder: int, storage: Mapping[str, str]) -> None:
         self._watch = watch
         self._plan = plan
         self._path = path
@@ -55,9 +53,7 @@ class Transfers:
         if outcome["state"] != states.SUCCEEDED or not self._plan["outputs"]:
             return outcome
         plan, path, folder, written = self._plan, self._path, self._folder, outcome["outputs"]
-        return self._copied(
-            lambda staging, limit: staging.Outputs(plan, folder, path, limit).store(written)
-        )
+        return self._copied(lambda staging, limit: staging.Outputs(plan, folder, path, limit).store(written))
 
     def _is_local(self) -> bool:
         addresses = [self._plan["prefix"], *(one["uri"] for one in self._plan["inputs"])]
@@ -67,9 +63,7 @@ class Transfers:
         def call() -> Any:
             kernel.confine()  # an input can be a file in /proc
             os.environ.update(
-                (name, value)
-                for name, value in self._storage.items()
-                if not name.startswith(storage_settings.SECRETS)
+                (name, value) for name, value in self._storage.items() if not name.startswith(storage_settings.SECRETS)
             )
             if not self._is_local():
                 _find_packages()

@@ -162,6 +162,5 @@ def _marked(variable: str, mark: str) -> set[int]:
     return {
         pid
         for pid in processes.ids()
-        if entry in (environment := processes.read(f"/proc/{pid}/environ"))
-        and entry in environment.split(b"\0")
+        if entry in (environment := processes.read(f"/proc/{pid}/environ")) and entry in environment.split(b"\0")
     }

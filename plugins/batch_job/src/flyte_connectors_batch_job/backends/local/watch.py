@@ -88,9 +88,7 @@ class Watch:
         """The last line of the command's stdout that was not blank."""
         return endings.text(self._streams[STDOUT].last)
 
-    def command(
-        self, process: subprocess.Popen[bytes], group: str, limits: Limits
-    ) -> dict[str, Any] | None:
+    def command(self, process: subprocess.Popen[bytes], group: str, limits: Limits) -> dict[str, Any] | None:
         """Wait for the job's command, and end all that it leaves.
 
         Args:
@@ -202,9 +200,7 @@ class Watch:
 
     def _look(self, age: float) -> None:
         """See to the time limit, to a cancellation, to the keeper and to the files."""
-        with contextlib.suppress(
-            OSError
-        ):  # full, read-only or unavailable: retried at the next tick
+        with contextlib.suppress(OSError):  # full, read-only or unavailable: retried at the next tick
             self._records.restore()
         if self._kill_at is None:
             if age >= self._spec["timeout_seconds"]:

@@ -84,9 +84,7 @@ class SlurmBackend:
         records = cluster.view.fresh().jobs.get(name, ())
         cluster.channel.cancel(name, {record.job_id for record in records})
 
-    def log(
-        self, job_id: str, handle: str, token: str, lines: int
-    ) -> Iterator[Sequence[LogRecord] | str]:
+    def log(self, job_id: str, handle: str, token: str, lines: int) -> Iterator[Sequence[LogRecord] | str]:
         """One page of the log."""
         cluster, size = current(), _size(handle)
         folder = cluster.folder(job_id)

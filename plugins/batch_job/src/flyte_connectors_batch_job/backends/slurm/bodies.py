@@ -50,8 +50,7 @@ def submission(order: Order, version: int) -> dict[str, Any]:
         "nodes": order.nodes and (str(order.nodes) if is_new else [order.nodes, order.nodes]),
         "tasks": order.tasks,
         "cpus_per_task": order.cpus,
-        "memory_per_node": order.memory_mebibytes
-        and _number(order.memory_mebibytes, is_new=is_new),
+        "memory_per_node": order.memory_mebibytes and _number(order.memory_mebibytes, is_new=is_new),
         ("tres_per_node" if is_new else "gres"): order.gpus
         and (f"gres/gpu:{order.gpus}" if is_new else f"gpu:{order.gpus}"),
         "array": order.array and f"0-{order.array - 1}",
@@ -169,9 +168,7 @@ def _state(value: Any) -> str:
 def _exit_code(value: Any) -> int | None:
     """The exit code of a status of wait(2), or of the object that later versions make of it."""
     if isinstance(value, dict):
-        signal = number(
-            (value.get("signal") or {}).get("signal_id", (value.get("signal") or {}).get("id"))
-        )
+        signal = number((value.get("signal") or {}).get("signal_id", (value.get("signal") or {}).get("id")))
         code = number(value.get("return_code"))
         return 128 + int(signal) if signal else None if code is None else int(code)
     status = number(value)

@@ -48,9 +48,7 @@ def current() -> Cluster:
     """The cluster of the settings. Raises ServiceUnavailableError if they are wrong."""
     settings = BatchJobSettings.read().slurm
     if not settings.folder:
-        message = (
-            f"the jobs' folder is not set: set {FOLDER_VARIABLE} to a path that the nodes see, too"
-        )
+        message = f"the jobs' folder is not set: set {FOLDER_VARIABLE} to a path that the nodes see, too"
         raise ServiceUnavailableError(message, outcome_unknown=False)
     key = os.getpid(), settings  # a forked child shares neither threads nor connections
     found = _clusters.get(key)

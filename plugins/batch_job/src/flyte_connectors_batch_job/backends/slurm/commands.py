@@ -83,9 +83,7 @@ class Here:
             try:
                 out, err = process.communicate(text, timeout=seconds)
             except subprocess.TimeoutExpired:
-                os.killpg(
-                    process.pid, signal.SIGKILL
-                )  # not waited for yet, so it is still the same
+                os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so it is still the same
                 message = f"{command[0]} gave no answer within {seconds:g} s: is slurmctld up?"
                 raise ServiceUnavailableError(message) from None
         return Ran(process.returncode, out, err)
@@ -115,9 +113,7 @@ class Commands:
         answer = out.strip().splitlines()[-1:] or [""]
         number = answer[0].partition(";")[0]  # the name of a cluster may follow
         if not number.isdecimal():
-            raise ServiceUnavailableError(
-                f"sbatch answers '{answer[0][:80]}' instead of a job's id"
-            )
+            raise ServiceUnavailableError(f"sbatch answers '{answer[0][:80]}' instead of a job's id")
         return int(number)
 
     def release(self, job_id: int) -> None:
@@ -161,9 +157,7 @@ class Commands:
             return []
         return _checked(ran).splitlines()
 
-    def _checked(
-        self, command: Sequence[str], text: str = "", seconds: float = ACTION_SECONDS
-    ) -> str:
+    def _checked(self, command: Sequence[str], text: str = "", seconds: float = ACTION_SECONDS) -> str:
         return _checked(self._runner.run(command, text, seconds))
 
 

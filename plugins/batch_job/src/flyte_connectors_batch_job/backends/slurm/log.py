@@ -50,9 +50,7 @@ def page(
         read = 0
         for place, (source, name) in enumerate(_NAMES):
             most = min(wanted - read, MESSAGE_LINES)
-            texts, offsets[place] = _read(
-                folder, index, name, offsets[place], most, is_over=is_over
-            )
+            texts, offsets[place] = _read(folder, index, name, offsets[place], most, is_over=is_over)
             if texts:
                 read += len(texts)
                 yield [(0, source, mark + text) for text in texts]

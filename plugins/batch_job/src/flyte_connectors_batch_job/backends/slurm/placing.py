@@ -47,9 +47,7 @@ def place(cluster: Cluster, job_id: str, request: JobRequest) -> int:
     """
     path, folder = cluster.path(job_id), cluster.folder(job_id)
     spec = _spec(request)
-    order = order_of(
-        job_id, request.config, batch_script(path, request), requeue=cluster.settings.requeue
-    )
+    order = order_of(job_id, request.config, batch_script(path, request), requeue=cluster.settings.requeue)
     text = json.dumps(dataclasses.asdict(order)).encode()
     files = {**job_files(job_id, path, request), "order.json": NewFile(text)}
     is_new = folder.publish(spec, files)
@@ -76,9 +74,7 @@ def place_again(cluster: Cluster, job_id: str, lost: Owner) -> int | None:
     return _released(cluster, job_id, order, owner)
 
 
-def _choose(
-    cluster: Cluster, job_id: str, order: Order, lost: Owner | None, *, may_be_there: bool
-) -> Owner:
+def _choose(cluster: Cluster, job_id: str, order: Order, lost: Owner | None, *, may_be_there: bool) -> Owner:
     """The job that is to be released: one that an earlier call has submitted, or this one."""
     folder, name = cluster.folder(job_id), name_of(job_id)
     for attempt in range(_TRIES):

@@ -35,9 +35,7 @@ _WAITS_FOR_FILES = "has ended in Slurm; its files are awaited"
 _RELEASED = "submitted"
 _NOT_LISTED = "Slurm does not list the job: asking again"
 _GONE = "Slurm no longer knows the job, which wrote no outcome: its node may have failed"
-_NEVER_BEGAN = (
-    "Slurm no longer knows the job, which never began: it was lost, or cancelled in Slurm"
-)
+_NEVER_BEGAN = "Slurm no longer knows the job, which never began: it was lost, or cancelled in Slurm"
 _PLACED_AGAIN = "submitted again: Slurm's controller had lost the job before it began"
 
 
@@ -168,9 +166,7 @@ def _index(asked: Asked, spec: Mapping[str, Any], index: int, record: Record | N
     _, seconds = asked.cluster.memory.missing(what, asked.seen.number)
     if seconds < FILES_SECONDS:
         return JobState(Phase.RUNNING, _WAITS_FOR_FILES)
-    return state or JobState(
-        Phase.RETRYABLE_FAILED, "Slurm no longer knows how the job ended, and it wrote no outcome"
-    )
+    return state or JobState(Phase.RETRYABLE_FAILED, "Slurm no longer knows how the job ended, and it wrote no outcome")
 
 
 def _never_began(record: Record | None) -> bool:
@@ -242,9 +238,7 @@ def _cancel(asked: Asked) -> None:
 def _spec(asked: Asked) -> dict[str, Any]:
     spec = asked.folder.spec()
     if spec is None:
-        message = (
-            f"the folder of batch job '{asked.job_id}' is gone from {asked.cluster.settings.folder}"
-        )
+        message = f"the folder of batch job '{asked.job_id}' is gone from {asked.cluster.settings.folder}"
         raise JobNotFoundError(message)
     return spec
 

@@ -174,17 +174,13 @@ class Rest:
         if not sent:
             return AuthenticationError(f"slurmrestd wants a token: set {TOKEN_VARIABLE}")
         if claims(sent).expires <= time.time():
-            return AuthenticationError(
-                f"the token in {where} has expired: renew it (scontrol token)"
-            )
+            return AuthenticationError(f"the token in {where} has expired: renew it (scontrol token)")
         return AuthenticationError(f"Slurm refuses the token in {where}: {complaint}")
 
     def _version(self, service: str) -> int:
         """The newest version of the API that both sides know; 0 if the service is not offered."""
         if not self._versions:
-            paths = self._send("GET", "openapi", "v3", seconds=QUESTION_SECONDS).json_object()[
-                "paths"
-            ]
+            paths = self._send("GET", "openapi", "v3", seconds=QUESTION_SECONDS).json_object()["paths"]
             found: dict[str, list[int]] = {"slurm": [], "slurmdb": []}
             for path in paths:
                 if match := _VERSION.match(path):
@@ -192,9 +188,7 @@ class Rest:
             known = {name: [v for v in them if v in bodies.KNOWN] for name, them in found.items()}
             if not known["slurm"]:
                 offered = ", ".join(f"v0.0.{v}" for v in sorted(set(found["slurm"]))) or "none"
-                message = (
-                    f"slurmrestd offers no API version that is known here (offered: {offered})"
-                )
+                message = f"slurmrestd offers no API version that is known here (offered: {offered})"
                 raise ServiceUnavailableError(message, outcome_unknown=False)
             self._versions = {name: max(them, default=0) for name, them in known.items()}
         return self._versions[service]
@@ -209,9 +203,7 @@ class Rest:
     ) -> Reply:
         client = self._client(seconds)
         reply = loop.run(
-            client.request(
-                method, *parts, body=body, trailing_slash=slash, repeatable=True, check=False
-            ),
+            client.request(method, *parts, body=body, trailing_slash=slash, repeatable=True, check=False),
             seconds + 1,
             "slurmrestd",
         )

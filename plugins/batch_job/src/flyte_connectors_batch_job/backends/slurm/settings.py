@@ -45,23 +45,13 @@ class SlurmSettings:
         "`http[s]://host:port` or `unix:/path`",
         _address,
     )
-    folder: str = setting(
-        "", "folder of the jobs: an absolute path on a file system that the nodes share", _folder
-    )
+    folder: str = setting("", "folder of the jobs: an absolute path on a file system that the nodes share", _folder)
     token_file: str = setting("", "file with the token for slurmrestd; else `SLURM_JWT` is sent")
     user: str = setting("", "Slurm user of the token", default_text="the user that the token names")
-    ssh_key: str = setting(
-        "", "file with the private key for SSH", default_text="the user's keys and agent"
-    )
-    ssh_known_hosts: str = setting(
-        "", "file with the keys of SSH hosts", default_text="`~/.ssh/known_hosts`"
-    )
-    poll_seconds: float = setting(
-        2.0, "shortest time between two questions about all jobs", minimum=_LEAST_SECONDS
-    )
-    requeue: bool = setting(
-        default=True, help="whether Slurm may start a job again, as after the failure of a node"
-    )
+    ssh_key: str = setting("", "file with the private key for SSH", default_text="the user's keys and agent")
+    ssh_known_hosts: str = setting("", "file with the keys of SSH hosts", default_text="`~/.ssh/known_hosts`")
+    poll_seconds: float = setting(2.0, "shortest time between two questions about all jobs", minimum=_LEAST_SECONDS)
+    requeue: bool = setting(default=True, help="whether Slurm may start a job again, as after the failure of a node")
 
 
 def token(settings: SlurmSettings) -> str:

@@ -60,9 +60,7 @@ class Connection:
 
     def run(self, command: Sequence[str], text: str, seconds: float) -> Ran:
         """See `commands.Runner`."""
-        return self.call(
-            self._run(shlex.join(command), text), seconds, f"{command[0]} on {self._host}"
-        )
+        return self.call(self._run(shlex.join(command), text), seconds, f"{command[0]} on {self._host}")
 
     def call(self, coroutine: Coroutine[Any, Any, T], seconds: float, what: str) -> T:
         """The result of a coroutine of this connection; a failure of it closes the connection."""
@@ -101,9 +99,7 @@ class Connection:
 
     async def _run(self, command: str, text: str) -> Ran:
         connection = await self._connected()
-        done = await connection.run(
-            f"LC_ALL=C {command}", input=text, check=False, errors="replace"
-        )
+        done = await connection.run(f"LC_ALL=C {command}", input=text, check=False, errors="replace")
         code = done.exit_status
         return Ran(1 if code is None else code, str(done.stdout or ""), str(done.stderr or ""))
 

@@ -28,9 +28,7 @@ _MESSAGE_CHARACTERS = 1000
 _TAIL_BYTES = 64 * 1024
 
 
-def judged(
-    folder: JobFolder, spec: Mapping[str, Any], index: int, record: Record | None
-) -> JobState | None:
+def judged(folder: JobFolder, spec: Mapping[str, Any], index: int, record: Record | None) -> JobState | None:
     """How an index ended; None if nothing says so yet.
 
     Args:
@@ -75,32 +73,24 @@ def _by_slurm(spec: Mapping[str, Any], record: Record) -> JobState | None:
         return JobState(Phase.RETRYABLE_FAILED, message)
     if state == "OUT_OF_MEMORY":
         asked = spec.get("memory_bytes")
-        limit = (
-            f"its memory limit of {quantities.readable(asked)}" if asked else "the memory it got"
-        )
+        limit = f"its memory limit of {quantities.readable(asked)}" if asked else "the memory it got"
         return JobState(Phase.FAILED, f"the job exceeded {limit}")
     if state == "TIMEOUT":
         return JobState(Phase.FAILED, "the job exceeded the time limit of its partition or account")
     if state == "DEADLINE":
         return JobState(Phase.FAILED, "the job could not end before its deadline in Slurm")
     if state == "CANCELLED":
-        who = (
-            f"user {record.cancelled_by}" if record.cancelled_by else "an administrator or its user"
-        )
+        who = f"user {record.cancelled_by}" if record.cancelled_by else "an administrator or its user"
         return JobState(Phase.FAILED, f"the job was cancelled in Slurm by {who}, not by Flyte")
     return None
 
 
-def _failure(
-    folder: JobFolder, spec: Mapping[str, Any], index: int, outcome: Outcome
-) -> JobState | None:
+def _failure(folder: JobFolder, spec: Mapping[str, Any], index: int, outcome: Outcome) -> JobState | None:
     """How a command failed, by what its script wrote."""
     if outcome.cause == "setup":
         return JobState(Phase.FAILED, outcome.message)
     if outcome.cause == "time":
-        return JobState(
-            Phase.FAILED, f"the job exceeded its time limit of {spec['timeout_seconds']:g} s"
-        )
+        return JobState(Phase.FAILED, f"the job exceeded its time limit of {spec['timeout_seconds']:g} s")
     if outcome.cause == "cancelled":
         message = f"Slurm ended the job on node {outcome.host}, and has forgotten why"
         return JobState(Phase.RETRYABLE_FAILED, message)
