@@ -36,8 +36,8 @@ FLOORS: list[set[str]] = [
     {"_dispatch"},
     {"client", "service"},
     {"tasks"},
-    {"cli", "app"},
-    {"testing"},
+    {"testing", "app"},
+    {"cli"},
     {"__main__"},
 ]
 """Rooms, lowest first: each imports only what is below it, or its own room."""

@@ -53,10 +53,14 @@ class ProcessConnector(AsyncConnector[ProcessJob]):
     task_type_name = "process_job"
     metadata_type = ProcessJob
 
-    def create(self, task_template, output_prefix, inputs, task_execution_metadata, *, idempotency_key, **_):
+    def create(
+        self, task_template, output_prefix, inputs, task_execution_metadata, *, idempotency_key, **_
+    ):
         """Start the process of this key, once."""
         config = read_custom(ProcessConfig, task_template.custom)
-        call = function_call(task_template, config.function, inputs, output_prefix, task_execution_metadata)
+        call = function_call(
+            task_template, config.function, inputs, output_prefix, task_execution_metadata
+        )
         command = [config.python, *call.store(idempotency_key)]
         folder = JOBS / idempotency_key
         with contextlib.suppress(FileExistsError):

@@ -33,7 +33,9 @@ class ExchangeConnector(SyncConnector):
         currency = task_template.custom["currency"]
         if currency not in rates:
             known = ", ".join(sorted(rates))
-            raise InvalidRequestError(f"{currency!r} has no rate; there are {known}", field="custom.currency")
+            raise InvalidRequestError(
+                f"{currency!r} has no rate; there are {known}", field="custom.currency"
+            )
         return Resource(Phase.SUCCEEDED, outputs={"amount": inputs["euros"] * rates[currency]})
 
 

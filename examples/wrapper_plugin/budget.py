@@ -25,7 +25,9 @@ def wrap_verb(verb, call):
             started.popleft()
         if len(started) >= MOST:
             minutes = (HOUR - (now - started[0])) / 60
-            raise PermissionDeniedError(f"{MOST} jobs were started within an hour: try again in {minutes:.0f} minutes")
+            raise PermissionDeniedError(
+                f"{MOST} jobs were started within an hour: try again in {minutes:.0f} minutes"
+            )
         started.append(now)
         return await call(arguments)
 
