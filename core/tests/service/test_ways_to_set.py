@@ -49,6 +49,7 @@ VALUES = {
     "tls_client_ca": Way(("a.pem", "a.pem"), ("/b.pem", "/b.pem")),
     "auth_token_file": Way(("a", "a"), ("/b", "/b")),
     "allowed_endpoints": Way(("*.a.org", ("*.a.org",)), ("b.org:1", ("b.org:1",))),
+    "secrets_by": Way(("project", "project"), ("project", "project")),
     "max_message_bytes": Way(("1", 1), ("4194304", 4194304)),
     "threads": Way(("1", 1), ("64", 64)),
     "backlog": Way(("1", 1), ("64", 64)),

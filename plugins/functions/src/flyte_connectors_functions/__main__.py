@@ -16,7 +16,7 @@ from flyte_connectors.io import storage
 
 from flyte_connectors_functions import endings
 from flyte_connectors_functions.call import FunctionCall
-from flyte_connectors_functions.calling import Place, perform
+from flyte_connectors_functions.calling import Place, perform, run_program
 
 
 def main(uri: str) -> int:
@@ -64,4 +64,4 @@ class _Stored:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    run_program(lambda: main(sys.argv[1]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -20,7 +21,7 @@ import traceback
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from flyte_connectors.errors import ConnectorError, ConversionError, TaskFailedError
 from flyte_connectors.io import DataFrame, Dir, File, storage
@@ -201,3 +202,23 @@ def _below_this(error: BaseException) -> Any:
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     return trace
+
+
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Run the program of a job, which returns its exit code.
+
+    At the end threads are waited for and exit functions are called, as always; the destructors of native libraries are
+    not: Arrow's abort a process in which its threads still run, after all that the job had to do is done.
+    """
+    code, own = 1, os.getpid()
+
+    def leave() -> None:
+        if os.getpid() == own:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
+
+    atexit.register(leave)  # the first to be registered is the last to be called
+    code = main()
+    sys.exit(code)

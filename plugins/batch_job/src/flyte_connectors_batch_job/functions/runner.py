@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from flyte_connectors.io import storage
 from flyte_connectors.tasks.task_plugins import TaskPlugins
 from flyte_connectors_functions import report
 from flyte_connectors_functions.call import FunctionCall
-from flyte_connectors_functions.calling import CallError, Place, perform
+from flyte_connectors_functions.calling import CallError, Place, perform, run_program
 from flyte_connectors_functions.literals import pack
 
 from flyte_connectors_batch_job.config import BatchJobConfig
@@ -94,4 +93,4 @@ class _Left:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)
