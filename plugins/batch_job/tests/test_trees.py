@@ -96,6 +96,16 @@ def test_a_supervisor_that_is_stopped_goes_on(jobs: Jobs) -> None:
     assert jobs.end(meta).message == "exceeded its time limit of 1 s"
 
 
+def test_stopped_guardians_are_continued_though_the_job_has_removed_their_ids(jobs: Jobs) -> None:
+    """Whoever asks about the job finds the supervisor by its command, and that one its keeper."""
+    job = jobs.job(jobs.start("sleep 60"))
+    for pid in guardians(job):
+        os.kill(pid, signal.SIGSTOP)
+    Path(job.file("begun.json")).unlink()
+    turns.cancel(job)
+    assert wait_for(lambda: (state := turns.state_of(job)["state"]) in states.ENDED and state) == states.ABORTED
+
+
 def test_a_supervisor_that_is_stopped_again_and_again_is_given_up(jobs: Jobs) -> None:
     """A job that can't be watched is ended."""
     meta = jobs.start("sleep 60")

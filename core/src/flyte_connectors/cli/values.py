@@ -57,8 +57,9 @@ def printable(value: Any) -> Any:  # noqa: PLR0911  (one line per kind of value)
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: printable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if hasattr(value, "model_dump"):  # pydantic's
-        return printable(value.model_dump())
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):  # pydantic's
+        return printable(dump())
     if isinstance(value, Mapping):
         return {str(key): printable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

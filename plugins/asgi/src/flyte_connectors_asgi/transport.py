@@ -23,7 +23,7 @@ from flyte_connectors_asgi.mounted import ConnectorApplication
 
 if TYPE_CHECKING:
     import grpc
-    import h2corn
+    import h2corn  # pyright: ignore[reportMissingImports]  (Python 3.11)
     from flyte_connectors.service.calls import Calls
     from flyte_connectors.service.tls import CertificateFiles
 
@@ -55,7 +55,7 @@ class H2cornTransport:
     def __init__(self, settings: ServiceSettings, calls: Calls, *, shared_port: bool) -> None:
         del calls  # the application knows those that wait
         try:
-            import h2corn  # noqa: F401  (not on Python 3.10)
+            import h2corn  # noqa: F401  # pyright: ignore[reportMissingImports]  (not on Python 3.10)
         except ImportError:
             text = "asgi needs h2corn, for Python 3.11 and later: pip install flyte-connectors[fast], or use grpcio"
             raise SettingsError(text, field=flag_of("transport")) from None
@@ -147,7 +147,7 @@ class _Running:
     task: asyncio.Task[None]
 
     def __init__(self, application: GrpcApplication, config: h2corn.Config) -> None:
-        from h2corn import Server
+        from h2corn import Server  # pyright: ignore[reportMissingImports]
 
         self._application = application
         self._server = Server(application, config)
@@ -199,7 +199,7 @@ def _listen(settings: ServiceSettings, *, shared: bool) -> socket.socket:
 
 
 def _config(settings: ServiceSettings, listening: int) -> h2corn.Config:
-    import h2corn
+    import h2corn  # pyright: ignore[reportMissingImports]  (Python 3.11)
 
     configuration: Any = h2corn.Config  # its options are known at run time only
     policy: Any = h2corn.RequestPolicy

@@ -93,27 +93,28 @@ class TrainingService:
 
     async def state(self, job_id: str, job: Mapping[str, Any] | None = None) -> JobState:
         """Answer how the training stands; see `TrainingPlatform`."""
-        where = f"the list at {self._client.base}"
         if job is None:
             reply = await self._ask("GET", self._api.job_path, job_id)
-            job, where = reply.json(), reply.where
-        status = at(job, self._api.status)
+            body, where = reply.json(), reply.where
+        else:
+            body, where = job, f"the list at {self._client.base}"
+        status = at(body, self._api.status)
         if not isinstance(status, str):
             message = f"{where} answered no {self._api.status}: set the status of TrainingApi"
             raise ServiceUnavailableError(message)
-        progress = _numbers({name: at(job, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")})
+        progress = _numbers({name: at(body, getattr(self._api, name)) for name in ("epoch", "epochs", "loss")})
         own = {word: Phase[name] for word, name in self._api.statuses.items()}
         phase = phase_of(status, own, job=job_id)
-        text = at(job, self._api.message)
+        text = at(body, self._api.message)
         links = {
-            "training-dashboard": _url(at(job, self._api.dashboard)),
-            "tracking": _url(at(job, self._api.tracking)),
+            "training-dashboard": _url(at(body, self._api.dashboard)),
+            "tracking": _url(at(body, self._api.tracking)),
         }
         return JobState(
             phase=phase,
             message=_line(text) or _summary(status, progress),
             links={name: url for name, url in links.items() if url},
-            body=job,
+            body=body,
             progress=progress,
         )
 

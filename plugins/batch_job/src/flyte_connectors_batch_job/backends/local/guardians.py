@@ -49,7 +49,19 @@ class Guardians:
     def are_alive(self, *, wake: bool = False) -> bool:
         """Whether one of them is alive; `wake` continues stopped ones."""
         names = self.names()
-        return self._is_locked() if names is None else _any_alive(names, wake=wake)
+        if names is not None:
+            return _any_alive(names, wake=wake)
+        is_locked = self._is_locked()
+        if is_locked and wake and not files.read_json_if_sound(self._begun):
+            self._wake_unnamed()
+        return is_locked
+
+    def _wake_unnamed(self) -> None:
+        """Continue a stopped supervisor whose id the job has removed; running, it writes that down again."""
+        folder = os.fsencode(os.path.dirname(self._lock))
+        for pid, process in processes.table().items():
+            if process.is_stopped and folder in processes.read(f"/proc/{pid}/cmdline").split(b"\0"):
+                tree.send(pid, signal.SIGCONT)
 
     def tell_of_cancellation(self) -> bool:
         """Notify the supervisor of a cancellation. False if it can't be notified from here."""
