@@ -61,10 +61,12 @@ class Served:
             self.started.append(run)
 
             def page() -> str:
-                if run.poll():
+                has_failed = run.poll()  # before the pages are read: a run that fails may have one, too
+                found = next(iter(set(self.pages()) - before), "")
+                if has_failed and not found:
                     said.seek(0)
                     pytest.fail(said.read())
-                return next(iter(set(self.pages()) - before), "")
+                return found
 
             return eventually(page)
 
