@@ -100,7 +100,7 @@ def impatient(front: Front, request: pytest.FixtureRequest) -> Iterator[BigQuery
 async def test_a_failure_of_bigquerys_own_may_be_tried_again(
     emulated: Calls, front: Front, reason: str, phase: Phase
 ) -> None:
-    """Flyte is told which failures another attempt may mend: by BigQuery's reason, not by its words."""
+    """Flyte learns from BigQuery's reason, not from its text, which failures another attempt may fix."""
 
     def fail(job: dict[str, Any]) -> None:
         job["status"] = {"state": "DONE", "errorResult": {"reason": reason, "message": "because"}}
