@@ -18,6 +18,7 @@ PACKAGES = {"core", *(file.parent.name for file in ROOT.glob("plugins/*/pyprojec
 def copy(tmp_path: Path) -> Path:
     """The repository, as far as the noxfile reads it when it is loaded."""
     shutil.copy(ROOT / "noxfile.py", tmp_path)
+    shutil.copytree(ROOT / "sessions", tmp_path / "sessions")
     for file in (ROOT / "core" / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")):
         target = tmp_path / file.relative_to(ROOT)
         target.parent.mkdir(parents=True)
@@ -56,8 +57,8 @@ def sessions(root: Path) -> list[dict[str, str]]:
 def affected(root: Path, *paths: str) -> set[str]:
     """The packages that changed files can break."""
     code = (
-        "import json, pathlib, sys, noxfile; "
-        "print(json.dumps(sorted(noxfile.affected(map(pathlib.PurePath, sys.argv[1:])))))"
+        "import json, pathlib, sys, noxfile; from sessions import changes; "
+        "print(json.dumps(sorted(changes.affected(map(pathlib.PurePath, sys.argv[1:])))))"
     )
     command = [sys.executable, "-c", code, *paths]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
@@ -95,7 +96,12 @@ def test_a_plugin_is_affected_by_what_its_tests_need(copy: Path) -> None:
 
 def test_what_all_share_affects_all(copy: Path) -> None:
     """Documentation is nobody's package."""
-    assert affected(copy, "noxfile.py") == affected(copy, "pyproject.toml") == PACKAGES
+    assert (
+        affected(copy, "noxfile.py")
+        == affected(copy, "sessions/tests.py")
+        == affected(copy, "pyproject.toml")
+        == PACKAGES
+    )
     assert affected(copy, "docs/index.md", "benchmarks/__main__.py") == set()
 
 

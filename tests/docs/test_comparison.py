@@ -19,5 +19,5 @@ def test_the_rules_that_the_official_plugin_breaks_are_counted() -> None:
 
 def test_the_versions_compared_are_told() -> None:
     """Of the official SDK, the release series that the sessions install."""
-    (series,) = set(re.findall(r'"flyte\[connector\]==(\d+\.\d+)\.\*"', (ROOT / "noxfile.py").read_text()))
+    (series,) = set(re.findall(r'"flyte\[connector\]==(\d+\.\d+)\.\*"', (ROOT / "sessions" / "peers.py").read_text()))
     assert set(re.findall(r"`?flyte`? (\d+\.\d+)\.\d+", PAGE)) == {series}

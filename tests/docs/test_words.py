@@ -26,7 +26,7 @@ PAGES = sorted(
 )
 MODULES = sorted(
     path
-    for pattern in ("core/src/**/*.py", "plugins/*/src/**/*.py", "docs/demo/*.py", "noxfile.py")
+    for pattern in ("core/src/**/*.py", "plugins/*/src/**/*.py", "docs/demo/*.py", "noxfile.py", "sessions/*.py")
     for path in ROOT.glob(pattern)
 )
 
