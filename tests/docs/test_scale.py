@@ -11,10 +11,10 @@ from flyte_connectors._dispatch import gathering
 
 from tests.docs.markdown import DOCS, ROOT
 
-_SPEC = importlib.util.spec_from_file_location("scale", ROOT / "benchmarks" / "scale.py")
+_SPEC = importlib.util.spec_from_file_location("model", ROOT / "benchmarks" / "scale" / "model.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
-scale = sys.modules["scale"] = importlib.util.module_from_spec(_SPEC)
+scale = sys.modules["model"] = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(scale)
 
 PAGE = (DOCS / "scale.md").read_text()

@@ -1,0 +1,1 @@
+"""What many jobs cost: a model on paper, and runs that it is held to; the numbers of `docs/scale.md` come from here."""
