@@ -8,7 +8,8 @@ from typing import Any
 
 import grpc
 
-from flyte_connectors_asgi.call import SHUTTING_DOWN, Call, CallDetails, Handler, Send
+from flyte_connectors_asgi.call import SHUTTING_DOWN, Call, Handler
+from flyte_connectors_asgi.context import CallDetails, Send
 from flyte_connectors_asgi.messages import (
     Budget,
     DisconnectedError,

@@ -1,19 +1,18 @@
-"""One call: what its handler knows as the context, and how it is run from the request to the trailers."""
+"""How a call is run, from the request to the trailers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
-from urllib.parse import quote
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import grpc
 
+from flyte_connectors_asgi.context import START, CallContext, CallDetails, Phase, Send, Verdict
 from flyte_connectors_asgi.messages import (
     ENCODINGS,
     PREFIX_BYTES,
@@ -25,17 +24,9 @@ from flyte_connectors_asgi.messages import (
     StatusError,
     drop_rest,
     framed,
-    framed_together,
 )
-from flyte_connectors_asgi.metadata import (
-    Metadata,
-    headers_of,
-    metadata_of,
-    seconds_of,
-    status_headers,
-)
+from flyte_connectors_asgi.metadata import seconds_of
 
-Send: TypeAlias = "Callable[[Event], Awaitable[None]]"
 Handler: TypeAlias = Any
 """A `grpc.RpcMethodHandler`, whose types know grpcio's own contexts only."""
 
@@ -47,22 +38,7 @@ _EARLIER, _EARLIER_SHARE = 0.02, 0.2  # seconds, and the share of a short time l
 _CHUNKS_AHEAD = 16  # of a request that is a stream
 
 _IDENTITY = b"identity"
-_CONTENT_TYPE = (b"content-type", b"application/grpc")
-_START: Event = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [_CONTENT_TYPE],
-    "trailers": True,
-}
 _OK: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
-
-
-class Verdict(NamedTuple):
-    """Why a call was cancelled, and the status that it ends with; None if the client is gone."""
-
-    code: grpc.StatusCode | None
-    details: str = ""
-
 
 EXPIRED = Verdict(grpc.StatusCode.DEADLINE_EXCEEDED, "deadline exceeded")
 NOT_SENT = Verdict(
@@ -71,27 +47,6 @@ NOT_SENT = Verdict(
 )
 SHUTTING_DOWN = Verdict(grpc.StatusCode.UNAVAILABLE, "the service is shutting down")
 GONE = Verdict(None)
-
-
-class _Phase(enum.Enum):
-    READING = enum.auto()
-    RUNNING = enum.auto()
-    ENDING = enum.auto()
-
-
-class CallDetails:
-    """What an interceptor or a generic handler knows of a call."""
-
-    __slots__ = ("_headers", "method")
-
-    def __init__(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.method = method
-        self._headers = headers
-
-    @property
-    def invocation_metadata(self) -> Metadata:
-        """What the client has sent; decoded when it is read."""
-        return metadata_of(self._headers)
 
 
 class Application(Protocol):
@@ -106,18 +61,18 @@ class Application(Protocol):
         """The handler of a call; None if the method is unknown."""
 
 
-class Call:
-    """A call that is being answered: a `grpc.aio.ServicerContext` in all but its base class.
+class Call(CallContext):
+    """A call that is being answered; its handler knows it as the context.
 
-    Attributes:
-        path: Service and method.
+    Args:
+        application: What answers it.
+        scope: Of the request, as ASGI has it.
+        headers: Those of the request.
+        receive: Gives the events of the request.
+        send: Sends the events of the answer.
     """
 
-    __slots__ = (
-        *("_application", "_callbacks", "_code", "_deadline", "_details", "_headers", "_initial"),
-        *("_messages", "_phase", "_receive", "_scope", "_send", "_serialize", "_started", "_task"),
-        *("_timer", "_trailing", "_verdict", "_watcher", "path"),
-    )
+    __slots__ = ("_application", "_headers", "_messages", "_receive", "_task", "_timer", "_watcher")
 
     def __init__(
         self,
@@ -127,27 +82,14 @@ class Call:
         receive: Receive,
         send: Send,
     ) -> None:
-        self.path: str = scope["path"]
+        super().__init__(scope, send)
         self._application = application
-        self._scope = scope
         self._headers = headers
         self._receive = receive
-        self._send = send
-        self._phase = _Phase.READING
-        self._started = False
         self._messages: Messages | None = None
-        self._callbacks: list[Callable[[Any], Any]] | None = None
-        self._code: grpc.StatusCode | None = None
-        self._details = ""
-        self._initial: Metadata = ()
-        self._trailing: Metadata = ()
-        self._verdict: Verdict | None = None
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._deadline: float | None = None
-
-    # ---- How it is run ----------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Answer the call, with a status in any case."""
@@ -171,7 +113,7 @@ class Call:
                 message = body[PREFIX_BYTES:]
             else:
                 message = await self._message(event)
-            self._enter(_Phase.RUNNING)
+            self._enter(Phase.RUNNING)
             deserialize, serialize = handler.request_deserializer, handler.response_serializer
             reply = await handler.unary_unary(deserialize(message) if deserialize else message, self)
             await self._reply(serialize(reply) if serialize else reply)
@@ -192,7 +134,7 @@ class Call:
             self._application.waiting.add(self)
         if self._timer is None:
             self._set_timer()
-        if self._watcher is None and self._phase is _Phase.RUNNING:
+        if self._watcher is None and self._phase is Phase.RUNNING:
             self._watcher = asyncio.ensure_future(self._watch())
 
     def ended(self) -> None:
@@ -237,15 +179,15 @@ class Call:
     def _set_timer(self) -> None:
         now = time.monotonic()
         at, verdict = self._deadline, EXPIRED
-        if self._phase is _Phase.ENDING:
+        if self._phase is Phase.ENDING:
             at, verdict = now + _SECONDS_TO_END, GONE
-        elif self._phase is _Phase.READING and (at is None or at > now + _SECONDS_FOR_A_REQUEST):
+        elif self._phase is Phase.READING and (at is None or at > now + _SECONDS_FOR_A_REQUEST):
             at, verdict = now + _SECONDS_FOR_A_REQUEST, NOT_SENT
         if at is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(at - now, self.end, verdict)
 
-    def _enter(self, phase: _Phase) -> None:
+    def _enter(self, phase: Phase) -> None:
         """The next part of the call begins, which has another time limit."""
         self._phase = phase
         if self._timer is not None:
@@ -285,7 +227,7 @@ class Call:
         return Messages(receive or self._receive, self._application.largest, self._application.budget, encoding)
 
     async def _stream(self, handler: Handler) -> None:
-        self._serialize: Callable[[Any], bytes] | None = handler.response_serializer
+        self._serialize = handler.response_serializer
         argument: Any
         if handler.request_streaming:
             argument = self._requests(self._read_ahead(), handler.request_deserializer)
@@ -293,7 +235,7 @@ class Call:
             message = await self._message(await self._receive())
             deserialize = handler.request_deserializer
             argument = deserialize(message) if deserialize else message
-        self._enter(_Phase.RUNNING)
+        self._enter(Phase.RUNNING)
         behaviour: Any = (
             handler.stream_stream or handler.unary_stream if handler.response_streaming else handler.stream_unary
         )
@@ -339,34 +281,9 @@ class Call:
             return
         send = self._send
         with contextlib.suppress(OSError):  # the client is gone
-            await send(_START)
+            await send(START)
             await send({"type": "http.response.body", "body": framed(message)})
             await send(_OK)
-
-    async def _put(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a part of the answer; returns once the client takes it.
-
-        Raises:
-            DisconnectedError: it is gone.
-        """
-        try:
-            if not self._started:
-                self._started = True
-                headers = [_CONTENT_TYPE, *headers_of(self._initial)]
-                await self._send({**_START, "headers": headers})
-            if chunk or not more:
-                event = {"type": "http.response.body", "body": chunk, "more_body": more}
-                await self._send(event)
-        except OSError as error:
-            raise DisconnectedError from error
-
-    async def _finish(self, code: grpc.StatusCode, details: str) -> None:
-        """End the answer: headers and an empty body, if there is no other, then the status."""
-        number: int = code.value[0]
-        headers = [*status_headers(number, details), *headers_of(self._trailing)]
-        await self._put(b"", more=False)
-        with contextlib.suppress(OSError):
-            await self._send({"type": "http.response.trailers", "headers": headers})
 
     async def _end(self, error: BaseException) -> None:
         """End the call with the status of an error."""
@@ -377,8 +294,8 @@ class Call:
                 self._task.uncancel()
         if code is None:
             return
-        is_unread = self._phase is _Phase.READING
-        self._enter(_Phase.ENDING)
+        is_unread = self._phase is Phase.READING
+        self._enter(Phase.ENDING)
         try:
             if is_unread and not isinstance(error, asyncio.CancelledError):
                 await drop_rest(self._messages or self._reader())
@@ -407,99 +324,3 @@ class Call:
 
     def _fail(self, code: grpc.StatusCode, details: str) -> NoReturn:
         raise StatusError(code, details)
-
-    # ---- What handlers call: the methods of `grpc.aio.ServicerContext` -----------------------------
-
-    def time_remaining(self) -> float | None:
-        """Seconds until the call has to be answered."""
-        return None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
-
-    def invocation_metadata(self) -> Metadata:
-        """What the client has sent."""
-        return metadata_of(self._scope["headers"])
-
-    async def abort(
-        self,
-        code: grpc.StatusCode,
-        details: str = "",
-        trailing_metadata: Iterable[tuple[str, str | bytes]] = (),
-    ) -> NoReturn:
-        """End the call with a status."""
-        self._code = grpc.StatusCode.UNKNOWN if code is grpc.StatusCode.OK else code
-        self._details = details
-        self._trailing = (*self._trailing, *trailing_metadata)
-        raise grpc.aio.AbortError(details)
-
-    async def send_initial_metadata(self, initial_metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        """Send headers before the first message."""
-        self._initial = (*self._initial, *initial_metadata)
-        await self._put(b"")
-
-    async def write(self, message: Any) -> None:
-        """Send a message of a stream; a list of messages goes out as one chunk."""
-        serialize = self._serialize or _as_is
-        if isinstance(message, list):
-            await self._put(framed_together(map(serialize, message)))
-        else:
-            await self._put(framed(serialize(message)))
-
-    def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        """What is sent with the status."""
-        self._trailing = tuple(trailing_metadata)
-
-    def trailing_metadata(self) -> Metadata:
-        """What is sent with the status."""
-        return self._trailing
-
-    def set_code(self, code: grpc.StatusCode) -> None:
-        """The status that the call ends with."""
-        self._code = code
-
-    def set_details(self, details: str) -> None:
-        """The message of the status."""
-        self._details = details
-
-    def code(self) -> grpc.StatusCode | None:
-        """The status that the call ends with."""
-        return self._code
-
-    def details(self) -> str:
-        """The message of the status."""
-        return self._details
-
-    def peer(self) -> str:
-        """The client's address, as gRPC writes it."""
-        host, port = (self._scope.get("client") or ("unknown", 0))[:2]
-        return f"ipv6:{quote(f'[{host}]', safe=':')}:{port}" if ":" in host else f"ipv4:{host}:{port}"
-
-    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
-        """Have `callback` called with this context when the call has ended."""
-        self._callbacks = [*(self._callbacks or ()), callback]
-
-    def cancelled(self) -> bool:
-        """Whether the call was cancelled."""
-        return self._verdict is not None
-
-    def done(self) -> bool:
-        """Whether the call has a status."""
-        return self._phase is _Phase.ENDING
-
-    def peer_identities(self) -> None:
-        """Not known here."""
-
-    def peer_identity_key(self) -> None:
-        """Not known here."""
-
-    def auth_context(self) -> dict[str, Iterable[bytes]]:
-        """Not known here."""
-        return {}
-
-    def set_compression(self, compression: grpc.Compression) -> None:
-        """Answers are not compressed."""
-
-    def disable_next_message_compression(self) -> None:
-        """Answers are not compressed."""
-
-
-def _as_is(message: bytes) -> bytes:
-    return message

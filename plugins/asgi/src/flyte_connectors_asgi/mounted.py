@@ -14,7 +14,7 @@ from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings, read_settings
 
 from flyte_connectors_asgi.application import TO_BE_NOTIFIED, GrpcApplication
-from flyte_connectors_asgi.call import Send
+from flyte_connectors_asgi.context import Send
 from flyte_connectors_asgi.messages import Event, Receive
 
 if TYPE_CHECKING:
