@@ -157,17 +157,6 @@ def test_imports_go_down(module: str) -> None:
     assert not sideways, f"{module} imports a room of its own floor"
 
 
-def test_no_circle_of_modules() -> None:
-    """No module imports itself by way of others, not even for a type hint."""
-    graph = {
-        module: {own for name in _named(module, for_types=True) if (own := _own(name))} - {module} for module in MODULES
-    }
-    while graph:
-        free = {module for module, used in graph.items() if not used & graph.keys()}
-        assert free, f"these import each other: {sorted(graph)}"
-        graph = {module: used for module, used in graph.items() if module not in free}
-
-
 def test_the_root_holds_the_contract_alone() -> None:
     """Whatever else there is has a room."""
     modules = list(ROOT.glob("*.py"))
