@@ -1,0 +1,1 @@
+"""The wheels, installed as users install them: `nox -s extras`."""
