@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     print_table(
         ("PLUGIN", "DISTRIBUTION", "STATUS", "TASK TYPE", "KIND", "VERBS", "REASON"),
         rows,
-        empty="no plugins are installed: try pip install flyte-connectors-batch-job",
+        empty="no plugins are installed: try pip install 'flyte-connectors[batch-job]'",
         colours={status.value: colour for status, colour in _COLOURS.items()},
     )
     return 0
