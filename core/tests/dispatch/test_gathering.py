@@ -539,9 +539,10 @@ def test_a_plain_function_runs_in_a_thread(vendor: Vendor) -> None:
     asyncio.run(ask())
 
 
-def test_it_works_on_several_event_loops(vendor: Vendor) -> None:
+@pytest.mark.parametrize("wrapper", [None, lambda _, call: call], ids=["bare", "wrapped"])
+def test_it_works_on_several_event_loops(vendor: Vendor, wrapper: Any) -> None:
     """One dispatcher serves all local runs of a process."""
-    polls = Polls(Listed(vendor, interval=60), local=True)
+    polls = Polls(Listed(vendor, interval=60), local=True, wrapper=wrapper)
     for _ in range(3):
         assert asyncio.run(polls("a")).phase == TaskExecution.RUNNING
     assert vendor.questions == [["a"]] * 3

@@ -39,7 +39,7 @@ MOST_KEPT = 100_000
 _SWEEP_SECONDS = 30.0
 _Key = tuple[bytes, str]  # a job's meta as the connector encodes it, and the output prefix
 
-_job: contextvars.ContextVar[tuple[BoundConnector, bytes]] = contextvars.ContextVar("job")
+_job: contextvars.ContextVar[tuple[Gathering, BoundConnector, bytes]] = contextvars.ContextVar("job")
 
 
 class Gathering:
@@ -79,9 +79,9 @@ class Gathering:
         Raises:
             ConnectorError: the connector answered it about this job, or about all.
         """
-        _job.set((connector, job))
+        _job.set((self, connector, job))
         verb = connector.verbs["get"]
-        return await self.guard.call(verb, arguments, timeout=timeout, instead=self._poll)
+        return await self.guard.call(verb, arguments, timeout=timeout, instead=_poll)  # the same on each event loop
 
     def forget(self, connector: BoundConnector, job: bytes) -> None:
         """Drop what is kept about a job, and do not keep answers to questions that were asked before."""
@@ -89,8 +89,8 @@ class Gathering:
             if owner is connector:
                 group.drop(job)
 
-    async def _poll(self, arguments: Mapping[str, Any]) -> Any:
-        connector, job = _job.get()
+    async def answer(self, connector: BoundConnector, job: bytes, arguments: Mapping[str, Any]) -> Any:
+        """What the connector reports about a job, gathered with others. Raises as `get` does."""
         common = dict(arguments)
         asked = _Job(common.pop("resource_meta"), common.pop("output_prefix"))
         digest = b""  # secrets are not kept
@@ -306,6 +306,11 @@ class _Question:
             message = f"{verb.connector.name} returned {given} from get_many for {len(jobs)} jobs"
             return [errors.ContractError(message)] * len(jobs)
         return [as_connector_error(one, verb) if isinstance(one, BaseException) else one for one in values]
+
+
+async def _poll(arguments: Mapping[str, Any]) -> Any:
+    gathering, connector, job = _job.get()
+    return await gathering.answer(connector, job, arguments)
 
 
 def _copy(error: errors.ConnectorError) -> errors.ConnectorError:
