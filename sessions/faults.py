@@ -53,21 +53,24 @@ def rehearse(session: nox.Session) -> None:
 
 
 _OVER_ASGI = {
-    "tests": ("pytest", "tests/service", "tests/hardening", "tests/cli", *BESIDE, *USUAL_TESTS),
-    "conformance": ("pytest", "core/tests/kit", "tests/official", *BESIDE, *USUAL_TESTS),
-    "backend": ("python", "-m", "tests.backend", "--against", "ours", "--scenario", "all"),
-    "attack": ("python", "-m", "tests.attack", "--full"),
-    "soak": ("python", "-m", "tests.service.callers", "--replicas", "2"),
+    "tests": (("pytest", "tests/service", "tests/hardening", "tests/cli", *BESIDE), USUAL_TESTS),
+    "conformance": (
+        ("pytest", "core/tests/kit", "plugins/official/tests/test_flyte_1.py", "tests/official", *BESIDE),
+        USUAL_TESTS,
+    ),
+    "backend": (("python", "-m", "tests.backend", "--against", "ours"), ["--scenario", "all"]),
+    "attack": (("python", "-m", "tests.attack"), ["--full"]),
+    "soak": (("python", "-m", "tests.service.callers"), ["--replicas", "2"]),
 }
-"""What runs over the transport asgi, too. The tests of one package each are in `tests(asgi, 3.11)`."""
+"""What runs over the transport asgi, too: commands, and their usual options. `rehearse` and `go` have a choice of
+their own, and the tests of one package are in `tests(asgi, 3.11)`."""
 
 
 @nox.session(python=DEFAULT_PYTHON)
 def asgi(session: nox.Session) -> None:
-    """Run the tests of the service over the transport asgi; `-- backend`, `attack`, `soak`, ... for other programs."""
+    """Run the tests of the service over the transport asgi; `-- attack --short`, `backend`, ... for other programs."""
     install(session, *PACKAGES, groups=("product",))
-    for name in session.posargs or ("tests",):
-        command = [*_OVER_ASGI[name]]
-        if name == "backend":
-            command += ["--python", f"{session.bin}/python"]
-        session.run(*command, env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})
+    name, *chosen = session.posargs or ["tests"]
+    command, usual = _OVER_ASGI[name]
+    options = [*(chosen or usual), *(["--python", f"{session.bin}/python"] if name == "backend" else [])]
+    session.run(*command, *options, env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from tests.fakes.fake import FakeConnector, PlainConnector
 from tests.fakes.job_service import JobService
 from tests.fakes.requests import create_request
 from tests.service.client import Client
-from tests.service.hosting import hosting
+from tests.service.hosting import TRANSPORT, hosting
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 METADATA = (
@@ -57,7 +56,7 @@ async def traced(jobs: JobService) -> Any:
     for connector in (FakeConnector, PlainConnector):
         registry.register(connector)
     registry.wrap(tracing.wrap_verb)
-    settings = dataclasses.replace(ServiceSettings(), port=0, metrics_port=0, grace=5.0)
+    settings = ServiceSettings(port=0, metrics_port=0, grace=5.0, transport=TRANSPORT)
     service = ConnectorService(registry, settings)
     await service.start()
     async with Client(service.address) as client:

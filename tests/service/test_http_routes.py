@@ -18,6 +18,7 @@ from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 
 from tests.fakes.fake import CONNECTORS
+from tests.service.hosting import TRANSPORT
 from tests.service.http import Answer, fetch
 
 TEXT = [("Content-Type", "text/plain")]
@@ -43,7 +44,7 @@ async def serving(*modules: types.ModuleType) -> AsyncIterator[ConnectorService]
         registry.register(connector)
     for module in modules:
         load_module(registry, module, "test")
-    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0))
+    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0, transport=TRANSPORT))
     await service.start()
     try:
         yield service

@@ -18,6 +18,8 @@ from flyte_connectors.service.health import ServiceHealth
 from flyte_connectors.service.server import ConnectorService
 from flyte_connectors.service.settings import ServiceSettings
 
+from tests.service.hosting import TRANSPORT
+
 SECONDS = 10.0
 
 
@@ -55,7 +57,7 @@ def plugin(function: Callable[[], object]) -> types.ModuleType:
 
 @contextlib.asynccontextmanager
 async def serving(registry: Registry) -> AsyncIterator[ConnectorService]:
-    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0))
+    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0, transport=TRANSPORT))
     await service.start()
     try:
         yield service

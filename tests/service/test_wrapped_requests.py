@@ -26,6 +26,7 @@ from tests.fakes.fake import CONNECTORS, FakeConnector
 from tests.fakes.job_service import FOLDER_VARIABLE
 from tests.fakes.requests import create_request
 from tests.hardening.certificates import Authority
+from tests.service.hosting import TRANSPORT
 
 
 def recording(seen: list[Any]) -> types.ModuleType:
@@ -63,7 +64,7 @@ async def test_a_plugin_sees_each_request_as_flyte_does(monkeypatch: pytest.Monk
     registry = Registry()
     registry.register(FakeConnector)
     load_module(registry, recording(seen), "test")
-    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0))
+    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1.0, transport=TRANSPORT))
     await service.start()
     try:
         async with RemoteService(service.address) as client:
@@ -91,7 +92,7 @@ def secured(registry: Registry, folder: Path) -> tuple[ConnectorService, ssl.SSL
     for name, content in files.items():
         (folder / name).write_bytes(content)
     cert, key, ca = (str(folder / name) for name in files)
-    settings = ServiceSettings(port=0, metrics_port=0, grace=1.0, tls_cert=cert, tls_key=key)
+    settings = ServiceSettings(port=0, metrics_port=0, grace=1.0, tls_cert=cert, tls_key=key, transport=TRANSPORT)
     return ConnectorService(registry, settings), ssl.create_default_context(cafile=ca)
 
 

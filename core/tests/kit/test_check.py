@@ -16,7 +16,7 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.client.remote import RemoteService
 from flyte_connectors.errors import ServiceUnavailableError
 from flyte_connectors.service.server import ConnectorService
-from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.settings import ServiceSettings, variable_of
 from flyte_connectors.testing.check import RULES, Finding, Verdict, check_service
 from flyteidl2.core.literals_pb2 import Literal
 from kit_reference import ReferenceConnector, ReferenceSync
@@ -36,7 +36,9 @@ class ReturnsItsSecret(ReferenceSync):
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[ConnectorService]:
     registry = Registry()
     registry.register(request.param)
-    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=1))
+    transport = os.environ.get(variable_of("transport"), "grpcio")
+    settings = ServiceSettings(port=0, metrics_port=0, grace=1, transport=transport)
+    service = ConnectorService(registry, settings)
     await service.start()
     yield service
     await service.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from flyte_connectors._registry.table import Registry
 from flyte_connectors.connector import ResourceMeta
 from flyte_connectors.errors import PermissionDeniedError
 from flyte_connectors.service.server import ConnectorService
-from flyte_connectors.service.settings import ServiceSettings
+from flyte_connectors.service.settings import ServiceSettings, variable_of
 from google.protobuf import descriptor_pool, message_factory
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
@@ -57,7 +58,9 @@ async def service() -> AsyncIterator[ConnectorService]:
     registry.register(Doubler)
     registry.register(Waiter)
     registry.take_hooks(hooks_of(flyte_connectors_official))
-    service = ConnectorService(registry, ServiceSettings(port=0, metrics_port=0, grace=5.0))
+    transport = os.environ.get(variable_of("transport"), "grpcio")
+    settings = ServiceSettings(port=0, metrics_port=0, grace=5.0, transport=transport)
+    service = ConnectorService(registry, settings)
     await service.start()
     yield service
     await service.stop()
