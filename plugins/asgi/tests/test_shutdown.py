@@ -92,6 +92,17 @@ async def test_a_port_in_use_is_named() -> None:
                 pass
 
 
+async def test_who_says_nothing_hardly_delays_a_shutdown() -> None:
+    """A connection without a preface is closed after 2.5 s, whatever the grace period."""
+    loop = asyncio.get_running_loop()
+    async with serving(grace=20.0) as server:
+        with socket.create_connection(("127.0.0.1", server.port)):
+            await asyncio.sleep(0.1)
+            began = loop.time()
+            await server.transport.stop(20.0)
+            assert loop.time() - began < 4.0
+
+
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()

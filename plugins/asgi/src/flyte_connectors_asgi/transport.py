@@ -37,7 +37,7 @@ _STREAM_WINDOW, _CONNECTION_WINDOW = 1024 * 1024, 8 * 1024 * 1024  # bytes
 _MOST_HEADERS = 64 * 1024  # bytes
 _STREAMS = 256  # calls of one connection at once
 _SECONDS_FOR_HEADERS = 10.0
-_SECONDS_FOR_HANDSHAKE = 5.0
+_SECONDS_FOR_HANDSHAKE = 2.5  # also what a connection that says nothing can delay a shutdown
 _SECONDS_IDLE = 3600.0  # after which a connection without calls is closed
 _LOGS = tuple(f"/{service}/GetTaskLogs" for service in (ASYNC_SERVICE, FLYTE_1_ASYNC_SERVICE))
 
