@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Sequence
@@ -188,13 +189,14 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 def _listen(settings: ServiceSettings, *, shared: bool) -> socket.socket:
     host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == "::" and socket.has_dualstack_ipv6()
     try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared, dualstack_ipv6=both)
     except OSError as error:
-        where = address_of(host, port)
-        text = f"can't listen on {where}: the port is in use or not allowed"
+        is_taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        reason = "the port is in use or not allowed" if is_taken else error.strerror
+        text = f"can't listen on {address_of(host, port)}: {reason}"
         raise ServiceStartError(text) from error
 
 
