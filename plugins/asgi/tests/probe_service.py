@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from flyte_connectors.service.adapter import ASYNC_SERVICE
 from flyte_connectors.service.calls import Calls
 from flyte_connectors.service.settings import ServiceSettings
 
@@ -120,6 +121,11 @@ class Probe:
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
+    def logs(self) -> grpc.GenericRpcHandler:
+        """A log that never ends, by the name that the transport knows."""
+        logs = {"GetTaskLogs": grpc.unary_stream_rpc_method_handler(self.forever)}
+        return grpc.method_handlers_generic_handler(ASYNC_SERVICE, logs)
+
 
 @dataclasses.dataclass
 class Server:
@@ -142,7 +148,7 @@ async def serving(grace: float = 5.0, **settings: Any) -> AsyncIterator[Server]:
     chosen = ServiceSettings(**{**usual, **settings})
     transport = H2cornTransport(chosen, Calls(), shared_port=False)
     probe = Probe()
-    port = await transport.start([probe.handlers()])
+    port = await transport.start([probe.handlers(), probe.logs()])
     try:
         yield Server(port, probe, transport)
     finally:

@@ -96,6 +96,11 @@ class RawConnection:
         await self.send(stream, framed(request), end=True)
         return await self.answer(stream)
 
+    async def flush(self) -> None:
+        """Send what the protocol has to say."""
+        self._writer.write(self.protocol.data_to_send())
+        await self._writer.drain()
+
     def reset(self, stream: int) -> None:
         """Cancel a call."""
         self.protocol.reset_stream(stream, 8)

@@ -117,21 +117,36 @@ def test_grpcio_without_asyncio() -> None:
 
 
 async def test_grpclib(server: Server) -> None:
-    """A client in Python alone."""
-    channel = grpclib.client.Channel("127.0.0.1", server.port, codec=_Bytes())
-    try:
+    """A client in Python alone: messages, streams each way, errors, deadlines."""
+    async with grpclib.client.Channel("127.0.0.1", server.port, codec=_Bytes()) as channel:
         echo = grpclib.client.UnaryUnaryMethod(channel, f"/{SERVICE}/Echo", bytes, bytes)
         assert await echo(b"hello", timeout=5) == b"hello"
         count = grpclib.client.UnaryStreamMethod(channel, f"/{SERVICE}/Count", bytes, bytes)
         assert len(await count(b"100")) == 100
-        abort = grpclib.client.UnaryUnaryMethod(channel, f"/{SERVICE}/Abort", bytes, bytes)
-        with pytest.raises(grpclib.exceptions.GRPCError) as raised:
-            await abort(b"")
-        assert (raised.value.status.value, raised.value.message) == (5, DETAILS)
+        join = grpclib.client.StreamUnaryMethod(channel, f"/{SERVICE}/Join", bytes, bytes)
+        assert await join([b"a", b"b"]) == b"a+b"
+        both = grpclib.client.StreamStreamMethod(channel, f"/{SERVICE}/Both", bytes, bytes)
+        assert await both([b"a", b"b"]) == [b"a", b"b"]
+        for name, expected in (("Abort", (5, DETAILS)), ("Nope", (12, f"unknown method /{SERVICE}/Nope"))):
+            failing = grpclib.client.UnaryUnaryMethod(channel, f"/{SERVICE}/{name}", bytes, bytes)
+            with pytest.raises(grpclib.exceptions.GRPCError) as raised:
+                await failing(b"")
+            assert (raised.value.status.value, raised.value.message) == expected
         sleep = grpclib.client.UnaryUnaryMethod(channel, f"/{SERVICE}/Sleep", bytes, bytes)
         with pytest.raises((grpclib.exceptions.GRPCError, asyncio.TimeoutError)):
             await sleep(b"30", timeout=0.5)
-    finally:
+    await until(lambda: server.probe.seen["cancelled"] == 1)
+
+
+async def test_grpclib_connects_again_after_a_restart() -> None:
+    """On the same port; it has no other replica to go to."""
+    async with serving() as first:
+        port = first.port
+        channel = grpclib.client.Channel("127.0.0.1", port, codec=_Bytes())
+        echo = grpclib.client.UnaryUnaryMethod(channel, f"/{SERVICE}/Echo", bytes, bytes)
+        assert await echo(b"one", timeout=5) == b"one"
+    async with serving(port=port):
+        assert await echo(b"two", timeout=5) == b"two"
         channel.close()
 
 

@@ -8,9 +8,10 @@ import zlib
 from typing import Any
 
 import pytest
-from probe_service import LARGEST, Probe, Server, until
+from probe_service import LARGEST, Probe, Server, serving, until
 from raw import RawConnection, connected, framed
 
+from flyte_connectors_asgi import messages
 from flyte_connectors_asgi.application import GrpcApplication
 
 HALF = framed(b"x" * LARGEST)[: LARGEST - 100]
@@ -249,3 +250,84 @@ async def test_a_list_goes_out_as_its_messages(raw: RawConnection) -> None:
     """A hundred in each."""
     answer = await raw.call("Batches", b"1000")
     assert answer.body == b"".join(framed(b"%d" % number) for number in range(1000))
+
+
+async def test_readers_that_leave_are_no_faults(
+    server: Server, raw: RawConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is sent to them afterwards is dropped without a word in the log."""
+    streams = [raw.open("Forever") for _ in range(30)]
+    for stream in streams:
+        await raw.send(stream, framed(b"1000"), end=True)
+    await until(lambda: all(raw.streams[stream].body for stream in streams))
+    for stream in streams:
+        raw.reset(stream)
+    await until(lambda: server.probe.seen["cancelled"] == len(streams))
+    assert not caplog.records
+
+
+class _Upload:
+    """A request that goes on after it has been refused."""
+
+    def __init__(self, *, pauses: bool) -> None:
+        self.received = 0
+        self.sent: list[Any] = []
+        self._pauses = pauses
+
+    async def receive(self) -> dict[str, Any]:
+        if self._pauses:
+            await asyncio.sleep(30)
+        self.received += 1024 * 1024
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": bytes(1024 * 1024), "more_body": True}
+
+    async def send(self, event: Any) -> None:
+        self.sent.append(event)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("pauses", [False, True])
+async def test_the_rest_of_a_refused_request_is_read_within_limits(
+    monkeypatch: pytest.MonkeyPatch, method: str, pauses: bool
+) -> None:
+    """64 MiB, and 5 s (here less)."""
+    monkeypatch.setattr(messages, "_SECONDS_TO_DROP", 0.2 if pauses else 30.0)
+    scope = {
+        "type": "http", "http_version": "2", "method": method, "path": "/probe.Probe/Nope",
+        "headers": [(b"content-type", b"application/grpc")],
+        "extensions": {"http.response.trailers": {}},
+    }  # fmt: skip
+    upload = _Upload(pauses=pauses)
+    application = GrpcApplication([Probe().handlers()])
+    await asyncio.wait_for(application(scope, upload.receive, upload.send), 10)
+    assert upload.sent[0]["status"] == (200 if method == "POST" else 405)
+    assert upload.received == (0 if pauses else 64 * 1024 * 1024)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_request_has_to_be_complete_within_a_minute(raw: RawConnection) -> None:
+    """If its call has no shorter time limit; it would hold its part of the budget for ever."""
+    stream = raw.open("Echo")
+    await raw.send(stream, HALF)
+    async with asyncio.timeout(70):
+        await raw.streams[stream].ended.wait()
+    answer = raw.streams[stream]
+    assert (answer.status, answer.trailers["grpc-message"]) == ("4", "the request was not sent completely within 60 s")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_log_may_be_read_as_slowly_as_one_likes() -> None:
+    """Other servers of HTTP/2, and h2corn for other calls, end a stream whose reader has paused for 60 s."""
+    async with serving() as server, connected(server.port) as raw:
+        raw.acknowledges = False
+        stream = raw.open("/flyteidl2.connector.AsyncConnectorService/GetTaskLogs")
+        await raw.send(stream, framed(b"1000"), end=True)
+        await until(lambda: len(raw.streams[stream].body) >= 65_535)
+        await asyncio.sleep(70)
+        assert not raw.streams[stream].ended.is_set()
+        read = len(raw.streams[stream].body)
+        raw.protocol.acknowledge_received_data(read, stream)
+        await raw.flush()
+        await until(lambda: len(raw.streams[stream].body) > read)
