@@ -15,7 +15,7 @@ import nox
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the program nox does not look here by itself
 
-from sessions import checks, costs, engines, faults, machines, packages, peers, releasing, tests
+from sessions import checks, costs, engines, faults, machines, packages, peers, releasing, summary, tests
 
 __all__ = ["checks", "costs", "engines", "faults", "machines", "peers", "releasing", "tests"]
 
@@ -24,6 +24,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = packages.IN_CI
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+summary.print_at_the_end(missing=[python for python in packages.PYTHONS if python not in packages.INSTALLED])
 
 # In about 15 minutes on two cores.
 nox.options.sessions = [

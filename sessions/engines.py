@@ -11,6 +11,7 @@ import nox
 from sessions.changes import USUAL_TESTS, chosen_tests
 from sessions.installing import install, install_from_debian
 from sessions.packages import DEFAULT_PYTHON, IN_CI, PACKAGES
+from sessions.summary import run_tests
 
 SLURM = {
     "slurm-wlm": "slurmctld",
@@ -43,9 +44,9 @@ def slurm(session: nox.Session) -> None:
     # Most of them wait for Slurm, so they run beside each other, each worker with a cluster of its own;
     # those with a database in one process.
     workers = ("--numprocesses", "4", f"--ignore={accounting}")
-    session.run("pytest", str(tests), *workers, *chosen, env=wanted)
+    run_tests(session, str(tests), *workers, *chosen, env=wanted)
     if chosen is not USUAL_TESTS:
-        session.run("pytest", str(accounting), *chosen, env=wanted)
+        run_tests(session, str(accounting), *chosen, env=wanted)
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -1,12 +1,16 @@
-"""Sessions that test: each package by itself, the whole product, and the template."""
+"""Sessions that test: each package by itself, the whole product, the template, and what users install."""
 
 from __future__ import annotations
+
+import pathlib
+import shutil
 
 import nox
 
 from sessions.changes import USUAL_TESTS, chosen_tests
-from sessions.installing import install
+from sessions.installing import LOCKED, install, wheels
 from sessions.packages import DEFAULT_PYTHON, PACKAGES, PROJECTS
+from sessions.summary import run_tests
 
 BESIDE = ("--numprocesses", "auto", "--dist", "worksteal")
 """For many tests that wait more than they work: they run beside each other."""
@@ -32,7 +36,7 @@ def tests(session: nox.Session, package: str, dependencies: str) -> None:
     if dependencies == "lowest":  # old libraries use what newer ones have deprecated
         chosen = ["-W", "default::DeprecationWarning", *chosen]
     workers = BESIDE if package in ("core", "batch_job", "bigquery") else ()
-    session.run("pytest", str(PACKAGES[package] / "tests"), *workers, *chosen)
+    run_tests(session, str(PACKAGES[package] / "tests"), *workers, *chosen)
 
 
 @nox.session(python=DEFAULT_PYTHON)
@@ -40,13 +44,13 @@ def product(session: nox.Session) -> None:
     """Run the whole product's tests: real services, real processes, all plugins."""
     chosen = chosen_tests(session, *PACKAGES, beside=("tests", "docs", "examples", "README.md"))
     install(session, *PACKAGES, groups=("product",))
-    command = ("pytest", "tests", "--ignore=tests/interop")
+    whole = ("tests", "--ignore=tests/interop")
     if chosen is not USUAL_TESTS:
-        session.run(*command, *chosen)
+        run_tests(session, *whole, *chosen)
         return
     # Most wait more than they work; those that measure time run by themselves afterwards.
-    session.run(*command, *BESIDE, "-m", "not slow and not live and not alone")
-    session.run(*command, "-m", "alone and not slow and not live")
+    run_tests(session, *whole, *BESIDE, "-m", "not slow and not live and not alone")
+    run_tests(session, *whole, "-m", "alone and not slow and not live")
 
 
 @nox.session(python=DEFAULT_PYTHON)
@@ -56,3 +60,14 @@ def template(session: nox.Session) -> None:
     chosen = [word for word in session.posargs if word != "all"]
     everything = {"TEMPLATE": "all"} if "all" in session.posargs else {}
     session.run("pytest", "tests/template", "-m", "slow or not slow", *chosen, env=everything)
+
+
+@nox.session(python=DEFAULT_PYTHON)
+def extras(session: nox.Session) -> None:
+    """Install each package and extra from wheels in an empty environment, and use it; the demo, too."""
+    session.install("--group", "test", "uv", *LOCKED)
+    folder = pathlib.Path(session.create_tmp()).resolve()
+    for wheel in wheels(session).values():
+        shutil.copy(wheel, folder)
+    chosen = session.posargs or ["-m", "slow", "--numprocesses", "2"]
+    session.run("pytest", "tests/extras", *chosen, env={"WHEELS": str(folder)})
