@@ -97,6 +97,17 @@ async def test_handlers_know_the_time_that_is_left(server: Server) -> None:
     await until(lambda: server.probe.seen["cancelled"] == 1)
 
 
+async def test_readers_that_leave_are_no_faults(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """What is sent to them afterwards is dropped, without a line in the log."""
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        for _ in range(30):
+            stream = _method(channel, "Forever", "unary_stream")(b"1000")
+            assert await stream.read() == b"x" * 1000
+            stream.cancel()
+        await until(lambda: server.probe.seen["cancelled"] == 30)
+    assert not caplog.records
+
+
 def test_grpcio_without_asyncio() -> None:
     """From another thread."""
 

@@ -252,20 +252,6 @@ async def test_a_list_goes_out_as_its_messages(raw: RawConnection) -> None:
     assert answer.body == b"".join(framed(b"%d" % number) for number in range(1000))
 
 
-async def test_readers_that_leave_are_no_faults(
-    server: Server, raw: RawConnection, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What is sent to them afterwards is dropped without a word in the log."""
-    streams = [raw.open("Forever") for _ in range(30)]
-    for stream in streams:
-        await raw.send(stream, framed(b"1000"), end=True)
-    await until(lambda: all(raw.streams[stream].body for stream in streams))
-    for stream in streams:
-        raw.reset(stream)
-    await until(lambda: server.probe.seen["cancelled"] == len(streams))
-    assert not caplog.records
-
-
 class _Upload:
     """A request that goes on after it has been refused."""
 
