@@ -53,3 +53,12 @@ def test_no_module_imports_itself_by_way_of_others(source: Path) -> None:
     modules = modules_in(source)
     graph = {name: imported_by(file, modules) - {name} for name, file in modules.items()}
     assert tuple(graphlib.TopologicalSorter(graph).static_order())  # a CycleError names the circle
+
+
+@pytest.mark.parametrize(
+    "folder", [ROOT / "tests", *sorted(ROOT.glob("*/tests")), *sorted(ROOT.glob("plugins/*/tests"))]
+)
+def test_no_property_fails_because_the_machine_is_busy(folder: Path) -> None:
+    """Hypothesis allows an example 200 ms by default, which a loaded machine takes for a pause."""
+    if any("from hypothesis import" in file.read_text() for file in folder.rglob("*.py")):
+        assert "deadline=None" in (folder / "conftest.py").read_text()

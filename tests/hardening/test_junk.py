@@ -61,7 +61,7 @@ async def test_it_is_an_invalid_argument_and_no_line_in_the_log(jobs: JobService
     assert len(jobs.jobs) == 2
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(junk=st.lists(st.binary(max_size=60), min_size=1, max_size=20), method=st.sampled_from(UNARY))
 @pytest.mark.usefixtures("jobs")
 def test_no_bytes_make_an_error_of_the_services(junk: list[bytes], method: str) -> None:

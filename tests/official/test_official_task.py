@@ -156,7 +156,7 @@ references = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(references)
 def test_types_are_the_same_messages(python_type: Any) -> None:
     """However references are nested."""

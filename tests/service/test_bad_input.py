@@ -197,7 +197,7 @@ async def test_a_message_over_the_limit_is_refused(jobs: JobService) -> None:
         await client.send(fits)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(junk=st.binary(max_size=200), task_type=st.sampled_from(["fake_job", "fake_sync"]))
 def test_any_bytes_for_a_meta_are_refused(junk: bytes, task_type: str) -> None:
     """Never with an unforeseen error."""

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from bed.emulator import Emulator
     from bed.proxy import Front, Proxy
     from flyte_connectors_bigquery import BigQueryConfig
+
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

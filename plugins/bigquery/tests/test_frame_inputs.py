@@ -15,7 +15,7 @@ from flyte_connectors import DataFrame
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors_bigquery.jobs import tables
 from flyte_connectors_bigquery.settings import UPLOAD_FROM_VARIABLE
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -141,7 +141,6 @@ async def test_an_input_that_can_not_be_a_table_is_refused(
 _space = st.sampled_from([" ", "\n", "-- x\n", "# y\n", "/* WITH\n*/", "\t"])
 
 
-@settings(deadline=None)
 @given(st.lists(_space).map("".join), st.sampled_from(["SELECT 1", "(SELECT 1)", "FROM t"]))
 def test_comments_stay_in_front_of_a_statement(before: str, sql: str) -> None:
     """Whatever they say."""

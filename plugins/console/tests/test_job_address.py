@@ -5,13 +5,12 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_connectors_console.job_address import LONGEST_META, JobAddress
 
 
-@settings(deadline=None)
 @given(
     st.text("abcdefgh_.-~ é", min_size=1),
     st.binary(min_size=1, max_size=200),

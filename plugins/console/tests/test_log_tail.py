@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_connectors_console.log_tail import MOST_BYTES, MOST_LINES, LogTail
@@ -19,7 +19,6 @@ def filled(pages: list[int]) -> LogTail:
     return tail
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=20), st.integers(0, 300), st.integers(0, 50))
 def test_lines_from_a_number_on(pages: list[int], number: int, most: int) -> None:
     """The last ones, each under its own number."""
@@ -30,7 +29,6 @@ def test_lines_from_a_number_on(pages: list[int], number: int, most: int) -> Non
     assert len(lines) == max(min(tail.total - number, most), 0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20), st.data())
 def test_the_page_of_a_line(pages: list[int], data: st.DataObject) -> None:
     """The last one that begins at the line or before it."""

@@ -14,7 +14,7 @@ from flyte_connectors_model_training.config import (
 )
 from flyte_connectors_model_training.training_api import TrainingApi
 from google.protobuf.struct_pb2 import Struct
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
@@ -42,7 +42,6 @@ CLUSTERS = st.builds(
 )
 
 
-@settings(deadline=None)  # the first example imports what reads a configuration
 @given(SERVICES | CLUSTERS)
 def test_a_configuration_comes_back_from_the_task(config: TrainingConfig) -> None:
     """Through the protobuf struct, whole numbers included."""

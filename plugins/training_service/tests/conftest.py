@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypothesis
 from flyte_connectors_training_service.testing import (
     ServiceProcess,
     digits,
@@ -11,3 +12,6 @@ from flyte_connectors_training_service.testing import (
 )
 
 __all__ = ["ServiceProcess", "digits", "large", "new_service", "service"]
+
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
