@@ -62,8 +62,8 @@ _OVER_ASGI = {
     "attack": (("python", "-m", "tests.attack"), ["--full"]),
     "soak": (("python", "-m", "tests.service.callers"), ["--replicas", "2"]),
 }
-"""What runs over the transport asgi, too: commands, and their usual options. `rehearse` and `go` have a choice of
-their own, and the tests of one package are in `tests(asgi, 3.11)`."""
+"""What runs over the transport asgi, too: commands, and their usual options. `rehearse` reads the same variable,
+`go` runs over both, and the tests of one package are in `tests(asgi, 3.11)`."""
 
 
 @nox.session(python=DEFAULT_PYTHON)

@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 
 class Phase(enum.Enum):
-    """Where a call stands; each phase has a time limit of its own."""
+    """Where a call stands; each phase has its own time limit."""
 
     READING = enum.auto()
     RUNNING = enum.auto()
