@@ -53,6 +53,22 @@ def test_no_character_is_cut_in_two(text: str) -> None:
     assert "".join(piece.decode() for piece in split([line.encode()])) == line
 
 
+@given(
+    before=st.sampled_from([0, 1, log.MAX_LINE_BYTES - 5, log.MAX_LINE_BYTES, 2 * log.MAX_LINE_BYTES - 5, 50_000]),
+    after=st.sampled_from([0, 20, log.MAX_LINE_BYTES, 40_000]),
+    size=st.sampled_from([997, 16_384, 65_536]),
+)
+def test_a_secret_is_masked_wherever_a_line_is_cut(before: int, after: int, size: int) -> None:
+    """Into portions as they arrive, and into pieces as they are shown."""
+    secret = b"correct-horse-battery"
+    splitter = log.LineSplitter(lambda line: line.replace(secret, b"***"))
+    data = b"x" * before + secret + b"y" * after + b"\n" + secret
+    parts = [data[start : start + size] for start in range(0, len(data), size)]
+    lines = [line for part in parts for line in splitter.feed(part)] + splitter.close()
+    assert b"".join(lines) == data.replace(secret, b"***").replace(b"\n", b"")
+    assert all(len(line) <= log.MAX_LINE_BYTES for line in lines)
+
+
 @given(PORTIONS)
 def test_the_last_line_is_the_last_that_is_not_blank(portions: list[bytes]) -> None:
     """It is what a failed job's message and a lone string output show."""

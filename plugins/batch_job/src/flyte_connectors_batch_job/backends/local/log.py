@@ -45,32 +45,34 @@ class LineSplitter:
     """Cuts a stream of bytes into lines.
 
     Args:
-        mask: What masks secrets in a line.
+        mask: What masks secrets in a line. A line is masked before it is cut; of one that is longer than two pieces, a
+            piece is held back, in which a secret of its size may begin.
 
     Attributes:
         last: The last line that was not blank.
     """
 
     def __init__(self, mask: Callable[[bytes], bytes] | None = None) -> None:
-        self._mask = mask
+        self._mask = mask or (lambda line: line)
+        self._most_held = MAX_LINE_BYTES if mask is None else 2 * MAX_LINE_BYTES
         self.last = b""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that are complete with `data`, without their newline."""
         *complete, rest = (self._rest + data).split(_NEWLINE)
-        pieces = [piece for line in complete for piece in _cut(line)]
-        *long, self._rest = _cut(rest)
+        pieces = [piece for line in complete for piece in _cut(self._mask(line))]
+        if len(rest) > self._most_held:
+            rest = self._mask(rest)
+        *long, self._rest = _cut(rest, self._most_held)
         return self._seen(pieces + long)
 
     def close(self) -> list[bytes]:
         """The line that the stream ended in, if it lacks its newline."""
         rest, self._rest = self._rest, b""
-        return self._seen([rest] if rest else [])
+        return self._seen(list(_cut(self._mask(rest))) if rest else [])
 
     def _seen(self, lines: list[bytes]) -> list[bytes]:
-        if self._mask is not None:
-            lines = [self._mask(line) for line in lines]
         self.last = next((line for line in reversed(lines) if line.strip()), self.last)
         return lines
 
@@ -211,9 +213,9 @@ def _parse(line: bytes) -> tuple[int, bytes, bytes]:
     return 0, STDOUT, line[:MAX_LINE_BYTES]
 
 
-def _cut(line: bytes) -> Iterator[bytes]:
-    """Pieces of at most `MAX_LINE_BYTES`, no UTF-8 character cut in two; at least one piece."""
-    while len(line) > MAX_LINE_BYTES:
+def _cut(line: bytes, most: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+    """Pieces of at most `MAX_LINE_BYTES`, no UTF-8 character cut in two, and a last one of at most `most`."""
+    while len(line) > most:
         end = MAX_LINE_BYTES
         while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == _CONTINUATION:
             end -= 1
