@@ -15,19 +15,23 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flyte_connectors import _masking
+from flyte_connectors.errors import MASK
+
 from flyte_connectors_batch_job.settings import file_limit
 
 if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.interface import JobRequest
 
 PACKAGE = "flyte_connectors_batch_job"
+_CORE = "flyte_connectors"
 PYTHON = "/usr/bin/env python3"
 
 _PACKED = (
     "quantities",
     *(
         f"backends.local.{name}"
-        for name in (*("cgroup", "files", "kernel", "limits", "log", "outputs", "processes", "tree"),)
+        for name in (*("cgroup", "files", "job_secrets", "kernel", "limits", "log", "outputs", "processes", "tree"),)
     ),
     *(
         f"wrapper.{name}"
@@ -111,12 +115,16 @@ def script(  # noqa: PLR0913  (each is one thing that engines differ in)
         "index_variable": index_variable,
         "limit_bytes": file_limit(),
     }
-    return _PROGRAM.format(python=python, job_id=job_id, package=PACKAGE, sources=_sources(), job=_packed(spec))
+    sources = _sources(with_mask=bool(request.config.secrets))
+    return _PROGRAM.format(python=python, job_id=job_id, package=PACKAGE, sources=sources, job=_packed(spec))
 
 
 @functools.cache
-def _sources() -> str:
+def _sources(*, with_mask: bool) -> str:
     sources = {}
+    if with_mask:
+        sources[f"{_CORE}.errors"] = f"MASK = {MASK!r}\n"
+        sources[_masking.__name__] = Path(_masking.__file__).read_text(encoding="utf-8")
     for module in _PACKED:
         spec = importlib.util.find_spec(f"{PACKAGE}.{module}")
         assert spec

@@ -1,7 +1,7 @@
 """The wrapper as a program: fetches files, runs the command, stores outputs, writes the outcome.
 
 An engine starts it in place of the command, in the command's environment. What the command prints is passed on
-to stdout and stderr. The exit code is the command's own, 128 and the signal's number if one killed it, or
+to stdout and stderr, in lines with the secrets masked if its variables hold some. The exit code is the command's own, 128 and the signal's number if one killed it, or
 `EXIT_WRAPPER` if the command ended well and its outputs are wrong, or if it could not be started.
 
 The outcome is JSON, written when none of the command's processes is alive any more:
@@ -29,7 +29,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors_batch_job.backends.local import kernel, outputs, tree
+from flyte_connectors_batch_job.backends.local import job_secrets, kernel, outputs, tree
 from flyte_connectors_batch_job.backends.local.log import LineSplitter
 from flyte_connectors_batch_job.wrapper import endings, forked, preparing
 from flyte_connectors_batch_job.wrapper.faults import TransferError
@@ -90,7 +90,8 @@ class _Run:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._spec = spec
         self._limit: int = spec.get("limit_bytes", 0)
-        self._splitters = (LineSplitter(), LineSplitter())
+        self._mask = job_secrets.mask_of(job_secrets.listed(os.environ))
+        self._splitters = (LineSplitter(self._mask), LineSplitter(self._mask))
         self._code: int | None = None
         self._signal = 0
         self._started = time.monotonic()
@@ -186,7 +187,7 @@ class _Run:
         for place, pipe in enumerate(pipes):
             while self._pass_on(place, pipe):
                 pass
-            self._splitters[place].close()
+            self._print(place, self._splitters[place].close())
 
     def _note_ended(self, process: subprocess.Popen[bytes], ended: dict[int, tree.Ended]) -> None:
         for pid, child in ended.items():
@@ -201,12 +202,17 @@ class _Run:
             data = os.read(pipe, _PIPE_BYTES)
         except BlockingIOError:
             return False
-        self._splitters[place].feed(data)
-        rest = memoryview(data)
-        with contextlib.suppress(OSError):  # nobody reads it any more
-            while rest:
-                rest = rest[os.write(place + 1, rest) :]
+        lines = self._splitters[place].feed(data)
+        if self._mask is None:
+            _write(place, data)
+        else:
+            self._print(place, lines)
         return bool(data)
+
+    def _print(self, place: int, lines: list[bytes]) -> None:
+        """Write lines that were masked to stdout or stderr; those of a job without secrets are there as they came."""
+        if self._mask is not None:
+            _write(place, b"".join(line + b"\n" for line in lines))
 
     def _failure(self, code: int) -> dict[str, Any]:
         may_retry = code in self._spec.get("retry_exit_codes", ())
@@ -217,6 +223,13 @@ class _Run:
         self._signal = number
         for pid in tree.of_this_process():
             tree.send(pid, number)
+
+
+def _write(place: int, data: bytes) -> None:
+    rest = memoryview(data)
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        while rest:
+            rest = rest[os.write(place + 1, rest) :]
 
 
 def _record(uri: str, outcome: dict[str, Any]) -> bool:

@@ -57,14 +57,23 @@ def _value(name: str, settings: Mapping[str, str]) -> str:
         raise MissingSecretError(message) from error
 
 
+def listed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an environment that hold secrets."""
+    names = environment.get(LISTED, "").split()
+    return {name: environment[name] for name in names if name in environment}
+
+
 def mask_of(variables: Mapping[str, str]) -> Callable[[bytes], bytes] | None:
     """What masks the secrets in a line; None if there are none."""
     secrets = frozenset(value for name, value in variables.items() if name != LISTED)
     if not secrets:
         return None
-    import site
+    import importlib.util
 
-    site.main()  # supervisors run without installed packages
+    if importlib.util.find_spec("flyte_connectors") is None:  # the wrapper brings what it needs
+        import site
+
+        site.main()  # supervisors run without installed packages
     from flyte_connectors._masking import masker
 
     found = masker(secrets)
