@@ -141,7 +141,7 @@ def test_only_the_named_namespaces_may_call() -> None:
 
 
 def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
-    """And no others: no secrets, no pods of its own, nothing of the cluster's."""
+    """And no others: no Secrets to read, no pods of its own, nothing of the cluster's."""
     objects = _objects(FULL)
     role, binding = objects["Role"], objects["RoleBinding"]
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "jobs"
@@ -149,7 +149,8 @@ def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "bigquery-reader", "namespace": "flyte"}]
     rights = {(kind, verb) for rule in role["rules"] for kind in rule["resources"] for verb in rule["verbs"]}
     assert ("pods", "create") not in rights
-    assert {kind for kind, _ in rights} == {"jobs", "pods", "pods/log", "events"}
+    assert {kind for kind, _ in rights} == {"jobs", "pods", "pods/log", "secrets", "events"}
+    assert {verb for kind, verb in rights if kind == "secrets"} == {"create"}
     container = _pod(FULL)["containers"][0]
     assert {"name": "FLYTE_BATCH_JOB_KUBERNETES_NAMESPACE", "value": "jobs"} in container["env"]
     assert "Role" not in _objects(SMALL)

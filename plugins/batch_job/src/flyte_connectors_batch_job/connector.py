@@ -122,7 +122,8 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         if is_function and isinstance(backend, ReportingBackend):
             request.inputs["call"]["report"] = ""  # which it reads in the job's own folder
         check_abilities(request, backend)
-        handle = backend.submit(idempotency_key, request)
+        secrets = {name: str(kwargs[name]) for name in request.config.secrets if name in kwargs}
+        handle = backend.submit(idempotency_key, request, secrets)
         if backend.name == backends.LOCAL:  # in the field that releases before this one read
             return BatchJobMetadata(idempotency_key, handle, is_function=is_function)
         report = request.inputs["call"]["report"] if is_function else ""

@@ -69,6 +69,11 @@ class Cluster:
         tls.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
         self.admin = httpx.Client(base_url=self.server, verify=tls, timeout=30)
 
+    @property
+    def node_folder(self) -> pathlib.Path:
+        """What the node keeps of its pods, in a folder for each uid."""
+        return self._folder / "node"
+
     def start(self) -> None:
         """Start everything; return when a pod can be run."""
         self._start_etcd()
@@ -235,7 +240,7 @@ class Cluster:
                 "--pki",
                 self._pki,
             ),
-            *("--folder", self._folder / "node", "--port", self._kubelet),
+            *("--folder", self.node_folder, "--port", self._kubelet),
         )
 
     def _run(self, name: str, program: Any, *arguments: Any) -> None:

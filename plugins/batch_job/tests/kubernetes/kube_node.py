@@ -4,13 +4,14 @@
 
 What a kubelet does is done as it does it: `$(NAME)` is expanded, downward API volumes and empty folders are mounted,
 SIGTERM goes to the first process and SIGKILL to all after the grace time, deadlines and limits of memory are enforced,
-the termination message is read, and logs are served to the API server. There are no images: one whose name begins
+variables come from Secrets, for which containers wait, the termination message is read, and logs are served to the API server. There are no images: one whose name begins
 with `missing` can't be pulled. Pods of arrays that an old job controller leaves without an index get one here.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import datetime as dt
 import http.server
@@ -233,6 +234,7 @@ class Pod:
         self.started, self.begun = time.time(), ""
         self.reason = ""
         self.index = ""
+        self.secrets: dict[str, dict[str, str]] = {}
         self.is_deleted = self.has_ended = self.is_ending = self.is_oversized = False
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -245,6 +247,8 @@ class Pod:
         image = self.container["image"]
         if image.startswith("missing"):
             self.fail_to_pull(image)
+            return
+        if not self.read_secrets():
             return
         try:
             self.start()
@@ -261,6 +265,27 @@ class Pod:
         reason = "OOMKilled" if self.is_oversized else "Error" if code else "Completed"
         self.state = {"terminated": self.ended(code, reason, self.said(code))}
         self.report("Failed" if code or self.reason else "Succeeded")
+
+    def read_secrets(self) -> bool:
+        """Fetch the Secrets that variables refer to, when they are there. False if the pod has ended before."""
+        names = {one["valueFrom"]["secretKeyRef"]["name"] for one in self.secret_variables()}
+        while not (self.is_deleted or self.reason):
+            path = f"/api/v1/namespaces/{self.namespace}/secrets"
+            found = {name: self.node.call("GET", f"{path}/{name}") for name in names}
+            missing = [name for name, reply in found.items() if reply.status_code != 200]
+            if not missing:
+                self.secrets = {name: reply.json()["data"] for name, reply in found.items()}
+                return True
+            text = f'secret "{missing[0]}" not found'
+            self.state = {"waiting": {"reason": "CreateContainerConfigError", "message": text}}
+            self.report("Pending")
+            time.sleep(0.5)
+        if not self.is_deleted:
+            self.report("Failed")
+        return False
+
+    def secret_variables(self) -> list[dict[str, Any]]:
+        return [one for one in self.container.get("env", []) if "secretKeyRef" in one.get("valueFrom", {})]
 
     def fail_to_pull(self, image: str) -> None:
         for reason in ("ErrImagePull", "ImagePullBackOff"):
@@ -306,6 +331,9 @@ class Pod:
                 values[one["name"]] = self.field(source)
             else:
                 values[one["name"]] = expanded(one.get("value", ""), values)
+        for one in self.secret_variables():
+            source = one["valueFrom"]["secretKeyRef"]
+            values[one["name"]] = base64.b64decode(self.secrets[source["name"]][source["key"]]).decode()
         return values
 
     def field(self, path: str) -> str:
@@ -339,7 +367,7 @@ class Pod:
     def said(self, code: int) -> str:
         """The termination message, or the end of the log of a failed container without one."""
         text = self.message.read_bytes()[-MOST_MESSAGE_BYTES:].decode(errors="replace")
-        if not text and code:
+        if not text and code and self.container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             lines = self.log.read_bytes().splitlines(keepends=True)[-80:]
             said = b"".join(line.partition(b" ")[2] for line in lines)
             text = said[-2048:].decode(errors="replace")

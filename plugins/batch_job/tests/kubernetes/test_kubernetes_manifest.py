@@ -244,6 +244,21 @@ def test_the_last_line_of_stdout_is_kept(command: list[str], code: int, message:
     assert (ended.returncode, outputs.read_text()) == (code, message)
 
 
+def test_a_job_with_secrets_refers_to_them() -> None:
+    """By its Secret's name, which does not make it another job; the end of its log is not copied to the pod."""
+    wanted = request(script="true", secrets={"PASSWORD": "db-password"}, image="x")
+    job = manifest("a-job", wanted, Settings(), "a-job-1")
+    kubernetes_validate.validate(job, VERSIONS[-1], strict=True)
+    found = container(job)
+    reference = {"secretKeyRef": {"name": "a-job-1", "key": "PASSWORD"}}
+    assert {"name": "PASSWORD", "valueFrom": reference} in found["env"]
+    assert {"name": "BATCH_JOB_SECRETS", "value": "PASSWORD"} in found["env"]
+    assert found["terminationMessagePolicy"] == "File"
+    assert summary(wanted, "a-job-1").digest == summary(wanted, "a-job-2").digest
+    with pytest.raises(InvalidRequestError, match=r"custom\.secrets: 'é' is not a name that Kubernetes takes"):
+        manifest("a-job", request(script="true", secrets={"é": "x"}, image="x"), Settings(), "a-job-1")
+
+
 def test_a_job_with_files_runs_under_the_wrapper(tmp_path: Path) -> None:
     """It is the script then, and keeps the command, its folder and the array's index to itself."""
     task = template(command=["cat", "x"], image="python:3.13", working_directory="/data", array=2)

@@ -19,6 +19,8 @@ _RULES: list[dict[str, list[str]]] = [
     # A job is cancelled by the deadline of its pod, which leaves its log.
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    # A job's own secrets; none is read. Who may create Jobs can have them read any Secret of the namespace anyway.
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
     # Where a quota is used up, only events say so.
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
 ]

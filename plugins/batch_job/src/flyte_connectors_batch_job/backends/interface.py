@@ -94,8 +94,13 @@ class BatchBackend(Protocol):
     abilities: ClassVar[frozenset[str]]
     """What it honours: fields of BatchJobConfig, `files` and `interruptible`."""
 
-    def submit(self, job_id: str, request: JobRequest) -> str:
+    def submit(self, job_id: str, request: JobRequest, secrets: Mapping[str, str]) -> str:
         """Have the job of this id run, unless it was submitted before.
+
+        Args:
+            job_id: The job.
+            request: What it runs, which may be stored and shown.
+            secrets: The values of `config.secrets` that came with the call, by variable, which may not.
 
         Returns:
             A handle: what, beside the id, finds the job again.

@@ -251,3 +251,13 @@ def marked(marks: str, gate: str) -> int:
 def where_is(module: str) -> str:
     """The file of a module."""
     return str(importlib.import_module(module).__file__)
+
+
+@env.task
+def telling(variable: str) -> int:
+    """Tells a secret to whoever listens, and fails with it."""
+    secret = os.environ[variable]
+    report.message(f"it is {secret}")
+    print(f"stdout {secret}", "x" * 20_000 + secret, flush=True)  # noqa: T201
+    print(f"stderr {secret}", file=sys.stderr, flush=True)  # noqa: T201
+    raise ValueError(secret)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flyte_connectors.errors import (
     ConflictError,
+    ConnectorError,
     InvalidResourceMetaError,
     JobNotFoundError,
     ServiceUnavailableError,
@@ -20,7 +21,7 @@ from flyte_connectors.errors import (
 
 from flyte_connectors_batch_job.backends import outages
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState, Link
-from flyte_connectors_batch_job.backends.kubernetes import logs, manifest, records, states
+from flyte_connectors_batch_job.backends.kubernetes import job_secrets, logs, manifest, records, states
 from flyte_connectors_batch_job.backends.kubernetes.access import access
 from flyte_connectors_batch_job.backends.kubernetes.api import Api, ExpiredError, loop
 from flyte_connectors_batch_job.backends.kubernetes.mirror import Mirror, Refusals
@@ -62,6 +63,7 @@ class KubernetesBackend:
             "memory",
             "queue",
             "retry_exit_codes",
+            "secrets",
             "working_directory",
         }
     )
@@ -73,12 +75,16 @@ class KubernetesBackend:
         loop().run(_check(api))
         return f"Kubernetes at {where.server}, namespace '{api.namespace}', by {where.name}"
 
-    def submit(self, job_id: str, request: JobRequest) -> str:
-        """Create the Job, or find that it is there: its name is the job's id."""
+    def submit(self, job_id: str, request: JobRequest, secrets: Mapping[str, str]) -> str:
+        """Create the Job, or find that it is there: its name is the job's id. Then the Secret that it names."""
         chosen, where = _settings(), access()
         api = Api(where, chosen.namespace or where.namespace)
-        job = manifest.manifest(job_id, request, chosen)
-        return loop().run(_create(api, job, manifest.summary(request)))
+        secret = ""
+        if request.config.secrets:
+            job_secrets.check(request.config.secrets, secrets)
+            secret = job_secrets.new_name(manifest.name_of(job_id))
+        job = manifest.manifest(job_id, request, chosen, secret)
+        return loop().run(_create(api, job, manifest.summary(request, secret), secrets))
 
     @outages.answered_at_once()
     def state(self, job_id: str, handle: str) -> JobState:
@@ -208,19 +214,35 @@ async def _check(api: Api) -> None:
         await api.request("GET", plural, query={"limit": 1, "labelSelector": records.SELECTOR})
 
 
-async def _create(api: Api, job: dict[str, Any], wanted: records.Request) -> str:
-    """The handle of the Job, made now or before.
+async def _create(api: Api, job: dict[str, Any], wanted: records.Request, secrets: Mapping[str, str]) -> str:
+    """The handle of the Job, made now or before. It has its Secret, if it needs one.
 
     Raises:
         ConflictError: the name is another's.
     """
+    if wanted.secret:
+        await job_secrets.may_create(api, wanted.secret)
+    record = await _made(api, job, wanted)
+    assert record.request
+    if record.request.secret and not (record.ended or record.why):
+        try:
+            await job_secrets.create(api, record.request.secret, record, secrets)
+        except ConnectorError as error:
+            if not error.retryable:  # no other call would do better, and the pod would wait to the end of its time
+                await _end(api, record.name, record.uid, "its Secret could not be created")
+            raise
+    return f"{api.namespace}/{record.name}/{record.uid}"
+
+
+async def _made(api: Api, job: dict[str, Any], wanted: records.Request) -> JobRecord:
+    """The Job, made now or before. Raises ConflictError."""
     name = job["metadata"]["name"]
     while True:
         # Its name is the key by which the server knows a repetition.
         accept = frozenset({_CONFLICT})
         reply = await api.request("POST", "jobs", body=job, repeatable=True, accept=accept)
         if reply.is_success:
-            return _handle(api, job_record(reply.json()))
+            return job_record(reply.json())
         reply = await api.request("GET", "jobs", name, accept=frozenset({_NOT_FOUND}))
         if reply.status != _NOT_FOUND:
             break
@@ -231,11 +253,7 @@ async def _create(api: Api, job: dict[str, Any], wanted: records.Request) -> str
     if found.request.digest != wanted.digest:
         message = f"the Job '{name}' in namespace '{api.namespace}' runs something else"
         raise ConflictError(f"{message}: another task has used its name")
-    return _handle(api, found)
-
-
-def _handle(api: Api, record: JobRecord) -> str:
-    return f"{api.namespace}/{record.name}/{record.uid}"
+    return found
 
 
 async def _read(api: Api, name: str) -> tuple[JobRecord | None, list[PodRecord]]:

@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.secrets import current_masker, redact
 
 from flyte_connectors_batch_job.backends.interface import STDOUT
 from flyte_connectors_batch_job.backends.kubernetes.records import CONTAINER
@@ -157,7 +158,7 @@ class _Part:
                 if second > where.second:
                     where.second, where.skipped = second, 0
             where.skipped += after - begin
-            found += [(time, STDOUT, piece) for piece in _pieces(text)]
+            found += [(time, STDOUT, piece) for piece in _pieces(_masked(text))]
             begin = after
         self.is_cut = is_full or begin < len(data)
         return found
@@ -168,6 +169,13 @@ def _times(stamp: re.Match[bytes]) -> tuple[int, int]:
     moment = dt.datetime.strptime(stamp[1].decode() + "+0000", "%Y-%m-%dT%H:%M:%S%z")
     second = int(moment.timestamp())
     return second, second * 1_000_000 + int((stamp[2] or b"0").ljust(9, b"0")[:6])
+
+
+def _masked(text: bytes) -> bytes:
+    """A line without the call's secrets, which are recognized as long as they are whole."""
+    if current_masker() is None:
+        return text
+    return redact(text.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _pieces(text: bytes) -> list[bytes]:

@@ -29,6 +29,7 @@ from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS
 from flyte_connectors_batch_job.backends.kubernetes import records
 from flyte_connectors_batch_job.backends.kubernetes.settings import PREFIX
+from flyte_connectors_batch_job.backends.local.job_secrets import LISTED
 from flyte_connectors_batch_job.wrapper import packing
 from flyte_connectors_batch_job.wrapper.preparing import input_variables
 
@@ -101,8 +102,8 @@ def name_of(job_id: str, *, is_array: bool = False) -> str:
     return f"j-{job_id.strip('-')[: longest - 19].rstrip('-')}-{digest}".replace("--", "-")
 
 
-def summary(request: JobRequest) -> records.Request:
-    """What a Job has to say of its request later."""
+def summary(request: JobRequest, secret: str = "") -> records.Request:
+    """What a Job has to say of its request later, and the name of its Secret."""
     config = request.config
     content = _set(request) | {"config": _set(config)}
     text = json.dumps(content, sort_keys=True, default=str)
@@ -115,6 +116,7 @@ def summary(request: JobRequest) -> records.Request:
         timeout_seconds=config.timeout_seconds,
         queue=config.queue or "",
         has_outcome=request.files is not None,
+        secret=secret,
     )
 
 
@@ -124,8 +126,14 @@ def _set(what: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def manifest(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> dict[str, Any]:
+def manifest(job_id: str, request: JobRequest, chosen: KubernetesSettings, secret: str = "") -> dict[str, Any]:
     """The Job.
+
+    Args:
+        job_id: The job's id.
+        request: The job.
+        chosen: What the operator has set.
+        secret: Name of the Secret with the values of the job's secrets; empty for none.
 
     Raises:
         InvalidRequestError: Kubernetes, or the operator, does not allow it; the error names the field.
@@ -136,14 +144,14 @@ def manifest(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> di
     metadata: dict[str, Any] = {
         "name": name_of(job_id, is_array=config.array is not None),
         "labels": labels,
-        "annotations": {records.REQUEST: summary(request).to_annotation()},
+        "annotations": {records.REQUEST: summary(request, secret).to_annotation()},
     }
     spec: dict[str, Any] = {
         "backoffLimit": 0,
         "ttlSecondsAfterFinished": chosen.keep_seconds,
         "template": {
             "metadata": {"labels": dict(labels), "annotations": given},
-            "spec": _pod(job_id, request, chosen, given),
+            "spec": _pod(job_id, request, chosen, given, secret),
         },
     }
     if config.array is not None:
@@ -181,7 +189,9 @@ def _given(job_id: str, request: JobRequest) -> dict[str, str]:
     return {**given, f"{records.PREFIX}/script": script} if script else given
 
 
-def _pod(job_id: str, request: JobRequest, chosen: KubernetesSettings, given: dict[str, str]) -> dict[str, Any]:
+def _pod(
+    job_id: str, request: JobRequest, chosen: KubernetesSettings, given: dict[str, str], secret: str
+) -> dict[str, Any]:
     config = request.config
     if request.interruptible and not chosen.has_interruptible:
         message = f"the operator has no interruptible nodes ({PREFIX}INTERRUPTIBLE_TOLERATIONS)"
@@ -203,7 +213,7 @@ def _pod(job_id: str, request: JobRequest, chosen: KubernetesSettings, given: di
         "terminationGracePeriodSeconds": math.ceil(GRACE_SECONDS),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "containers": [_container(job_id, request, chosen)],
+        "containers": [_container(job_id, request, chosen, secret)],
         "volumes": [
             {"name": "given", "downwardAPI": {"items": items}},
             {"name": "work", "emptyDir": {}},
@@ -228,7 +238,7 @@ def _pod(job_id: str, request: JobRequest, chosen: KubernetesSettings, given: di
     return pod
 
 
-def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> dict[str, Any]:
+def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings, secret: str) -> dict[str, Any]:
     config = request.config
     confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
@@ -236,10 +246,11 @@ def _container(job_id: str, request: JobRequest, chosen: KubernetesSettings) -> 
         "image": _image(config.image, chosen),
         "command": _command(request),
         "workingDir": _directory(request),
-        "env": _variables(job_id, request),
+        "env": _variables(job_id, request, secret),
         "resources": _resources(request, chosen),
         "terminationMessagePath": f"{_FOLDER}/outputs.json",
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        # The end of the log is masked when it is read, and pods are not.
+        "terminationMessagePolicy": "File" if secret else "FallbackToLogsOnError",
         **({} if chosen.user is None else {"securityContext": confined}),
         "envFrom": [{"secretRef": {"name": name}} for name in chosen.env_secrets],
         "volumeMounts": [
@@ -282,10 +293,11 @@ def _command(request: JobRequest) -> list[str]:
     return [_plain(word) for word in command]
 
 
-def _variables(job_id: str, request: JobRequest) -> list[dict[str, Any]]:
-    for name in request.config.env:
-        if not _VARIABLE.fullmatch(name):
-            _refuse("custom.env", f"{name!r} is not a name that Kubernetes takes")
+def _variables(job_id: str, request: JobRequest, secret: str) -> list[dict[str, Any]]:
+    for field in ("env", "secrets"):
+        for name in getattr(request.config, field):
+            if not _VARIABLE.fullmatch(name):
+                _refuse(f"custom.{field}", f"{name!r} is not a name that Kubernetes takes")
     ours = {
         "BATCH_JOB_ID": job_id,
         "BATCH_JOB_INPUTS": f"{_GIVEN}/inputs.json",
@@ -297,6 +309,12 @@ def _variables(job_id: str, request: JobRequest) -> list[dict[str, Any]]:
         message = f"{size} bytes with the inputs: Kubernetes takes {MOST_VARIABLES_BYTES}"
         _refuse("custom.env", message)
     variables: list[dict[str, Any]] = [{"name": name, "value": _plain(value)} for name, value in values.items()]
+    if secret:
+        variables.append({"name": LISTED, "value": " ".join(request.config.secrets)})
+        variables += [
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
+            for name in request.config.secrets
+        ]
     if request.config.array is not None:
         path = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
         source = {"fieldRef": {"fieldPath": path}}

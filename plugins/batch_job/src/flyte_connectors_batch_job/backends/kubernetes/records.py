@@ -36,6 +36,7 @@ class Request:
         timeout_seconds: Time limit.
         queue: The queue that it waits in; empty if in none.
         has_outcome: Whether its termination message is the outcome of the wrapper.
+        secret: Name of the Secret with the values of its secrets; empty if it has none.
     """
 
     digest: str = ""
@@ -46,6 +47,7 @@ class Request:
     timeout_seconds: float = 0
     queue: str = ""
     has_outcome: bool = False
+    secret: str = ""
 
     def to_annotation(self) -> str:
         """As JSON."""

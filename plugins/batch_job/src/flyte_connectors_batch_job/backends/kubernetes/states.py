@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.connector import Phase
+from flyte_connectors.secrets import redact
 
 from flyte_connectors_batch_job.backends.interface import JobState
 from flyte_connectors_batch_job.backends.kubernetes.manifest import LINE_PREFIX, MOST_OUTPUT_BYTES
@@ -238,7 +239,7 @@ def _failure(pod: PodRecord, request: Request) -> JobState:
         end = "the job can't be started"
     said = pod.text.strip().splitlines()
     if said and not pod.text.startswith("{"):  # of a job that has written outputs, they are no reason
-        end = f"{end}: {said[-1][:1000]}"
+        end = f"{end}: {redact(said[-1])[:1000]}"
     is_retryable = pod.exit_code in request.retry_exit_codes
     return JobState(Phase.RETRYABLE_FAILED if is_retryable else Phase.FAILED, end)
 

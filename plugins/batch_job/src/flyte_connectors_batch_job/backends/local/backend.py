@@ -93,7 +93,7 @@ class LocalBackend:
             amount = slots.limits()
             return f"spool {spool.root}, {amount.slots} slots, {amount.memory_mib} MiB for jobs"
 
-    def submit(self, job_id: str, request: JobRequest) -> str:
+    def submit(self, job_id: str, request: JobRequest, secrets: Mapping[str, str]) -> str:  # noqa: ARG002
         """Have the job run; return once it has begun, or waits for slots."""
         spec = _spec(request)
         with _spool() as spool:
