@@ -210,7 +210,7 @@ def test_a_job_that_is_not_the_owner_does_not_begin(tmp_path: Path) -> None:
     folder.mkdir()
     for name, file in job_files("x", str(folder), request).items():
         (folder / name).write_bytes(file.content)
-    script = batch_script(str(folder), request)
+    script = batch_script(str(folder), request, "")
 
     def run(job_id: str, text: str = script) -> int:
         environment = {"SLURM_JOB_ID": job_id, "PATH": "/usr/bin:/bin"}

@@ -55,12 +55,13 @@ class SlurmBackend:
             "qos",
             "queue",
             "retry_exit_codes",
+            "secrets",
             "tasks",
             "working_directory",
         }
     )
 
-    def submit(self, job_id: str, request: JobRequest) -> str:
+    def submit(self, job_id: str, request: JobRequest, secrets: Mapping[str, str]) -> str:  # noqa: ARG002
         """Have exactly one job of this key released."""
         number = place(current(), job_id, request)
         size = request.config.array

@@ -1,4 +1,4 @@
-# What a batch job of Flyte runs on its node. Set before: folder, seconds, grace, modules, directory, launcher.
+# What a batch job of Flyte runs on its node. Set before: folder, seconds, grace, modules, directory, launcher, secrets.
 #
 # It starts the job's command at most once, whatever happens to Slurm's controller; limits its time; and
 # writes how it ended, because Slurm forgets that. Exit codes of its own: see `script.py`.
@@ -67,6 +67,13 @@ fail() {
     finish 116
 }
 
+secret() { # a variable, the name of a secret, and the command that prints it
+    local variable=$1 name=$2 value
+    shift 2
+    value=$("$@" 2>>stderr) && [ -n "$value" ] || fail "custom.secrets.$variable: '$1' has no secret '$name' on node $host"
+    export "$variable=$value" BATCH_JOB_SECRETS="${BATCH_JOB_SECRETS:+$BATCH_JOB_SECRETS }$variable"
+}
+
 if [ -n "$modules" ]; then
     type module >/dev/null 2>&1 || . /etc/profile >/dev/null 2>&1
     type module >/dev/null 2>&1 || fail "custom.modules: node $host has no environment modules"
@@ -79,6 +86,8 @@ if [ -n "$modules" ]; then
         esac
     done
 fi
+unset BATCH_JOB_SECRETS
+eval "$secrets"
 run=$PWD
 cd "${directory:-$run/work}" 2>/dev/null || { cd "$run"; fail "custom.working_directory: '$directory' is not on node $host"; }
 

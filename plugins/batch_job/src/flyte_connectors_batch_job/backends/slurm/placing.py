@@ -19,7 +19,7 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 
-from flyte_connectors_batch_job.backends.slurm import states
+from flyte_connectors_batch_job.backends.slurm import job_secrets, states
 from flyte_connectors_batch_job.backends.slurm.files import NewFile
 from flyte_connectors_batch_job.backends.slurm.folder import MOST_OWNERS
 from flyte_connectors_batch_job.backends.slurm.order import Order, name_of, order_of
@@ -46,8 +46,11 @@ def place(cluster: Cluster, job_id: str, request: JobRequest) -> int:
         ServiceUnavailableError: that is not sure now; the next call goes on from here.
     """
     path, folder = cluster.path(job_id), cluster.folder(job_id)
+    job_secrets.check(request.config.secrets, cluster.settings.secret_command)
+    request = job_secrets.wrapped(request)
     spec = _spec(request)
-    order = order_of(job_id, request.config, batch_script(path, request), requeue=cluster.settings.requeue)
+    script = batch_script(path, request, cluster.settings.secret_command)
+    order = order_of(job_id, request.config, script, requeue=cluster.settings.requeue)
     text = json.dumps(dataclasses.asdict(order)).encode()
     files = {**job_files(job_id, path, request), "order.json": NewFile(text)}
     is_new = folder.publish(spec, files)

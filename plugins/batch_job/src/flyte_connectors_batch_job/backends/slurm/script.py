@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS
+from flyte_connectors_batch_job.backends.slurm import job_secrets
 from flyte_connectors_batch_job.backends.slurm.files import NewFile
 from flyte_connectors_batch_job.wrapper import packing
 from flyte_connectors_batch_job.wrapper.preparing import input_variables
@@ -33,8 +34,8 @@ NOT_SET_UP = 116
 _TEMPLATE = Path(__file__).with_name("batch.sh")
 
 
-def batch_script(folder: str, request: JobRequest) -> str:
-    """The text that Slurm is given for the job in `folder`."""
+def batch_script(folder: str, request: JobRequest, secret_command: str) -> str:
+    """The text that Slurm is given for the job in `folder`, whose secrets a command prints."""
     config = request.config
     several = config.nodes is not None or config.tasks is not None
     settings = {
@@ -44,6 +45,7 @@ def batch_script(folder: str, request: JobRequest) -> str:
         "modules": " ".join(config.modules),
         "directory": config.working_directory or "",
         "launcher": "srun --kill-on-bad-exit=1 --export=ALL" if several else "",
+        "secrets": "\n".join(job_secrets.lines(config.secrets, secret_command)),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     return "\n".join(["#!/bin/bash", *lines, _TEMPLATE.read_text(encoding="utf-8")])

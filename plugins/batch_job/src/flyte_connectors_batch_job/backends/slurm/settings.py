@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ _PREFIX = "FLYTE_BATCH_JOB_SLURM_"
 ADDRESS_VARIABLE = f"{_PREFIX}ADDRESS"
 FOLDER_VARIABLE = f"{_PREFIX}FOLDER"
 TOKEN_VARIABLE = f"{_PREFIX}TOKEN_FILE"
+SECRET_VARIABLE = f"{_PREFIX}SECRET_COMMAND"
 
 COMMANDS = "commands"
 _SCHEMES = ("http://", "https://", "unix:/", "ssh://")
@@ -35,6 +37,16 @@ def _folder(text: str) -> str:
     return text.rstrip("/")
 
 
+def _command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(f"'{text}' is not a command: {error}") from None
+    if text and not words:
+        raise SettingsError(f"'{text}' is not a command")
+    return text
+
+
 @dataclasses.dataclass(frozen=True)
 class SlurmSettings:
     """What the operator sets for jobs on Slurm."""
@@ -51,6 +63,12 @@ class SlurmSettings:
     ssh_key: str = setting("", "file with the private key for SSH", default_text="the user's keys and agent")
     ssh_known_hosts: str = setting("", "file with the keys of SSH hosts", default_text="`~/.ssh/known_hosts`")
     poll_seconds: float = setting(2.0, "shortest time between two questions about all jobs", minimum=_LEAST_SECONDS)
+    secret_command: str = setting(
+        "",
+        "program on the nodes that prints a secret, such as `vault kv get -field=value flyte/{}`, with the secret's name "
+        "in place of `{}`, else at its end; without it jobs have no secrets",
+        _command,
+    )
     requeue: bool = setting(default=True, help="whether Slurm may start a job again, as after the failure of a node")
 
 
