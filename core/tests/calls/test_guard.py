@@ -16,6 +16,7 @@ import pytest
 from fake_jobs import until
 from flyte_connectors import AsyncConnector, ResourceMeta
 from flyte_connectors._calls.guard import CallGuard
+from flyte_connectors._calls.isolation import ThreadPool
 from flyte_connectors._registry.binding import bind as bind_plugin
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.errors import (
@@ -389,6 +390,25 @@ class TestStreams:
 
         (name,) = [item async for item in guard.stream(bind(get_logs=get_logs).verb("get_logs"), {})]
         assert name.startswith("Mine")
+
+    @pytest.mark.parametrize(("items", "visits"), [(0, 1), (3, 1), (1000, 2), (2500, 3)])
+    async def test_a_plain_generator_takes_few_visits_to_a_thread(
+        self, guard: CallGuard, monkeypatch: pytest.MonkeyPatch, items: int, visits: int
+    ) -> None:
+        """One for a page of a log, which is read again and again: each would cost as much as a call."""
+        run, seen = ThreadPool.run, []
+
+        async def counting(pool: ThreadPool, function: Any) -> Any:
+            seen.append(function)
+            return await run(pool, function)
+
+        def get_logs(self: Any, **kwargs: Any) -> Iterator[int]:
+            yield from range(items)
+
+        monkeypatch.setattr(ThreadPool, "run", counting)
+        verb = bind(get_logs=get_logs).verb("get_logs")
+        assert [item async for item in guard.stream(verb, {})] == list(range(items))
+        assert len(seen) == visits
 
     async def test_an_error_half_way_comes_after_the_items(self, guard: CallGuard) -> None:
         """What was read is not lost, and the error is mapped as anywhere else."""

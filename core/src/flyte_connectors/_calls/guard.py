@@ -196,8 +196,8 @@ class CallGuard:
 
     async def _iterable(self, verb: Verb, arguments: Mapping[str, Any]) -> Any:
         """What a verb gives: an asynchronous iterator, or a single item."""
-        if verb.mode is Mode.ASYNC_GENERATOR:
-            result = verb.function(**verb.select(arguments))
+        if verb.mode is Mode.ASYNC_GENERATOR or inspect.isgeneratorfunction(verb.function):
+            result = verb.function(**verb.select(arguments))  # which runs nothing of it yet
         else:
             result = await self._run(verb, arguments)
         if hasattr(result, "__aiter__"):
@@ -208,9 +208,12 @@ class CallGuard:
 
     async def _chunks(self, verb: Verb, result: Iterable[Any]) -> AsyncIterator[Any]:
         """The items of a plain iterator, taken in the connector's threads."""
-        while chunk := await self._in_thread(verb, partial(_take, result)):
+        while True:
+            chunk: list[Any] = await self._in_thread(verb, partial(list, islice(result, _CHUNK)))
             for item in chunk:
                 yield item
+            if len(chunk) < _CHUNK:
+                return
 
     async def _fetch(self, verb: Verb, items: AsyncIterator[Any], own: LoopThread) -> AsyncIterator[Any]:
         """`items` of an isolated connector."""
@@ -273,10 +276,6 @@ class CallGuard:
                 verb.name,
                 stack,
             )
-
-
-def _take(iterator: Iterable[Any]) -> list[Any]:
-    return list(islice(iterator, _CHUNK))
 
 
 def as_connector_error(error: BaseException, verb: Verb) -> errors.ConnectorError:
