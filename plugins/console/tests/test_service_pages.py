@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -169,6 +170,30 @@ def test_a_lost_stream_goes_on_where_it_was(served: Served, tasks: Path) -> None
                 break
     numbers = [int(line.split()[1]) for line in seen]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_log_is_read_at_the_same_pace_however_it_grows(environment: dict[str, str], tasks: Path) -> None:
+    """Three times a second, for all pages that show it."""
+    with serving(environment) as served:
+        url = served.console + served.run(tasks, "paced")
+        pages = [events(url) for _ in range(3)]
+        for page in pages:
+            assert any(name == "log" for name, _ in page)
+        (run,) = served.started
+        run.send_signal(signal.SIGSTOP)  # it reads the log, too
+        before, began = _log_reads(served), time.monotonic()
+        time.sleep(2)
+        reads, seconds = _log_reads(served) - before, time.monotonic() - began
+        run.send_signal(signal.SIGCONT)
+        for page in pages:
+            page.close()  # type: ignore[attr-defined]  # a generator
+    assert 1 <= reads <= 1 + seconds / 0.35
+
+
+def _log_reads(served: Served) -> float:
+    """How often a log was read so far."""
+    found = re.search(r'^\w+_seconds_count\{.*verb="get_logs".*\} (\S+)$', text(f"{served.http}/metrics"), re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def test_the_end_of_a_long_log_comes_first_and_the_rest_on_demand(served: Served, tasks: Path) -> None:

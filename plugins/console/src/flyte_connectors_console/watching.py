@@ -31,6 +31,7 @@ from flyte_connectors_console.curves import Curves
 from flyte_connectors_console.fan_out import FanOut
 from flyte_connectors_console.log_tail import LogTail
 from flyte_connectors_console.resource_view import resource_view
+from flyte_connectors_console.turns import Turns
 
 if TYPE_CHECKING:
     from flyte_connectors_console.fan_out import Page
@@ -43,10 +44,10 @@ MOST_JOBS = 200
 MOST_LISTENERS = 256
 KEPT_SECONDS = 30.0  # after its last page was closed
 
-_LOG_PAUSE = 0.2  # seconds between two reads for new lines: on the screen within half a second
-_STATE_PAUSE, _LONGEST_STATE_PAUSE = 0.5, 10.0
+_LOG_PAUSE = 0.35  # seconds between two reads for new lines: on the screen within half a second
+_FEW_LINES = 20  # that are read without pause if there were more: the log may have more still
+_STATE_PAUSE, _LONGEST_STATE_PAUSE = 1.0, 10.0
 _CURVES_PAUSE = 2.0
-_SHARE = 0.015  # seconds added to each pause for each job that is watched
 _CALL_SECONDS = 20.0
 _TELL_PAUSE = 0.2  # seconds between two times that the pages are notified
 
@@ -84,7 +85,7 @@ class Watch:
         self._is_telling = False
         self._told_at = 0.0
         self._encoded: dict[str, tuple[Any, bytes]] = {}
-        self._is_quiet = False  # the last page of the log had no line
+        self._log_pause = 0.0  # before its next page is read
 
     @contextlib.contextmanager
     def shown_by(self, page: Page) -> Iterator[None]:
@@ -117,6 +118,7 @@ class Watch:
 
     async def run(self, place: Place) -> None:
         """Read the job until it has ended and all of it has been read."""
+        self._ending = asyncio.ensure_future(self._ended.wait())
         try:
             async with place.client(self.address) as client:
                 await asyncio.gather(self._read_state(client), self._read_log(client), self._read_curves(client))
@@ -125,6 +127,8 @@ class Watch:
         except Exception:
             logger.exception("the console could not read a job of %s", self.address.task_type)
             self._set_state({**self.state, "error": "failed; see the log of the console's process"})
+        finally:
+            self._ending.cancel()
         self.has_caught_up = self.is_over = True
         self._changed("state")
 
@@ -182,20 +186,21 @@ class Watch:
         self._changed("log")
 
     async def _read_page(self, client: Client, request: pb.GetTaskLogsRequest) -> AsyncIterator[Any]:
-        if self._is_quiet:
-            await asyncio.sleep(self._slow(0))
+        if self.has_caught_up:
+            await self._pause(self._log_pause)
         before, token = self.log.total, ""
         async for item in client.get_logs(request):
             yield item
             token = token if isinstance(item, LogLine) else item.header.token or token
-        self._is_quiet = self.log.total == before
+        lines = self.log.total - before
+        self._log_pause = _LOG_PAUSE if 0 < lines < _FEW_LINES else 0.0  # after none, `follow_logs` waits
         if self.log_note:
             self.log_note = ""
             self._changed("state")
-        if not self.has_caught_up and (self._is_quiet or not token):
+        if not self.has_caught_up and not (lines and token):
             self.has_caught_up = True
             self._changed("log")
-        elif not self._is_quiet and self.has_caught_up:
+        elif lines and self.has_caught_up:
             self._changed("log")
 
     async def _read_curves(self, client: Client) -> None:
@@ -214,12 +219,10 @@ class Watch:
             await self._pause(_CURVES_PAUSE)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not longer than until the job has ended."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), self._slow(seconds))
-
-    def _slow(self, seconds: float) -> float:
-        return seconds + _SHARE * self._pace.number
+        """Wait, but not longer than until the job has ended; and then for a turn."""
+        if seconds and not self._ended.is_set():
+            await asyncio.wait((self._ending,), timeout=seconds)
+        await self._pace.turns.next()
 
     def _note(self, text: str) -> None:
         if text != self.log_note:
@@ -253,6 +256,7 @@ class Watches:
 
     Attributes:
         fan_out: Sends their pages what is new.
+        turns: When the next of them may be read.
     """
 
     def __init__(self, place: Place) -> None:
@@ -260,11 +264,7 @@ class Watches:
         self._lock = threading.Lock()
         self._watches: dict[JobAddress, Watch] = {}
         self.fan_out = FanOut()
-
-    @property
-    def number(self) -> int:
-        """How many jobs are watched."""
-        return len(self._watches)
+        self.turns = Turns()
 
     @property
     def listeners(self) -> int:
