@@ -47,7 +47,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bare(session: nox.Session) -> None:
-    """Run README's test command as a plain user on a minimal Debian (root; downloads 100 MB once)."""
+    """Run README's demo and tests as a plain user on a minimal Debian (root; downloads 100 MB once)."""
     session.run(str(ROOT / ".ci" / "bare"), *session.posargs, external=True)
 
 

@@ -24,7 +24,7 @@ PAGES = tuple(
 )
 
 _FENCE = re.compile(r"^( *)```(\w*) *$")
-_NOT_TESTED = re.compile(r"^<!-- not tested: \S.* -->$")  # for the tests only: no reader sees it
+_NOT_TESTED = re.compile(r"^<!-- (?:not tested: \S.*|tested by (?P<test>\S+)) -->$")  # no reader sees it
 _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
@@ -37,30 +37,33 @@ class Block:
         line: Number of the line that opens it.
         language: What the fence says; empty for a drawing or plain text.
         code: Its text.
-        is_tested: Whether the page does not say, right above it, that and why it is not.
+        is_tested: Whether a reader of the page tests it; else it says right above why not, or by what.
+        tested_by: The file that tests it instead, if the page names one.
     """
 
     line: int
     language: str
     code: str
     is_tested: bool
+    tested_by: str
 
 
 def blocks(page: Path) -> list[Block]:
     """The code blocks of a page, in order."""
     found = []
-    opened: tuple[int, str, str, bool] | None = None
+    opened: tuple[int, str, str, bool, str] | None = None
     code: list[str] = []
     before = ""
     for number, line in enumerate(page.read_text().splitlines(), 1):
         fence = _FENCE.match(line)
         if opened is None and fence:
-            opened = (number, fence[1], fence[2], not _NOT_TESTED.match(before))
+            mark = _NOT_TESTED.match(before)
+            opened = (number, fence[1], fence[2], not mark, (mark and mark["test"]) or "")
             code = []
         elif opened is not None and line == f"{opened[1]}```":
-            start, indent, language, tested = opened
+            start, indent, language, tested, elsewhere = opened
             text = "".join(f"{line.removeprefix(indent)}\n" for line in code)
-            found.append(Block(start, language, text, tested))
+            found.append(Block(start, language, text, tested, elsewhere))
             opened = None
         elif opened is not None:
             code.append(line)

@@ -2,6 +2,7 @@
 
     console             each `$` line is a command; other lines are what it has to answer, where `...`
                         stands for anything. `serve` goes on beside the rest, as in another terminal.
+                        What `pip install` names has to be there; `nox -s extras` installs all of it.
     python, toml, ...   a first line `# name.py` says that it is that file; others run by themselves
     yaml, json          is parsed
     text, or nothing    a drawing
@@ -27,11 +28,19 @@ import tomllib
 import yaml
 from flyte_connectors.service.settings import read_settings
 
-from tests.docs.markdown import Block, blocks
+from tests.docs.markdown import ROOT, Block, blocks
 
 SECONDS = 40
+EXTRAS = {
+    project["name"]: {*project.get("optional-dependencies", {})}
+    for file in (ROOT / "core" / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml"))
+    for project in [tomllib.loads(file.read_text())["project"]]
+}
+"""The extras of each of our packages."""
 
 _FAILS = re.compile(r"flyte-connectors(: | .*: error: )[^\n]*\n?\Z")
+_PIP = re.compile(r"^pip install (?P<words>.*)$")
+_OURS = re.compile(r"(?P<name>flyte-connectors[a-z-]*)(?:\[(?P<extras>[a-z,-]+)\])?")
 _SERVE = re.compile(r"^(?:\w+=\S+ )*(?:flyte-connectors|flyte-model-training) serve\b")
 _PORT = re.compile(r"--port (\d+)")
 _READY = re.compile(r"listening on (?:http://)?([\w.]+:\d+)")
@@ -109,6 +118,9 @@ class Reader:
             beside.end()
 
     def _type(self, command: str, answer: str) -> None:
+        if installing := _PIP.match(command):
+            self._check_requirements(shlex.split(installing["words"]))
+            return
         fails = _FAILS.search(answer) is not None
         if _SERVE.match(command) and "--print-config" not in command and not fails:
             said, code = self._serve(command), 0
@@ -121,6 +133,17 @@ class Reader:
         assert (code != 0) == fails, said
         if answer:
             assert _agree(answer, said), f"{command}\nsays\n{said}\nnot\n{answer}"
+
+    def _check_requirements(self, words: list[str]) -> None:
+        """Whether our packages, their extras and groups exist."""
+        for option, word in zip(["", *words], words, strict=False):
+            ours = _OURS.fullmatch(word)
+            if option == "--group":
+                project = tomllib.loads((self._folder / "pyproject.toml").read_text())
+                assert word in project["dependency-groups"], word
+            elif ours:
+                known = EXTRAS[ours["name"]]
+                assert set(filter(None, (ours["extras"] or "").split(","))) <= known, word
 
     def _serve(self, command: str) -> str:
         program = command.partition(" serve")[0].split()[-1]

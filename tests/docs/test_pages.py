@@ -53,6 +53,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in anchors(target), f"{page}: {link}"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if "<!-- tested by " in page.read_text()], ids=name_of)
+def test_what_is_tested_elsewhere_names_the_test(page: Path) -> None:
+    """A file that names the page."""
+    for test in {block.tested_by for block in blocks(page)} - {""}:
+        text = (ROOT / test).read_text()
+        assert page.name in text or page.parent.name in text, f"{page}: {test}"
+
+
 def anchors(page: Path) -> set[str]:
     """Names of the headings of a page, as GitHub and MyST make them."""
     headings = re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE)
