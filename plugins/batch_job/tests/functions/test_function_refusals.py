@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +14,10 @@ import pytest
 from etl import jobs as etl
 from flyte_connectors import File, TaskEnvironment
 from flyte_connectors.errors import ConnectorError, InvalidRequestError, TaskFailedError
-from flyte_connectors_functions import bundle
+from flyte_connectors_functions import bundle, requirements
 
 from flyte_connectors_batch_job import BatchJobConfig
+from flyte_connectors_batch_job.backends import modules
 
 if TYPE_CHECKING:
     from batch_jobs import Jobs
@@ -113,24 +116,71 @@ def failure_of(task: Any, *args: Any) -> str:
     return str(caught.value)
 
 
-def test_a_module_that_is_missing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the job can't import is named, with the interpreter."""
+@pytest.fixture
+def needs_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A module that imports what is there for this process alone."""
     (tmp_path / "needs_more.py").write_text(
         "from flyte_connectors import TaskEnvironment\n"
         "from flyte_connectors_batch_job import BatchJobConfig\n"
         "import only_here\n"
+        "try:\n    import optional\nexcept ImportError:\n    optional = None\n"
         "env = TaskEnvironment('e', plugin_config=BatchJobConfig())\n"
-        "@env.task\ndef f() -> None: ...\n"
+        "@env.task\ndef f() -> None:\n    from only_there import something\n"
     )
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "only_here.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
     monkeypatch.syspath_prepend(str(tmp_path))
-    import needs_more  # type: ignore[import-not-found]
+    yield importlib.import_module("needs_more")
+    del sys.modules["needs_more"], sys.modules["only_here"]
+    requirements.required.cache_clear()
+    bundle._content.cache_clear()
 
-    text = failure_of(needs_more.f)
-    assert f"needs_more:f can't be imported with {sys.executable}: No module named 'only_here'" in text
-    assert "install only_here there, or choose another `python`" in text
+
+MISSING = "needs_more:f needs what {python} does not have: only_here, only_there; install it there"
+
+
+def test_modules_that_are_missing_there(jobs: Jobs, needs_more: Any) -> None:
+    """All of them are named before a job starts, with the interpreter; those in `try` may be missing."""
+    with pytest.raises(InvalidRequestError) as caught:
+        needs_more.f()
+    assert MISSING.format(python=sys.executable) in str(caught.value)
+    assert no_job(jobs)
+
+
+def test_modules_that_an_interpreter_of_the_task_lacks(needs_more: Any, tmp_path: Path) -> None:
+    """The service runs none that a task names: the first step of the job says it."""
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    config = BatchJobConfig(python=str(python), env={"PYTHONPATH": os.pathsep.join(sys.path[2:])})
+    text = failure_of(needs_more.env.task(plugin_config=config)(needs_more.f.function))
+    assert MISSING.format(python=python) in text
+
+
+def test_modules_that_are_installed_later(jobs: Jobs, needs_more: Any, tmp_path: Path) -> None:
+    """The answer of an interpreter is kept until what it is made of has changed."""
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    config = BatchJobConfig(env={"PYTHONPATH": str(folder)})
+    task = needs_more.env.task(plugin_config=config)(needs_more.f.function)
+    with pytest.raises(InvalidRequestError, match="only_here, only_there"):
+        task()
+    (folder / "only_here.py").touch()
+    with pytest.raises(InvalidRequestError, match="does not have: only_there;"):
+        task()
+    (folder / "only_there.py").write_text("something = 1\n")
+    assert task() is None
+
+
+def test_a_repeated_create_asks_for_no_modules(jobs: Jobs, needs_more: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its job is there, whatever was uninstalled since."""
+    template = needs_more.f.to_proto()
+    with monkeypatch.context() as installed:
+        installed.setattr(modules, "check", lambda _: None)
+        meta = jobs.connector.create(template, "", {}, idempotency_key="one")
+    assert jobs.connector.create(template, "", {}, idempotency_key="one") == meta
+    with pytest.raises(InvalidRequestError, match="only_here"):
+        jobs.connector.create(template, "", {}, idempotency_key="two")
 
 
 def test_an_interpreter_without_the_plugin(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ In the order of reading:
     task         JobFunctionTask, what `TaskEnvironment` makes of a function; plugins derive their own from it
     location     the module and name by which a job imports a function, and why it could not
     code         the files that go with it
+    requirements what they import besides
     bundle       these files as one, stored by its content
     call         FunctionCall: what the connector hands to the job
     literals     values, and the files among them, as they travel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import NativeInterface
@@ -35,6 +35,7 @@ class FunctionReference:
         digest: SHA-256 of the bundle, in hexadecimal.
         mapped: Name of the input whose list has a value for each job of an array.
         environment: URI of a lock of `uv`, which says which packages the job has; empty for none.
+        requires: Top-level modules that its code imports, and that do not come with it.
     """
 
     module: str
@@ -43,6 +44,7 @@ class FunctionReference:
     digest: str = ""
     mapped: str = ""
     environment: str = ""
+    requires: Sequence[str] = ()
 
 
 @dataclasses.dataclass
@@ -63,6 +65,7 @@ class FunctionCall:
         stores_files: Whether the back end stores the files of outputs, and the job only lists them.
         uris: Files of the inputs that the back end has copied to the job.
         files: Where they were copied to, in the same order.
+        requires: Top-level modules that the function's code imports, and that do not come with it.
     """
 
     task: str
@@ -78,6 +81,7 @@ class FunctionCall:
     stores_files: bool = False
     uris: list[str] = dataclasses.field(default_factory=list)
     files: list[str] = dataclasses.field(default_factory=list)
+    requires: list[str] = dataclasses.field(default_factory=list)
 
     def store(self, job_id: str) -> list[str]:
         """Store the call under its output prefix. Blocks; the same call twice is stored once.
@@ -137,4 +141,5 @@ def function_call(
         report=storage.join(output_prefix, REPORT) if output_prefix and not function.mapped else "",
         mapped=function.mapped,
         environment=function.environment,
+        requires=list(function.requires),
     )

@@ -118,6 +118,9 @@ def _unpacked(call: FunctionCall, folder: Path) -> str:
 
 def _function(call: FunctionCall, code: str) -> tuple[Callable[..., Any], NativeInterface]:
     where = f"{call.module}:{call.name}"
+    if absent := location.missing(call.requires):
+        text = f"{where} needs what {sys.executable} does not have: {', '.join(absent)}"
+        raise CallError(f"{text}; install it there, or choose another `python`")
     try:
         found = location.resolve(importlib.import_module(call.module), call.name)
         function = location.body_of(found)

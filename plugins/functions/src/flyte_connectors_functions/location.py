@@ -1,9 +1,10 @@
-"""The module and the name by which a job imports a function, or why it could not."""
+"""The module and the name by which a job imports a function, or why it could not, and what it would miss."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn
 
 from flyte_connectors.errors import InvalidRequestError
@@ -54,6 +55,18 @@ def resolve(module: object, name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part)
     return found
+
+
+def missing(modules: Iterable[str]) -> list[str]:
+    """Those of these top-level modules that this interpreter does not find; none is imported."""
+    return [name for name in modules if not _is_there(name)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # of a loaded module without a specification
+        return True
 
 
 def body_of(found: Any) -> Any:

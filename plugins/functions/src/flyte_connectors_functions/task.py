@@ -51,11 +51,12 @@ class JobFunctionTask(AsyncConnectorExecutorMixin, FunctionTask[P, R]):
             InvalidRequestError: a job could not import the function, or its code is too large.
             StorageError: its code can't be stored.
         """
-        from flyte_connectors_functions import bundle  # a job has these modules, too
+        from flyte_connectors_functions import bundle, requirements  # a job needs neither
 
         found = location.locate(self.name, self.function)
         code = bundle.stored(found.module)
-        return FunctionReference(found.module, found.name, code.uri, code.digest, mapped)
+        required = requirements.required(found.module, found.name)
+        return FunctionReference(found.module, found.name, code.uri, code.digest, mapped, requires=required)
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:  # noqa: ARG002
         """The fields of `plugin_config`, and the reference as `function`. Raises as `reference` does."""

@@ -4,6 +4,8 @@ interface    what each back end offers, and the job that it is asked to run
 local        processes on this machine, under a supervisor each
 kubernetes   Jobs in a cluster
 slurm        jobs of a Slurm cluster
+outages      what is answered while an engine can't be reached
+modules      whether an interpreter has what a function imports
 
 A back end is loaded when it is first used.
 """

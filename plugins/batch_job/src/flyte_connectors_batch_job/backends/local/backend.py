@@ -21,6 +21,7 @@ from flyte_connectors_functions.call import REPORT
 from flyte_connectors_functions.reports import TAIL_BYTES
 
 from flyte_connectors_batch_job import quantities
+from flyte_connectors_batch_job.backends import modules
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
 from flyte_connectors_batch_job.backends.local import (
     files,
@@ -101,6 +102,7 @@ class LocalBackend:
                 _check_directory(spec["working_directory"])
                 _check_size(spec)
                 _check_secrets(request.config.secrets)
+                modules.check(request.config)
                 file_limit()  # a wrong setting is told to who submits
             try:
                 spool.submit(job_id, spec)

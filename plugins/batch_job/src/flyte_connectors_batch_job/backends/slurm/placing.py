@@ -19,6 +19,7 @@ from flyte_connectors.errors import (
     ServiceUnavailableError,
 )
 
+from flyte_connectors_batch_job.backends import modules
 from flyte_connectors_batch_job.backends.slurm import job_secrets, states
 from flyte_connectors_batch_job.backends.slurm.files import NewFile
 from flyte_connectors_batch_job.backends.slurm.folder import MOST_OWNERS
@@ -47,6 +48,8 @@ def place(cluster: Cluster, job_id: str, request: JobRequest) -> int:
     """
     path, folder = cluster.path(job_id), cluster.folder(job_id)
     job_secrets.check(request.config.secrets, cluster.settings.secret_command)
+    if request.config.function is not None and folder.spec() is None:
+        modules.check(request.config)
     request = job_secrets.wrapped(request)
     spec = _spec(request)
     script = batch_script(path, request, cluster.settings.secret_command)
