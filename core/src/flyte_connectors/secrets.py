@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.errors import MASK, AuthenticationError, InvalidRequestError
+from flyte_connectors.errors import MASK, AuthenticationError, InvalidRequestError, InvalidResourceMetaError
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
@@ -31,6 +31,9 @@ DIRECTORY_VARIABLE = "FLYTE_CONNECTORS_SECRETS_DIR"
 DEFAULT_DIRECTORY = "/etc/flyte/secrets"
 ENVIRONMENT_PREFIX = "FLYTE_SECRET_"
 OF_PROJECT = "\0"  # begins a name that leads to a project's folder; no task can name one
+FOLDER = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+FILE = "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}"
+_OWNED = re.compile(f"({FOLDER})/({FOLDER})/({FILE})")
 _MOST_ADDED = 256
 
 
@@ -283,7 +286,7 @@ def redacted_value(value: Any, found: Masker, other: Callable[[Any, Masker], Any
 
 def _look_up(name: str, *, local: bool) -> SecretValue:
     if name.startswith(OF_PROJECT):
-        return _of_project(*name.removeprefix(OF_PROJECT).split("/"))
+        return _of_project(*owner_of(name))
     variable = ENVIRONMENT_PREFIX + re.sub(r"\W", "_", name).upper()
     value = os.environ.get(variable) or _from_file(name)
     if value is None and local:
@@ -293,6 +296,19 @@ def _look_up(name: str, *, local: bool) -> SecretValue:
         message = f"secret '{name}' was not sent and is not mounted here: set {place}"
         raise AuthenticationError(message)
     return SecretValue(value)
+
+
+def owner_of(name: str) -> tuple[str, str, str]:
+    """The project, the domain and the name of a secret whose name begins with `OF_PROJECT`.
+
+    Raises:
+        InvalidResourceMetaError: it is none; such names are in metas only, which a client can forge.
+    """
+    match = _OWNED.fullmatch(name.removeprefix(OF_PROJECT))
+    if match is None:
+        message = "it names a secret of no project: pass the meta that create returned"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    return match[1], match[2], match[3]
 
 
 def _of_project(project: str, domain: str, name: str) -> SecretValue:

@@ -21,6 +21,7 @@ FULL = ConnectorEnvironment(
     env_vars={"REGION": "eu", "ON": "true"},
     service_account="bigquery-reader",
     batch_jobs_namespace="jobs",
+    secret_namespaces=["team-a-production", "team-b-production"],
     service_monitor=True,
     grace=45.5,
 )
@@ -142,8 +143,8 @@ def test_only_the_named_namespaces_may_call() -> None:
 
 def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
     """And no others: no Secrets to read, no pods of its own, nothing of the cluster's."""
-    objects = _objects(FULL)
-    role, binding = objects["Role"], objects["RoleBinding"]
+    made = manifests(FULL, "image")
+    role, binding = (one for one in made if one["metadata"]["name"] == "connectors-batch-jobs")
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "jobs"
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "bigquery-reader", "namespace": "flyte"}]
@@ -154,3 +155,19 @@ def test_batch_jobs_need_rights_in_their_namespace_alone() -> None:
     container = _pod(FULL)["containers"][0]
     assert {"name": "FLYTE_BATCH_JOB_KUBERNETES_NAMESPACE", "value": "jobs"} in container["env"]
     assert "Role" not in _objects(SMALL)
+
+
+def test_the_secrets_of_projects_are_the_only_ones_to_read() -> None:
+    """One Secret in each namespace that is named, which the variables name, too."""
+    made = manifests(FULL, "image")
+    roles = [one for one in made if one["kind"] == "Role" and one["metadata"]["name"] == "connectors-secrets"]
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["connector-secrets"], "verbs": ["get"]}
+    assert [(one["metadata"]["namespace"], one["rules"]) for one in roles] == [
+        ("team-a-production", [rule]),
+        ("team-b-production", [rule]),
+    ]
+    variables = {one["name"]: one.get("value") for one in _pod(FULL)["containers"][0]["env"]}
+    assert variables["FLYTE_CONNECTORS_SECRETS_BY"] == "project"
+    assert variables["FLYTE_CONNECTORS_KUBERNETES_SECRETS_NAMESPACE"] == "{project}-{domain}"
+    assert variables["FLYTE_CONNECTORS_KUBERNETES_SECRETS_OBJECT"] == "connector-secrets"
+    assert _pod(FULL)["automountServiceAccountToken"]

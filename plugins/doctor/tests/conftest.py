@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import http.server
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -24,10 +27,12 @@ class Installation:
     Attributes:
         folder: Where its files are.
         environment: Its variables.
+        servers: Those that its tests have started.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.servers: list[http.server.ThreadingHTTPServer] = []
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("FLYTE_", "BIGQUERY_"))}
         (folder / "site").mkdir()
         self.environment = {
@@ -81,6 +86,32 @@ class Installation:
         ).decode()
         return self.write(f"{name}.crt", pem), self.write(f"{name}.key", private)
 
+    def cluster(self, status: int) -> dict[str, Any]:
+        """The kubeconfig of an API server that gives every request one status."""
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(status)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        self.servers.append(server)
+        return {
+            "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "users": [{"name": "u", "user": {"token": "token"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        }
+
     def doctor(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command."""
         return subprocess.run(
@@ -95,8 +126,12 @@ class Installation:
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    return Installation(tmp_path)
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path)
+    yield made
+    for server in made.servers:
+        server.shutdown()
+        server.server_close()
 
 
 Plant = Callable[[Installation], list[str]]

@@ -118,6 +118,16 @@ def secret_of_no_project(installation: Installation) -> list[str]:
     return secret_of_a_task(installation)
 
 
+def secret_of_no_namespace(installation: Installation) -> list[str]:
+    """The cluster refuses what the service asks; which rule is missing is the way out."""
+    installation.environment.update(
+        KUBECONFIG=installation.write("kubeconfig", json.dumps(installation.cluster(403))),
+        FLYTE_CONNECTORS_KUBERNETES_SECRETS_NAMESPACE="{project}-{domain}",
+    )
+    installation.environment["FLYTE_CONNECTORS_ALLOW"] += ",kubernetes"
+    return [*secret_of_no_project(installation), "--tenant", "team-a/production"]
+
+
 SECRET_OF_A_CONNECTOR = """
 from flyte_connectors import ConnectorSecretsMixin, SyncConnector
 class C(ConnectorSecretsMixin, SyncConnector):
@@ -196,6 +206,13 @@ PLANTED: dict[str, tuple[Plant, str, str, str]] = {
     "a secret that no project has": (
         secret_of_no_project, "secrets", "is mounted for no project", "PROJECT/DOMAIN/alice-key",
     ),
+    "a secret that the cluster does not show": (
+        secret_of_no_namespace, "secrets", "in namespace 'team-a-production'", "by a Role and RoleBinding",
+    ),
+    "a project that can have no secrets": (
+        lambda installation: [*secret_of_no_project(installation), "--tenant", "Team-A"],
+        "secrets", "project 'Team-A' is none: use a-z", "as Flyte does",
+    ),
     "a folder of secrets that is not there": (
         sets(FLYTE_CONNECTORS_SECRETS_DIR="/no/such"), "secrets", "does not exist", "mount",
     ),
@@ -260,6 +277,9 @@ WARNINGS: dict[str, tuple[Plant, str, str, str]] = {
     "one replica for all calls": (
         backend("dns:///ours", "ours"), "back end", "one replica", "dns:///ours:8000",
     ),
+    "a project where tasks name the service's secrets": (
+        lambda _: ["--tenant", "team-a/production"], "secrets", "is not looked up", 'secrets-by = "project"',
+    ),
     "no timeout": (backend(", defaultTimeout: 20s", ""), "back end", "hangs", "defaultTimeout"),
 }  # fmt: skip
 
@@ -270,6 +290,13 @@ def found(installation: Installation, plant: Plant, status: str) -> tuple[int, l
     assert done.stdout, done.stderr
     findings = json.loads(done.stdout)["findings"]
     return done.returncode, [one for one in findings if one["status"] == status]
+
+
+def test_every_check_has_faults_that_are_planted() -> None:
+    """Twenty and more of them; each check that `doctor` makes has at least one."""
+    assert len(PLANTED) >= 38
+    checks = {"plugins", "settings", "certificates", "secrets", "storage", "connections", "service", "back end"}
+    assert {check for _, check, _, _ in PLANTED.values()} == checks
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -43,6 +43,8 @@ _UNCLAIMED_SECONDS = 1.0  # in which a caller whose deadline has passed may ask 
 
 Work: TypeAlias = "Callable[..., Coroutine[Any, Any, bytes]]"
 
+Find: TypeAlias = "Callable[..., Coroutine[Any, Any, tuple[Connection | None, float | None]]]"
+
 Created: TypeAlias = "Envelope | errors.ConnectorError"
 """The job that a create started, or why it has failed for good."""
 
@@ -58,11 +60,13 @@ class Creates:
         guard: Runs the verbs.
         local: Whether this is a local run, in which the user is the operator.
         secrets_by: Whose secrets a task may name: the `service`'s, or its `project`'s.
+        find: Adds the secrets that plugins find to those that came with a call.
     """
 
-    def __init__(self, guard: CallGuard, *, local: bool, secrets_by: str) -> None:
+    def __init__(self, guard: CallGuard, *, local: bool, secrets_by: str, find: Find) -> None:
         self._guard = guard
         self._secrets_by = secrets_by
+        self._find = find
         self._local = local
         self._secrets = partial(with_secrets, local=local)
         self._runs = OncePerKey(guard.unfinished)
@@ -97,6 +101,8 @@ class Creates:
         must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
         seconds = None if timeout is None or must_wait else SHARE * timeout
         connection = request.connection if request.HasField("connection") else None
+        if envelope.secrets:
+            connection, timeout = await self._find(envelope.secrets, connection, timeout)
         with self._secrets(connector, arguments, envelope.secrets, connection):
             if connector.is_sync:
                 work = partial(do_at_once, self._guard, connector, arguments, envelope, timeout)
@@ -137,6 +143,7 @@ class Creates:
             limit = envelope.limit  # counts from the first create
             arguments, envelope = self._read(request, envelope.key)
             envelope = envelope._replace(limit=limit)
+            connection, timeout = await self._find(envelope.secrets, connection, timeout)
             secrets = self._secrets(connector, arguments, envelope.secrets, connection)
         except errors.InvalidRequestError as error:  # another release has accepted it
             raise NotCreatedYetError(f"this replica can't repeat the create: {error}") from error

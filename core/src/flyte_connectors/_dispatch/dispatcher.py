@@ -28,6 +28,7 @@ from flyte_connectors._dispatch.creates import Creates
 from flyte_connectors._dispatch.creating import delete_job
 from flyte_connectors._dispatch.envelope import Envelope, unseal
 from flyte_connectors._dispatch.large_outputs import LARGEST_IN_REPLY, store_above
+from flyte_connectors._dispatch.project_secrets import with_found
 from flyte_connectors._dispatch.redaction import redacted
 from flyte_connectors._dispatch.time_limits import Timers, is_over, limit_of, write_exceeded
 from flyte_connectors._registry.table import find_metadata
@@ -70,7 +71,8 @@ class Dispatcher:
         self.registry = registry
         self.guard = guard
         self._faults = faults
-        self._creates = Creates(guard, local=local, secrets_by=secrets_by)
+        self._find = partial(with_found, registry)
+        self._creates = Creates(guard, local=local, secrets_by=secrets_by, find=self._find)
         self._secrets = partial(with_secrets, local=local)
         self._is_persistent = not local  # a local run tries again by itself, for longer
         self._timers = Timers(self.get)
@@ -147,6 +149,8 @@ class Dispatcher:
                 raise errors.ServiceUnavailableError("the job is still being created: try again")
             envelope, timeout = created, _left(timeout, began)
         arguments = {"resource_meta": _decode(connector, envelope.meta)}
+        if envelope.secrets:
+            connection, timeout = await self._find(envelope.secrets, connection, timeout)
         with self._secrets(connector, arguments, envelope.secrets, connection):
             persist = self._is_persistent
             try:
@@ -173,7 +177,8 @@ class Dispatcher:
             "queries": list(request.queries),
             **wire.read_period(request),
         }
-        with self._secrets(connector, arguments, envelope.secrets):
+        connection, timeout = await self._find(envelope.secrets, None, timeout)
+        with self._secrets(connector, arguments, envelope.secrets, connection):
             verb = connector.verb("get_metrics")
             response = redacted(await self.guard.call(verb, arguments, timeout=timeout))
         if not isinstance(response, pb.GetTaskMetricsResponse):
@@ -198,7 +203,8 @@ class Dispatcher:
             "token": request.token,
             "lines": request.lines,
         }
-        with self._secrets(connector, arguments, envelope.secrets):
+        connection, _ = await self._find(envelope.secrets, None, None)
+        with self._secrets(connector, arguments, envelope.secrets, connection):
             async for item in self.guard.stream(connector.verb("get_logs"), arguments):
                 yield item if current_masker() is None else redacted(item)
 
@@ -241,6 +247,8 @@ class Dispatcher:
             "resource_meta": _decode(connector, envelope.meta),
             "output_prefix": request.output_prefix,
         }
+        if envelope.secrets:
+            connection, timeout = await self._find(envelope.secrets, connection, timeout)
         with self._secrets(connector, arguments, envelope.secrets, connection):
             if "get_many" in connector.verbs:
                 gathering = self._gathering.get()

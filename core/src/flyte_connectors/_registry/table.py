@@ -55,7 +55,7 @@ def needs_official(name: str, sdk: str) -> errors.RegistrationError:
 
 _source: contextvars.ContextVar[str | None] = contextvars.ContextVar("source", default=None)
 
-KEPT_HOOKS = {"http_routes", "grpc_services", "warm_up", "check_connection"}
+KEPT_HOOKS = {"http_routes", "grpc_services", "warm_up", "check_connection", "find_secrets"}
 OF_CONNECTORS = {"warm_up", "check_connection"}
 """Those that a connector class may have as methods."""
 

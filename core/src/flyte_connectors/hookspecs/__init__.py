@@ -29,6 +29,7 @@ from flyte_connectors.hookspecs.plugin_hooks import (
     Commands,
     adapt,
     check_connection,
+    find_secrets,
     grpc_services,
     http_routes,
     importable_names,
@@ -50,7 +51,7 @@ from flyte_connectors.hookspecs.verbs import (
 # fmt: off
 __all__ = [
     "HOOK_API", "PLUGIN_HOOKS", "PROJECT", "VERBS", "Commands", "adapt", "check_connection", "create",
-    "delete", "do", "get", "get_logs", "get_many", "get_metrics", "grpc_services", "hookimpl", "hookspec",
-    "http_routes", "importable_names", "register_commands", "warm_up", "wrap_verb",
+    "delete", "do", "find_secrets", "get", "get_logs", "get_many", "get_metrics", "grpc_services", "hookimpl",
+    "hookspec", "http_routes", "importable_names", "register_commands", "warm_up", "wrap_verb",
 ]
 # fmt: on

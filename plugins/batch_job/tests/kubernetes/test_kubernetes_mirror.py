@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flyte_connectors.errors import AuthenticationError, ConnectorError, ServiceUnavailableError
+from flyte_connectors_kubernetes.api_server import Access
 from kube_cluster import wait_for
 
 from flyte_connectors_batch_job.backends.kubernetes import mirror as module
-from flyte_connectors_batch_job.backends.kubernetes.access import Access
 from flyte_connectors_batch_job.backends.kubernetes.api import Api
 from flyte_connectors_batch_job.backends.kubernetes.mirror import Mirror
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flyte_connectors_deploy.environment import ConnectorEnvironment
+from flyte_connectors_deploy.roles import granted
 
 _NAMESPACE = "FLYTE_BATCH_JOB_KUBERNETES_NAMESPACE"
 _BACKEND = "FLYTE_BATCH_JOB_BACKEND"
@@ -43,29 +44,4 @@ def access_to_jobs(environment: ConnectorEnvironment) -> list[dict[str, Any]]:
     """The Role and its binding to the service's account; nothing without `batch_jobs_namespace`."""
     if environment.batch_jobs_namespace is None:
         return []
-    group = "rbac.authorization.k8s.io"
-    metadata = {
-        "name": f"{environment.name}-batch-jobs",
-        "namespace": environment.batch_jobs_namespace,
-        "labels": {
-            "app.kubernetes.io/name": "flyte-connectors",
-            "app.kubernetes.io/instance": environment.name,
-        },
-    }
-    account = {
-        "kind": "ServiceAccount",
-        "name": environment.service_account,
-        "namespace": environment.namespace,
-    }
-    role = {"apiGroup": group, "kind": "Role", "name": metadata["name"]}
-    version = f"{group}/v1"
-    return [
-        {"apiVersion": version, "kind": "Role", "metadata": metadata, "rules": _RULES},
-        {
-            "apiVersion": version,
-            "kind": "RoleBinding",
-            "metadata": metadata,
-            "subjects": [account],
-            "roleRef": role,
-        },
-    ]
+    return granted(environment, "batch-jobs", environment.batch_jobs_namespace, _RULES)

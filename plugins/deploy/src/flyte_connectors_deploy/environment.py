@@ -16,6 +16,7 @@ from flyte_connectors.tasks.running import code_root
 
 from flyte_connectors_deploy.image import Image, plugin_packages
 from flyte_connectors_deploy.kubernetes_values import (
+    check_namespace,
     check_object_name,
     check_secret_key,
     check_service_name,
@@ -55,6 +56,8 @@ class ConnectorEnvironment:
             connectors whose jobs live on the service's own disk.
         service_account: Kubernetes service account, for a cloud's workload identity and for batch jobs.
         batch_jobs_namespace: Namespace in which the batch-job plugin may run jobs, with `service_account`.
+        secret_namespaces: Namespaces of projects, as `{project}-{domain}`, in which the plugin `kubernetes` may read
+            the Secret `connector-secrets`, with `service_account`.
         service_monitor: Whether the Prometheus operator shall scrape it.
         root: Folder that `include` is relative to; that of the file which says
             `ConnectorEnvironment(...)` by default. The modules' names are relative to the `root_dir` of
@@ -80,6 +83,7 @@ class ConnectorEnvironment:
     shared_volume: str | None = None
     service_account: str | None = None
     batch_jobs_namespace: str | None = None
+    secret_namespaces: Sequence[str] = ()
     service_monitor: bool = False
     root: pathlib.Path | None = None
 
@@ -113,15 +117,21 @@ class ConnectorEnvironment:
             check_object_name(self.shared_volume, "shared_volume")
         if self.service_account is not None:
             check_object_name(self.service_account, "service_account")
-        if self.batch_jobs_namespace is not None:
-            check_service_name(self.batch_jobs_namespace, "batch_jobs_namespace")
-            if self.service_account is None:
-                message = "needs a service_account, which gets the rights there: name one"
-                raise InvalidRequestError(message, field="batch_jobs_namespace")
+        self._check_granted(
+            "batch_jobs_namespace", () if self.batch_jobs_namespace is None else [self.batch_jobs_namespace]
+        )
+        self._check_granted("secret_namespaces", self.secret_namespaces)
         for secret in self.mounted_secrets:
             check_secret_key(secret.key, "secrets")
             check_object_name(self.secret_group(secret), "secrets")
             check_variable(variable_of(secret), "secrets")
+
+    def _check_granted(self, field: str, namespaces: Sequence[str]) -> None:
+        for namespace in _several(namespaces, field):
+            check_namespace(namespace, field)
+        if namespaces and self.service_account is None:
+            message = "needs a service_account, which gets the rights there: name one"
+            raise InvalidRequestError(message, field=field)
 
     def _check_image(self) -> None:
         plugin_packages(_several(self.plugins, "plugins"))
@@ -159,7 +169,7 @@ class ConnectorEnvironment:
         if isinstance(self.image, str):
             return None
         image = self.image or Image.from_debian_base()
-        packages = plugin_packages(self.plugins)
+        packages = plugin_packages([*self.plugins, *(["kubernetes"] if self.secret_namespaces else [])])
         if sources is not None and sources.describe_deployments:
             packages += plugin_packages(["deploy"])
         return image.with_pip_packages(*packages) if packages else image

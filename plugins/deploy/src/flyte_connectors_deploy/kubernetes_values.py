@@ -14,6 +14,7 @@ from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.resources import Resources
 
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _SECRET_KEY = re.compile(r"(?!\.\.?\Z)[-._a-zA-Z0-9]{1,253}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,6 +36,18 @@ def check_service_name(name: str, field: str) -> str:
             f"{name!r} is not a valid Kubernetes name: use at most 63 of a-z, 0-9 and -, "
             "beginning with a letter and not ending with -"
         )
+        raise InvalidRequestError(message, field=field)
+    return name
+
+
+def check_namespace(name: str, field: str) -> str:
+    """A name that a namespace has (RFC 1123 label).
+
+    Raises:
+        InvalidRequestError: it is not valid.
+    """
+    if not _NAMESPACE.fullmatch(name):
+        message = f"{name!r} is not a valid namespace: use at most 63 of a-z, 0-9 and -"
         raise InvalidRequestError(message, field=field)
     return name
 

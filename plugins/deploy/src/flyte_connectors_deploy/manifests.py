@@ -5,7 +5,7 @@
               ├─ HorizontalPodAutoscaler   where `replicas` is a range
               ├─ PodDisruptionBudget
               ├─ NetworkPolicy
-              ├─ Role, RoleBinding     where it runs batch jobs
+              ├─ Role, RoleBinding     where it runs batch jobs, and where it reads the secrets of projects
               └─ ServiceMonitor            where it is asked for
 
 Reference: https://kubernetes.io/docs/reference/kubernetes-api/
@@ -20,7 +20,7 @@ from typing import Any
 
 from flyte_connectors.secrets import DEFAULT_DIRECTORY
 
-from flyte_connectors_deploy.batch_jobs import access_to_jobs, variables
+from flyte_connectors_deploy import batch_jobs, project_secrets
 from flyte_connectors_deploy.containerfile import USER
 from flyte_connectors_deploy.environment import ConnectorEnvironment, variable_of
 from flyte_connectors_deploy.kubernetes_values import container_resources
@@ -56,7 +56,8 @@ def manifests(
         _deployment(environment, image, modules, directories),
         _disruption_budget(environment),
         _network_policy(environment),
-        *access_to_jobs(environment),
+        *batch_jobs.access_to_jobs(environment),
+        *project_secrets.access_to_secrets(environment),
     ]
     if isinstance(environment.replicas, tuple):
         objects.append(_autoscaler(environment))
@@ -194,7 +195,12 @@ def _arguments(environment: ConnectorEnvironment, modules: tuple[str, ...]) -> l
 
 
 def _variables(environment: ConnectorEnvironment, directories: Mapping[str, str]) -> list[Object]:
-    values = {**variables(environment), **environment.env_vars, **directories}
+    values = {
+        **batch_jobs.variables(environment),
+        **project_secrets.variables(environment),
+        **environment.env_vars,
+        **directories,
+    }
     plain = [{"name": name, "value": str(value)} for name, value in values.items()]
     secret = [
         {

@@ -33,6 +33,7 @@ class Subject:
         storage: URI of a folder that jobs write to.
         endpoint: A running service.
         backend: File with the configuration of Flyte's back end.
+        tenants: Each `PROJECT/DOMAIN` whose secrets are looked up.
     """
 
     config: str | None = None
@@ -40,6 +41,7 @@ class Subject:
     storage: str | None = None
     endpoint: str | None = None
     backend: str | None = None
+    tenants: Sequence[str] = ()
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
@@ -55,7 +57,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
     yield from found
     yield from settings.check(given, subject.config, reports)
     yield from certificates.check(given)
-    yield from secrets.check(registry, subject.tasks, secrets_by=given.secrets_by)
+    yield from secrets.check(registry, subject.tasks, secrets_by=given.secrets_by, projects=subject.tenants)
     yield from storage.check(subject.storage)
     yield from connections.check(registry)
     types: set[str] | None = _types(registry, reports)

@@ -19,18 +19,22 @@ from flyte_connectors.secrets import (
     secret_names,
 )
 
+from flyte_connectors_doctor.checks.tenants import of_project_and_domain, of_store
 from flyte_connectors_doctor.finding import Finding, Status
 
 CHECK = "secrets"
 
 
-def check(registry: Registry, files: Sequence[str], *, secrets_by: str = "service") -> Iterator[Finding]:
+def check(
+    registry: Registry, files: Sequence[str], *, secrets_by: str = "service", projects: Sequence[str] = ()
+) -> Iterator[Finding]:
     """A finding for each secret, and for the folder of mounted ones.
 
     Args:
         registry: The connectors.
         files: Files or modules that define tasks.
         secrets_by: Whose secrets tasks may name; those of a `project` have to be there for one at least.
+        projects: Each `PROJECT/DOMAIN` whose secrets are looked up as the service does.
     """
     folder = os.environ.get(DIRECTORY_VARIABLE)
     if folder and not os.access(folder, os.R_OK | os.X_OK):
@@ -42,8 +46,28 @@ def check(registry: Registry, files: Sequence[str], *, secrets_by: str = "servic
         if isinstance(plugin, ConnectorSecretsMixin):
             for secret in plugin.secrets:
                 yield _connectors_own(plugin, secret.key, bound.name)
+    if projects and secrets_by != "project":
+        text = f"is not looked up: tasks name the secrets of the {secrets_by}"
+        yield Finding(CHECK, Status.WARNING, ", ".join(projects), text, 'set secrets-by = "project", or leave it out')
+        projects = ()
+    yield from (of_store(registry, project) for project in projects)
     for file in files:
-        yield from _of_tasks(file, secrets_by)
+        for finding in _of_tasks(file):
+            if isinstance(finding, Finding):
+                yield finding
+            else:
+                yield from _looked_up(registry, *finding, secrets_by, projects)
+
+
+def _looked_up(
+    registry: Registry, name: str, subject: str, secrets_by: str, projects: Sequence[str]
+) -> Iterator[Finding]:
+    if secrets_by != "project":
+        yield _of_service(name, subject)
+    elif projects:
+        yield from (of_project_and_domain(registry, project, name, subject) for project in projects)
+    else:
+        yield _of_any_project(registry, name, subject)
 
 
 def _connectors_own(plugin: ConnectorSecretsMixin, key: str, name: str) -> Finding:
@@ -55,7 +79,8 @@ def _connectors_own(plugin: ConnectorSecretsMixin, key: str, name: str) -> Findi
     return Finding(CHECK, Status.OK, f"{key} of {name}", "found")
 
 
-def _of_tasks(file: str, secrets_by: str) -> Iterator[Finding]:
+def _of_tasks(file: str) -> Iterator[Finding | tuple[str, str]]:
+    """Name and subject of each secret that the tasks of a file name; a finding for what can't be read."""
     try:
         module = import_module(file)
     except ConnectorError as error:
@@ -69,21 +94,20 @@ def _of_tasks(file: str, secrets_by: str) -> Iterator[Finding]:
             fix = "correct the task"
             yield Finding(CHECK, Status.FAULT, f"{file}: {variable}", error.message, fix)
             continue
-        for argument, name in names.items():
-            subject = f"{name} of {file}: {variable}"
-            if secrets_by == "project":
-                yield _of_projects(name, subject)
-                continue
-            try:
-                resolve({argument: name}, {})
-            except ConnectorError as error:
-                text, _, fix = error.message.partition(": ")
-                yield Finding(CHECK, Status.FAULT, subject, text, fix)
-            else:
-                yield Finding(CHECK, Status.OK, subject, "found")
+        for name in names.values():
+            yield name, f"{name} of {file}: {variable}"
 
 
-def _of_projects(name: str, subject: str) -> Finding:
+def _of_service(name: str, subject: str) -> Finding:
+    try:
+        resolve({"": name}, {})
+    except ConnectorError as error:
+        text, _, fix = error.message.partition(": ")
+        return Finding(CHECK, Status.FAULT, subject, text, fix)
+    return Finding(CHECK, Status.OK, subject, "found")
+
+
+def _of_any_project(registry: Registry, name: str, subject: str) -> Finding:
     folder = Path(os.environ.get(DIRECTORY_VARIABLE, DEFAULT_DIRECTORY))
     try:
         of_project({"": name}, "project", "domain")
@@ -91,7 +115,9 @@ def _of_projects(name: str, subject: str) -> Finding:
         return Finding(CHECK, Status.FAULT, subject, error.message, "rename the secret")
     levels = (folder.glob("*"), folder.glob("*/*"))
     owners = sorted(str(at.relative_to(folder)) for level in levels for at in level if (at / name).is_file())
-    if not owners:
-        text, fix = "is mounted for no project", f"add the file {folder}/PROJECT/DOMAIN/{name}"
-        return Finding(CHECK, Status.FAULT, subject, text, fix)
-    return Finding(CHECK, Status.OK, subject, f"found for {', '.join(owners)}")
+    if owners:
+        return Finding(CHECK, Status.OK, subject, f"found for {', '.join(owners)}")
+    text, fix = "is mounted for no project", f"add the file {folder}/PROJECT/DOMAIN/{name}"
+    if registry.hooks["find_secrets"]:
+        fix = f"{fix}; for a store of secrets, name a project: --tenant PROJECT/DOMAIN"
+    return Finding(CHECK, Status.FAULT, subject, text, fix)

@@ -28,6 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="look up the secrets that the tasks of this module or file name; repeatable",
     )
+    parser.add_argument(
+        "--tenant",
+        metavar="PROJECT/DOMAIN",
+        action="append",
+        default=[],
+        help="look the secrets up as for a task of this project and domain; repeatable",
+    )
     parser.add_argument("--storage", metavar="URI", help="write to this folder and read it back")
     parser.add_argument("--endpoint", metavar="HOST:PORT", help="ask a running service; https://HOST:PORT for TLS")
     parser.add_argument(
@@ -42,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings; exit code 1 if there is a fault."""
     logging.getLogger("flyte_connectors").setLevel(logging.ERROR)  # the findings say it
-    subject = Subject(options.config, options.tasks, options.storage, options.endpoint, options.backend)
+    subject = Subject(options.config, options.tasks, options.storage, options.endpoint, options.backend, options.tenant)
     findings = list(examine(subject))
     is_fine = not any(finding.status is Status.FAULT for finding in findings)
     if options.json:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from flyte_connectors.http import Reply
-
-    from flyte_connectors_batch_job.backends.kubernetes.access import Access
+    from flyte_connectors_kubernetes.api_server import Access
 
 _T = TypeVar("_T")
 

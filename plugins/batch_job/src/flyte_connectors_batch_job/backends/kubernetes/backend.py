@@ -18,11 +18,11 @@ from flyte_connectors.errors import (
     JobNotFoundError,
     ServiceUnavailableError,
 )
+from flyte_connectors_kubernetes.api_server import access
 
 from flyte_connectors_batch_job.backends import outages
 from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState, Link
 from flyte_connectors_batch_job.backends.kubernetes import job_secrets, logs, manifest, records, states
-from flyte_connectors_batch_job.backends.kubernetes.access import access
 from flyte_connectors_batch_job.backends.kubernetes.api import Api, ExpiredError, loop
 from flyte_connectors_batch_job.backends.kubernetes.mirror import Mirror, Refusals
 from flyte_connectors_batch_job.backends.kubernetes.records import job_record, pod_record
@@ -31,8 +31,9 @@ from flyte_connectors_batch_job.settings import BatchJobSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from flyte_connectors_kubernetes.api_server import Access
+
     from flyte_connectors_batch_job.backends.interface import JobRequest, LogRecord
-    from flyte_connectors_batch_job.backends.kubernetes.access import Access
     from flyte_connectors_batch_job.backends.kubernetes.records import JobRecord, PodRecord
     from flyte_connectors_batch_job.backends.kubernetes.settings import KubernetesSettings
 

@@ -161,11 +161,8 @@ def _of_kubeconfig(files: tuple[Path, ...]) -> Access:
 
 
 def _read(file: Path) -> tuple[Path, dict[str, Any]]:
-    try:
-        import yaml  # only where there is a kubeconfig
-    except ImportError as error:
-        install = "pip install 'flyte-connectors-batch-job[kubernetes]'"
-        raise ServiceUnavailableError(f"kubeconfigs need PyYAML: {install}") from error
+    import yaml  # only where there is a kubeconfig
+
     with _readable(f"the kubeconfig {file}"):
         try:
             config = yaml.safe_load(file.read_text())
