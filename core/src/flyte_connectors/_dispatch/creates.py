@@ -115,11 +115,7 @@ class Creates:
         return meta or seal(envelope._replace(request=_kept(request)), request.template.type)
 
     async def resume(
-        self,
-        connector: BoundConnector,
-        envelope: Envelope,
-        connection: Connection | None,
-        timeout: float | None,
+        self, connector: BoundConnector, envelope: Envelope, connection: Connection | None, timeout: float | None
     ) -> Created | None:
         """The outcome of a create that took longer than its caller's deadline; it is repeated if this replica does not know the outcome.
 

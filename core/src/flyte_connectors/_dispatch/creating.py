@@ -80,11 +80,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
 
 
 async def do_at_once(
-    guard: CallGuard,
-    connector: BoundConnector,
-    arguments: Mapping[str, Any],
-    envelope: Envelope,
-    timeout: float | None,
+    guard: CallGuard, connector: BoundConnector, arguments: Mapping[str, Any], envelope: Envelope, timeout: float | None
 ) -> bytes:
     """Run `do` of a sync connector; its result is stored in the meta until the first GetTask.
 
@@ -106,12 +102,7 @@ async def do_at_once(
 
 
 async def delete_job(
-    guard: CallGuard,
-    connector: BoundConnector,
-    arguments: Mapping[str, Any],
-    timeout: float | None,
-    *,
-    persist: bool,
+    guard: CallGuard, connector: BoundConnector, arguments: Mapping[str, Any], timeout: float | None, *, persist: bool
 ) -> None:
     """Cancel a job; one that no longer exists counts as cancelled.
 

@@ -198,11 +198,7 @@ class Dispatcher:
         envelope = self._started(connector, sealed)
         if envelope is None:
             return
-        arguments = {
-            "resource_meta": _decode(connector, envelope.meta),
-            "token": request.token,
-            "lines": request.lines,
-        }
+        arguments = {"resource_meta": _decode(connector, envelope.meta), "token": request.token, "lines": request.lines}
         connection, _ = await self._find(envelope.secrets, None, None)
         with self._secrets(connector, arguments, envelope.secrets, connection):
             async for item in self.guard.stream(connector.verb("get_logs"), arguments):
@@ -243,10 +239,7 @@ class Dispatcher:
                 _write_without_job(created, message)
                 return
             envelope, timeout = created, _left(timeout, began)
-        arguments = {
-            "resource_meta": _decode(connector, envelope.meta),
-            "output_prefix": request.output_prefix,
-        }
+        arguments = {"resource_meta": _decode(connector, envelope.meta), "output_prefix": request.output_prefix}
         if envelope.secrets:
             connection, timeout = await self._find(envelope.secrets, connection, timeout)
         with self._secrets(connector, arguments, envelope.secrets, connection):

@@ -62,11 +62,7 @@ class Gathering:
         self._sweep()
 
     async def get(
-        self,
-        connector: BoundConnector,
-        job: bytes,
-        arguments: Mapping[str, Any],
-        timeout: float | None,
+        self, connector: BoundConnector, job: bytes, arguments: Mapping[str, Any], timeout: float | None
     ) -> Any:
         """What the connector reports about a job; its `get` is counted and wrapped, but not called.
 

@@ -23,13 +23,7 @@ from flyte_connectors._registry.installed import (
     installed_plugins,
 )
 from flyte_connectors._registry.plugin_hooks import Hook, hooks_of, installed_hooks
-from flyte_connectors._registry.table import (
-    Registry,
-    is_ours,
-    needs_official,
-    official_sdk_of,
-    registering_for,
-)
+from flyte_connectors._registry.table import Registry, is_ours, needs_official, official_sdk_of, registering_for
 from flyte_connectors.bound import BoundConnector
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import DuplicateTaskTypeError, RegistrationError
@@ -125,10 +119,7 @@ def _is_of_no_concern(entry_point: InstalledPlugin, report: PluginReport) -> boo
 
 
 def load_module(
-    registry: Registry,
-    module: types.ModuleType,
-    source: str,
-    before: Collection[BoundConnector] = (),
+    registry: Registry, module: types.ModuleType, source: str, before: Collection[BoundConnector] = ()
 ) -> list[BoundConnector]:
     """Register what an imported module offers.
 
@@ -235,11 +226,7 @@ def _fill(report: PluginReport, registry: Registry, entry_point: InstalledPlugin
 
 
 def _register(
-    registry: Registry,
-    plugin: Any,
-    source: str,
-    before: Collection[BoundConnector],
-    hooks: Mapping[str, Hook],
+    registry: Registry, plugin: Any, source: str, before: Collection[BoundConnector], hooks: Mapping[str, Hook]
 ) -> list[BoundConnector]:
     if isinstance(plugin, types.ModuleType):
         return load_module(registry, plugin, source, before)

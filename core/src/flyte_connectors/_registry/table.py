@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_connectors import errors
 from flyte_connectors._registry.binding import bind
 from flyte_connectors._registry.installed import Selection
-from flyte_connectors._registry.plugin_hooks import (
-    Hook,
-    call_hook,
-    has_hooks,
-    hooks_of,
-    installed_hooks,
-)
+from flyte_connectors._registry.plugin_hooks import Hook, call_hook, has_hooks, hooks_of, installed_hooks
 from flyte_connectors.bound import BoundConnector, Wrapper
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 

@@ -37,16 +37,7 @@ from flyte_connectors.hookspecs.plugin_hooks import (
     warm_up,
     wrap_verb,
 )
-from flyte_connectors.hookspecs.verbs import (
-    VERBS,
-    create,
-    delete,
-    do,
-    get,
-    get_logs,
-    get_many,
-    get_metrics,
-)
+from flyte_connectors.hookspecs.verbs import VERBS, create, delete, do, get, get_logs, get_many, get_metrics
 
 # fmt: off
 __all__ = [

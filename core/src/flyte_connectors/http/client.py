@@ -38,17 +38,8 @@ logger = logging.getLogger(__name__)
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = _SAFE | {"PUT", "DELETE"}  # RFC 9110, 9.2.2
-_UNSENT = (
-    httpcore.ConnectError,
-    httpcore.ConnectTimeout,
-    httpcore.PoolTimeout,
-    httpcore.ProxyError,
-)
-_DEFAULT_HEADERS = {
-    "Accept": "application/json",
-    "Accept-Encoding": "gzip",
-    "User-Agent": "flyte-connectors",
-}
+_UNSENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.ProxyError)
+_DEFAULT_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "flyte-connectors"}
 
 
 class Client:

@@ -68,13 +68,7 @@ class Connections:
         return slots
 
     async def open(
-        self,
-        request: httpx.Request,
-        field: str,
-        *,
-        checked: bool,
-        tls: Any,
-        socket: str | None = None,
+        self, request: httpx.Request, field: str, *, checked: bool, tls: Any, socket: str | None = None
     ) -> httpcore.Response:
         """Send `request`; the body of the answer is yet to be read.
 

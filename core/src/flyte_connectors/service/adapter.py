@@ -68,11 +68,7 @@ def handlers(dispatcher: Dispatcher, calls: Calls, answering: Mapping[str, Answe
     async def get_connector(request: pb.GetConnectorRequest, _: float | None) -> Any:
         return pb.GetConnectorResponse(connector=dispatcher.get_connector(request.name))
 
-    other: dict[str, Answer] = {
-        "List": list_connectors,
-        "Get": get_connector,
-        "Metrics": dispatcher.get_metrics,
-    }
+    other: dict[str, Answer] = {"List": list_connectors, "Get": get_connector, "Metrics": dispatcher.get_metrics}
 
     async def get_task_logs(request: pb.GetTaskLogsRequest | None, context: Context) -> AsyncIterator[bytes]:
         if request is None:

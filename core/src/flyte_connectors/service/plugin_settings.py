@@ -14,15 +14,7 @@ from typing import Any
 from flyte_connectors._registry.installed import InstalledPlugin, Selection, installed_plugins
 from flyte_connectors.errors import SettingsError
 from flyte_connectors.service.settings import CONFIG_VARIABLE, PLUGINS, check_spelling, read_file
-from flyte_connectors.settings import (
-    Declared,
-    PluginSettings,
-    as_text,
-    as_toml,
-    declared,
-    from_texts,
-    parse_value,
-)
+from flyte_connectors.settings import Declared, PluginSettings, as_text, as_toml, declared, from_texts, parse_value
 
 GROUP = "flyte.connectors.settings"
 """The group of entry points that declare settings."""
@@ -47,10 +39,7 @@ class PluginTables:
     """
 
     def __init__(
-        self,
-        selection: Selection,
-        environment: Mapping[str, str] | None = None,
-        config: str | None = None,
+        self, selection: Selection, environment: Mapping[str, str] | None = None, config: str | None = None
     ) -> None:
         environment = os.environ if environment is None else environment
         path = config or environment.get(CONFIG_VARIABLE)
