@@ -39,7 +39,7 @@ def namespace_of(template: str, project: str, domain: str) -> str:
             message = f"{kind} {text[:100]!r} has no namespace: use a-z, 0-9 and -"
             raise InvalidRequestError(message, field="task_execution_metadata")
     if "{domain}" in template and "-" in domain:  # a-b of c, and b-c of a, would share one
-        message = f"domain '{domain}' has no namespace of its own in '{template}': name it without '-'"
+        message = f"domain '{domain}' has no separate namespace in '{template}': name it without '-'"
         raise InvalidRequestError(message, field="task_execution_metadata")
     namespace = template.replace("{project}", project).replace("{domain}", domain)
     if not _NAME.fullmatch(namespace):
