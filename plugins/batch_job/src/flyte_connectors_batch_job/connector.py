@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import re
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import hookimpl
@@ -25,7 +26,7 @@ from flyte_connectors_functions.call import REPORT
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
-from flyte_connectors_batch_job.backends.interface import ReportingBackend
+from flyte_connectors_batch_job.backends.interface import JobKey, ReportingBackend, each
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.functions import states
 from flyte_connectors_batch_job.request import check_abilities, job_request
@@ -40,6 +41,7 @@ from flyte_connectors_batch_job.wrapper.faults import TransferError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from flyteidl2.connector.connector_pb2 import (
         GetTaskLogsResponse,
@@ -48,8 +50,11 @@ if TYPE_CHECKING:
     )
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-    from flyte_connectors_batch_job.backends.interface import BatchBackend
+    from flyte_connectors_batch_job.backends.interface import BatchBackend, JobState
 
+    _Job: TypeAlias = "tuple[BatchBackend, str, str]"
+
+_READS_AT_ONCE = 16
 _JOB_ID = re.compile(r"[a-z0-9-]{1,63}")
 
 
@@ -137,19 +142,19 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
 
     def get(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> Resource:
         """The job's state."""
-        backend, job_id, handle = _of(resource_meta)
-        state = backend.state(job_id, handle)
-        if resource_meta.is_function:
-            state = states.with_report(states.with_outputs(state), _reported(backend, resource_meta, handle))
-        pages = backend.links(job_id, handle)
-        links = [TaskLog(name=page.name, uri=page.uri) for page in pages]
-        return Resource(
-            phase=state.phase,
-            message=state.message,
-            outputs=state.outputs,
-            log_links=links or None,
-            custom_info=state.details,
-        )
+        (answer,) = self.get_many([resource_meta])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def get_many(self, resource_metas: Sequence[BatchJobMetadata], **kwargs: Any) -> list[Resource | Exception]:
+        """The jobs' states, by one question to each back end."""
+        jobs = each(_of, resource_metas)
+        answers = list(zip(resource_metas, jobs, _states(jobs), strict=True))
+        if sum(bool(meta.report) for meta in resource_metas) <= 1:
+            return each(_resource, answers)
+        with ThreadPoolExecutor(_READS_AT_ONCE) as threads:  # each report is read from its store
+            return each(Future.result, [threads.submit(_resource, answer) for answer in answers])
 
     def delete(self, resource_meta: BatchJobMetadata, **kwargs: Any) -> None:
         """Cancel the job; return once that is recorded. It ends within the grace time."""
@@ -179,6 +184,43 @@ class BatchJobConnector(AsyncConnector[BatchJobMetadata]):
         if resource_meta.is_function:
             curves = _reported(backend, resource_meta, handle).curves
         return metrics.response(job_id, backend.usage(job_id, handle), queries, curves)
+
+
+def _states(jobs: Sequence[_Job | Exception]) -> list[JobState | Exception]:
+    found: dict[int, JobState | Exception] = {}
+    asked: dict[str, dict[int, JobKey]] = {}
+    for place, job in enumerate(jobs):
+        if isinstance(job, Exception):
+            found[place] = job
+        else:
+            backend, job_id, handle = job
+            asked.setdefault(backend.name, {})[place] = JobKey(job_id, handle)
+    for name, keys in asked.items():
+        (known,) = each(backends.load(name).states, [list(keys.values())])
+        if isinstance(known, Exception):  # of all
+            found |= dict.fromkeys(keys, known)
+        else:
+            found |= dict(zip(keys, known, strict=True))
+    return [found[place] for place in range(len(jobs))]
+
+
+def _resource(answer: tuple[BatchJobMetadata, _Job | Exception, JobState | Exception]) -> Resource:
+    meta, job, state = answer
+    if isinstance(job, Exception):
+        raise job
+    if isinstance(state, Exception):
+        raise state
+    backend, job_id, handle = job
+    if meta.is_function:
+        state = states.with_report(states.with_outputs(state), _reported(backend, meta, handle))
+    links = [TaskLog(name=page.name, uri=page.uri) for page in backend.links(job_id, handle)]
+    return Resource(
+        phase=state.phase,
+        message=state.message,
+        outputs=state.outputs,
+        log_links=links or None,
+        custom_info=state.details,
+    )
 
 
 def _reported(backend: BatchBackend, meta: BatchJobMetadata, handle: str) -> reports.Reported:
@@ -213,7 +255,7 @@ def _chosen(wanted: str | None) -> BatchBackend:
     return backends.load(wanted)
 
 
-def _of(meta: BatchJobMetadata) -> tuple[BatchBackend, str, str]:
+def _of(meta: BatchJobMetadata) -> _Job:
     """The back end of a job, its id, and its handle."""
     if not _JOB_ID.fullmatch(meta.job_id):
         message = "its job_id is not the id of a batch job"

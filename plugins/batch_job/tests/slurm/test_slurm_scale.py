@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from batch_jobs import show, wait_for
+from batch_jobs import wait_for
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ServiceUnavailableError
-from outages import outage
 
 from flyte_connectors_batch_job.backends.slurm.cluster import current
 
@@ -22,22 +21,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SMALL = {"memory": "20Mi"}
-
-
-def counted(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> Path:
-    """A file that gets a line for each time that a program is run."""
-    log = folder / f"{program}.log"
-    log.touch()
-    wrapper = folder / program
-    wrapper.write_text(f'#!/bin/sh\necho >> {log}\nPATH=${{PATH#*:}} exec {program} "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return log
-
-
-def lines(path: Path) -> int:
-    """How many lines a file has."""
-    return path.read_text().count("\n")
 
 
 def test_200_jobs_finish_with_their_outputs(jobs: SlurmJobs) -> None:
@@ -100,33 +83,6 @@ def test_a_controller_that_hangs_costs_no_task_anything(jobs: SlurmJobs, monkeyp
         jobs.cluster.resume_controller()
     wait_for(lambda: _error_of(jobs, meta) is None)
     assert jobs.end(meta).outputs == {"last": "done"}
-
-
-@pytest.mark.parametrize("way", ["commands", "slurmrestd"])
-async def test_an_engine_that_is_away_for_a_minute_costs_no_task_anything(
-    jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
-) -> None:
-    """Polls are answered RUNNING, other connectors do not feel it, few processes are started, and all goes on."""
-    monkeypatch.delenv("FLYTE_BATCH_JOB_SLURM_POLL_SECONDS")
-    cluster = jobs.cluster
-    begin, end = cluster.kill_controller, cluster.start_controller
-    if way == "slurmrestd":
-        begin, end = cluster.kill_rest, cluster.start_rest
-        monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_ADDRESS", f"unix:{cluster.root}/rest/sock")
-    asked = counted(monkeypatch, tmp_path, "squeue")
-    before = []
-
-    def begin_counting() -> None:
-        begin()
-        before.append(lines(asked))
-
-    found = await outage(begin_counting, end, **SMALL)
-    asked_for = lines(asked) - before[0]
-    show(f"{way} away: {found}; squeue was run {asked_for} times")
-    assert asked_for < 40  # one every 2 s, and those after it
-    assert not found.phases & TERMINAL_PHASES
-    assert not found.retried
-    assert not found.is_felt
 
 
 def _error_of(jobs: SlurmJobs, meta: Any) -> Exception | None:

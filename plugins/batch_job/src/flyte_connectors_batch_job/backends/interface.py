@@ -7,13 +7,13 @@ so that any replica can poll a job by its id and the handle that `submit` return
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from flyte_connectors_batch_job.backends.local.log import STDERR, STDOUT
 from flyte_connectors_batch_job.backends.local.log import SUPERVISOR as SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from flyte_connectors.connector import Phase
 
@@ -25,14 +25,19 @@ __all__ = [
     "STDOUT",
     "SYSTEM",
     "BatchBackend",
+    "JobKey",
     "JobRequest",
     "JobState",
     "Link",
     "LogRecord",
     "ReportingBackend",
+    "each",
 ]
 
 GRACE_SECONDS = 5.0
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +73,24 @@ class JobState(NamedTuple):
     message: str | None = None
     outputs: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
+
+
+class JobKey(NamedTuple):
+    """What finds a job: its id, and the handle that `submit` returned."""
+
+    job_id: str
+    handle: str
+
+
+def each(function: Callable[[T], R], items: Iterable[T]) -> list[R | Exception]:
+    """What a function returns or raises about each of several jobs: the error of one must not hide the others."""
+    found: list[R | Exception] = []
+    for item in items:
+        try:
+            found.append(function(item))
+        except Exception as error:
+            found.append(error)
+    return found
 
 
 LogRecord = tuple[int, bytes, bytes]
@@ -112,8 +135,8 @@ class BatchBackend(Protocol):
         """
         ...
 
-    def state(self, job_id: str, handle: str) -> JobState:
-        """How the job is."""
+    def states(self, jobs: Sequence[JobKey]) -> Sequence[JobState | Exception]:
+        """How each job is, in their order, by as few questions as this place allows; or why that is not known."""
         ...
 
     def cancel(self, job_id: str, handle: str) -> None:

@@ -4,6 +4,7 @@
     settings   what the operator sets
     access     where the API server is, and what the service authenticates with: a pod's token, or a kubeconfig
     api        requests to the API server, from any thread, and what its refusals mean
+    calls      one Job on the API server: created, read, and ended
     manifest   the Job of a request
     records    what is kept of the API's objects
     mirror     the jobs and pods of a namespace, kept up to date by one list and one watch for all of them

@@ -22,7 +22,7 @@ from flyte_connectors_functions.reports import TAIL_BYTES
 
 from flyte_connectors_batch_job import quantities
 from flyte_connectors_batch_job.backends import modules
-from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState
+from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobState, each
 from flyte_connectors_batch_job.backends.local import (
     files,
     job_secrets,
@@ -48,7 +48,7 @@ from flyte_connectors_batch_job.wrapper.packing import spec_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flyte_connectors_batch_job.backends.interface import JobRequest, Link, LogRecord
+    from flyte_connectors_batch_job.backends.interface import JobKey, JobRequest, Link, LogRecord
     from flyte_connectors_batch_job.backends.local.job import Job
 
 WAITING = "waiting for slots"
@@ -110,13 +110,9 @@ class LocalBackend:
                 raise ConflictError(str(error)) from error
             return spool.id
 
-    def state(self, job_id: str, handle: str) -> JobState:
-        """How the job is, by its files."""
-        with _existing_job(job_id, handle) as job:
-            state = turns.state_of(job)
-        if state["state"] == states.QUEUED:
-            return JobState(Phase.QUEUED, state.get("message", WAITING))
-        return JobState(_PHASES[state["state"]], state.get("message"), state.get("outputs"))
+    def states(self, jobs: Sequence[JobKey]) -> list[JobState | Exception]:
+        """How each job is, by its files."""
+        return each(_state, jobs)
 
     def cancel(self, job_id: str, handle: str) -> None:
         """Have the job's supervisor end it."""
@@ -162,6 +158,14 @@ class LocalBackend:
     def links(self, job_id: str, handle: str) -> Sequence[Link]:  # noqa: ARG002
         """None: there are no pages on this machine."""
         return ()
+
+
+def _state(key: JobKey) -> JobState:
+    with _existing_job(*key) as job:
+        state = turns.state_of(job)
+    if state["state"] == states.QUEUED:
+        return JobState(Phase.QUEUED, state.get("message", WAITING))
+    return JobState(_PHASES[state["state"]], state.get("message"), state.get("outputs"))
 
 
 def _spec(request: JobRequest) -> dict[str, Any]:

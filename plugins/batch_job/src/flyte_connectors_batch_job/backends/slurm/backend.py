@@ -13,16 +13,19 @@ from flyte_connectors.errors import (
 )
 
 from flyte_connectors_batch_job.backends import outages
+from flyte_connectors_batch_job.backends.interface import each
 from flyte_connectors_batch_job.backends.slurm import log, usage
 from flyte_connectors_batch_job.backends.slurm.cluster import Cluster, current
 from flyte_connectors_batch_job.backends.slurm.order import name_of
 from flyte_connectors_batch_job.backends.slurm.placing import place
 from flyte_connectors_batch_job.backends.slurm.progress import state_of
+from flyte_connectors_batch_job.backends.slurm.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from flyte_connectors_batch_job.backends.interface import (
+        JobKey,
         JobRequest,
         JobState,
         Link,
@@ -67,10 +70,16 @@ class SlurmBackend:
         size = request.config.array
         return f"{number}" if size is None else f"{number}[{size}]"
 
-    @outages.answered_at_once()
-    def state(self, job_id: str, handle: str) -> JobState:
-        """How the job is, by one question about all jobs."""
-        return state_of(current(), job_id, _size(handle))
+    def states(self, jobs: Sequence[JobKey]) -> list[JobState | Exception]:
+        """How each job is, by one question about all jobs."""
+        with outages.answered_at_once():
+            question = Question(current(), [job.job_id for job in jobs])
+
+        @outages.answered_at_once()
+        def state(job: JobKey) -> JobState:
+            return state_of(question, job.job_id, _size(job.handle))
+
+        return each(state, jobs)
 
     def cancel(self, job_id: str, handle: str) -> None:  # noqa: ARG002
         """Have Slurm end the job, and its script not begin."""
@@ -94,7 +103,7 @@ class SlurmBackend:
 
         def has_ended() -> bool:
             try:
-                return state_of(cluster, job_id, size).phase in TERMINAL_PHASES
+                return state_of(Question(cluster, [job_id]), job_id, size).phase in TERMINAL_PHASES
             except ServiceUnavailableError:  # then the lines that are there are shown
                 return False
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _MOST = 100_000
 
+WHOLE = -1
+"""Stands for the index of a job's end as a whole."""
+
 
 class Memory:
     """Ends of indexes of arrays, releases, and since when something is missing."""

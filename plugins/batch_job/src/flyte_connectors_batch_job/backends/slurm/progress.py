@@ -11,6 +11,7 @@ from flyte_connectors.errors import ConnectorError, JobNotFoundError
 
 from flyte_connectors_batch_job.backends.interface import JobState
 from flyte_connectors_batch_job.backends.slurm import script, states, verdict
+from flyte_connectors_batch_job.backends.slurm.memory import WHOLE
 from flyte_connectors_batch_job.backends.slurm.order import name_of
 from flyte_connectors_batch_job.backends.slurm.placing import place_again
 
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.slurm.channel import Record
     from flyte_connectors_batch_job.backends.slurm.cluster import Cluster
     from flyte_connectors_batch_job.backends.slurm.folder import JobFolder, Owner
+    from flyte_connectors_batch_job.backends.slurm.question import Question
     from flyte_connectors_batch_job.backends.slurm.view import Seen
 
 FILES_SECONDS = 30.0
 """For how long a network file system may show files late."""
-
-_WHOLE = -1
-"""Stands for the index of the whole job."""
 
 _SAFE_SHARE = 0.8
 """Of the time that the controller remembers an ended job: in it, one that is not listed is lost."""
@@ -42,6 +41,7 @@ _PLACED_AGAIN = "submitted again: Slurm's controller had lost the job before it 
 class Asked(NamedTuple):
     """A question about a job."""
 
+    question: Question
     cluster: Cluster
     job_id: str
     folder: JobFolder
@@ -49,11 +49,11 @@ class Asked(NamedTuple):
     records: Sequence[Record]
 
 
-def state_of(cluster: Cluster, job_id: str, size: int | None) -> JobState:
+def state_of(question: Question, job_id: str, size: int | None) -> JobState:
     """How a job is.
 
     Args:
-        cluster: Its cluster.
+        question: What Slurm is asked about it, and the jobs polled with it.
         job_id: The job.
         size: Number of indexes, if it is an array.
 
@@ -61,12 +61,13 @@ def state_of(cluster: Cluster, job_id: str, size: int | None) -> JobState:
         JobNotFoundError: its folder is gone.
         ServiceUnavailableError: Slurm, or the folder, can't be asked now.
     """
-    known = cluster.memory.end_of(job_id, _WHOLE)
+    cluster = question.cluster
+    known = cluster.memory.end_of(job_id, WHOLE)
     if known is not None:
         return known
-    folder, seen = cluster.folder(job_id), cluster.view.recent()
+    folder, seen = cluster.folder(job_id), question.seen
     records = _of_owner(folder, seen.jobs.get(name_of(job_id), ()))
-    asked = Asked(cluster, job_id, folder, seen, records)
+    asked = Asked(question, cluster, job_id, folder, seen, records)
     if all(record.state in states.ENDED for record in records):
         written = folder.verdict()
         if written is not None:
@@ -210,7 +211,7 @@ def _accounted(asked: Asked, job_id: int) -> dict[int, Record]:
     name = name_of(asked.job_id)
     return {
         record.index or 0: record
-        for record in asked.cluster.channel.ended([job_id])
+        for record in asked.question.accounted(job_id)
         if record.name == name and record.state in states.ENDED
     }
 
@@ -247,7 +248,7 @@ def _settled(asked: Asked, state: JobState) -> JobState:
     """The state, written down if it is final."""
     if state.phase in TERMINAL_PHASES:
         asked.folder.judge(verdict.to_json(state))
-        asked.cluster.memory.keep_end(asked.job_id, _WHOLE, state)
+        asked.cluster.memory.keep_end(asked.job_id, WHOLE, state)
         asked.cluster.memory.found(asked.job_id)
     return state
 
