@@ -40,13 +40,14 @@ def slurm(session: nox.Session) -> None:
         install_from_debian(session, *needed)
     install(session, "batch_job")
     tests = PACKAGES["batch_job"] / "tests" / "slurm"
-    accounting, wanted = tests / "test_slurm_accounting.py", {"SLURM_TESTS": "1"}
+    apart = [str(tests / f"test_slurm_{name}.py") for name in ("accounting", "outages")]
+    wanted = {"SLURM_TESTS": "1"}
     # Most of them wait for Slurm, so they run beside each other, each worker with a cluster of its own;
-    # those with a database in one process.
-    workers = ("--numprocesses", "4", f"--ignore={accounting}")
+    # those with a database, and those that measure time, in one process.
+    workers = ("--numprocesses", "4", *(f"--ignore={file}" for file in apart))
     run_tests(session, str(tests), *workers, *chosen, env=wanted)
     if chosen is not USUAL_TESTS:
-        run_tests(session, str(accounting), *chosen, env=wanted)
+        run_tests(session, *apart, *chosen, env=wanted)
 
 
 @nox.session(python=DEFAULT_PYTHON)

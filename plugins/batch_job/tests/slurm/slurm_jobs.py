@@ -58,3 +58,19 @@ def shared_folder(cluster: SlurmCluster) -> Path:
     os.chown(folder, 0, grp.getgrnam("slurm").gr_gid)
     folder.chmod(0o2770)
     return folder
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> Path:
+    """A file that gets a line for each time that a program is run."""
+    log = folder / f"{program}.log"
+    log.touch()
+    wrapper = folder / program
+    wrapper.write_text(f'#!/bin/sh\necho >> {log}\nPATH=${{PATH#*:}} exec {program} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return log
+
+
+def lines(path: Path) -> int:
+    """How many lines a file has."""
+    return path.read_text().count("\n")

@@ -36,7 +36,7 @@ async def test_an_engine_that_is_away_for_a_minute_costs_no_task_anything(
         begin()
         before.append(lines(asked))
 
-    found = await outage(begin_counting, end, **SMALL)
+    found = await outage(begin_counting, end, memory="20Mi")
     asked_for = lines(asked) - before[0]
     show(f"{way} away: {found}; squeue was run {asked_for} times")
     assert asked_for < 40  # one every 2 s, and those after it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from batch_jobs import wait_for
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ServiceUnavailableError
+from slurm_jobs import counted, lines
 
 from flyte_connectors_batch_job.backends.slurm.cluster import current
 
