@@ -82,7 +82,7 @@ class KubernetesBackend:
         return loop().run(calls.create(api, job, manifest.summary(request, secret), secrets))
 
     def states(self, jobs: Sequence[JobKey]) -> list[JobState | Exception]:
-        """How each job is, by what is known of all jobs; the server is asked about the others at the same time."""
+        """How each job is, by what is known of all jobs; the others are read from the server at the same time."""
         found = each(_found, jobs)
         asked = [one for one in found if isinstance(one, _Found) and one.records == (None, [])]
         if asked:

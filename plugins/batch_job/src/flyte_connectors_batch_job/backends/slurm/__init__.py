@@ -10,7 +10,7 @@ In the order of a job's life:
     script       the batch script: starts the job's command once, limits its time, writes how it ended
     placing      exactly one released job per key
     view         one question about all jobs, whose answer serves every `get` for a while
-    question     what Slurm is asked about jobs that are polled together
+    question     the questions to Slurm for jobs that are polled together
     progress     how a job is now
     states       what Slurm's states mean
     verdict      how a job ended, by its files and by Slurm

@@ -53,7 +53,7 @@ def state_of(question: Question, job_id: str, size: int | None) -> JobState:
     """How a job is.
 
     Args:
-        question: What Slurm is asked about it, and the jobs polled with it.
+        question: The questions to Slurm for it, and for the jobs polled with it.
         job_id: The job.
         size: Number of indexes, if it is an array.
 

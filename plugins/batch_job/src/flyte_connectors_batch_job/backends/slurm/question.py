@@ -1,4 +1,4 @@
-"""What Slurm is asked about jobs that are polled together."""
+"""The questions to Slurm for jobs that are polled together."""
 
 from __future__ import annotations
 
