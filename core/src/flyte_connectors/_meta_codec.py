@@ -30,14 +30,17 @@ _SCALARS: dict[Any, tuple[type, ...]] = {
 
 _JSON_TYPES = (str, int, float, bool, dict, list, type(None))
 _SCAN: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # not in typeshed
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_ENCODER: Any = json.JSONEncoder(separators=(",", ":"))
+_write: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]  # what `_ENCODER.encode` makes for each call
+    {}, _ENCODER.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
 
 
 class _Plan(typing.NamedTuple):
     """How one class is written and read."""
 
     to_json: Callable[[Any], str | bytes]
-    from_dict: Callable[[dict[str, Any]], Any]
+    from_json: Callable[[bytes], Any]
 
 
 def ensure_dataclass(cls: type) -> None:
@@ -66,17 +69,7 @@ def decode(cls: type[T], data: bytes) -> T:
     Raises:
         ValueError: the bytes are not a JSON object of this class.
     """
-    try:
-        text = data.decode()
-        fields, end = _SCAN(text, 0)  # without the detours of `json.loads`
-    except (ValueError, StopIteration) as error:
-        raise ValueError("not JSON") from error
-    if end != len(text):
-        raise ValueError("not JSON")
-    if not isinstance(fields, dict):
-        message = f"JSON {type(fields).__name__}, expected an object"
-        raise ValueError(message)  # noqa: TRY004  (callers handle one class for all bad bytes)
-    meta: T = _plan(cls).from_dict(fields)
+    meta: T = _plan(cls).from_json(data)
     return meta
 
 
@@ -114,31 +107,45 @@ def _plain_types(hint: Any) -> tuple[type, ...] | None:
     return None
 
 
+def _object(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`."""
+    try:
+        text = data.decode()
+        fields, end = _SCAN(text, 0)  # without the detours of `json.loads`
+    except (ValueError, StopIteration) as error:
+        raise ValueError("not JSON") from error
+    if end != len(text):
+        raise ValueError("not JSON")
+    if type(fields) is not dict:
+        raise ValueError(f"JSON {type(fields).__name__}, expected an object")
+    return fields
+
+
 def _plain_plan(cls: type, accepted: dict[str, tuple[type, ...]]) -> _Plan:
     usual = {(name, kind) for name, types_ in accepted.items() for kind in _JSON_TYPES if issubclass(kind, types_)}
 
     def check(fields: dict[str, Any], error: type[Exception]) -> None:
-        if usual.issuperset(zip(fields, map(type, fields.values()), strict=True)):
-            return  # nearly always
         for name, value in fields.items():
             if not isinstance(value, accepted[name]):
                 raise error(f"field '{name}' holds a {type(value).__name__}")
 
     def to_json(meta: Any) -> str:
         fields = {name: getattr(meta, name) for name in accepted}
-        check(fields, TypeError)  # what could not be read back is not written
-        return _ENCODER.encode(fields)
+        if not usual.issuperset(zip(fields, map(type, fields.values()))):  # noqa: B905
+            check(fields, TypeError)  # what could not be read back is not written
+        return "".join(_write(fields, 0))
 
-    def from_dict(fields: dict[str, Any]) -> Any:
-        if not accepted.keys() >= fields.keys():
+    def from_json(data: bytes) -> Any:
+        fields = _object(data)
+        if not usual.issuperset(zip(fields, map(type, fields.values()))):  # noqa: B905
             fields = {name: value for name, value in fields.items() if name in accepted}
-        check(fields, ValueError)
+            check(fields, ValueError)
         try:
             return cls(**fields)
         except TypeError as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from error
 
-    return _Plan(to_json, from_dict)
+    return _Plan(to_json, from_json)
 
 
 def _mashumaro_plan(cls: type) -> _Plan:
@@ -148,10 +155,10 @@ def _mashumaro_plan(cls: type) -> _Plan:
 
     decoder: BasicDecoder[Any] = BasicDecoder(cls)
 
-    def from_dict(fields: dict[str, Any]) -> Any:
+    def from_json(data: bytes) -> Any:
         try:
-            return decoder.decode(fields)
+            return decoder.decode(_object(data))
         except (InvalidFieldValue, MissingField) as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from None
 
-    return _Plan(JSONEncoder(cls).encode, from_dict)
+    return _Plan(JSONEncoder(cls).encode, from_json)

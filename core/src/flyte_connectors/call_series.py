@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import bisect
+from bisect import bisect_left
 from collections import Counter
 
 SECONDS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -31,4 +31,4 @@ class CallSeries:
         """Count one finished call."""
         self.by_code[code] += 1
         self.seconds_sum += seconds
-        self.buckets[bisect.bisect_left(SECONDS_BOUNDS, seconds)] += 1
+        self.buckets[bisect_left(SECONDS_BOUNDS, seconds)] += 1

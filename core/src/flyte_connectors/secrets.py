@@ -146,13 +146,15 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
         values: These, and those that `mask` has added.
     """
 
-    __slots__ = ("__weakref__", "_added", "_given", "_token", "is_over", "outer", "values")
+    # Of the class, because few calls have anything else.
+    _added: dict[str, None] | None = None
+    is_over = False
+    outer: protected | None = None
+    values = _given = frozenset[str]()
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._added: dict[str, None] | None = None
-        self.is_over = False
-        self.outer: protected | None = None
-        self.values = self._given = frozenset(secrets.values()) if secrets else _NONE
+        if secrets:
+            self.values = self._given = frozenset(secrets.values())
 
     def __enter__(self) -> None:
         outer = _active.get()
@@ -188,7 +190,6 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
             self.outer.add(value)
 
 
-_NONE: frozenset[str] = frozenset()
 _lock = threading.RLock()  # the garbage collector may log while it is held
 _in_use: weakref.WeakSet[protected] = weakref.WeakSet()
 _active: contextvars.ContextVar[protected | None] = contextvars.ContextVar("secrets", default=None)
@@ -262,7 +263,7 @@ def current_masker() -> Masker | None:
 def masker_of_all_calls() -> Masker | None:
     """The masker of the secrets of all running calls; None if there are none."""
     with _lock:
-        values = _NONE.union(*[call.values for call in _in_use])
+        values = frozenset[str]().union(*[call.values for call in _in_use])
     return _masker(values) if values else None
 
 

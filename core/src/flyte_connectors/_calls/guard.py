@@ -11,11 +11,12 @@ import asyncio
 import inspect
 import logging
 import os
-import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+import types
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flyte_connectors import errors
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from flyte_connectors._calls.loop_watch import LoopWatch
 
 T = TypeVar("T")
+_COROUTINE, _Coroutine = Mode.COROUTINE, types.CoroutineType
 logger = logging.getLogger(__name__)
 
-_END = object()
 _CHUNK = 1000  # items taken in one visit to a thread, or that may wait on their way from another loop
 _TERM = 600.0  # seconds
 
@@ -70,6 +71,8 @@ class CallGuard:
     ) -> Any:
         """Call `verb` with those of `arguments` that it takes, within `timeout` seconds; return its result.
 
+        Marks the connector's part of the stack, as `_await` does where others stand in between.
+
         Args:
             verb: The verb.
             arguments: By name; the verb gets those that it takes.
@@ -82,12 +85,23 @@ class CallGuard:
         calls = verb.calls
         calls.in_flight += 1
         code = "OK"
-        started = time.perf_counter()
-        limit = None if timeout is None else self._deadlines.begin(timeout)
+        started = perf_counter()
+        limit = None
         try:
-            if verb.wrappers:
-                return await self._wrapped(verb, instead)(arguments)
-            return await (self._run(verb, arguments) if instead is None else instead(arguments))
+            if verb.mode is not _COROUTINE or verb.wrappers or instead is not None or verb.connector in self._lanes:
+                limit = None if timeout is None else self._deadlines.begin(timeout)
+                if verb.wrappers:
+                    return await self._wrapped(verb, instead)(arguments)
+                return await (self._run(verb, arguments) if instead is None else instead(arguments))
+            work = verb.function(**(arguments if verb.accepts is None else verb.select(arguments)))
+            steps = work if type(work) is _Coroutine else work.__await__()
+            try:
+                waiting = steps.send(None)
+            except StopIteration as end:  # it did not have to wait, and needs no time limit
+                return end.value
+            if timeout is not None:
+                limit = self._deadlines.begin(timeout - (perf_counter() - started))
+            return await _rest(steps, waiting)
         except asyncio.CancelledError:
             if limit is None or not limit.expired:
                 code = "CANCELLED"
@@ -106,7 +120,7 @@ class CallGuard:
             if limit is not None:
                 limit.end()
             calls.in_flight -= 1
-            calls.observe(code, time.perf_counter() - started)
+            calls.observe(code, perf_counter() - started)
 
     async def stream(self, verb: Verb, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         """The items that `verb` yields, or its single result.
@@ -119,7 +133,7 @@ class CallGuard:
         calls = verb.calls
         calls.in_flight += 1
         code = "OK"
-        started = time.perf_counter()
+        started = perf_counter()
         try:
             result = await self._iterable(verb, arguments)
             if hasattr(result, "__aiter__"):
@@ -138,7 +152,7 @@ class CallGuard:
             raise mapped from error
         finally:
             calls.in_flight -= 1
-            calls.observe(code, time.perf_counter() - started)
+            calls.observe(code, perf_counter() - started)
 
     def start(self) -> None:
         """Begin to watch the running event loop for connectors that block it."""
@@ -262,11 +276,13 @@ class CallGuard:
     def _new_watch(self) -> LoopWatch:
         from flyte_connectors._calls.loop_watch import LoopWatch  # local runs have none
 
-        marks = (CallGuard._await, CallGuard.stream, CallGuard._feed)
+        marks = (CallGuard.call, CallGuard._await, CallGuard.stream, CallGuard._feed)
         return LoopWatch({function.__code__ for function in marks}, self._isolate)
 
     def _isolate(self, frame: Mapping[str, Any], stack: str, seconds: float) -> None:
         verb = cast("Verb", frame["verb"])
+        if "instead" in frame and (verb.wrappers or frame["instead"]):
+            return  # `call`, in which something else than the connector blocks
         if self._lane(verb.connector).isolate():
             logger.warning(
                 "%s blocked the event loop for over %d ms in its async %s; its calls now run on a separate "
@@ -276,6 +292,21 @@ class CallGuard:
                 verb.name,
                 stack,
             )
+
+
+@types.coroutine
+def _rest(steps: Any, waiting: Any) -> Generator[Any, Any, Any]:
+    """What a coroutine returns whose first step was made; it waits for `waiting`."""
+    while True:
+        try:
+            yield waiting
+        except BaseException as error:  # the task is cancelled, or closed
+            try:
+                waiting = steps.throw(error)
+            except StopIteration as end:
+                return end.value
+        else:
+            return (yield from steps)
 
 
 def as_connector_error(error: BaseException, verb: Verb) -> errors.ConnectorError:

@@ -40,6 +40,8 @@ def with_secrets(
     """
     own = connector.own_secrets
     secrets: dict[str, SecretValue] = {}
+    if not (names or own or local or connection is not None):  # most calls of a service
+        return protected(secrets)
     if names or own or connection is not None:
         sent, configs = _read(connection) if connection is not None else ({}, {})
         _refuse_clashes("custom.secrets", names, _ARGUMENTS)

@@ -95,7 +95,8 @@ class Creates:
         if limit is not None:
             envelope = envelope._replace(limit=limit)
         place = _place(connector, key)
-        is_once = not (connector.is_sync or connector.may_repeat_create(request.template))
+        is_repeatable = connector.is_sync or connector.may_repeat_create(request.template)
+        is_once = not is_repeatable
         if again and is_once and not self._runs.is_known(place):
             raise outcome_unknown(connector, _MAYBE_STARTED)
         must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
@@ -108,7 +109,8 @@ class Creates:
                 work = partial(do_at_once, self._guard, connector, arguments, envelope, timeout)
             else:
                 retrying = None if self._local else timeout or DEFAULT_TIMEOUT
-                work = partial(create_job, self._guard, connector, arguments, envelope, retrying)
+                create = partial(create_job, self._guard, connector, arguments, envelope, retrying)
+                work = partial(create, is_repeatable=is_repeatable)
             if is_once:
                 return await self._run_once(place, work, timeout)
             meta = await self._runs.run(place, work, keep=False, seconds=seconds)
@@ -133,7 +135,8 @@ class Creates:
         place = _place(connector, envelope.key)
         request = _held(connector, envelope)
         try:
-            if not (self._runs.is_known(place) or connector.may_repeat_create(request.template)):
+            is_repeatable = connector.may_repeat_create(request.template)
+            if not (self._runs.is_known(place) or is_repeatable):
                 lost = outcome_unknown(connector, _MAYBE_STARTED)
                 raise NotCreatedYetError(lost.message)
             limit = envelope.limit  # counts from the first create
@@ -147,6 +150,7 @@ class Creates:
             with secrets:
                 timeout = timeout or DEFAULT_TIMEOUT
                 create = partial(create_job, self._guard, connector, arguments, envelope, timeout)
+                create = partial(create, is_repeatable=is_repeatable)
                 context = CallContext("create", connector.category.name, envelope.key)
                 work = partial(_within, context, create)
                 meta = await self._runs.run(place, work, keep=True, seconds=SHARE * timeout)

@@ -32,6 +32,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
     envelope: Envelope,
     timeout: float | None,
     *,
+    is_repeatable: bool,
     is_wanted: Callable[[], Awaitable[bool]] | None = None,
 ) -> bytes:
     """Start a job with an async connector.
@@ -43,6 +44,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
         envelope: What to store besides the meta.
         timeout: Seconds for which transient errors are retried; None does not retry. A single try is not
             limited: an interrupted submission is worse than a late reply.
+        is_repeatable: Whether the create may be repeated.
         is_wanted: Says, once the job is started, whether its caller still waits; None if it always does.
 
     Returns:
@@ -54,7 +56,6 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
         ConnectorError: the connector raised it.
     """
     create = partial(guard.call, connector.verb("create"), arguments)
-    is_repeatable = connector.may_repeat_create(arguments["task_template"])
     try:
         meta = await _persistently(create, timeout, is_repeatable=is_repeatable)
     except errors.CreateOutcomeUnknownError:
@@ -76,7 +77,7 @@ async def create_job(  # noqa: PLR0913  (who calls, what, and for whom)
             "so its job was deleted: give CreateTask a longer deadline"
         )
         raise errors.ConnectorError(message, outcome_unknown=False)
-    return seal(envelope._replace(meta=data), connector.category.name)
+    return seal(Envelope(data, *envelope[1:]), connector.category.name)
 
 
 async def do_at_once(

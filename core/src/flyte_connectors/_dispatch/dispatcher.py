@@ -36,14 +36,13 @@ from flyte_connectors.connector import TERMINAL_PHASES
 from flyte_connectors.secrets import current_masker
 
 if TYPE_CHECKING:
-    from flyteidl2.core.security_pb2 import Connection
-
     from flyte_connectors._calls.guard import CallGuard
     from flyte_connectors._dispatch.gathering import Gathering
     from flyte_connectors._dispatch.transient_faults import TransientFaults
     from flyte_connectors._registry.table import Registry
     from flyte_connectors.bound import BoundConnector
 
+SUCCEEDED: int = TaskExecution.SUCCEEDED  # looked up there, it costs as much as the rest of its line
 _JobRequest: TypeAlias = "pb.GetTaskRequest | pb.DeleteTaskRequest | pb.GetTaskMetricsRequest | pb.GetTaskLogsRequest"
 
 
@@ -115,19 +114,20 @@ class Dispatcher:
         if faults is None:
             await ask(connector, envelope, request, response.resource, timeout)
             return response
-        job, backoff, left = request.resource_meta, None, SHARE * (timeout or DEFAULT_TIMEOUT)
-        began = time.monotonic()
+        began, left = time.monotonic(), SHARE * (timeout or DEFAULT_TIMEOUT)
+        backoff = None
         while True:
             try:
                 await ask(connector, envelope, request, response.resource, left)
             except errors.ConnectorError as error:
                 backoff = backoff or Backoff(timeout, began)
                 response.Clear()
-                if await faults.covered(job, error, backoff, response.resource):
+                if await faults.covered(request.resource_meta, error, backoff, response.resource):
                     return response
                 left = backoff.left()
             else:
-                faults.answered(job)
+                if faults.failing:
+                    faults.answered(request.resource_meta)
                 return response
 
     async def delete(self, request: pb.DeleteTaskRequest, timeout: float | None = None) -> pb.DeleteTaskResponse:
@@ -139,7 +139,7 @@ class Dispatcher:
         connector, envelope = self._job(request, "delete")
         if connector.is_sync:
             return pb.DeleteTaskResponse()
-        connection = _connection(request)
+        connection = request.connection if request.HasField("connection") else None
         if envelope.request:
             began = time.monotonic()
             created = await self._creates.resume(connector, envelope, connection, timeout)
@@ -231,7 +231,7 @@ class Dispatcher:
         timeout: float | None,
     ) -> None:
         """Call the connector's `get`, within `timeout` seconds."""
-        connection = _connection(request)
+        connection = request.connection if request.HasField("connection") else None
         if envelope.request:
             began = time.monotonic()
             created = await self._creates.resume(connector, envelope, connection, timeout)
@@ -247,9 +247,10 @@ class Dispatcher:
                 gathering = self._gathering.get()
                 resource = await gathering.get(connector, envelope.meta, arguments, timeout)
             else:
-                resource = await self.guard.call(connector.verb("get"), arguments, timeout=timeout)
+                verb = connector.verbs.get("get") or connector.verb("get")
+                resource = await self.guard.call(verb, arguments, timeout=timeout)
             wire.write_resource(resource, envelope.outputs, connector.category.name, message)
-            if message.phase == TaskExecution.SUCCEEDED:
+            if message.phase == SUCCEEDED and message.ByteSize() > LARGEST_IN_REPLY:
                 await store_above(LARGEST_IN_REPLY, message, request.output_prefix)
 
     def _job(self, request: _JobRequest, verb: str, *, is_optional: bool = False) -> tuple[BoundConnector, Envelope]:
@@ -297,10 +298,6 @@ class Dispatcher:
             return envelope
         created = self._creates.known(connector, envelope)
         return created if isinstance(created, Envelope) else None
-
-
-def _connection(request: pb.GetTaskRequest | pb.DeleteTaskRequest) -> Connection | None:
-    return request.connection if request.HasField("connection") else None
 
 
 def _left(timeout: float | None, began: float) -> float | None:

@@ -22,14 +22,14 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgpack
+from msgpack import packb, unpackb
 
 from flyte_connectors.errors import InvalidResourceMetaError
 
 _MAGIC = b"\x00fc2"
 _START = len(_MAGIC) + 4  # after the checksum
 _LATEST = 1e15  # seconds; event loops can't wait for ever
-_KEY = re.compile(r"[a-z0-9-]{0,63}")
+_is_key = re.compile(r"[a-z0-9-]{0,63}").fullmatch
 
 _FIRST_MAGIC = b"\x00fc1"  # fixed places, the checksum at the end: read, but not written any more
 _LENGTHS = struct.Struct("!4sIIB?I")
@@ -60,12 +60,8 @@ class Envelope(NamedTuple):
 
 
 _NO_SECRETS: dict[str, str] = {}
-_TYPES = frozenset(
-    {
-        *(("meta", bytes), ("outputs", bytes), ("secrets", dict), ("key", str)),
-        *(("finished", bytes), ("request", bytes), ("limit", list)),
-    }
-)
+_USUAL = frozenset({("meta", bytes), ("outputs", bytes), ("key", str)})
+_TYPES = _USUAL | {("secrets", dict), ("finished", bytes), ("request", bytes), ("limit", list)}
 
 
 def seal(envelope: Envelope, task_type: str) -> bytes:
@@ -77,7 +73,7 @@ def seal(envelope: Envelope, task_type: str) -> bytes:
     if secrets or finished or request or limit:
         others = {"secrets": secrets, "finished": finished, "request": request, "limit": limit}
         fields |= {name: value for name, value in others.items() if value}
-    body: bytes = msgpack.packb(fields)
+    body: bytes = packb(fields)
     return _MAGIC + zlib.crc32(body, _seed(task_type)).to_bytes(4, "big") + body
 
 
@@ -92,7 +88,7 @@ def unseal(data: bytes, task_type: str) -> Envelope:
         raise InvalidResourceMetaError(message, field="resource_meta")
     magic = data[:4]
     if magic == _MAGIC:
-        body, checksum, read = data[_START:], data[4:_START], msgpack.unpackb
+        body, checksum, read = data[_START:], data[4:_START], unpackb
     elif magic == _FIRST_MAGIC:
         body, checksum, read = data[:-4], data[-4:], _read_first
     else:
@@ -101,30 +97,34 @@ def unseal(data: bytes, task_type: str) -> Envelope:
         message = f"damaged, or not of task type '{task_type}': pass the meta that create returned"
         raise InvalidResourceMetaError(message, field="resource_meta")
     try:  # the checksum is not a secret: a client can compute it
-        return _checked(read(body))
+        fields = read(body)
+        if type(fields) is not dict or not _USUAL.issuperset(zip(fields, map(type, fields.values()))):  # noqa: B905
+            fields = _checked(fields)
+        if _is_key(fields.get("key", "")):
+            return Envelope(**fields)
+        fault = "key is not an idempotency key"
     except (ValueError, TypeError, RecursionError, MemoryError, struct.error) as error:
-        message = f"of another layout: {str(error) or type(error).__name__}"
-        raise InvalidResourceMetaError(message[:200], field="resource_meta") from None
+        fault = str(error) or type(error).__name__
+    raise InvalidResourceMetaError(f"of another layout: {fault}"[:200], field="resource_meta")
 
 
-def _checked(fields: Any) -> Envelope:
-    """The envelope in a map, whose unknown entries are a later release's."""
-    if type(fields) is not dict:
+def _checked(given: Any) -> dict[str, Any]:
+    """The fields of an envelope that are in a map, whose unknown entries are a later release's."""
+    if type(given) is not dict:
         raise TypeError("not a map")
+    fields: dict[str, Any] = given
     if not _TYPES.issuperset(zip(fields, map(type, fields.values()), strict=True)):
         fields = {name: fields[name] for name in Envelope._fields if name in fields}
         misfits = {*zip(fields, map(type, fields.values()), strict=True)} - _TYPES
         if misfits:
             raise TypeError(f"{min(misfits)[0]} is of another type")
-    if not _KEY.fullmatch(fields.get("key", "")):
-        raise ValueError("key is not an idempotency key")
     for pair in fields.get("secrets", _NO_SECRETS).items():
         "".join(pair).encode()  # texts, and such as UTF-8 has
     if "limit" in fields:
         seconds, deadline = fields["limit"] = tuple(map(float, fields["limit"]))
         if not (0 <= seconds < _LATEST and 0 <= deadline < _LATEST):
             raise ValueError("limit is not a duration and a time")
-    return Envelope(**fields)
+    return fields
 
 
 def _read_first(body: bytes) -> dict[str, Any]:

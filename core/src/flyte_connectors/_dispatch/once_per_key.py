@@ -99,7 +99,7 @@ class OncePerKey:
         if sys.version_info >= (3, 12):  # what ends without waiting needs no turn of the loop
             task = asyncio.Task(to_end, loop=loop, eager_start=True)
         else:
-            task = loop.create_task(to_end)
+            task = asyncio.Task(to_end, loop=loop)
         if run.outcome is None:
             self._unfinished.add(task)
         return run

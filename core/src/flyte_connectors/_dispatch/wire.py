@@ -175,15 +175,20 @@ def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
 
 
 def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:
+    literal = message.literals.add(name=name).value
     try:
-        literal = value if isinstance(value, Literal) else (codec or codec_for_type(type(value))).encode(value)
+        if isinstance(value, Literal):
+            literal.CopyFrom(value)
+        elif (codec := codec or codec_for_type(type(value))).write is None:
+            literal.CopyFrom(codec.encode(value))
+        else:
+            codec.write(value, literal)
     except ConversionError as error:
         raise errors.OutputError(f"outputs.{name}: {error}") from None
     except Exception as error:  # of a value that no codec foresaw: asking again would not change it
         logger.warning("the output %r can't be written", name, exc_info=error)
         fault = f"outputs.{name}: a {type(value).__name__} can't be written as declared"
         raise errors.OutputError(fault) from None
-    message.literals.add(name=name, value=literal)
 
 
 def _declared_codecs(declared: bytes) -> tuple[tuple[str, Codec], ...]:

@@ -31,6 +31,7 @@ class Codec(NamedTuple):
             (``flyteidl2.core.TypeStructure.tag``).
         encode: Native value to literal. Raises ConversionError.
         decode: Literal to native value. Raises ConversionError.
+        write: Like `encode`, into a literal that exists; None if there is no quicker way than to copy it.
     """
 
     python_type: Any
@@ -38,6 +39,7 @@ class Codec(NamedTuple):
     tag: str
     encode: Callable[[Any], Literal]
     decode: Callable[[Literal], Any]
+    write: Callable[[Any, Literal], None] | None = None
 
     def __repr__(self) -> str:
         return f"Codec({type_name(self.python_type)})"

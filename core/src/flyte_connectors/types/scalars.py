@@ -24,15 +24,13 @@ from flyte_connectors.types.msgpack_binary import binary_literal, holds_msgpack,
 _T = TypeVar("_T")
 
 
-def _encode_int(value: Any) -> Literal:
+def _write_int(value: Any, literal: Literal) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise mismatch("int", value)
-    literal = Literal()
     try:
         literal.scalar.primitive.integer = value
     except ValueError:
         raise ConversionError(f"{short(value)} does not fit into a 64-bit integer") from None
-    return literal
 
 
 def _decode_int(literal: Literal) -> int:
@@ -48,15 +46,13 @@ def _decode_int(literal: Literal) -> int:
     return _from_msgpack(literal, int)
 
 
-def _encode_float(value: Any) -> Literal:
+def _write_float(value: Any, literal: Literal) -> None:
     if not isinstance(value, (float, int)) or isinstance(value, bool):
         raise mismatch("float", value)
-    literal = Literal()
     try:
         literal.scalar.primitive.float_value = value
     except (OverflowError, TypeError, ValueError):
         raise ConversionError(f"{short(value)} does not fit into a 64-bit float") from None
-    return literal
 
 
 def _decode_float(literal: Literal) -> float:
@@ -68,16 +64,13 @@ def _decode_float(literal: Literal) -> float:
     return float(_from_msgpack(literal, (float, int)))
 
 
-def encode_str(value: Any) -> Literal:
-    """Return the literal of a text."""
+def _write_str(value: Any, literal: Literal) -> None:
     if not isinstance(value, str):
         raise mismatch("str", value)
-    literal = Literal()
     try:
         literal.scalar.primitive.string_value = value
     except UnicodeEncodeError:
         raise ConversionError(f"{short(value)} is not valid Unicode text (lone surrogate)") from None
-    return literal
 
 
 def decode_str(literal: Literal) -> str:
@@ -88,12 +81,10 @@ def decode_str(literal: Literal) -> str:
     return _from_msgpack(literal, str)
 
 
-def _encode_bool(value: Any) -> Literal:
+def _write_bool(value: Any, literal: Literal) -> None:
     if value is not True and value is not False:
         raise mismatch("bool", value)
-    literal = Literal()
     literal.scalar.primitive.boolean = value
-    return literal
 
 
 def _decode_bool(literal: Literal) -> bool:
@@ -103,16 +94,14 @@ def _decode_bool(literal: Literal) -> bool:
     return _from_msgpack(literal, bool)
 
 
-def _encode_datetime(value: Any) -> Literal:
+def _write_datetime(value: Any, literal: Literal) -> None:
     """Write a datetime; without a time zone it counts as UTC, as in the official SDK."""
     if not isinstance(value, dt.datetime):
         raise mismatch("datetime", value)
-    literal = Literal()
     try:
         literal.scalar.primitive.datetime.FromDatetime(value)
     except (OverflowError, ValueError):
         raise ConversionError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
-    return literal
 
 
 def _decode_datetime(literal: Literal) -> dt.datetime:
@@ -128,11 +117,11 @@ def _decode_datetime(literal: Literal) -> dt.datetime:
         raise ConversionError(f"{seconds} s since 1970 lie outside the years 1 to 9999") from None
 
 
-def _encode_date(value: Any) -> Literal:
+def _write_date(value: Any, literal: Literal) -> None:
     """Write a day as its midnight in UTC."""
     if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
         raise mismatch("date", value)
-    return _encode_datetime(dt.datetime.combine(value, dt.time.min))
+    _write_datetime(dt.datetime.combine(value, dt.time.min), literal)
 
 
 def _decode_date(literal: Literal) -> dt.date:
@@ -141,12 +130,10 @@ def _decode_date(literal: Literal) -> dt.date:
     return _parse(dt.date.fromisoformat, _from_msgpack(literal, str, "date"), "date")
 
 
-def _encode_timedelta(value: Any) -> Literal:
+def _write_timedelta(value: Any, literal: Literal) -> None:
     if not isinstance(value, dt.timedelta):
         raise mismatch("timedelta", value)
-    literal = Literal()
     literal.scalar.primitive.duration.FromTimedelta(value)
-    return literal
 
 
 def _decode_timedelta(literal: Literal) -> dt.timedelta:
@@ -160,12 +147,10 @@ def _decode_timedelta(literal: Literal) -> dt.timedelta:
         raise ConversionError(f"a duration of {seconds} s is too long for a timedelta") from None
 
 
-def _encode_none(value: Any) -> Literal:
+def _write_none(value: Any, literal: Literal) -> None:
     if value is not None:
         raise mismatch("None", value)
-    literal = Literal()
     literal.scalar.none_type.SetInParent()
-    return literal
 
 
 def _decode_none(literal: Literal) -> None:
@@ -173,10 +158,10 @@ def _decode_none(literal: Literal) -> None:
         raise wrong_literal("None", literal)
 
 
-def _encode_bytes(value: Any) -> Literal:
+def _write_bytes(value: Any, literal: Literal) -> None:
     if not isinstance(value, bytes):
         raise mismatch("bytes", value)
-    return binary_literal(value)
+    literal.CopyFrom(binary_literal(value))
 
 
 def _decode_bytes(literal: Literal) -> bytes:
@@ -200,21 +185,32 @@ def _parse(parser: Callable[[str], _T], text: str, expected: str) -> _T:
         raise mismatch(expected, text) from None
 
 
+def _encoding(write: Callable[[Any, Literal], None]) -> Callable[[Any], Literal]:
+    def encode(value: Any) -> Literal:
+        literal = Literal()
+        write(value, literal)
+        return literal
+
+    return encode
+
+
 SCALARS = {
-    python_type: Codec(python_type, LiteralType(simple=number), tag, encode, decode)
-    for python_type, number, tag, encode, decode in (
-        (int, SimpleType.INTEGER, "int", _encode_int, _decode_int),
-        (float, SimpleType.FLOAT, "float", _encode_float, _decode_float),
-        (str, SimpleType.STRING, "str", encode_str, decode_str),
-        (bool, SimpleType.BOOLEAN, "bool", _encode_bool, _decode_bool),
-        (type(None), SimpleType.NONE, "none", _encode_none, _decode_none),
-        (bytes, SimpleType.BINARY, "bytes", _encode_bytes, _decode_bytes),
-        (dt.datetime, SimpleType.DATETIME, "datetime", _encode_datetime, _decode_datetime),
-        (dt.date, SimpleType.DATETIME, "date", _encode_date, _decode_date),
-        (dt.timedelta, SimpleType.DURATION, "timedelta", _encode_timedelta, _decode_timedelta),
+    python_type: Codec(python_type, LiteralType(simple=number), tag, _encoding(write), decode, write)
+    for python_type, number, tag, write, decode in (
+        (int, SimpleType.INTEGER, "int", _write_int, _decode_int),
+        (float, SimpleType.FLOAT, "float", _write_float, _decode_float),
+        (str, SimpleType.STRING, "str", _write_str, decode_str),
+        (bool, SimpleType.BOOLEAN, "bool", _write_bool, _decode_bool),
+        (type(None), SimpleType.NONE, "none", _write_none, _decode_none),
+        (bytes, SimpleType.BINARY, "bytes", _write_bytes, _decode_bytes),
+        (dt.datetime, SimpleType.DATETIME, "datetime", _write_datetime, _decode_datetime),
+        (dt.date, SimpleType.DATETIME, "date", _write_date, _decode_date),
+        (dt.timedelta, SimpleType.DURATION, "timedelta", _write_timedelta, _decode_timedelta),
     )
 }
 """Codec by Python type."""
+
+encode_str = SCALARS[str].encode
 
 SCALARS_BY_NUMBER = {codec.literal_type.simple: codec for kind, codec in SCALARS.items() if kind is not dt.date}
 """Codec by ``flyteidl2.core.SimpleType``, where only the Flyte type is known."""
