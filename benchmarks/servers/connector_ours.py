@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
-from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
+from flyte_connectors.authoring import log_page
 from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+    from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse
 
 BLOCK_SECONDS = 0.2
 USER = LogLineOriginator.USER  # a look-up that costs as much as the line it is for
@@ -78,11 +80,8 @@ class BlockingConnector(TrivialConnector):
 
 
 def _batch_of_lines() -> GetTaskLogsResponse:
-    response = GetTaskLogsResponse()
-    add = response.body.lines.add
-    for number in range(1000):
-        add(message=f"line {number}", originator=USER)
-    return response
+    (page,) = log_page([f"line {number}" for number in range(1000)], None, originator=USER)
+    return page
 
 
 for _number in range(int(os.environ.get("BENCHMARK_CONNECTORS", "0"))):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flyte_connectors.authoring import log_page, read_log_token
 from flyte_connectors.errors import InvalidRequestError
@@ -30,6 +32,16 @@ def test_lines_may_have_more_than_a_text() -> None:
     line = LogLine(message="killed", originator=LogLineOriginator.SYSTEM)
     (message,) = log_page([line, "text"], None)
     assert list(message.body.lines) == [line, LogLine(message="text")]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), min_size=1),
+    st.sampled_from(LogLineOriginator.values()),
+)
+def test_texts_are_lines_without_a_time(texts: list[str], originator: Any) -> None:
+    """The same message, however long they are and whatever they hold."""
+    (message,) = log_page(texts, None, originator=originator)
+    assert list(message.body.lines) == [LogLine(message=text, originator=originator) for text in texts]
 
 
 @pytest.mark.parametrize("token", ["-1", "1.5", "x", " 1", "²", "\u0661", "9" * 19, "1" * 10_000])

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from functools import lru_cache
 from typing import Any
 
 from flyteidl2.connector.connector_pb2 import GetTaskLogsResponse, GetTaskLogsResponseBody
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors.errors import InternalError
+from flyte_connectors.types.wire_format import head, tag_of
 
 SOFT_LIMIT = 256 * 1024
 """Bytes after which a message is sent although more is ready."""
@@ -28,8 +28,8 @@ HARD_LIMIT = 2 * 1024 * 1024
 _FRAMES = 64
 """Bytes that tags, lengths and a line's other fields add at most to its text."""
 
-_BODY = GetTaskLogsResponse.DESCRIPTOR.fields_by_name["body"].number << 3 | 2
-_LINES = GetTaskLogsResponseBody.DESCRIPTOR.fields_by_name["lines"].number << 3 | 2
+_BODY = tag_of(GetTaskLogsResponse, "body")
+_LINES = tag_of(GetTaskLogsResponseBody, "lines")
 _TRUNCATED = " [truncated]"
 
 
@@ -58,31 +58,37 @@ async def log_messages(items: AsyncIterator[Any]) -> AsyncIterator[bytes]:
 
 
 class _Pending:
-    """Serialized parts between the reader and the stream."""
+    """Serialized parts between the reader and the stream.
+
+    Attributes:
+        parts: Those of a body, always the same list.
+        size: Their bytes, at least 1 for each.
+        filled: Set when there are any.
+    """
 
     def __init__(self) -> None:
+        self.parts: list[bytes] = []
         self.size = 0
-        self._messages: list[bytes] = []
-        self._parts: list[bytes] = []  # of a body, after these messages
-        self._filled = asyncio.Event()
+        self.filled = asyncio.Event()
+        self._messages: list[bytes] = []  # before these parts
         self._drained = asyncio.Event()
 
     def add(self, part: bytes) -> None:
         """Add a part of a body."""
         if not self.size:
-            self._filled.set()
-        self._parts.append(part)
+            self.filled.set()
+        self.parts.append(part)
         self.size += len(part) or 1
 
     def add_message(self, message: bytes) -> None:
         """Add a whole message."""
         self.add(message)
-        self._messages += [*_bodies(self._parts[:-1]), message]
-        self._parts = []
+        self._messages += [*_bodies(self.parts[:-1]), message]
+        self.parts.clear()
 
     async def wait(self, reader: asyncio.Future[None]) -> None:
         """Return when there is something to send or the reader has ended."""
-        filled = asyncio.ensure_future(self._filled.wait())
+        filled = asyncio.ensure_future(self.filled.wait())
         try:
             await asyncio.wait((filled, reader), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -94,9 +100,10 @@ class _Pending:
         await self._drained.wait()
 
     def take(self) -> list[bytes]:
-        messages = [*self._messages, *_bodies(self._parts)]
-        self._messages, self._parts, self.size = [], [], 0
-        self._filled.clear()
+        messages = [*self._messages, *_bodies(self.parts)]
+        self._messages, self.size = [], 0
+        self.parts.clear()
+        self.filled.clear()
         self._drained.set()
         return messages
 
@@ -114,12 +121,18 @@ def _bodies(parts: list[bytes]) -> Iterator[bytes]:
 
 
 async def _read(items: AsyncIterator[Any], pending: _Pending) -> None:
+    append, filled, largest = pending.parts.append, pending.filled, HARD_LIMIT - _FRAMES
     async for item in items:
-        if isinstance(item, LogLine):
+        if isinstance(item, LogLine):  # very many: what `add` does, without a call for each
             data = item.SerializeToString()
-            if len(data) > HARD_LIMIT - _FRAMES:
+            size = len(data)
+            if size > largest:
                 data = _cut(item)
-            pending.add(_head(_LINES, len(data)) + data)
+                size = len(data)
+            if not pending.size:
+                filled.set()
+            append(head(_LINES, size) + data)
+            pending.size += size + 1
         elif not isinstance(item, GetTaskLogsResponse):
             raise InternalError(f"get_logs yielded {type(item).__name__}: yield LogLine or GetTaskLogsResponse")
         elif item.HasField("body"):
@@ -137,7 +150,7 @@ def _add_body(body: GetTaskLogsResponseBody, pending: _Pending) -> None:
         return
     for line in body.lines:
         data = _cut(line)
-        pending.add(_head(_LINES, len(data)) + data)
+        pending.add(head(_LINES, len(data)) + data)
     for text in body.results:
         pending.add(GetTaskLogsResponseBody(results=[_shortened(text)]).SerializeToString())
 
@@ -158,15 +171,4 @@ def _shortened(text: str) -> str:
 
 
 def _framed(tag: int, payload: bytes) -> bytes:
-    """A length-delimited field: tag, length as a varint, payload."""
-    return _head(tag, len(payload)) + payload
-
-
-@lru_cache(maxsize=1024)
-def _head(tag: int, length: int) -> bytes:
-    head = bytearray((tag,))
-    while length > 0x7F:  # noqa: PLR2004  (seven bits a byte)
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head)
+    return head(tag, len(payload)) + payload
