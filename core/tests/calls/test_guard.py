@@ -98,6 +98,30 @@ class TestDeadline:
         with pytest.raises(InternalError):
             await guard.call(bind(get=get).verb("get"), {}, timeout=10)
 
+    async def test_a_first_wait_is_limited_like_any_other(self, guard: CallGuard) -> None:
+        """What is cancelled there may wait once more, and even answer; what fails there may go on."""
+        failed = asyncio.get_running_loop().create_future()
+        failed.set_exception(ValueError("vendor"))
+
+        async def get(self: Any, *, first: Any, **kwargs: Any) -> Any:
+            try:
+                await first
+            except (asyncio.CancelledError, ValueError) as error:
+                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)
+                return f"after a {type(error).__name__}"
+
+        verb = bind(get=get).verb("get")
+        for first, expected in ((asyncio.sleep(60), "after a CancelledError"), (failed, "after a ValueError")):
+            assert await guard.call(verb, {"first": first}, timeout=0.05) == expected
+        assert verb.calls.by_code == {"OK": 2}
+
+    async def test_what_is_awaitable_without_being_a_coroutine_is_awaited(self, guard: CallGuard) -> None:
+        """Compilers and decorators make such functions."""
+        verb = bind().verb("get")
+        verb.function = lambda: asyncio.gather(asyncio.sleep(0.01, "done"))
+        assert await guard.call(verb, {}, timeout=10) == ["done"]
+
     async def test_without_a_limit_it_takes_its_time(self, guard: CallGuard) -> None:
         """No timeout is no timeout."""
 
@@ -299,6 +323,29 @@ class TestIsolation:
         blocks[:] = [True]
         with pytest.raises(DeadlineExceededError):
             await isolating.call(verb, {}, timeout=0.05)
+
+    async def test_a_wrapper_that_blocks_is_not_the_connectors_fault(
+        self, isolating: CallGuard, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A slow tracer does not move the connectors."""
+
+        def blocking(verb: Any, call: Any) -> Any:
+            async def wrapped(arguments: Any) -> Any:
+                time.sleep(0.3)
+                return await call(arguments)
+
+            return wrapped
+
+        async def get(self: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            return threading.current_thread().name
+
+        verb = bind(get=get).verb("get")
+        verb.wrappers = (blocking,)
+        assert await isolating.call(verb, {}) == threading.current_thread().name
+        await asyncio.sleep(0.1)
+        assert not isolating.isolated
+        assert "blocked" not in caplog.text
 
     async def test_a_well_behaved_connector_stays(self, isolating: CallGuard, caplog: pytest.LogCaptureFixture) -> None:
         """Waiting is not blocking."""
