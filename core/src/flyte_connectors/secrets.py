@@ -24,6 +24,7 @@ from flyte_connectors.errors import MASK, AuthenticationError, InvalidRequestErr
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
+    from typing_extensions import Self
 
     from flyte_connectors._masking import Masker
 
@@ -144,10 +145,12 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
 
     Attributes:
         values: These, and those that `mask` has added.
+        by_user: Whether this is a call of a local run, in which the user is the operator.
     """
 
     # Of the class, because few calls have anything else.
     _added: dict[str, None] | None = None
+    by_user = False
     is_over = False
     outer: protected | None = None
     values = _given = frozenset[str]()
@@ -156,8 +159,10 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
         if secrets:
             self.values = self._given = frozenset(secrets.values())
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         outer = _active.get()
+        if outer is not None and outer.by_user:
+            self.by_user = True
         while outer is not None and outer.is_over:
             outer = outer.outer
         if outer is not None:
@@ -167,6 +172,7 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
             with _lock:
                 _in_use.add(self)
         self._token = _active.set(self)
+        return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self.is_over = True
@@ -193,7 +199,14 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
 _lock = threading.RLock()  # the garbage collector may log while it is held
 _in_use: weakref.WeakSet[protected] = weakref.WeakSet()
 _active: contextvars.ContextVar[protected | None] = contextvars.ContextVar("secrets", default=None)
-_outside_calls = protected({})
+outside_calls = protected({})
+"""What is masked for the whole process."""
+
+
+def is_call_by_user() -> bool:
+    """Whether a call of a local run has led here, which may be over."""
+    call = _active.get()
+    return call is not None and call.by_user
 
 
 def mask(*values: str) -> None:
@@ -207,7 +220,7 @@ def mask(*values: str) -> None:
     Args:
         values: Each in plain, of at least 4 characters; its usual encoded forms are masked, too.
     """
-    call = _active.get() or _outside_calls
+    call = _active.get() or outside_calls
     for value in values:
         call.add(str(value))
 
@@ -253,10 +266,10 @@ def holds_secret(data: bytes) -> bool:
 
 def current_masker() -> Masker | None:
     """The masker of this call's secrets; None if it has none."""
-    call = _active.get() or _outside_calls
+    call = _active.get() or outside_calls
     values = call.values
-    if _outside_calls.values:
-        values = values | _outside_calls.values
+    if outside_calls.values:
+        values = values | outside_calls.values
     return _masker(values) if values else None
 
 

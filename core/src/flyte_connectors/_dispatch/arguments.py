@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ def with_secrets(
     connection: Connection | None = None,
     *,
     local: bool,
-) -> contextlib.AbstractContextManager[object]:
+) -> protected:
     """Add secrets and configs to `arguments`; redact the secrets within the block that is returned.
 
     Raises:
@@ -53,14 +52,13 @@ def with_secrets(
             secrets[key] = connector.plugin.secret(key)
         arguments.update(configs)
         arguments.update(secrets)
-    if not local:
-        return protected(secrets)
-    from flyte_connectors.endpoints import unrestricted  # the service needs none of it
+    return _ProtectedLocally(secrets) if local else protected(secrets)
 
-    stack = contextlib.ExitStack()
-    stack.enter_context(unrestricted())
-    stack.enter_context(protected(secrets))
-    return stack
+
+class _ProtectedLocally(protected):
+    """Within this block, any endpoint is allowed, too."""
+
+    by_user = True
 
 
 def _read(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:

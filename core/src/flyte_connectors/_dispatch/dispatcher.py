@@ -33,7 +33,7 @@ from flyte_connectors._dispatch.redaction import redacted
 from flyte_connectors._dispatch.time_limits import Timers, is_over, limit_of, write_exceeded
 from flyte_connectors._registry.table import find_metadata
 from flyte_connectors.connector import TERMINAL_PHASES
-from flyte_connectors.secrets import current_masker
+from flyte_connectors.secrets import outside_calls
 
 if TYPE_CHECKING:
     from flyte_connectors._calls.guard import CallGuard
@@ -200,9 +200,9 @@ class Dispatcher:
             return
         arguments = {"resource_meta": _decode(connector, envelope.meta), "token": request.token, "lines": request.lines}
         connection, _ = await self._find(envelope.secrets, None, None)
-        with self._secrets(connector, arguments, envelope.secrets, connection):
+        with self._secrets(connector, arguments, envelope.secrets, connection) as call:
             async for item in self.guard.stream(connector.verb("get_logs"), arguments):
-                yield item if current_masker() is None else redacted(item)
+                yield redacted(item) if call.values or outside_calls.values else item
 
     def get_connector(self, name: str) -> pb.Connector:
         """The metadata of the connector called `name`.

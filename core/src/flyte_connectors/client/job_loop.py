@@ -142,8 +142,9 @@ async def run_job(
             async with _UNLIMITED if policy.timeout is None else time_limit(policy.timeout):
                 await run.start(request)
                 del request
+                clock = alarms.get()
                 while (resource := await run.poll()) is None:
-                    await alarms.get().at(run.next_poll())
+                    await clock.at(run.next_poll())
             await run.last_lines()
         except BaseException as error:
             ended = await run.end(error, name)
