@@ -23,7 +23,6 @@ from flyte_connectors_console.log_lines import line_text, line_view, lines_from
 from flyte_connectors_console.log_tail import Page
 from flyte_connectors_console.place import KnownJob
 from flyte_connectors_console.streams import stream
-from flyte_connectors_console.watching import MOST_LISTENERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterator
@@ -44,6 +43,7 @@ _MOST_MATCHES = 200
 _READ_SECONDS = 30.0
 _CANCEL_SECONDS = 20.0
 _MOST_READERS = 8  # downloads and searches at once
+_MOST_FOLLOWERS = 256  # pages that are sent events; each has a thread
 
 
 class Render(Protocol):
@@ -68,6 +68,7 @@ class JobPages:
         self._watches = watches
         self._render = render
         self._readers = threading.BoundedSemaphore(_MOST_READERS)
+        self._followers = threading.BoundedSemaphore(_MOST_FOLLOWERS)
 
     def job(self, request: Request, address: JobAddress) -> Response:
         """The page; its log and curves come by events."""
@@ -91,13 +92,16 @@ class JobPages:
 
     def events(self, request: Request, address: JobAddress) -> Response:
         """What changes, until the job has ended."""
-        if self._watches.listeners >= MOST_LISTENERS:
-            message = f"{MOST_LISTENERS} pages are open: close some, or try again later"
-            raise ServiceUnavailableError(message)
         next_line = request.args.get("next", type=int)
         watch = self._watches.of(address)
+        if not self._followers.acquire(blocking=False):
+            message = f"{_MOST_FOLLOWERS} pages are open: close some, or try again later"
+            raise ServiceUnavailableError(message)
+        seat = contextlib.ExitStack()
+        seat.callback(self._followers.release)
         chunks = stream(self._watches, watch, next_line, request.environ)
         response = Response(chunks, mimetype="text/event-stream")
+        response.call_on_close(seat.close)  # also if nothing of it is sent; once, however often it is closed
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
         return response
 

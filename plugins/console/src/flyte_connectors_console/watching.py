@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_JOBS = 200
-MOST_LISTENERS = 256
 KEPT_SECONDS = 30.0  # after its last page was closed
 
 _LOG_PAUSE = 0.35  # seconds between two reads for new lines: on the screen within half a second
@@ -265,11 +264,6 @@ class Watches:
         self._watches: dict[JobAddress, Watch] = {}
         self.fan_out = FanOut()
         self.turns = Turns()
-
-    @property
-    def listeners(self) -> int:
-        """How many pages listen, to any job."""
-        return sum(watch.listeners for watch in list(self._watches.values()))
 
     def of(self, address: JobAddress) -> Watch:
         """The watch of a job, from a thread; it begins with the first page.
