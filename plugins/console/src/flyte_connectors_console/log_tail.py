@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 MOST_LINES = 5_000
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
 _MOST_PAGES = 4_096
 
 
