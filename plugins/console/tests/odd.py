@@ -1,6 +1,7 @@
 """Connectors that answer late, with an error, or at once."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from flyte_connectors import AsyncConnector, ConnectorRegistry, Phase, Resource, ResourceMeta
@@ -43,5 +44,23 @@ class Refusing(Late):
         raise PermissionDeniedError("not for this account")
 
 
-for connector in (Late, Away, Refusing):
+class Endless(Late):
+    name = "Endless"
+    task_type_name = "endless"
+
+    async def get_logs(self, resource_meta, **kwargs):
+        await asyncio.sleep(300)
+        yield
+
+
+class Blocking(Late):
+    name = "Blocking"
+    task_type_name = "blocking"
+
+    async def get(self, resource_meta, **kwargs):
+        time.sleep(0.5)  # noqa: ASYNC251  (it blocks the event loop)
+        return Resource(phase=Phase.RUNNING)
+
+
+for connector in (Late, Away, Refusing, Endless, Blocking):
     ConnectorRegistry.register(connector)

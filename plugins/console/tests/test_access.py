@@ -89,6 +89,17 @@ def test_a_token_is_asked_for_and_remembered(place: LaptopPlace, tokens: TokenFi
     assert browser.get("/jobs").status_code == 200
 
 
+@pytest.mark.parametrize(("url", "is_secure"), [("https://localhost", True), ("http://localhost", False)])
+def test_a_cookie_that_was_given_over_tls_is_sent_over_tls_only(
+    place: LaptopPlace, tokens: TokenFile, url: str, is_secure: bool
+) -> None:
+    """And one that was given without works without."""
+    browser = client(place, tokens)
+    reply = browser.post("/sign-in", base_url=url, data={"token": TOKEN})
+    assert ("Secure" in reply.headers["Set-Cookie"]) == is_secure
+    assert browser.get("/jobs", base_url=url).status_code == 200
+
+
 def test_a_cookie_works_on_every_replica_until_its_token_ends(
     place: LaptopPlace, tokens: TokenFile, tmp_path: Path
 ) -> None:

@@ -13,7 +13,8 @@ from processes import LONGEST_WAIT, Served, events, eventually, serving
 STORED = "canary-of-the-store-4f1d"
 SENT = "canary-of-the-call-9c2e"
 TOKEN = "canary-of-the-token-77aa"
-FLOWN = (STORED, SENT, TOKEN)
+PASSWORD = "canary-of-a-url-31bb"
+FLOWN = (STORED, SENT, TOKEN, PASSWORD)
 
 
 async def sing(served: Served) -> bytes:
@@ -62,7 +63,8 @@ async def test_no_secret_is_on_a_page(environment: dict[str, str], tmp_path: Pat
     tokens.write_text(f"{TOKEN}\n")
     module = Path(__file__).with_name("canary.py")
     environment = {**environment, "FLYTE_SECRET_CANARY": STORED}
-    flags = ("--module", str(module), "--auth-token-file", str(tokens))
+    url = f"https://singer:{PASSWORD}@c.example.com/console"
+    flags = ("--module", str(module), "--auth-token-file", str(tokens), "--console-url", url)
     with serving(environment, *flags) as served:
         await sing(served)
         seen, found = await asyncio.to_thread(read_all, served)
@@ -71,6 +73,7 @@ async def test_no_secret_is_on_a_page(environment: dict[str, str], tmp_path: Pat
     assert "it sang ***" in seen["search"]
     assert "it sang ***" in seen["download"]
     assert "x***x" in "".join(seen.values())
+    assert "https://***@c.example.com/console" in seen["/"]
     assert not [secret for secret in FLOWN if secret in str((seen, found))]
 
 

@@ -122,6 +122,23 @@ def test_run_prints_the_link_at_once(environment: dict[str, str], tasks: Path) -
         run.communicate(timeout=LONGEST_WAIT)
 
 
+def test_the_browser_is_opened(environment: dict[str, str], tmp_path: Path) -> None:
+    """With the address that is printed, which signs in."""
+    opened, program = tmp_path / "opened", tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part; mv {opened}.part {opened}\n')
+    program.chmod(0o755)
+    command = [*PROGRAM, "console"]
+    with subprocess.Popen(
+        command, env={**environment, "BROWSER": str(program)}, stderr=subprocess.PIPE, text=True
+    ) as console:
+        try:
+            assert console.stderr is not None
+            url = console.stderr.readline().split()[-1]
+            assert eventually(lambda: opened.exists() and opened.read_text()) == url
+        finally:
+            console.terminate()
+
+
 def test_the_port_is_taken(environment: dict[str, str], served: Served) -> None:
     """One line says so."""
     port = served.http.rpartition(":")[2]

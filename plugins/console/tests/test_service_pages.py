@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -124,16 +126,55 @@ def test_the_command_that_prints_the_log_is_shown(served: Served, tasks: Path) -
 )
 async def test_a_page_does_not_wait_for_its_connector(odd: Served, task_type: str, said: str) -> None:
     """It comes at once, also if the connector has not answered, or has answered with an error."""
-    request = pb.CreateTaskRequest()
-    request.template.type = task_type
-    request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "a0"
-    async with RemoteService(odd.grpc) as client:
-        meta = (await client.create(request)).resource_meta
-    url = odd.console + JobAddress(task_type, meta).path
+    url = odd.console + JobAddress(task_type, await _created(odd, task_type)).path
     assert task_type in text(url)
     states = (data for name, data in events(url) if name == "state")
     assert next(state for state in states if said in str(state))
     assert said in text(url)
+
+
+async def _created(service: Served, task_type: str, polls: int = 0) -> bytes:
+    """The meta of a new job that Flyte has asked for so often."""
+    request = pb.CreateTaskRequest()
+    request.template.type = task_type
+    request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "a0"
+    async with RemoteService(service.grpc) as client:
+        meta = (await client.create(request)).resource_meta
+        poll = pb.GetTaskRequest(resource_meta=meta, task_category=pb.TaskCategory(name=task_type))
+        for _ in range(polls):
+            await client.get(poll)
+    return meta
+
+
+async def test_a_job_whose_state_can_not_be_read_is_shown(odd: Served) -> None:
+    """Why, since when, and when it will be asked for again; Flyte is told RUNNING meanwhile."""
+    address = JobAddress("away", await _created(odd, "away", polls=2))
+    overview = text(f"{odd.console}/")
+    assert "The state of 1 job can't be read now." in overview
+    assert "the vendor is away" in overview.partition("Connectors</h2>")[0]
+    assert address.path in overview
+    jobs = text(f"{odd.console}/jobs?q=away")
+    assert re.search(r"the vendor is away, for \S+; next try in about", jobs)
+    assert "the vendor is away" in text(odd.console + address.path)
+
+
+async def test_an_isolated_connector_is_shown(odd: Served) -> None:
+    """One that blocks the event loop of all."""
+    await _created(odd, "blocking", polls=3)
+    assert "isolated: it blocked the shared one" in text(f"{odd.console}/")
+
+
+async def test_few_logs_are_read_as_a_whole_at_once(odd: Served) -> None:
+    """Others are told to try again."""
+    url = odd.console + JobAddress("endless", await _created(odd, "endless")).path
+    async with httpx.AsyncClient(timeout=LONGEST_WAIT) as browser:
+        searches = [asyncio.ensure_future(browser.get(f"{url}/log?search=x")) for _ in range(9)]
+        done, others = await asyncio.wait(searches, return_when=asyncio.FIRST_COMPLETED)
+        (refused,) = (task.result() for task in done)
+        assert refused.status_code == 503
+        assert "too many logs are being read" in refused.text
+        for task in others:
+            task.cancel()
 
 
 def test_a_page_of_jobs_is_filtered_and_sorted(served: Served, tasks: Path) -> None:
@@ -252,13 +293,19 @@ def test_a_page_enforces_no_time_limit(served: Served, tasks: Path) -> None:
         assert next(data for name, data in found if name == "state")["phase"] == "RUNNING"
 
 
-def test_links_of_tasks_lead_to_their_pages(environment: dict[str, str], tasks: Path) -> None:
+async def test_links_of_tasks_lead_to_their_pages(environment: dict[str, str], tasks: Path) -> None:
     """With --console-url; Flyte shows them from the start."""
     with serving(environment, "--console-url", "https://c.example.com/console/") as served:
         command = [*PROGRAM, "run", "--endpoint", served.grpc, str(tasks), "count", "--word", "a"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        options: dict[str, Any] = {"env": environment, "capture_output": True, "text": True, "check": True}
+        done = await asyncio.to_thread(subprocess.run, command, **options)
         (path,) = served.pages()
+        address = JobAddress.parse("batch_job", path.rpartition("/")[2])
+        poll = pb.GetTaskRequest(resource_meta=address.meta, task_category=address.category)
+        async with RemoteService(served.grpc) as client:
+            link = (await client.get(poll)).resource.log_links[-1]
     assert f"Connector console: https://c.example.com/console{path}" in done.stderr
+    assert (link.ready, link.ShowWhilePending) == (True, True)
 
 
 def test_several_workers_have_no_console(environment: dict[str, str]) -> None:
