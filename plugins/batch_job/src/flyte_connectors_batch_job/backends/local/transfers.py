@@ -10,13 +10,12 @@ import os
 
 from flyte_connectors_batch_job.backends.local import job as states
 from flyte_connectors_batch_job.backends.local import kernel, storage_settings
-from flyte_connectors_batch_job.wrapper import forked, uris
+from flyte_connectors_batch_job.wrapper import copying, forked, staging, uris
 from flyte_connectors_batch_job.wrapper.faults import TransferError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import ModuleType
     from typing import Any
 
     from flyte_connectors_batch_job.backends.local.watch import Watch
@@ -45,7 +44,7 @@ class Transfers:
         if not self._plan["inputs"]:
             return None
         plan, path = self._plan, self._path
-        outcome = self._copied(lambda staging, limit: staging.fetch(plan, path, limit))
+        outcome = self._copied(lambda limit: staging.fetch(plan, path, limit))
         return None if outcome["state"] == states.SUCCEEDED else outcome
 
     def store(self, outcome: dict[str, Any]) -> dict[str, Any]:
@@ -53,13 +52,13 @@ class Transfers:
         if outcome["state"] != states.SUCCEEDED or not self._plan["outputs"]:
             return outcome
         plan, path, folder, written = self._plan, self._path, self._folder, outcome["outputs"]
-        return self._copied(lambda staging, limit: staging.Outputs(plan, folder, path, limit).store(written))
+        return self._copied(lambda limit: staging.Outputs(plan, folder, path, limit).store(written))
 
     def _is_local(self) -> bool:
         addresses = [self._plan["prefix"], *(one["uri"] for one in self._plan["inputs"])]
         return all(uris.scheme_of(address) == "file" for address in addresses)
 
-    def _copied(self, function: Callable[[ModuleType, int], Any]) -> dict[str, Any]:
+    def _copied(self, function: Callable[[int], Any]) -> dict[str, Any]:
         def call() -> Any:
             kernel.confine()  # an input can be a file in /proc
             os.environ.update(
@@ -67,9 +66,7 @@ class Transfers:
             )
             if not self._is_local():
                 _find_packages()
-            from flyte_connectors_batch_job.wrapper import copying, staging
-
-            return function(staging, copying.limit_bytes())
+            return function(copying.limit_bytes())
 
         pid, pipe = forked.start(call)
         parts: list[bytes] = []
