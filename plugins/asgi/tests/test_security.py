@@ -54,6 +54,8 @@ async def test_a_changed_certificate_is_served_without_losing_a_call(
                 assert await sleep(b"0.01") == b"slept"
                 done += 1
 
+        assert server.transport._current
+        budget = server.transport._current._application.budget
         callers = [asyncio.ensure_future(caller()) for _ in range(5)]
         waiting = asyncio.ensure_future(sleep(b"3"))
         await asyncio.sleep(0.1)
@@ -73,6 +75,7 @@ async def test_a_changed_certificate_is_served_without_losing_a_call(
         is_over.set()
         await asyncio.gather(*callers)
         assert done > 50
+        assert server.transport._current._application.budget is budget  # one for the process
 
 
 async def test_mutual_tls_wants_a_certificate_of_the_ca(tmp_path: pathlib.Path) -> None:

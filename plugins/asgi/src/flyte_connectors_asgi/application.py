@@ -39,6 +39,7 @@ class GrpcApplication:
             methods are async functions.
         largest: Bytes that a message may have.
         interceptors: See each call before its request is read, and may refuse it.
+        budget: For the unfinished requests of a process; of another application in it, or its own by default.
 
     Attributes:
         waiting: The calls that wait for something.
@@ -50,10 +51,11 @@ class GrpcApplication:
         *,
         largest: int = LARGEST_MESSAGE,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        budget: Budget | None = None,
     ) -> None:
         self.largest = largest
         self.interceptors = tuple(interceptors)
-        self.budget = Budget(_UNFINISHED_REQUESTS * largest)
+        self.budget = budget or Budget(_UNFINISHED_REQUESTS * largest)
         self.waiting: set[Call] = set()
         self._handlers = tuple(handlers)
         self._owners: dict[str, grpc.GenericRpcHandler] = {}

@@ -20,6 +20,7 @@ from flyte_connectors.service.grpcio import interceptors
 from flyte_connectors.service.settings import ServiceSettings, address_of, flag_of
 
 from flyte_connectors_asgi.application import TO_BE_NOTIFIED, GrpcApplication
+from flyte_connectors_asgi.messages import Budget
 from flyte_connectors_asgi.mounted import ConnectorApplication
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class H2cornTransport:
         self._shared_port = shared_port
         self._handlers: Sequence[grpc.GenericRpcHandler] = ()
         self._interceptors = interceptors(settings)
+        self._budget: Budget | None = None
         self._listening: socket.socket | None = None
         self._running: set[_Running] = set()
         self._current: _Running | None = None
@@ -114,7 +116,9 @@ class H2cornTransport:
             self._handlers,
             largest=self._settings.max_message_bytes,
             interceptors=self._interceptors,
+            budget=self._budget,
         )
+        self._budget = application.budget
         running = _Running(application, _config(self._settings, listening.fileno()))
         await running.start()
         self._running.add(running)
