@@ -52,8 +52,10 @@ def rehearse(session: nox.Session) -> None:
     )  # fmt: skip
 
 
+_TESTS = ("pytest", "tests/service", "tests/hardening", "tests/cli")
 _OVER_ASGI = {
-    "tests": (("pytest", "tests/service", "tests/hardening", "tests/cli", *BESIDE), USUAL_TESTS),
+    "tests": ((*_TESTS, *BESIDE), ["-m", "not slow and not live and not alone"]),
+    "alone": (_TESTS, ["-m", "alone and not slow and not live"]),
     "conformance": (
         ("pytest", "core/tests/kit", "plugins/official/tests/test_flyte_1.py", "tests/official", *BESIDE),
         USUAL_TESTS,
@@ -70,7 +72,7 @@ _OVER_ASGI = {
 def asgi(session: nox.Session) -> None:
     """Run the tests of the service over the transport asgi; `-- attack --short`, `backend`, ... for other programs."""
     install(session, *PACKAGES, groups=("product",))
-    name, *chosen = session.posargs or ["tests"]
-    command, usual = _OVER_ASGI[name]
-    options = [*(chosen or usual), *(["--python", f"{session.bin}/python"] if name == "backend" else [])]
-    session.run(*command, *options, env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})
+    for name, *chosen in [session.posargs] if session.posargs else [["tests"], ["alone"]]:
+        command, usual = _OVER_ASGI[name]
+        options = [*(chosen or usual), *(["--python", f"{session.bin}/python"] if name == "backend" else [])]
+        session.run(*command, *options, env={"FLYTE_CONNECTORS_TRANSPORT": "asgi"})
