@@ -10,6 +10,9 @@ from flyte_connectors import errors
 from flyte_connectors._calls.retries import SHARE
 
 from tests.docs.markdown import DOCS, ROOT, sections, tables
+from tests.docs.test_feature_tables import tests_of_plugins
+
+__all__ = ["tests_of_plugins"]  # a fixture
 
 PAGE = DOCS / "errors.md"
 CLASSES = {
@@ -46,3 +49,14 @@ def test_the_other_errors_are_listed() -> None:
 def test_the_share_of_the_callers_time_is_right() -> None:
     """The page says for how much of it calls are tried again."""
     assert f"{SHARE} of the caller's time" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("place", ["Kubernetes", "Slurm", "the service's machine"])
+def test_each_fault_of_a_batch_job_is_provoked_by_a_test(place: str, tests_of_plugins: dict[str, bool]) -> None:
+    """One at least, which the row names."""
+    (rows,) = tables(sections(PAGE)[f"Batch jobs on {place}"])
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"test_\w+", row["test"])
+        assert named, row
+        assert all(tests_of_plugins.get(name) for name in named), row

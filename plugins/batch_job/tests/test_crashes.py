@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from batch_jobs import FOREVER, Jobs, is_running, wait_until_alone
 from flyte_connectors.connector import Phase
+from flyte_connectors.errors import ConflictError
 
 from flyte_connectors_batch_job import BatchJobMetadata
 from flyte_connectors_batch_job.backends.local.spool import Spool
@@ -184,6 +185,14 @@ def test_the_same_key_in_many_threads_gives_one_job(jobs: Jobs, tmp_path: Path) 
     assert len({meta.job_id for meta in metas}) == 1
     assert jobs.end(metas[0]).phase == Phase.SUCCEEDED
     assert len(runs.read_text().splitlines()) == 1
+
+
+def test_another_task_of_the_same_key_is_a_conflict_here(jobs: Jobs) -> None:
+    """The job that is there goes on."""
+    meta = jobs.start("true", key="same")
+    with pytest.raises(ConflictError):
+        jobs.start("false", key="same")
+    assert jobs.end(meta).phase == Phase.SUCCEEDED
 
 
 @pytest.mark.parametrize("keys", [1, 20])

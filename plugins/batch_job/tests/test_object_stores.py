@@ -17,7 +17,8 @@ from flyte_connectors.connector import Phase
 from test_files import DIR, FILE, WHERE, Runs
 
 from flyte_connectors_batch_job import BatchJobMetadata
-from flyte_connectors_batch_job.wrapper import objects
+from flyte_connectors_batch_job.wrapper import objects, storage
+from flyte_connectors_batch_job.wrapper.faults import TransferError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,3 +240,10 @@ def test_a_gigabyte_passes_in_bounded_memory(
         assert stored["ContentLength"] == 1024 * MEBIBYTE
     else:
         assert Path(prefix, "f", "f").stat().st_size == 1024 * MEBIBYTE
+
+
+def test_a_machine_without_obstore_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whoever reads the job's message."""
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(TransferError, match="needs obstore on the machine that runs the job: pip install"):
+        storage.read_bytes("s3://bucket/key", 1)

@@ -20,7 +20,7 @@ from flyteidl2.connector import connector_pb2 as pb
 
 from flyte_connectors_batch_job import BatchJobConnector, BatchJobMetadata
 from flyte_connectors_batch_job.backends.interface import JobKey
-from flyte_connectors_batch_job.backends.slurm import backend, cluster
+from flyte_connectors_batch_job.backends.slurm import backend, cluster, progress
 from flyte_connectors_batch_job.backends.slurm.backend import SlurmBackend
 from flyte_connectors_batch_job.backends.slurm.channel import Record
 from flyte_connectors_batch_job.backends.slurm.files import LocalFiles
@@ -39,8 +39,9 @@ KNOWN = 10_000
 class Controller:
     """Lists the jobs that it is given, and counts what it is asked."""
 
-    def __init__(self, listed: list[Record]) -> None:
+    def __init__(self, listed: list[Record], *, has_accounting: bool = True) -> None:
         self.listed = listed
+        self.has_accounting = has_accounting
         self.lists = 0
         self.accounts: list[set[int]] = []
 
@@ -50,6 +51,8 @@ class Controller:
 
     def ended(self, job_ids: Collection[int]) -> list[Record]:
         self.accounts.append(set(job_ids))
+        if not self.has_accounting:
+            return []
         return [Record(one, None, name_of(f"k-{one}"), "CANCELLED", cancelled_by="0") for one in job_ids]
 
     def kept_seconds(self) -> float:
@@ -144,3 +147,20 @@ def test_accounting_is_asked_once_about_all_jobs_that_are_not_listed(
     assert all("cancelled in Slurm by user 0" in str(state) for state in states)
     assert isinstance(found[3], JobNotFoundError)
     assert isinstance(found[20], JobNotFoundError)
+
+
+def test_a_job_that_slurm_has_forgotten_without_an_outcome_is_worth_another_try(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is never taken for a success."""
+    monkeypatch.setattr(progress, "FILES_SECONDS", 0.0)
+    folder_of(tmp_path, 1)
+    (tmp_path / "k-1" / "0").mkdir()
+    (tmp_path / "k-1" / "0" / "begun").symlink_to("1")
+    slurm(monkeypatch, tmp_path, Controller([], has_accounting=False), seconds=0)
+    key = JobKey("k-1", "1")
+    SlurmBackend().states([key])
+    (found,) = SlurmBackend().states([key])
+    assert not isinstance(found, Exception)
+    assert found.phase == Phase.RETRYABLE_FAILED
+    assert found.message == "Slurm no longer knows the job, which wrote no outcome: its node may have failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bad_outputs import BAD_OUTPUTS, task_with_output
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
     AuthenticationError,
@@ -228,3 +229,13 @@ def test_the_role_that_deploy_makes_is_enough(
     quota(jobs, pods="0")
     waiting = jobs.start("true", key="waits")
     jobs.until(waiting, Phase.WAITING_FOR_RESOURCES, "exceeded quota")
+
+
+@pytest.mark.parametrize("what", BAD_OUTPUTS)
+def test_a_bad_output_fails_a_job_on_kubernetes(jobs: KubernetesJobs, tmp_path: Path, what: str) -> None:
+    """In one line, and nothing is stored."""
+    script, message = BAD_OUTPUTS[what]
+    meta = jobs.connector.create(task_with_output(script), str(tmp_path / "out"), {}, idempotency_key="a-job")
+    result = jobs.end(meta)
+    assert (result.phase, result.message) == (Phase.FAILED, message)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

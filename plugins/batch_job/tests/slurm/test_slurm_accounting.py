@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from batch_jobs import wait_for
 from flyte_connectors.connector import Phase
-from flyte_connectors.errors import InvalidRequestError
+from flyte_connectors.errors import InvalidRequestError, RateLimitedError
 from google.protobuf.json_format import MessageToDict
 from slurm_jobs import SlurmJobs, shared_folder, use
 
@@ -98,3 +98,15 @@ def test_a_job_that_never_reached_slurm_again_is_submitted_again(accounted: Slur
     assert (resource.phase, resource.outputs) == (Phase.SUCCEEDED, {"at": "here"})
     assert owner is not None
     assert owner.number == 2
+
+
+def test_a_limit_of_jobs_is_waited_for(accounted: SlurmJobs) -> None:
+    """Others may end, so the create may be repeated."""
+    limit = ("sacctmgr", "-i", "modify", "user", "root", "set")
+    accounted.cluster.checked(*limit, "MaxSubmitJobs=0")
+    try:
+        with pytest.raises(RateLimitedError, match="Slurm accepts no more jobs now"):
+            accounted.start("true", key="limited", memory="50Mi")
+    finally:
+        accounted.cluster.checked(*limit, "MaxSubmitJobs=-1")
+    assert accounted.end(accounted.start("true", key="limited", memory="50Mi")).phase == Phase.SUCCEEDED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slurm_cluster import SlurmCluster
+    from slurm_ssh import SshServer
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -130,6 +132,7 @@ def test_a_dead_node_is_worth_another_try(jobs: SlurmJobs, monkeypatch: pytest.M
             "$BATCH_JOB_OUTPUTS is a symbolic link",
         ),
         ({"script": "mkfifo $BATCH_JOB_OUTPUTS"}, "$BATCH_JOB_OUTPUTS is a named pipe"),
+        ({"script": "true", "outputs": {"n": "INTEGER"}}, "the job ended without its output 'n'"),
         ({"script": "echo no > $BATCH_JOB_OUTPUTS"}, "$BATCH_JOB_OUTPUTS is not valid JSON"),
         ({"script": "truncate -s 10G $BATCH_JOB_OUTPUTS"}, "$BATCH_JOB_OUTPUTS holds more than"),
         ({"script": "kill -9 $$"}, "the job ended with exit code 137"),
@@ -205,6 +208,22 @@ def test_a_token_that_is_no_good_is_named(
     assert good not in error.message
 
 
+@pytest.mark.slow
+def test_a_partition_that_is_closed_to_the_user_is_named(
+    cluster: SlurmCluster, jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody but an administrator can change that."""
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_ADDRESS", cluster.rest_url)
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_TOKEN_FILE", str(tmp_path / "token"))
+    (tmp_path / "token").write_text(cluster.token("slurm", seconds=60))
+    cluster.checked("scontrol", "update", "PartitionName=short", "AllowGroups=root")
+    try:
+        with pytest.raises(PermissionDeniedError, match="Slurm does not allow it"):
+            jobs.start("true", key="closed", queue="short", **SMALL)
+    finally:
+        cluster.checked("scontrol", "update", "PartitionName=short", "AllowGroups=ALL")
+
+
 def test_what_cannot_be_reached_is_named(jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By each way to Slurm."""
     addresses = {
@@ -222,6 +241,15 @@ def test_what_cannot_be_reached_is_named(jobs: SlurmJobs, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServiceUnavailableError, match="can't be run on the service's machine"):
         jobs.start("true", key="away", **SMALL)
+
+
+def test_a_host_that_is_not_known_gets_no_key(ssh: SshServer, jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could be another's."""
+    for name, value in ssh.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FLYTE_BATCH_JOB_SLURM_SSH_KNOWN_HOSTS", os.devnull)
+    with pytest.raises(AuthenticationError, match="can't be reached over SSH"):
+        jobs.start("true", key="unknown-host", **SMALL)
 
 
 def test_a_folder_that_cannot_be_used_is_named(jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bad_outputs import BAD_OUTPUTS, task_with_output
 from flyte_connectors import File, run
 from flyte_connectors.connector import Phase
 
@@ -53,3 +54,15 @@ def test_the_task_of_the_readme_runs_unchanged(jobs: SlurmJobs, tmp_path: Path) 
     words.write_text("three little words")
     assert run(names["count_words"], file=str(words)).outputs() == 3
     assert any(row[3].startswith("flyte-") for row in jobs.cluster.jobs())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", BAD_OUTPUTS)
+def test_a_bad_output_fails_a_job_on_slurm(jobs: SlurmJobs, tmp_path: Path, what: str) -> None:
+    """In one line, and nothing is stored."""
+    script, message = BAD_OUTPUTS[what]
+    task = task_with_output(script, memory="50Mi")
+    key = jobs.key(what.replace(" ", "-"))
+    resource = jobs.end(jobs.connector.create(task, str(tmp_path / "out"), {}, idempotency_key=key))
+    assert (resource.phase, resource.message) == (Phase.FAILED, message)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

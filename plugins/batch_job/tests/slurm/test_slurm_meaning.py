@@ -22,12 +22,14 @@ from flyte_connectors.errors import (
 
 from flyte_connectors_batch_job import BatchJobConfig
 from flyte_connectors_batch_job.backends.interface import JobRequest
-from flyte_connectors_batch_job.backends.slurm import bodies, faults, states
+from flyte_connectors_batch_job.backends.slurm import bodies, faults, states, verdict
 from flyte_connectors_batch_job.backends.slurm.channel import Record
+from flyte_connectors_batch_job.backends.slurm.files import LocalFiles
+from flyte_connectors_batch_job.backends.slurm.folder import JobFolder
 from flyte_connectors_batch_job.backends.slurm.order import order_of
 from flyte_connectors_batch_job.backends.slurm.progress import ranges
 from flyte_connectors_batch_job.backends.slurm.rest import Rest
-from flyte_connectors_batch_job.backends.slurm.script import batch_script, job_files
+from flyte_connectors_batch_job.backends.slurm.script import NO_FOLDER, batch_script, job_files
 from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings, claims
 from flyte_connectors_batch_job.backends.slurm.view import View
 
@@ -225,6 +227,16 @@ def test_a_job_that_is_not_the_owner_does_not_begin(tmp_path: Path) -> None:
     assert (folder / "0" / "stdout").read_text() == "it's\n$B\n"
     (folder / "owner-2").symlink_to("9")
     assert run("9") == 114
+
+
+def test_a_node_without_the_jobs_folder_is_named(tmp_path: Path) -> None:
+    """Its script has written nothing, so its exit code says it."""
+    (tmp_path / "x").mkdir()
+    record = Record(7, None, "flyte-x", "FAILED", nodes="n1", exit_code=NO_FOLDER)
+    state = verdict.judged(JobFolder(LocalFiles(str(tmp_path)), "x"), {}, 0, record)
+    assert state is not None
+    assert state.phase == Phase.FAILED
+    assert state.message == "the jobs' folder is not on n1, or its user may not use it"
 
 
 class SlowChannel:
