@@ -202,7 +202,7 @@ class Dispatcher:
         connection, _ = await self._find(envelope.secrets, None, None)
         with self._secrets(connector, arguments, envelope.secrets, connection) as call:
             async for item in self.guard.stream(connector.verb("get_logs"), arguments):
-                yield redacted(item) if call.values or outside_calls.values else item
+                yield item if not (call.values or outside_calls.values) else redacted(item)
 
     def get_connector(self, name: str) -> pb.Connector:
         """The metadata of the connector called `name`.

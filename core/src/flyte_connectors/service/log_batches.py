@@ -30,6 +30,8 @@ _FRAMES = 64
 
 _BODY = tag_of(GetTaskLogsResponse, "body")
 _LINES = tag_of(GetTaskLogsResponseBody, "lines")
+_SHORT = 128  # bytes of a line; nearly all have fewer
+_SHORT_HEADS = [bytes((_LINES, length)) for length in range(_SHORT)]
 _TRUNCATED = " [truncated]"
 
 
@@ -46,7 +48,7 @@ async def log_messages(items: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     pending = _Pending()
     reader = asyncio.ensure_future(_read(items, pending))
     try:
-        while not reader.done() or pending.size:
+        while not reader.done() or pending.has_any:
             await pending.wait(reader)
             for message in pending.take():
                 yield message
@@ -62,28 +64,29 @@ class _Pending:
 
     Attributes:
         parts: Those of a body, always the same list.
-        size: Their bytes, at least 1 for each.
         filled: Set when there are any.
     """
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
-        self.size = 0
         self.filled = asyncio.Event()
         self._messages: list[bytes] = []  # before these parts
         self._drained = asyncio.Event()
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there are parts or messages."""
+        return bool(self.parts or self._messages)
+
     def add(self, part: bytes) -> None:
         """Add a part of a body."""
-        if not self.size:
-            self.filled.set()
+        self.filled.set()
         self.parts.append(part)
-        self.size += len(part) or 1
 
     def add_message(self, message: bytes) -> None:
         """Add a whole message."""
-        self.add(message)
-        self._messages += [*_bodies(self.parts[:-1]), message]
+        self.filled.set()
+        self._messages += [*_bodies(self.parts), message]
         self.parts.clear()
 
     async def wait(self, reader: asyncio.Future[None]) -> None:
@@ -101,7 +104,7 @@ class _Pending:
 
     def take(self) -> list[bytes]:
         messages = [*self._messages, *_bodies(self.parts)]
-        self._messages, self.size = [], 0
+        self._messages = []
         self.parts.clear()
         self.filled.clear()
         self._drained.set()
@@ -121,7 +124,8 @@ def _bodies(parts: list[bytes]) -> Iterator[bytes]:
 
 
 async def _read(items: AsyncIterator[Any], pending: _Pending) -> None:
-    append, filled, largest = pending.parts.append, pending.filled, HARD_LIMIT - _FRAMES
+    parts, append, largest = pending.parts, pending.parts.append, HARD_LIMIT - _FRAMES
+    held = 0  # bytes since the stream was waited for, at most; 2 and more for each item
     async for item in items:
         if isinstance(item, LogLine):  # very many: what `add` does, without a call for each
             data = item.SerializeToString()
@@ -129,30 +133,35 @@ async def _read(items: AsyncIterator[Any], pending: _Pending) -> None:
             if size > largest:
                 data = _cut(item)
                 size = len(data)
-            if not pending.size:
-                filled.set()
-            append(head(_LINES, size) + data)
-            pending.size += size + 1
+            if not parts:
+                pending.filled.set()
+            append((_SHORT_HEADS[size] if size < _SHORT else head(_LINES, size)) + data)
+            held += size + 2
         elif not isinstance(item, GetTaskLogsResponse):
             raise InternalError(f"get_logs yielded {type(item).__name__}: yield LogLine or GetTaskLogsResponse")
         elif item.HasField("body"):
-            _add_body(item.body, pending)
+            held += _add_body(item.body, pending)
         else:
             pending.add_message(item.SerializeToString())
-        if pending.size > SOFT_LIMIT:
-            await pending.drained()
+            held += item.ByteSize() + 2
+        if held > SOFT_LIMIT:
+            held = 0
+            if pending.has_any:
+                await pending.drained()
 
 
-def _add_body(body: GetTaskLogsResponseBody, pending: _Pending) -> None:
+def _add_body(body: GetTaskLogsResponseBody, pending: _Pending) -> int:
+    """Add a body; return its bytes, at least 2."""
     part = body.SerializeToString()
     if len(part) <= HARD_LIMIT - _FRAMES:
         pending.add(part)
-        return
+        return len(part) + 2
     for line in body.lines:
         data = _cut(line)
         pending.add(head(_LINES, len(data)) + data)
     for text in body.results:
         pending.add(GetTaskLogsResponseBody(results=[_shortened(text)]).SerializeToString())
+    return len(part)
 
 
 def _cut(line: LogLine) -> bytes:
