@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import blocking, cpu_per_request, footprint, growth, local_runs, logs, startup
 from benchmarks.contender import Contender, Name
@@ -24,11 +24,11 @@ MEASURES: dict[str, Measure] = {
     "footprint": footprint,
     "local": local_runs,
 }
-ONCE = {"footprint"}
-"""Measures that give the same in every round."""
+ROUNDS = {"cpu": 5, "blocking": 1, "logs": 3, "start": 3, "footprint": 1, "local": 1}
+"""How often each is measured: what varies most, or has the narrowest target, is measured most."""
 NOT_MEASURED = {"local": {Name.ASGI}}
 """Contenders for which a measure is the same as for another one."""
-ROUNDS, QUICK_ROUNDS = 5, 2
+QUICK_ROUNDS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,23 +44,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         if python
     ]
-    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     rows: list[Row] = []
     for name in options.only:
         print(name, file=sys.stderr)
-        times = 1 if name in ONCE else rounds
+        times = _rounds(options, name)
         measured = [each for each in contenders if each.name not in NOT_MEASURED.get(name, ())]
         rows += run_rounds(MEASURES[name], measured, times, quick=options.quick)
-    results: dict[str, object] = {"rows": as_json(rows), "growth": {}}
+    results: dict[str, Any] = {"rows": as_json(rows), "growth": {}}
     if options.growth:
         print("growth", file=sys.stderr)
-        turns = 1 if options.quick else rounds
+        turns = 1 if options.quick else _rounds(options, "cpu")
         ours = [each for each in contenders if each.name in (Name.OURS, Name.ASGI)]
         results["growth"] = {each.name.value: growth.curves(each, turns=turns) for each in ours}
     text = json.dumps(results, indent=1)
     print(text if options.json else as_table(rows))
     if options.write:
-        options.write.write_text(text + "\n")
+        options.write.write_text(json.dumps(_merged(options.write, results), indent=1) + "\n")
+
+
+def _rounds(options: argparse.Namespace, name: str) -> int:
+    most = QUICK_ROUNDS if options.quick else ROUNDS[name]
+    return min(ROUNDS[name], most) if options.rounds is None else int(options.rounds)
+
+
+def _merged(file: Path, results: dict[str, Any]) -> dict[str, Any]:
+    """`results`, and what a file holds of other measures."""
+    if not file.is_file():
+        return results
+    known = json.loads(file.read_text())
+    new = {row["measure"] for row in results["rows"]}
+    kept = [row for row in known["rows"] if row["measure"] not in new]
+    return {"rows": [*results["rows"], *kept], "growth": results["growth"] or known["growth"]}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,11 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME,...",
         help=f"some of {', '.join(MEASURES)} (default: all)",
     )
-    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {QUICK_ROUNDS} with --quick")
+    parser.add_argument("--rounds", type=int, help="of each measure (default: by measure, 1 to 5)")
     parser.add_argument("--quick", action="store_true", help="less of everything, to try it out")
     parser.add_argument("--json", action="store_true", help="print JSON with all samples")
     parser.add_argument("--growth", action="store_true", help="also measure how the cost grows")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the JSON here")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="also put the JSON here, beside what is there of other measures"
+    )
     return parser
 
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks.plots`: the pictures and the table of `docs/performance.md`, from `docs/performance.json`.
 
-The numbers come from `nox -s bench -- --growth --write docs/performance.json`.
+Both come from `nox -s bench`, what grows from `nox -s bench -- --growth`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def guard(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT_PYTHON)
 def bench(session: nox.Session) -> None:
-    """Measure against the official service and a bare gRPC server; prints ratios, `-- --json` all."""
+    """Measure against the official service and a bare gRPC server, for `docs/performance.md`: 15 idle minutes."""
     install(session, "core", groups=())
     peer = pathlib.Path(session.create_tmp()) / "peer"
     session.run_install("uv", "venv", "--quiet", "--allow-existing", str(peer), external=True)
@@ -34,15 +34,19 @@ def bench(session: nox.Session) -> None:
     )  # fmt: skip
     asgi = pathlib.Path(session.create_tmp()) / "asgi"
     session.run_install("uv", "venv", "--quiet", "--allow-existing", str(asgi), external=True)
-    wheels = [wheels(session)[name] for name in ("core", "asgi")]
-    session.run_install(*("uv", "pip", "install", "--quiet", "--python", str(asgi), *wheels, *LOCKED), external=True)
+    ours = [wheels(session)[name] for name in ("core", "asgi")]
+    session.run_install(*("uv", "pip", "install", "--quiet", "--python", str(asgi), *ours, *LOCKED), external=True)
+    is_trial = "--quick" in session.posargs
     session.run(
         "python", "-m", "benchmarks",
         "--ours-python", f"{session.bin}/python",
         "--asgi-python", str(asgi / "bin" / "python"),
         "--peer-python", str(peer / "bin" / "python"),
+        *(() if is_trial else ("--write", "docs/performance.json")),
         *session.posargs,
     )  # fmt: skip
+    if not is_trial:
+        session.run("python", "-m", "benchmarks.plots")
 
 
 @nox.session(python=DEFAULT_PYTHON)
