@@ -161,13 +161,13 @@ class protected:  # noqa: N801  (a context manager; a generator would cost each 
 
     def __enter__(self) -> Self:
         outer = _active.get()
-        if outer is not None and outer.by_user:
-            self.by_user = True
-        while outer is not None and outer.is_over:
-            outer = outer.outer
         if outer is not None:
-            self.outer = outer
-            self.values = self._given = self._given | outer.values
+            self.by_user = self.by_user or outer.by_user
+            while outer is not None and outer.is_over:
+                outer = outer.outer
+            if outer is not None:
+                self.outer = outer
+                self.values = self._given = self._given | outer.values
         if self._given:
             with _lock:
                 _in_use.add(self)

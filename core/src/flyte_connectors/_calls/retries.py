@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -24,6 +23,8 @@ _TRIES_OF_UNFORESEEN = 5
 
 def _pause_after(error: ConnectorError, tries: int, longest: float) -> float:
     """Seconds until the next try: twice as many each time, with jitter, and as many as the vendor asks for."""
+    import random  # for calls that fail
+
     pause: float = min(0.05 * 2 ** min(tries, 10), longest) * random.uniform(0.5, 1.0)  # noqa: S311
     return max(pause, error.retry_after or 0.0)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ARGUMENTS = frozenset(
     argument for verb in hookspecs.VERBS for argument in inspect.signature(getattr(hookspecs, verb)).parameters
 ) | {"self", "cls"}
+_NO_SECRETS: dict[str, str] = {}
 _MOST_SECRETS = 256
 _LARGEST_SECRETS = 64 * 1024  # characters, together; patterns for more would hold up other calls
 
@@ -37,10 +38,10 @@ def with_secrets(
             secrets are too many or too large.
         AuthenticationError: a secret was not sent and is not mounted here.
     """
+    if not (names or local or connection is not None or connector.own_secrets):
+        return protected(_NO_SECRETS)  # most calls of a service
     own = connector.own_secrets
     secrets: dict[str, SecretValue] = {}
-    if not (names or own or local or connection is not None):  # most calls of a service
-        return protected(secrets)
     if names or own or connection is not None:
         sent, configs = _read(connection) if connection is not None else ({}, {})
         _refuse_clashes("custom.secrets", names, _ARGUMENTS)

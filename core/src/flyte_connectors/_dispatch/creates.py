@@ -89,13 +89,13 @@ class Creates:
         Raises:
             ConnectorError: the request is invalid (nothing was started), or the connector raised it.
         """
-        key = idempotency_key(request.task_execution_metadata.task_execution_id)
-        current.set(CallContext("create", request.template.type, key))
+        key, template = idempotency_key(request.task_execution_metadata.task_execution_id), request.template
+        current.set(CallContext("create", connector.category.name, key))
         arguments, envelope = self._read(request, key)
         if limit is not None:
             envelope = envelope._replace(limit=limit)
         place = _place(connector, key)
-        is_repeatable = connector.is_sync or connector.may_repeat_create(request.template)
+        is_repeatable = connector.is_sync or connector.may_repeat_create(template)
         is_once = not is_repeatable
         if again and is_once and not self._runs.is_known(place):
             raise outcome_unknown(connector, _MAYBE_STARTED)
@@ -114,7 +114,7 @@ class Creates:
             if is_once:
                 return await self._run_once(place, work, timeout)
             meta = await self._runs.run(place, work, keep=False, seconds=seconds)
-        return meta or seal(envelope._replace(request=_kept(request)), request.template.type)
+        return meta or seal(envelope._replace(request=_kept(request)), template.type)
 
     async def resume(
         self, connector: BoundConnector, envelope: Envelope, connection: Connection | None, timeout: float | None

@@ -144,16 +144,17 @@ def write_outputs(values: Mapping[str, Any] | LiteralMap, declared: bytes | None
         OutputError: an output is missing, undeclared, or does not fit its declared type.
     """
     given: Mapping[str, Any] = values.literals if isinstance(values, LiteralMap) else values
+    add = message.literals.add
     if declared is None:
         for name, value in given.items():
-            _write(message, name, value, None)
+            _write(add(name=name).value, name, value, None)
         return
     codecs = _declared_codecs(declared)
     for name, codec in codecs:
         if name not in given:
             got = ", ".join(given) or "none"
             raise errors.OutputError(f"outputs.{name}: missing; the connector gave {got}")
-        _write(message, name, given[name], codec)
+        _write(add(name=name).value, name, given[name], codec)
     if len(given) > len(codecs):
         names = [name for name, _ in codecs]
         extra = next(name for name in given if name not in names)
@@ -174,8 +175,7 @@ def _write_info(info: Any, task: str, message: connector_pb2.Resource) -> None:
         message.custom_info["left_out"] = f"{size} bytes are more than {_LARGEST_INFO}"
 
 
-def _write(message: Outputs, name: str, value: Any, codec: Codec | None) -> None:
-    literal = message.literals.add(name=name).value
+def _write(literal: Literal, name: str, value: Any, codec: Codec | None) -> None:
     try:
         if isinstance(value, Literal):
             literal.CopyFrom(value)
