@@ -137,4 +137,4 @@ def test_the_pages_are_accessible(service: ServiceProcess, page: Any, digits: Pa
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         if folder := os.environ.get("SCREENSHOTS"):
             screen = "desktop" if width > 640 else "phone"
-            page.screenshot(path=f"{folder}/{name}-{screen}-{scheme}.png", full_page=True)
+            page.screenshot(path=f"{folder}/{name}-{screen}-{scheme}.png", full_page=screen == "phone")

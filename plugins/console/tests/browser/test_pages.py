@@ -40,11 +40,11 @@ def test_the_pages_are_accessible(browser: Any, served: Served, busy: str, scree
             page.wait_for_selector("table")
         if name == "job":
             page.wait_for_selector(".line >> text=epoch 12")
-            page.wait_for_selector("#charts canvas")
+            page.wait_for_function("() => charts.get('cpu_seconds')?.chart.curves[0].points.length >= 4")
         violations = axe.Axe().run(page).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        picture(page, f"console-{name}-{screen}-{scheme}")
+        picture(page, f"console-{name}-{screen}-{scheme}", whole=name == "job")
     context.close()
 
 

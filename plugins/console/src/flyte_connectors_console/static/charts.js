@@ -111,7 +111,7 @@ class Chart {
         {
           ...axis,
           label: this.chart.yLabel ?? unit ?? "",
-          size: (_, texts) => Math.max(...(texts ?? []).map((text) => String(text).length), 3) * 7 + 16,
+          size: (_, texts) => Math.max(...(texts ?? []).map((text) => String(text).length), 3) * 7 + 20,
           values: yTicks,
           ...(unit === "bytes" ? { incrs: BYTE_STEPS } : {}),
           ...(this.chart.isWhole ? { incrs: WHOLE_STEPS } : {}),
@@ -144,6 +144,7 @@ class Chart {
   /* Space above and below, and a line that does not move in the middle. */
   range(low, high) {
     if (low === null) return [0, 1];
+    if (this.chart.isWhole) low = Math.min(low, 0);  // numbers of things are compared with none
     const room = (high - low) * 0.08 || Math.abs(high) * 0.5 || 1;
     return [low >= 0 ? Math.max(low - room, 0) : low - room, high + room];
   }
@@ -170,7 +171,12 @@ class Chart {
       context.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
       const isRight = x > left + width / 2;
       context.textAlign = isRight ? "right" : "left";
-      context.fillText(mark.text, x + (isRight ? -6 : 6) * devicePixelRatio, top + 14 * devicePixelRatio);
+      const at = [x + (isRight ? -6 : 6) * devicePixelRatio, top + 14 * devicePixelRatio];
+      context.setLineDash([]);
+      context.lineWidth = 4 * devicePixelRatio;
+      context.strokeStyle = colour("--card");
+      context.strokeText(mark.text, ...at);  // so that curves do not run through it
+      context.fillText(mark.text, ...at);
       context.restore();
     }
   }
