@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import collections
 import threading
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class LogTail:
         """The lines from `number` on, at most the last `most` of them; and the number of the first."""
         with self._lock:
             start = max(number, self.first, self.total - most)
-            return start, list(self.lines)[start - self.first :]
+            last = list(islice(reversed(self.lines), max(self.total - start, 0)))  # few, of thousands
+            return start, last[::-1]
 
     def page_of(self, number: int) -> Page:
         """The last known page that begins at line `number` or before it."""
