@@ -33,7 +33,7 @@ def test_the_table_shows_each_plugin(command: Command) -> None:
     row = next(row for row in rows if row.startswith("batch_job"))
     assert "flyte-connectors-batch-job" in row
     assert "loaded" in row
-    assert "create get delete get_logs get_metrics" in row
+    assert "create get get_many delete get_logs get_metrics" in row
     assert "\x1b" not in ended.stdout
 
 
