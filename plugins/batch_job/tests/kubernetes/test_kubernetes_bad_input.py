@@ -238,4 +238,4 @@ def test_a_bad_output_fails_a_job_on_kubernetes(jobs: KubernetesJobs, tmp_path: 
     meta = jobs.connector.create(task_with_output(script), str(tmp_path / "out"), {}, idempotency_key="a-job")
     result = jobs.end(meta)
     assert (result.phase, result.message) == (Phase.FAILED, message)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

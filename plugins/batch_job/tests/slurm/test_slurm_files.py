@@ -65,4 +65,4 @@ def test_a_bad_output_fails_a_job_on_slurm(jobs: SlurmJobs, tmp_path: Path, what
     key = jobs.key(what.replace(" ", "-"))
     resource = jobs.end(jobs.connector.create(task, str(tmp_path / "out"), {}, idempotency_key=key))
     assert (resource.phase, resource.message) == (Phase.FAILED, message)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
