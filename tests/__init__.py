@@ -9,6 +9,7 @@ What the repository says of itself
     docs/           the documentation, checked against the code
     specification/  the documents that specify the project, whose code runs
     template/       packages generated from the template
+    extras/         every package and extra, installed from wheels as users do: `nox -s extras`
 Beside the official packages
     official/       connectors of the official SDKs in our service, and ours in theirs
     interop/        types and images, compared with those of the official SDK
