@@ -145,9 +145,17 @@ def test_an_argument_that_the_hook_lacks_is_refused() -> None:
         async def get(self, resource_meta: Meta, job_id: str) -> Resource:  # type: ignore[override]
             raise NotImplementedError
 
-    with pytest.raises(RegistrationError, match=r"get.*job_id") as caught:
+    with pytest.raises(RegistrationError) as caught:
         bind(Wishful())
-    assert "\n" not in caught.value.message
+    secret = "a secret is a keyword argument: write `*, my_secret: str`"
+    assert caught.value.message == f"Complete: get has no argument 'job_id'; {secret}"
+
+    class Misspelt(Complete):
+        async def get(self, resource_mate: Meta) -> Resource:  # type: ignore[override]
+            raise NotImplementedError
+
+    with pytest.raises(RegistrationError, match=r"^Complete: get has no argument .*; did you mean 'resource_meta'\?$"):
+        bind(Misspelt())
 
 
 @pytest.mark.parametrize("base", [Complete, object])

@@ -46,7 +46,10 @@ def test_a_file_is_imported_once(folder: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("missing.py", None, r"^missing\.py: .*missing\.py does not exist"),
+        ("missing.py", None, r"^missing\.py: .*missing\.py does not exist$"),
+        ("flwo.py", None, r"^flwo\.py: .*flwo\.py does not exist; did you mean 'flow\.py'\?$"),
+        (".", None, r"^\.: neither a Python file, NAME\.py, nor the dotted name of a module$"),
+        ("folder/flow", None, "neither a Python file"),
         ("no_such_package.flow", None, "ModuleNotFoundError while importing it: .*no_such_package"),
         ("raises.py", "1 / 0\n", r"^raises\.py: ZeroDivisionError while importing it: division"),
         ("broken.py", "def\n", "SyntaxError while importing it"),
@@ -55,11 +58,12 @@ def test_a_file_is_imported_once(folder: pathlib.Path) -> None:
             "import sys; sys.exit('usage: exits FILE')\n",
             "SystemExit while importing it",
         ),
-        ("lacks.py", "open('/no/such/file')\n", "no/such/file"),
+        ("lacks.py", "open('/no/such/file')\n", r"no/such/file does not exist$"),
     ],
 )
 def test_what_can_not_be_imported_says_why(folder: pathlib.Path, name: str, text: str | None, said: str) -> None:
     """In one line that names it; nothing half imported is left behind."""
+    (folder / "flow.py").touch()
     if text is not None:
         (folder / name).write_text(text)
     for _ in range(2):

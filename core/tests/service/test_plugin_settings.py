@@ -78,6 +78,7 @@ def test_file_and_variables_are_one(tmp_path: pathlib.Path) -> None:
         ("[plugins.fixture-acmee]", "[plugins.fixture-acmee]: no installed plugin has these"),
         ("[plugins]\nfixture-acme = 3", f"{TABLE}: must be a table"),
         (f"{TABLE}\nzone = 'us'", f"{TABLE} zone: unknown key; available: region, hosts"),
+        (f"{TABLE}\nregionn = 'eu'", f"{TABLE} regionn: unknown key; did you mean 'region'?"),
         (f"{TABLE}\nregion = 'asia'", f"{TABLE} region: invalid value 'asia': choose from eu"),
         ("[plugins.fixture-acme.pool]\nsize = 0", f"{TABLE} pool.size: invalid value 0: must be"),
         (f"{TABLE}\npool = 3", f"{TABLE} pool: unknown key"),

@@ -79,7 +79,8 @@ def test_an_impossible_value_is_named(name: str, text: str, tmp_path: pathlib.Pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("prot = 1\n", r"prot: unknown key; available: host, port, metrics-port"),
+        ("prot = 1\n", r"prot: unknown key; did you mean 'port'"),
+        ("zone = 1\n", r"zone: unknown key; available: host, port, metrics-port"),
         ("port = \n", r"service\.toml: invalid TOML"),
         (None, r"service\.toml: can't be read: No such file"),
     ],

@@ -172,7 +172,7 @@ PLANTED: dict[str, tuple[Plant, str, str, str]] = {
         sets(FLYTE_CONNECTORS_ALLOW="doctor"), "plugins", "NOT_SERVING", "install a plugin",
     ),
     "a file that is not TOML": (file("port = "), "settings", "invalid TOML", "correct"),
-    "an unknown key": (file("prot = 3"), "settings", "unknown key; available: host", "correct"),
+    "an unknown key": (file("prot = 3"), "settings", "unknown key; did you mean 'port'", "correct"),
     "an invalid value": (file("port = 99999"), "settings", "invalid value 99999", "correct"),
     "a misspelt variable": (
         sets(FLYTE_CONNECTORS_METRIC_PORT="1"), "settings", "FLYTE_CONNECTORS_METRICS_PORT", "correct",

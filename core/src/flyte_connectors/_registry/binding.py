@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
 import pluggy
 
 from flyte_connectors import _meta_codec, hookspecs
+from flyte_connectors._calls.suggestions import nearest
 from flyte_connectors.bound import BoundConnector, Mode, Verb
 from flyte_connectors.connector import AsyncConnector, SyncConnector, TaskCategory
 from flyte_connectors.errors import RegistrationError
@@ -81,10 +83,14 @@ def _functions(plugin: Any, name: str) -> dict[str, Callable[..., Any]]:
         manager.register(plugin)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        message = f"{name}: {' '.join(str(error).split())}"
-        if "hookspec" in message:
-            message += "; a secret is a keyword argument: write `*, my_secret: str`"
-        raise RegistrationError(message) from error
+        text = " ".join(str(error).split())
+        unknown = re.search(r"for hook '(\w+)'.*Argument\(s\) \{'(\w+)'.* can not be found in the hookspec", text)
+        if unknown:
+            verb, argument = unknown.groups()
+            meant = nearest(argument, inspect.signature(getattr(hookspecs, verb)).parameters)
+            hint = f"did you mean '{meant}'?" if meant else "a secret is a keyword argument: write `*, my_secret: str`"
+            text = f"{verb} has no argument '{argument}'; {hint}"
+        raise RegistrationError(f"{name}: {text}") from error
     verbs = {
         caller.name: implementation.function
         for caller in manager.get_hookcallers(plugin) or ()
@@ -101,14 +107,8 @@ def _check_coherence(plugin: Any, name: str, verbs: set[str]) -> None:
     missing = {"create", "get", "delete"} - verbs
     if "do" in verbs or not missing:
         return
-    import difflib  # for a message that is seldom needed
-
-    candidates = [attribute for attribute in dir(plugin) if not attribute.startswith("_")]
-    close = {
-        match: verb
-        for verb in missing
-        for match in difflib.get_close_matches(verb, set(candidates) - verbs - missing, n=1)
-    }
+    candidates = {attribute for attribute in dir(plugin) if not attribute.startswith("_")} - verbs - missing
+    close = {match: verb for verb in missing if (match := nearest(verb, candidates))}
     hint = f" (is {_listing(close)} meant to be {_listing(close.values())}?)" if close else ""
     wanted = "do, or create, get and delete" if not verbs else _listing(missing)
     raise RegistrationError(f"{name} does not implement {wanted}{hint}")

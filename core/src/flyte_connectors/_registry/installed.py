@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from flyte_connectors import hookspecs
+from flyte_connectors._calls.suggestions import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -62,12 +63,7 @@ class Selection(NamedTuple):
         points = (*installed_plugins(), *installed_plugins(FLYTEKIT_PLUGINS))
         known = {name for point in points for name in _names_of(point)}
         listed = (self.allowed or frozenset()) | self.denied
-        missing = sorted(listed - known)
-        if not missing:
-            return {}
-        import difflib  # for a message that is seldom needed
-
-        return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in missing}
+        return {name: nearest(name, known) for name in sorted(listed - known)}
 
 
 def installed_plugins(group: str = hookspecs.PROJECT) -> list[InstalledPlugin]:

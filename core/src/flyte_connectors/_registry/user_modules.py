@@ -12,6 +12,7 @@ import traceback
 import types
 from collections.abc import Callable
 
+from flyte_connectors._calls.suggestions import nearest
 from flyte_connectors.errors import InvalidRequestError, OfficialSdkInstalledError
 
 
@@ -28,13 +29,17 @@ def import_module(name: str) -> types.ModuleType:
     """
     path = pathlib.Path(name)
     is_file = path.suffix == ".py"
+    if not is_file and (os.sep in name or name.startswith(".")):
+        raise InvalidRequestError("neither a Python file, NAME.py, nor the dotted name of a module", field=name)
     folder = str(path.resolve().parent) if is_file else str(pathlib.Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
         return with_official_names(lambda: _import_file(path) if is_file else importlib.import_module(name))
     except FileNotFoundError as error:
-        raise InvalidRequestError(f"{error.filename} does not exist", field=name) from error
+        meant = nearest(path.name, (file.name for file in path.parent.glob("*.py")))
+        hint = f"; did you mean '{path.with_name(meant)}'?" if meant and not path.exists() else ""
+        raise InvalidRequestError(f"{error.filename} does not exist{hint}", field=name) from error
     except (Exception, SystemExit) as error:
         text = f"{type(error).__name__} while importing it: {_reason(error)}"
         raise InvalidRequestError(text, field=name) from error

@@ -12,9 +12,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from flyte_connectors._calls.suggestions import did_you_mean
 from flyte_connectors.cli.plugin_commands import EXTRAS, Command, plugin_commands
 from flyte_connectors.cli.streams import exit_code_of
-from flyte_connectors.cli.suggestions import SuggestingParser, did_you_mean
+from flyte_connectors.cli.suggestions import SuggestingParser
 
 COMMANDS = {
     "serve": "run the connector service",

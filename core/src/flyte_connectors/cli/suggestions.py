@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What to add to the message that `name` is unknown: the name that was probably meant, or all."""
-    import difflib  # for a message that is seldom needed
-
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; available: {', '.join(known) or 'none'}"
+from flyte_connectors._calls.suggestions import did_you_mean
 
 
 class SuggestingParser(argparse.ArgumentParser):

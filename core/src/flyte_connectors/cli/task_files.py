@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from flyte_connectors.cli.suggestions import did_you_mean
+from flyte_connectors._calls.suggestions import did_you_mean
 from flyte_connectors.errors import InvalidRequestError
 from flyte_connectors.tasks.template import TaskTemplate
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flyte_connectors._calls.suggestions import did_you_mean
 from flyte_connectors._registry.installed import InstalledPlugin, Selection, installed_plugins
 from flyte_connectors.errors import SettingsError
 from flyte_connectors.service.settings import CONFIG_VARIABLE, PLUGINS, check_spelling, read_file
@@ -121,4 +122,4 @@ def _leaves(table: Any, known: Mapping[str, Declared], where: str, above: str = 
         elif isinstance(value, dict) and any(other.startswith(f"{key}.") for other in known):
             yield from _leaves(value, known, where, f"{key}.")
         else:
-            raise SettingsError(f"unknown key; available: {', '.join(known)}", field=f"{where} {key}")
+            raise SettingsError(f"unknown key{did_you_mean(key, known)}", field=f"{where} {key}")

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flyte_connectors._calls.suggestions import did_you_mean, nearest
 from flyte_connectors.errors import SettingsError
 from flyte_connectors.secrets import DIRECTORY_VARIABLE
 from flyte_connectors.settings import as_toml as value_as_toml
@@ -167,8 +168,8 @@ def read_settings(
         if key == PLUGINS:
             continue  # see `plugin_settings`
         if name not in FIELDS:
-            keys = ", ".join(field.replace("_", "-") for field in FIELDS)
-            raise SettingsError(f"unknown key; available: {keys}", field=f"{path}: {key}")
+            keys = (field.replace("_", "-") for field in FIELDS)
+            raise SettingsError(f"unknown key{did_you_mean(key, keys)}", field=f"{path}: {key}")
         values[name] = parse_setting(name, value, f"{path}: {key}")
         sources[name] = str(path)
     known = {variable_of(name) for name in FIELDS}
@@ -227,11 +228,9 @@ def check_spelling(variables: Collection[str], prefix: str, known: Collection[st
     """
     for variable in variables:
         if variable.startswith(prefix) and variable not in known:
-            import difflib  # only with a variable that is not a setting
-
-            meant = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
+            meant = nearest(variable, known, cutoff=0.9)
             if meant:
-                raise SettingsError(f"unknown variable; did you mean {meant[0]}?", field=variable)
+                raise SettingsError(f"unknown variable; did you mean {meant}?", field=variable)
 
 
 def _check_tls(settings: ServiceSettings) -> None:
