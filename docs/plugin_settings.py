@@ -16,7 +16,8 @@ PAGE = Path(__file__).parent / "plugin-settings.md"
 HEAD = """\
 # Settings of plugins
 
-This page is generated from the plugins by `python docs/plugin_settings.py`.
+For those who operate a service: all settings of the plugins, with their defaults. The page is generated from the plugins by
+`python docs/plugin_settings.py`.
 
 Each setting of a plugin is a key of the plugin's table in the TOML file of the
 [service](configuration.md), and an environment variable. The variable wins over the file, the file over the

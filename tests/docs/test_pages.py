@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flyte_connectors.cli import known_commands
 
-from tests.docs.markdown import PAGES, ROOT, blocks, code_spans, links, prose
+from tests.docs.markdown import DOCS, PAGES, ROOT, blocks, code_spans, links, prose
 from tests.docs.reader import Reader
 
 COMMANDS = known_commands()
@@ -59,6 +59,28 @@ def test_what_is_tested_elsewhere_names_the_test(page: Path) -> None:
     for test in {block.tested_by for block in blocks(page)} - {""}:
         text = (ROOT / test).read_text()
         assert page.name in text or page.parent.name in text, f"{page}: {test}"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=name_of)
+def test_a_page_says_first_what_it_is_for(page: Path) -> None:
+    """In a sentence below its title."""
+    title, empty, first, *_ = page.read_text().splitlines()
+    assert title.startswith("# ")
+    assert not empty
+    assert re.match(r"[A-Z`[].{40}", first), first
+
+
+def test_sessions_in_the_pages_exist() -> None:
+    """`nox -s NAME` names a session, whatever its parameters are."""
+    text = "\n".join(page.read_text() for page in (*PAGES, *ROOT.glob("*.md")))
+    known = set(re.findall(r"^@nox\.session.*?^def (\w+)", sources(), re.MULTILINE | re.DOTALL))
+    named = set(re.findall(r"nox -s \"?(\w+)", text))
+    assert {"demo", "bench"} <= named <= known
+
+
+def sources() -> str:
+    """The modules of the sessions."""
+    return "\n".join(file.read_text() for file in (ROOT / "sessions").glob("*.py"))
 
 
 def anchors(page: Path) -> set[str]:
