@@ -58,7 +58,8 @@ def go(session: nox.Session) -> None:
     if not (shutil.which("go") and pathlib.Path("/usr/share/gocode/src/google.golang.org/grpc").is_dir()):
         packages = "golang-go golang-google-grpc-dev golang-google-protobuf-dev"
         session.error(f"not installed: apt-get install --no-install-recommends {packages}")
-    install(session, "core", "asgi", groups=("product",))
+    install(session, "core", "asgi", "official", groups=("product",))
     for transport in session.posargs or ("grpcio", "asgi"):
         env = {"FLYTE_CONNECTORS_TRANSPORT": transport}
         session.run("python", "-m", "tests.go", env=env)
+    session.run("pytest", "tests/go")  # the official chart, where FLYTE_CHARTS has it
