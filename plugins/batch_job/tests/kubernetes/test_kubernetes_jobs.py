@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bad_outputs import task_with_output
 from batch_jobs import template
 from flyte_connectors import File, NativeInterface
 from flyte_connectors.connector import Phase
@@ -71,6 +72,20 @@ def test_files_are_there_when_the_command_starts_and_stored_when_it_ends(
     assert [Path(str(copy)).read_text() for copy in copies] == ["ONE TWO THREE"] * (array or 1)
     metrics = {metric.metric for metric in jobs.connector.get_metrics(meta).results}
     assert metrics == {"wall_seconds"} | (set() if array else {"cpu_seconds", "peak_memory_bytes"})
+
+
+def test_a_gigabyte_passes_through_a_small_job_on_kubernetes(jobs: KubernetesJobs, tmp_path: Path) -> None:
+    """Its node ends a job that needs more memory than its limit."""
+    source, stored = tmp_path / "large", tmp_path / "out"
+    with source.open("wb") as file:
+        file.truncate(1024**3)
+    task = task_with_output('cp "$BATCH_JOB_INPUT_LARGE" "$BATCH_JOB_OUTPUT_F"', memory="100Mi")
+    meta = jobs.connector.create(task, str(stored), {"large": File(str(source))}, idempotency_key="a-job")
+    result = jobs.end(meta)
+    assert result.phase == Phase.SUCCEEDED, result.message
+    (copy,) = [path for path in stored.rglob("f") if path.is_file()]
+    assert copy.stat().st_size == 1024**3
+    copy.unlink()
 
 
 def test_the_last_line_is_the_output_of_a_job_that_writes_none(jobs: KubernetesJobs) -> None:

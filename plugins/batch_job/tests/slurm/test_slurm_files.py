@@ -10,14 +10,16 @@ import pytest
 from bad_outputs import BAD_OUTPUTS, task_with_output
 from flyte_connectors import File, run
 from flyte_connectors.connector import Phase
+from slurm_jobs import SlurmJobs, shared_folder, use
 
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
 
 if TYPE_CHECKING:
-    from slurm_jobs import SlurmJobs
+    from slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.timeout(120)
 
+GIGABYTE = 1024**3
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -66,3 +68,23 @@ def test_a_bad_output_fails_a_job_on_slurm(jobs: SlurmJobs, tmp_path: Path, what
     resource = jobs.end(jobs.connector.create(task, str(tmp_path / "out"), {}, idempotency_key=key))
     assert (resource.phase, resource.message) == (Phase.FAILED, message)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.slow
+def test_a_gigabyte_passes_through_a_small_job_on_slurm(
+    confined_cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its node ends a job that needs more memory than it has asked for."""
+    folder = shared_folder(confined_cluster)
+    use(monkeypatch, confined_cluster, folder)
+    jobs = SlurmJobs(confined_cluster, folder)
+    source, stored = tmp_path / "large", tmp_path / "out"
+    with source.open("wb") as file:
+        file.truncate(GIGABYTE)
+    task = task_with_output('cp "$BATCH_JOB_INPUT_LARGE" "$BATCH_JOB_OUTPUT_F"', memory="100Mi")
+    inputs = {"large": File(str(source))}
+    resource = jobs.end(jobs.connector.create(task, str(stored), inputs, idempotency_key=jobs.key("large")))
+    assert resource.phase == Phase.SUCCEEDED, resource.message
+    (copy,) = [path for path in stored.rglob("f") if path.is_file()]
+    assert copy.stat().st_size == GIGABYTE
+    copy.unlink()
