@@ -484,3 +484,17 @@ async def test_who_left_is_logged(own_names: Replicas, service: JobService, capl
         await call
     go_on.set()
     assert "run1-a0-0-" in caplog.text
+
+
+async def test_the_reply_to_a_large_request_waits(replicas: Replicas, service: JobService) -> None:
+    """It would not fit the meta that an early reply has to hold."""
+    go_on = asyncio.Event()
+    service.before["create"] = go_on.wait
+    request = create_request()
+    request.template.custom["text"] = "x" * creates.LARGEST_REQUEST
+    call = asyncio.ensure_future(replicas.one.create(request, timeout=0.05))
+    await asyncio.sleep(0.2)
+    assert not call.done()
+    go_on.set()
+    assert unseal((await call).resource_meta, TASK_TYPE).meta
+    assert service.calls["create"] == 1

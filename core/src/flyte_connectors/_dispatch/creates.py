@@ -99,7 +99,7 @@ class Creates:
         is_once = not is_repeatable
         if again and is_once and not self._runs.is_known(place):
             raise outcome_unknown(connector, _MAYBE_STARTED)
-        must_wait = is_once or connector.is_sync or request.ByteSize() > LARGEST_REQUEST
+        must_wait = is_once or connector.is_sync
         seconds = None if timeout is None or must_wait else SHARE * timeout
         connection = request.connection if request.HasField("connection") else None
         if envelope.secrets:
@@ -114,6 +114,8 @@ class Creates:
             if is_once:
                 return await self._run_once(place, work, timeout)
             meta = await self._runs.run(place, work, keep=False, seconds=seconds)
+            if meta is None and request.ByteSize() > LARGEST_REQUEST:  # costs as much as writing the request
+                meta = await self._runs.run(place, work, keep=False)
         return meta or seal(envelope._replace(request=_kept(request)), template.type)
 
     async def resume(
