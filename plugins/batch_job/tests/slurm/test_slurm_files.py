@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from bad_outputs import BAD_OUTPUTS, task_with_output
 from flyte_connectors import File, run
-from flyte_connectors.connector import Phase
+from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from slurm_jobs import SlurmJobs, shared_folder, use
 
 from flyte_connectors_batch_job import BatchJobConfig, BatchJobTask
@@ -83,7 +84,9 @@ def test_a_gigabyte_passes_through_a_small_job_on_slurm(
         file.truncate(GIGABYTE)
     task = task_with_output('cp "$BATCH_JOB_INPUT_LARGE" "$BATCH_JOB_OUTPUT_F"', memory="100Mi")
     inputs = {"large": File(str(source))}
-    resource = jobs.end(jobs.connector.create(task, str(stored), inputs, idempotency_key=jobs.key("large")))
+    meta = jobs.connector.create(task, str(stored), inputs, idempotency_key=jobs.key("large"))
+    while (resource := jobs.connector.get(meta)).phase not in TERMINAL_PHASES:
+        time.sleep(0.5)  # for at most the timeout of these tests
     assert resource.phase == Phase.SUCCEEDED, resource.message
     (copy,) = [path for path in stored.rglob("f") if path.is_file()]
     assert copy.stat().st_size == GIGABYTE
