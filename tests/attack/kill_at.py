@@ -1,8 +1,8 @@
 """Submits, keeps or supervises a job, and is killed by SIGKILL at the n-th step of it.
 
-    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue] [files]
+    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue] [files] [function <prefix>]
 
-With `queue`, keeper and supervisor hold a slot that they got from the spool's queue. With `files`, the job has
+With `function`, the job calls `counted.jobs.counted` with the file `$ROWS`, and `<script>` is the file for its marks. With `queue`, keeper and supervisor hold a slot that they got from the spool's queue. With `files`, the job has
 an input file and an output file.
 
 A step is whatever Python audits: each file opened, renamed, linked or removed, each process started
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Any
 
 from flyte_connectors_batch_job.backends.local import keeper, tree
 from flyte_connectors_batch_job.backends.local.queue import Queue
@@ -54,6 +55,19 @@ class Killer:
 FORKS = {"submit": 0, "keep": 1, "supervise": 2}
 
 
+def function_spec(marks: str, prefix: str) -> dict[str, Any]:
+    """What the connector makes of a function."""
+    from counted.jobs import counted
+    from flyte_connectors import File
+    from flyte_connectors_batch_job.backends.local.backend import _spec
+    from flyte_connectors_batch_job.request import job_request
+
+    inputs = {"marks": marks, "rows": File(os.environ["ROWS"])}
+    request = job_request(counted.to_proto(), inputs, prefix, None, sys.executable)
+    request.inputs["call"]["report"] = ""
+    return _spec(request)
+
+
 def main() -> None:
     """Do as told."""
     verb, root, job_id, script = sys.argv[1:5]
@@ -75,6 +89,8 @@ def main() -> None:
             "prefix": f"{root}-stored/{job_id}",
         }
         spec = {**spec, "inputs": {"in": __file__}, "outputs": ["out"], "line_output": None}
+    if "function" in sys.argv:
+        spec = function_spec(marks=script, prefix=sys.argv[-1])
     spool = Spool(root)
     slot = keeper.NO_SLOT
     if "queue" in sys.argv:

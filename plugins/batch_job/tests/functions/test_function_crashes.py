@@ -59,6 +59,15 @@ class Beside:
     def _run(self) -> None:
         self._result.append(self._call())
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Return when it has ended, or after some time."""
+        self._thread.join(seconds)
+
     def result(self) -> Any:
         """What it has returned."""
         self._thread.join()

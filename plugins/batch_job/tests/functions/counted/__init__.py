@@ -1,0 +1,1 @@
+"""A package that imports little: its jobs start fast."""
