@@ -19,7 +19,7 @@ from flyte_connectors_batch_job import BatchJobConfig
 if TYPE_CHECKING:
     from slurm_jobs import SlurmJobs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 CONFIG = BatchJobConfig(backend="slurm", python=sys.executable, memory="200Mi", timeout_seconds=60)
 env = TaskEnvironment("etl", plugin_config=CONFIG)
@@ -30,6 +30,7 @@ def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FLYTE_CONNECTORS_STATE_DIR", str(tmp_path / "state"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("jobs")
 def test_a_function_runs_unchanged(tmp_path: Path) -> None:
     """With its files, its package, and its exceptions."""
@@ -47,6 +48,7 @@ def names_of(jobs: SlurmJobs) -> set[str]:
     return {row[3] for row in jobs.cluster.jobs()}
 
 
+@pytest.mark.slow
 def test_a_map_is_one_array(jobs: SlurmJobs, tmp_path: Path) -> None:
     """Of as many jobs as there are values, each with one of them."""
     doubled, clean = env.task(etl.doubled.function), env.task(etl.clean.function)
@@ -64,7 +66,7 @@ def test_a_map_is_one_array(jobs: SlurmJobs, tmp_path: Path) -> None:
     assert Path(second.path.removeprefix("file://")).read_text() == "BB"
 
 
-@pytest.mark.parametrize("name", [*NAMES, "batch_script"])
+@pytest.mark.parametrize("name", [*NAMES, pytest.param("batch_script", marks=pytest.mark.slow)])
 def test_an_example_runs_unchanged(name: str, jobs: SlurmJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator chooses where, and with which interpreter."""
     monkeypatch.setenv("FLYTE_BATCH_JOB_PYTHON", sys.executable)
@@ -73,6 +75,7 @@ def test_an_example_runs_unchanged(name: str, jobs: SlurmJobs, tmp_path: Path, m
     assert len(names_of(jobs) - before) == {"function_map_reduce": 5, "function_pydantic": 2}.get(name, 1)
 
 
+@pytest.mark.slow
 def test_what_a_function_reports_is_seen_while_it_runs(jobs: SlurmJobs, tmp_path: Path) -> None:
     """The job copies it to its output prefix, where any replica reads it."""
     gate, prefix = tmp_path / "gate", str(tmp_path / "stored")
