@@ -36,8 +36,8 @@ __all__ = [
 
 GRACE_SECONDS = 5.0
 
-T = TypeVar("T")
-R = TypeVar("R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +82,9 @@ class JobKey(NamedTuple):
     handle: str
 
 
-def each(function: Callable[[T], R], items: Iterable[T]) -> list[R | Exception]:
+def each(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R | Exception]:
     """What a function returns or raises about each of several jobs: the error of one must not hide the others."""
-    found: list[R | Exception] = []
+    found: list[_R | Exception] = []
     for item in items:
         try:
             found.append(function(item))
