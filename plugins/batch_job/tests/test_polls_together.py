@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +20,8 @@ from flyte_connectors.errors import (
 )
 from flyteidl2.connector import connector_pb2 as pb
 
-from flyte_connectors_batch_job import BatchJobConnector, BatchJobMetadata
-from flyte_connectors_batch_job.backends.interface import JobKey
+from flyte_connectors_batch_job import BatchJobConnector, BatchJobMetadata, backends
+from flyte_connectors_batch_job.backends.interface import JobKey, JobState
 from flyte_connectors_batch_job.backends.slurm import backend, cluster, progress
 from flyte_connectors_batch_job.backends.slurm.backend import SlurmBackend
 from flyte_connectors_batch_job.backends.slurm.channel import Record
@@ -30,7 +32,7 @@ from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings
 from flyte_connectors_batch_job.backends.slurm.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 KNOWN = 10_000
@@ -74,6 +76,31 @@ def folder_of(folder: Path, number: int) -> None:
     (job / "spec.json").write_text("{}")
     (job / "owner-1").symlink_to(str(number))
     (job / "released-1").symlink_to("1")
+
+
+def test_an_engine_that_does_not_answer_delays_no_other_job(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own jobs are asked about again."""
+    answers = threading.Event()
+
+    class Hanging(SlurmBackend):
+        def states(self, jobs: Sequence[JobKey]) -> list[JobState | Exception]:
+            assert answers.wait(30)
+            return super().states(jobs)
+
+    load = backends.load
+    monkeypatch.setattr(backends, "load", lambda name: Hanging() if name == "slurm" else load(name))
+    monkeypatch.setenv("FLYTE_BATCH_JOB_BACKENDS", "local,slurm")
+    done = jobs.start("true", key="done")
+    jobs.end(done)
+    began = time.monotonic()
+    try:
+        here, there = jobs.connector.get_many([done, BatchJobMetadata("s-1", backend="slurm", handle="17")])
+    finally:
+        answers.set()
+    assert time.monotonic() - began < 10
+    assert isinstance(here, Resource)
+    assert here.phase == Phase.SUCCEEDED
+    assert isinstance(there, ServiceUnavailableError)
 
 
 def test_each_job_has_its_own_answer(jobs: Jobs) -> None:

@@ -26,6 +26,7 @@ from flyte_connectors_functions.call import REPORT
 from flyteidl2.core.execution_pb2 import TaskLog
 
 from flyte_connectors_batch_job import backends, log_pages, metrics
+from flyte_connectors_batch_job.backends.asking import states_of
 from flyte_connectors_batch_job.backends.interface import JobKey, ReportingBackend, each
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.functions import states
@@ -195,12 +196,9 @@ def _states(jobs: Sequence[_Job | Exception]) -> list[JobState | Exception]:
         else:
             backend, job_id, handle = job
             asked.setdefault(backend.name, {})[place] = JobKey(job_id, handle)
+    answers = states_of({name: list(keys.values()) for name, keys in asked.items()})
     for name, keys in asked.items():
-        (known,) = each(backends.load(name).states, [list(keys.values())])
-        if isinstance(known, Exception):  # of all
-            found |= dict.fromkeys(keys, known)
-        else:
-            found |= dict(zip(keys, known, strict=True))
+        found |= dict(zip(keys, answers[name], strict=True))
     return [found[place] for place in range(len(jobs))]
 
 
