@@ -26,7 +26,6 @@ from flyte_connectors.secrets import (
     mask,
     protected,
     redact,
-    redacted_value,
     resolve,
     secret_names,
 )
@@ -95,13 +94,13 @@ def test_a_private_key_is_masked_in_an_error() -> None:
 )
 def test_nothing_nested_keeps_a_secret(value: Any) -> None:
     """Keys, values and list items of JSON-like data are masked."""
-    assert CANARY not in repr(redacted_value(value, masker(frozenset({CANARY}))))
+    assert CANARY not in repr(masker(frozenset({CANARY})).mask_value(value))
 
 
 def test_other_data_stays_as_it_is() -> None:
     """Masking changes nothing but secrets."""
     value = {"a": [1, 2.5, None, True, "text"], "b": {"c": "d"}}
-    assert redacted_value(value, masker(frozenset({CANARY}))) == value
+    assert masker(frozenset({CANARY})).mask_value(value) == value
 
 
 def test_short_values_are_left_alone() -> None:

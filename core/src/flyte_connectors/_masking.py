@@ -17,7 +17,7 @@ import functools
 import json
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from flyte_connectors.errors import MASK
@@ -66,6 +66,17 @@ class Masker:
             if rule.needle in text:
                 text = rule.mask(text)
         return text
+
+    def mask_value(self, value: Any, other: Callable[[Any, Masker], Any] = lambda value, _: value) -> Any:
+        """A JSON-like value with its texts masked; `other` is called for values that are not JSON."""
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, Mapping):
+            return {self.mask(str(key)): self.mask_value(item, other) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            items = [self.mask_value(item, other) for item in value]
+            return tuple(items) if isinstance(value, tuple) else items
+        return other(value, self)
 
     def may_touch(self, data: bytes) -> bool:
         """Whether the texts in a serialized message have to be looked at one by one."""

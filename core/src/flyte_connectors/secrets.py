@@ -17,7 +17,7 @@ import pathlib
 import re
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_connectors.errors import MASK, AuthenticationError, InvalidRequestError, InvalidResourceMetaError
@@ -249,11 +249,11 @@ def redact_error(error: BaseException) -> None:
             continue
         seen.add(id(error))
         with contextlib.suppress(Exception):  # an exception may be anything
-            error.args = tuple(redacted_value(argument, found) for argument in error.args)
+            error.args = tuple(found.mask_value(argument) for argument in error.args)
         for name in ("message", "field", "strerror", "filename", "__notes__"):
             if value := getattr(error, name, None):
                 with contextlib.suppress(Exception):
-                    setattr(error, name, redacted_value(value, found))
+                    setattr(error, name, found.mask_value(value))
         others = (error.__cause__, error.__context__, *getattr(error, "exceptions", ()))
         pending += [other for other in others if isinstance(other, BaseException)]
 
@@ -284,18 +284,6 @@ def _masker(values: frozenset[str]) -> Masker:
     from flyte_connectors._masking import masker  # many calls have no secrets
 
     return masker(values)
-
-
-def redacted_value(value: Any, found: Masker, other: Callable[[Any, Masker], Any] = lambda value, _: value) -> Any:
-    """A JSON-like value as `found` masks it; `other` is called for values that are not JSON."""
-    if isinstance(value, str):
-        return found.mask(value)
-    if isinstance(value, Mapping):
-        return {found.mask(str(key)): redacted_value(item, found, other) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [redacted_value(item, found, other) for item in value]
-        return tuple(items) if isinstance(value, tuple) else items
-    return other(value, found)
 
 
 def _look_up(name: str, *, local: bool) -> SecretValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from flyte_connectors.secrets import masker_of_all_calls, redacted_value
+from flyte_connectors.secrets import masker_of_all_calls
 
 if TYPE_CHECKING:
     from flyte_connectors._masking import Masker
@@ -34,7 +34,7 @@ class RedactingFilter(logging.Filter):
 def _shown(value: Any, found: Masker) -> Any:
     """`value`, or a masked replacement for it."""
     try:
-        return redacted_value(value, found, _shown_object)
+        return found.mask_value(value, _shown_object)
     except RecursionError:  # a circle
         return found.mask(repr(value))
 
