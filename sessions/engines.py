@@ -56,7 +56,7 @@ def kubernetes(session: nox.Session) -> None:
 
     The servers are those in `$KUBEBUILDER_ASSETS`, or else are built and kept, in 12 minutes of CPU.
     """
-    install(session, "batch_job", "deploy")
+    install(session, "batch_job")
     tests = PACKAGES["batch_job"] / "tests" / "kubernetes"
     servers = os.environ.get("KUBEBUILDER_ASSETS") or str(session.cache_dir / "kubernetes-1.20.2")
     if not (pathlib.Path(servers) / "etcd").exists():

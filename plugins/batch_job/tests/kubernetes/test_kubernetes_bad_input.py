@@ -16,6 +16,7 @@ from flyte_connectors.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
+from flyte_connectors_deploy import manifests as deploy
 from kube_cluster import wait_for
 from kube_jobs import use
 
@@ -199,7 +200,6 @@ def test_the_role_that_deploy_makes_is_enough(
     cluster: Cluster, jobs: KubernetesJobs, as_user: Any, tmp_path: Path
 ) -> None:
     """For all that the connector does; with a token that is renewed in its file meanwhile."""
-    deploy = pytest.importorskip("flyte_connectors_deploy.manifests")
     from flyte_connectors import ConnectorEnvironment
 
     environment = ConnectorEnvironment(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flyte_connectors import ConnectorEnvironment
 from flyte_connectors.errors import AuthenticationError, PermissionDeniedError
+from flyte_connectors_deploy import manifests as deploy
 from flyte_connectors_kubernetes.hooks import check_connection, find_secrets
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ def projects(cluster: Cluster) -> tuple[str, ...]:
         for kind in ("connector-secrets", "another"):
             body = {"metadata": {"name": kind}, "data": data}
             cluster.send("POST", f"/api/v1/namespaces/{name}-production/secrets", body)
-    deploy = pytest.importorskip("flyte_connectors_deploy.manifests")
     environment = ConnectorEnvironment(
         name="service",
         image="x",
