@@ -6,6 +6,8 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 
+SWITCHES = ("logs", "metrics", "fake_service", "functions", "get_many")
+
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
@@ -17,9 +19,10 @@ class Choices:
     metrics: bool
     fake_service: bool
     functions: bool = False
+    get_many: bool = False
 
     def __str__(self) -> str:
-        extras = [name for name in ("logs", "metrics", "fake_service", "functions") if getattr(self, name)]
+        extras = [name for name in SWITCHES if getattr(self, name)]
         return "-".join((self.connector, self.client, *extras))
 
     @property
@@ -27,7 +30,7 @@ class Choices:
         """The flags of `flyte-connectors new`."""
         switches = [
             f"--{'' if getattr(self, name) else 'no-'}{name.replace('_', '-')}"
-            for name in ("logs", "metrics", "fake_service", "functions")
+            for name in SWITCHES
         ]
         return ["--connector", self.connector, "--client", self.client, *switches]
 
@@ -56,6 +59,7 @@ class Choices:
             "fake_service.py": not self.fake_service,
             "shouting.py": self.functions,
             "test_functions.py": self.functions,
+            "test_get_many.py": self.get_many,
             "test_metrics.py": self.metrics,
         }
         always = {"conftest.py", "test_conformance.py", "test_task.py"}
@@ -78,6 +82,9 @@ class Choices:
             "_log(": self.logs,
             "get_metrics": self.metrics,
             "usage": self.metrics,
+            "get_many": self.get_many,
+            "get_jobs": self.get_many,
+            "jobs/list": self.get_many,
             "unctionTask": self.functions,
             "subprocess": self.functions,
         }
@@ -85,21 +92,21 @@ class Choices:
 
 
 def every() -> Iterator[Choices]:
-    """All combinations; logs, metrics and functions are those of jobs, which sync connectors do not have."""
+    """All combinations; all but the fake service belong to jobs, which sync connectors do not have."""
     for connector, client, *extras in itertools.product(
-        ("async", "sync", "both"), ("rest", "sdk"), *[(True, False)] * 4
+        ("async", "sync", "both"), ("rest", "sdk"), *[(True, False)] * len(SWITCHES)
     ):
         choices = Choices(connector, client, *extras)
-        if choices.has_jobs or not (choices.logs or choices.metrics or choices.functions):
+        if choices.has_jobs or not (choices.logs or choices.metrics or choices.functions or choices.get_many):
             yield choices
 
 
 COVERING = (
     Choices("async", "rest", True, True, True, functions=True),
     Choices("async", "sdk", False, False, False, functions=True),
-    Choices("async", "rest", False, True, False),
-    Choices("async", "sdk", True, False, True),
-    Choices("both", "rest", True, False, False, functions=True),
+    Choices("async", "rest", False, True, False, get_many=True),
+    Choices("async", "sdk", True, False, True, get_many=True),
+    Choices("both", "rest", True, False, False, functions=True, get_many=True),
     Choices("both", "sdk", False, True, True),
     Choices("sync", "rest", False, False, True),
     Choices("sync", "sdk", False, False, False),

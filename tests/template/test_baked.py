@@ -144,7 +144,7 @@ def test_it_is_loaded(baked: Baked) -> None:
         for bound in report["connectors"]
     }
     choices, name = baked.choices, baked.task_type
-    chosen = {"get_logs": choices.logs, "get_metrics": choices.metrics}
+    chosen = {"get_logs": choices.logs, "get_metrics": choices.metrics, "get_many": choices.get_many}
     verbs = {"create", "get", "delete"} | {verb for verb, is_chosen in chosen.items() if is_chosen}
     wanted = {
         "async": {name: verbs},

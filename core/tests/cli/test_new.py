@@ -60,6 +60,14 @@ def test_nothing_is_there_that_was_not_chosen() -> None:
     code = Path("acme-jobs/src/acme_jobs/connector.py").read_text()
     assert "get_logs" not in code
     assert "get_metrics" not in code
+    assert "get_many" not in code
+
+
+def test_a_connector_may_poll_many_jobs_at_once() -> None:
+    """With a method, a request of the fake service and tests for it."""
+    assert main(["new", "acme-jobs", "--no-input", "--get-many"]) == 0
+    assert "tests/test_get_many.py" in paths("acme-jobs")
+    assert "async def get_many(" in Path("acme-jobs/src/acme_jobs/connector.py").read_text()
 
 
 def test_it_goes_where_it_is_told(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 SWITCHES = {
     "logs": "logs of its jobs",
     "metrics": "metrics of its jobs",
+    "get_many": "one request for the states of many jobs",
     "fake_service": "a fake service in the package, not only in its tests",
     "functions": "a connector that runs Python functions as jobs",
 }

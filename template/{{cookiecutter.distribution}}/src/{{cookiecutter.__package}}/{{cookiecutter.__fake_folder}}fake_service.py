@@ -6,6 +6,9 @@
     PUT    /jobs/ID          start a job: {"text": "Hello", "repeat": 3}
     GET    /jobs/ID          {"state": "RUNNING", "message": null, "outputs": null}
     DELETE /jobs/ID          cancel it
+{% if cookiecutter.__get_many %}
+    POST   /jobs/list        {"ids": ["ID"]} gives {"jobs": {"ID": {"state": ...}}}, of those that it knows
+{% endif %}
 {% endif %}
 {% if cookiecutter.__logs %}
     GET    /jobs/ID/log      {"lines": ["Hello"], "is_complete": false}, from ?start=0 on, ?limit=9 at most
@@ -164,6 +167,12 @@ class FakeService:
                         self._loses_reply = False
                         return None
                     return 200, self._job(job_id).as_json()
+                {% if cookiecutter.__get_many %}
+                case "POST", ["jobs", "list"]:
+                    self._tokens |= {f"/jobs/{job_id}": token for job_id in body["ids"]}
+                    known = [job_id for job_id in body["ids"] if job_id in self._jobs]
+                    return 200, {"jobs": {job_id: self._job(job_id).as_json() for job_id in known}}
+                {% endif %}
                 case _, ["jobs", job_id, *_] if job_id not in self._jobs:
                     return 404, {"error": f"no job {job_id}"}
                 case "GET", ["jobs", job_id]:
@@ -298,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):  # the client may have gone
             self.wfile.write(reply)
 
-    {% if cookiecutter.__jobs and cookiecutter.__quick %}
+    {% if cookiecutter.__get_many or cookiecutter.__jobs and cookiecutter.__quick %}
     do_GET = do_PUT = do_DELETE = do_POST = _reply
     {% elif cookiecutter.__jobs %}
     do_GET = do_PUT = do_DELETE = _reply
