@@ -22,10 +22,9 @@ def wheels(session: nox.Session) -> dict[str, str]:
     """The wheel of every package, built once per run of nox."""
     if not _wheels_of:
         folder = session.cache_dir / "wheels"
-        shutil.rmtree(folder, ignore_errors=True)
         for name, source in PACKAGES.items():
             session.run_install(
-                "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder / name), str(source),
+                "uv", "build", "--quiet", "--wheel", "--clear", "--out-dir", str(folder / name), str(source),
                 external=True,
             )  # fmt: skip
             _wheels_of[name] = str(next((folder / name).glob("*.whl")))
