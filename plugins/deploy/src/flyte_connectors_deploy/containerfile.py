@@ -66,8 +66,8 @@ def containerfile(image: Contents) -> str:
         "    && python3 -m pip --python /opt/flyte-connectors/bin/python install \\",
         "    --no-cache-dir --disable-pip-version-check --no-compile --no-index --no-deps \\",
         "    --find-links /build/wheels --require-hashes -r /build/requirements.lock \\",
-        # What no program reads: type stubs, and the sources of generated messages.
-        "    && find /opt/flyte-connectors/lib -name '*.pyi' -delete -o -name '*.proto' -delete \\",
+        # What no program reads: the sources of generated messages, and their type stubs.
+        "    && find /opt/flyte-connectors/lib -name '*_pb2*.pyi' -delete -o -name '*.proto' -delete \\",
         # Byte code that names no time: the same from each build, and good on a read-only disk.
         # Files that do not compile, such as templates, stay as they are.
         "    && { python3 -m compileall -qq --invalidation-mode unchecked-hash \\",
