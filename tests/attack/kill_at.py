@@ -1,9 +1,9 @@
 """Submits, keeps or supervises a job, and is killed by SIGKILL at the n-th step of it.
 
-    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue] [files] [function <prefix>]
+    python kill_at.py submit|keep|supervise <spool> <job id> <script> <n> [queue] [files] [array] [function <prefix>]
 
 With `function`, the job calls `counted.jobs.counted` with the file `$ROWS`, and `<script>` is the file for its marks. With `queue`, keeper and supervisor hold a slot that they got from the spool's queue. With `files`, the job has
-an input file and an output file.
+an input file and an output file. With `array`, it is an array of three.
 
 A step is whatever Python audits: each file opened, renamed, linked or removed, each process started
 (https://docs.python.org/3/library/audit_events.html). Prints `done` if there was no n-th step.
@@ -89,12 +89,14 @@ def main() -> None:
             "prefix": f"{root}-stored/{job_id}",
         }
         spec = {**spec, "inputs": {"in": __file__}, "outputs": ["out"], "line_output": None}
+    if "array" in sys.argv:
+        spec["array"] = 3
     if "function" in sys.argv:
         spec = function_spec(marks=script, prefix=sys.argv[-1])
     spool = Spool(root)
     slot = keeper.NO_SLOT
     if "queue" in sys.argv:
-        [(_, slot)] = Queue(root, spool.id).admit(spool.job(job_id))
+        [(_, slot)] = Queue(root, spool.id).admit([spool.job(job_id)])
     killer = Killer(int(sys.argv[5]), FORKS[verb])
     if verb == "submit":
         sys.addaudithook(killer.audit)

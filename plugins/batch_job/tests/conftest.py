@@ -12,6 +12,7 @@ from batch_jobs import Jobs, wait_until_alone
 
 from flyte_connectors_batch_job import BatchJobMetadata
 from flyte_connectors_batch_job.backends.local import turns
+from flyte_connectors_batch_job.backends.local.arrays import members
 from flyte_connectors_batch_job.backends.local.spool import Spool
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
     for path in filter(Path.is_dir, directory.glob("[!.]*")):
         job = spool.job(path.name)
         turns.cancel(job)
-        wait_until_alone(job)
+        for one in members(job) or [job]:
+            wait_until_alone(one)
 
 
 @pytest.fixture

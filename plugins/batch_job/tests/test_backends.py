@@ -30,7 +30,6 @@ ELSEWHERE: dict[str, Any] = {
     "qos": "high",
     "nodes": 2,
     "tasks": 4,
-    "array": 10,
     "modules": ["gcc/13"],
 }
 """Fields that only engines with machines of their own can honour."""

@@ -9,8 +9,8 @@ from batch_jobs import Jobs, wait_for, wait_until_alone
 from flyte_connectors.errors import InvalidRequestError
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
-from flyte_connectors_batch_job.backends.local.backend import MESSAGE_LINES, PAGE_LINES
 from flyte_connectors_batch_job.backends.local.log import MAX_LINE_BYTES
+from flyte_connectors_batch_job.backends.local.pages import MESSAGE_LINES, PAGE_LINES
 
 MEGABYTE = 1_000_000
 

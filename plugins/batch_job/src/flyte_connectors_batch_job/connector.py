@@ -65,8 +65,8 @@ class BatchJobMetadata(ResourceMeta):
 
     Args:
         job_id: Its id, the same on every back end.
-        spool_id: Handle of a job on the local back end: identity of the spool that it is in; empty in
-            metas of version 0.1.0.
+        spool_id: Handle of a job on the local back end: identity of the spool that it is in, and of an
+            array its size; empty in metas of version 0.1.0.
         backend: Name of its back end.
         handle: What other back ends find it by.
         is_function: Whether it calls a function.

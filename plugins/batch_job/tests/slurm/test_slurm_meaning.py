@@ -21,13 +21,13 @@ from flyte_connectors.errors import (
 )
 
 from flyte_connectors_batch_job import BatchJobConfig
+from flyte_connectors_batch_job.backends.indexes import ranges
 from flyte_connectors_batch_job.backends.interface import JobRequest
 from flyte_connectors_batch_job.backends.slurm import bodies, faults, states, verdict
 from flyte_connectors_batch_job.backends.slurm.channel import Record
 from flyte_connectors_batch_job.backends.slurm.files import LocalFiles
 from flyte_connectors_batch_job.backends.slurm.folder import JobFolder
 from flyte_connectors_batch_job.backends.slurm.order import order_of
-from flyte_connectors_batch_job.backends.slurm.progress import ranges
 from flyte_connectors_batch_job.backends.slurm.rest import Rest
 from flyte_connectors_batch_job.backends.slurm.script import NO_FOLDER, batch_script, job_files
 from flyte_connectors_batch_job.backends.slurm.settings import SlurmSettings, claims

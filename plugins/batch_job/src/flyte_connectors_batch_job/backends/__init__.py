@@ -4,6 +4,7 @@ interface    what each back end offers, and the job that it is asked to run
 local        processes on this machine, under a supervisor each
 kubernetes   Jobs in a cluster
 slurm        jobs of a Slurm cluster
+indexes      the state of an array, by those of its indexes
 outages      what is answered while an engine can't be reached
 modules      whether an interpreter has what a function imports
 
@@ -23,7 +24,8 @@ LOCAL = "local"
 _HOMES = {LOCAL: "LocalBackend", "slurm": "SlurmBackend", "kubernetes": "KubernetesBackend"}
 
 NAMES = tuple(_HOMES)
-WITH_ARRAYS = ("slurm", "kubernetes")
+MAPS_AS_ARRAYS = ("slurm", "kubernetes")
+"""Where the calls of a function's `map` are an array. Here they are jobs, which `at_once` limits and a failure ends."""
 
 
 def load(name: str) -> BatchBackend:

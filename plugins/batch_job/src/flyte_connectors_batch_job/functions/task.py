@@ -18,7 +18,7 @@ from flyte_connectors.tasks.mixins import as_result
 from flyte_connectors_functions.context import is_in_job
 from flyte_connectors_functions.task import JobFunctionTask
 
-from flyte_connectors_batch_job.backends import WITH_ARRAYS
+from flyte_connectors_batch_job.backends import MAPS_AS_ARRAYS
 from flyte_connectors_batch_job.config import BatchJobConfig
 from flyte_connectors_batch_job.request import with_settings_of
 
@@ -75,8 +75,8 @@ class BatchFunctionTask(JobFunctionTask[P, R]):
         return dataclasses.replace(config, function=function, array=size, uv_lock=None)
 
     async def _map(self, calls: list[dict[str, Any]], at_once: int) -> list[Any]:
-        """As of any function; one array where the back end has arrays."""
-        is_array = self.plugin_config.backend in WITH_ARRAYS and len(calls) > 1
+        """As of any function; one array on an engine that has arrays."""
+        is_array = self.plugin_config.backend in MAPS_AS_ARRAYS and len(calls) > 1
         if not is_array or is_in_job():
             return await super()._map(calls, at_once)
         mapped = next(iter(self.interface.inputs))

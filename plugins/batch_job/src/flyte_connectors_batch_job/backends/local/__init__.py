@@ -4,6 +4,7 @@ In the order of a job's life:
 
     backend      what the connector calls
     spool        the directory of all jobs: its identity; submits a job by one atomic rename
+    arrays       jobs that run the same, each with its own index, seen as one
     queue        which jobs may run now, and which wait for slots
     turns        starts the jobs whose turn it is
     launch       starts a job's keeper, a separate process
@@ -25,12 +26,13 @@ Used by these:
     kernel       the few system calls that Python does not offer
     outputs      what the job leaves as outputs
     environment  the variables that the job sees
+    pages        a page of a job's log, or of an array's
     log          the log file's format: written by the supervisor, read by every process
     usage        CPU and memory of running processes
     files        safe reading of files that a job may have replaced; atomic writing of JSON files
     cleaning     removes old jobs
 
-The supervisor's part (all but `backend`, `spool`, `turns` and `cleaning`) imports nothing but a little of the
+The supervisor's part (all but `backend`, `spool`, `arrays`, `pages`, `turns` and `cleaning`) imports nothing but a little of the
 standard library: each job costs two such processes, so their start-up time and memory are the cost
 of a job.
 """

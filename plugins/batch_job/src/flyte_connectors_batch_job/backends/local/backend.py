@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flyte_connectors.authoring import read_log_token
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import (
     ConflictError,
     InvalidRequestError,
+    InvalidResourceMetaError,
     JobNotFoundError,
     PermissionDeniedError,
     ServiceUnavailableError,
@@ -26,12 +27,13 @@ from flyte_connectors_batch_job.backends.interface import GRACE_SECONDS, JobStat
 from flyte_connectors_batch_job.backends.local import (
     files,
     job_secrets,
-    log,
+    pages,
     slots,
     storage_settings,
     turns,
 )
 from flyte_connectors_batch_job.backends.local import job as states
+from flyte_connectors_batch_job.backends.local.arrays import MOST_JOBS, Array
 from flyte_connectors_batch_job.backends.local.command import path_of
 from flyte_connectors_batch_job.backends.local.files import DamagedFileError
 from flyte_connectors_batch_job.backends.local.launch import LaunchError
@@ -52,11 +54,10 @@ if TYPE_CHECKING:
     from flyte_connectors_batch_job.backends.local.job import Job
 
 WAITING = "waiting for slots"
-PAGE_LINES = 10_000
-MESSAGE_LINES = 1_000
 MOUNTED_SECONDS = 30.0
 """In which a spool may come to be mounted here: longer than a call, which so is answered at once."""
 
+_HANDLE = re.compile(r"(\w*)(?:\[([1-9][0-9]{0,5})\])?")
 _PHASES = {
     states.QUEUED: Phase.QUEUED,
     states.RUNNING: Phase.RUNNING,
@@ -68,11 +69,15 @@ _PHASES = {
 
 
 class LocalBackend:
-    """Jobs as processes on this machine; their handle is the id of their spool."""
+    """Jobs as processes on this machine.
+
+    Their handle is the id of their spool, with the size of an array: `5f0c` or `5f0c[200]`.
+    """
 
     name: ClassVar[str] = "local"
     abilities: ClassVar[frozenset[str]] = frozenset(
         {
+            "array",
             "env",
             "working_directory",
             "cpu",
@@ -101,6 +106,7 @@ class LocalBackend:
             if not spool.job(job_id).exists():
                 _check_directory(spec["working_directory"])
                 _check_size(spec)
+                _check_array(request.config.array)
                 _check_secrets(request.config.secrets)
                 modules.check(request.config)
                 file_limit()  # a wrong setting is told to who submits
@@ -108,7 +114,8 @@ class LocalBackend:
                 spool.submit(job_id, spec)
             except JobConflictError as error:
                 raise ConflictError(str(error)) from error
-            return spool.id
+            size = request.config.array
+            return spool.id if size is None else f"{spool.id}[{size}]"
 
     def states(self, jobs: Sequence[JobKey]) -> list[JobState | Exception]:
         """How each job is, by its files."""
@@ -117,42 +124,26 @@ class LocalBackend:
     def cancel(self, job_id: str, handle: str) -> None:
         """Have the job's supervisor end it."""
         with _existing_job(job_id, handle) as job:
-            turns.cancel(job)
+            job.cancel() if isinstance(job, Array) else turns.cancel(job)
 
     def log(self, job_id: str, handle: str, token: str, lines: int) -> Iterator[Sequence[LogRecord] | str]:
-        """One page of the log.
-
-        A page token is the byte offset of the page's first line in the log file, which only grows:
-        tokens never expire. A page ends with a token for as long as there are, or may yet come, more
-        lines.
-        """
+        """One page of the log, see `pages`."""
         with _existing_job(job_id, handle) as job:
-            path = job.file("log")
-            offset = read_log_token(token)
-            if offset and not log.is_line_start(path, offset):
-                message = f"'{token}' is not a page of this log: start again with an empty token"
-                raise InvalidRequestError(message, field="token")
-            may_grow = job.may_log()  # asked before reading: then no line can be missed
-            wanted = min(lines, PAGE_LINES) if lines > 0 else PAGE_LINES
-            stop = offset + log.SKIP_BYTES
-            while wanted and offset < stop:
-                records, offset = log.read(path, offset, min(wanted, MESSAGE_LINES))
-                if not records:
-                    break
-                wanted -= len(records)
-                yield records
-            if may_grow or log.read(path, offset, 1)[0]:
-                yield str(offset)
+            if isinstance(job, Array):
+                yield from pages.page_of_array(job.jobs, token, lines)
+            else:
+                yield from pages.page(job, token, lines)
 
     def usage(self, job_id: str, handle: str) -> Mapping[str, float]:
-        """The latest reading of the job's supervisor."""
+        """The latest reading of the job's supervisor, or of an array's."""
         with _existing_job(job_id, handle) as job:
             return job.usage()
 
     def reported(self, job_id: str, handle: str) -> bytes:
         """The end of what the job's function has reported."""
         with _existing_job(job_id, handle) as job, contextlib.suppress(OSError):
-            return files.read_end(path_of(job), REPORT, TAIL_BYTES)
+            if not isinstance(job, Array):
+                return files.read_end(path_of(job), REPORT, TAIL_BYTES)
         return b""
 
     def links(self, job_id: str, handle: str) -> Sequence[Link]:  # noqa: ARG002
@@ -162,7 +153,12 @@ class LocalBackend:
 
 def _state(key: JobKey) -> JobState:
     with _existing_job(*key) as job:
-        state = turns.state_of(job)
+        if isinstance(job, Array):
+            return job.state([_told(state) for state in turns.states_of(job.jobs)])
+        return _told(turns.state_of(job))
+
+
+def _told(state: dict[str, Any]) -> JobState:
     if state["state"] == states.QUEUED:
         return JobState(Phase.QUEUED, state.get("message", WAITING))
     return JobState(_PHASES[state["state"]], state.get("message"), state.get("outputs"))
@@ -177,6 +173,7 @@ def _spec(request: JobRequest) -> dict[str, Any]:
         "cpu": config.cpu_count,
         "memory_bytes": config.memory_bytes,
         "priority": config.priority,
+        **({"array": config.array} if config.array else {}),
         **({"secrets": dict(config.secrets)} if config.secrets else {}),
     }
 
@@ -207,6 +204,12 @@ def _check_size(spec: dict[str, Any]) -> None:
         raise InvalidRequestError(f"{asked} is more than there is: {there}", field="custom.memory")
 
 
+def _check_array(size: int | None) -> None:
+    if size is not None and size > MOST_JOBS:
+        message = f"{size} is more than the {MOST_JOBS} jobs that an array may have on this back end"
+        raise InvalidRequestError(message, field="custom.array")
+
+
 @contextlib.contextmanager
 def _spool() -> Iterator[Spool]:
     """The spool; its exceptions become errors of Flyte."""
@@ -226,7 +229,12 @@ def _spool() -> Iterator[Spool]:
 
 
 @contextlib.contextmanager
-def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
+def _existing_job(job_id: str, handle: str) -> Iterator[Job | Array]:
+    match = _HANDLE.fullmatch(handle)
+    if match is None:
+        message = f"its spool_id '{handle[:40]}' is not one of a job here"
+        raise InvalidResourceMetaError(message, field="resource_meta")
+    spool_id, size = match.groups()
     if spool_id in retired_spools():
         message = f"batch job '{job_id}' was in spool {spool_id}, which is retired"
         raise JobNotFoundError(message)
@@ -234,13 +242,21 @@ def _existing_job(job_id: str, spool_id: str) -> Iterator[Job]:
         if spool_id not in ("", spool.id):
             raise _not_here(job_id, spool_id, spool)
         job = spool.job(job_id)
+        found = job if size is None else Array(job, int(size))
         if not job.exists():
-            if not job.sweep():
-                message = f"batch job '{job_id}' was removed; its processes are being killed"
-                raise ServiceUnavailableError(message)
-            message = f"batch job '{job_id}' is not in the spool {spool.root}"
-            raise JobNotFoundError(message)
-        yield job
+            raise _gone(found, f"batch job '{job_id}'", spool)
+        if isinstance(found, Array):
+            job.reopen()  # one of its jobs may have closed it
+            for member in found.jobs:
+                if not member.exists():
+                    raise _gone(member, f"index {member.index} of batch job '{job_id}'", spool)
+        yield found
+
+
+def _gone(job: Job | Array, what: str, spool: Spool) -> JobNotFoundError | ServiceUnavailableError:
+    if job.sweep():
+        return JobNotFoundError(f"{what} is not in the spool {spool.root}")
+    return ServiceUnavailableError(f"{what} was removed; its processes are being killed")
 
 
 def _not_here(job_id: str, spool_id: str, spool: Spool) -> ServiceUnavailableError:

@@ -9,6 +9,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from flyte_connectors_batch_job.backends.local.arrays import members
 from flyte_connectors_batch_job.backends.local.queue import Queue
 from flyte_connectors_batch_job.backends.local.spool import STAGED
 
@@ -37,11 +38,12 @@ def clean(spool: Spool, *, older_than: float) -> tuple[list[str], list[str]]:
     """
     removed, faults = [], []
     queue = Queue(spool.root, spool.id)
-    for name in list(_old(spool.root, time.time() - older_than)):
+    latest = time.time() - older_than
+    for name in list(_old(spool.root, latest)):
         try:
             if name.startswith(STAGED):
                 _remove(os.path.join(spool.root, name))
-            elif not name.startswith(".") and _set_aside(spool.job(name), queue):
+            elif not name.startswith(".") and _set_aside(spool.job(name), queue, latest):
                 removed.append(name)
         except OSError as error:
             faults.append(f"{name}: {error.strerror}")
@@ -58,21 +60,33 @@ def _old(root: str, latest: float) -> Iterator[str]:
                     yield entry.name
 
 
-def _set_aside(job: Job, queue: Queue) -> bool:
-    """Remove a job, unless it runs or waits. False also if another has just removed it."""
-    aside = os.path.join(os.path.dirname(job.path), f"{STAGED}{job.id}-{os.urandom(4).hex()}")
+def _set_aside(job: Job, queue: Queue, latest: float) -> bool:
+    """Remove a job or an array, unless one runs, waits, or has changed since. False also if another has just removed it."""
+    aside = os.path.join(job.root, f"{STAGED}{job.id}-{os.urandom(4).hex()}")
     try:
         job.reopen()
-        if queue.will_begin(job):
+        array = members(job)
+        if any(map(queue.will_begin, array or [job])):
             return False
         with job.guardians.kept_away() as is_unguarded:
-            if not is_unguarded or not job.sweep():
+            if not is_unguarded or not job.sweep() or not all(_is_over(one, latest) for one in array):
                 return False
             os.rename(job.path, aside)  # gone at once, not by halves
     except FileNotFoundError:
         return False
     _remove(aside)
     return True
+
+
+def _is_over(job: Job, latest: float) -> bool:
+    """Whether nothing has happened to a job of an array since, and nothing will."""
+    if os.stat(job.path).st_mtime > latest:
+        return False
+    job.reopen()
+    if not job.was_launched():
+        return True
+    with job.guardians.kept_away() as is_unguarded:
+        return is_unguarded and job.sweep()
 
 
 def _remove(path: str) -> None:

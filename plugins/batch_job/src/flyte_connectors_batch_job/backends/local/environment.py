@@ -3,6 +3,8 @@
 Sources:
     PATH HOME LANG ...    the few of the service that `launch.INHERITED` lists
     BATCH_JOB_...         what `preparing.variables` says, and before it whatever `env` says
+    BATCH_JOB_INDEX       its index in its array, and
+    BATCH_JOB_ARRAY       how many indexes that has, if it is in one
     BATCH_JOB_MARK        the job that the process belongs to; finds processes that have left the job's groups
 """
 
@@ -26,6 +28,7 @@ def of_job(job: Job, folder: str, spec: dict[str, Any]) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in os.environ if name not in ours}
     return {
         **inherited,
-        **variables(job.id, folder, spec),
+        **variables(job.key, folder, spec),
+        **({} if job.index is None else {"BATCH_JOB_INDEX": str(job.index), "BATCH_JOB_ARRAY": str(spec["array"])}),
         tree.MEMBER_MARK: job.mark,
     }

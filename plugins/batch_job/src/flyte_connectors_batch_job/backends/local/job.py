@@ -4,11 +4,14 @@
     supervisor.lock  flock held by keeper and supervisor for as long as either lives
     begun.json       written once, under the lock: the job has been started, by whom and where
     running.json     the job's processes; there until none of them is alive
+    supervisor.err   what keeper and supervisor print, made before they start
     cancel.json      the job is to be cancelled
     outcome.json     how the job ended; written when none of its processes is alive
     usage.json       CPU, wall time and memory so far
     log              see `log`
     job/             the job's own: inputs.json, outputs.json, script, work/
+
+The jobs of an array lie in its directory, and share its spec.json and its cancel.json, see `arrays`.
 
     guarded  begun  state
     yes      no     QUEUED     its supervisor is about to begin it
@@ -64,6 +67,10 @@ class Job:
 
     Attributes:
         guardians: Its keeper and supervisor.
+        id: The job's id, unique in its spool.
+        key: The id that it was submitted by: its own, or its array's.
+        index: Its index in its array; None if it is in none.
+        root: The spool's directory.
         spool_id: As given.
     """
 
@@ -72,11 +79,26 @@ class Job:
         self.guardians = Guardians(path)
         self.spool_id = spool_id
         self._away_since: float | None = None
+        self.root, self.id = os.path.split(path)
+        self.key, _, index = self.id.partition(".")
+        self._array = self.root if index.isdecimal() and os.path.basename(self.root) == self.key else ""
+        self.index = int(index) if self._array else None
+        if self._array:
+            self.root = os.path.dirname(self._array)
+        else:
+            self.key = self.id
+
+    @classmethod
+    def of(cls, root: str, job_id: str, spool_id: str) -> Job:
+        """The job of an id in the spool of a directory, whether it exists or not."""
+        key, _, index = job_id.partition(".")
+        folder = os.path.join(root, key) if key and index.isdecimal() else root
+        return cls(os.path.join(folder, job_id), spool_id)
 
     @property
-    def id(self) -> str:
-        """The job's id, unique in its spool."""
-        return os.path.basename(self.path)
+    def spec_path(self) -> str:
+        """The file that says what to run."""
+        return os.path.join(self._array or self.path, "spec.json")
 
     @property
     def mark(self) -> str:
@@ -96,8 +118,7 @@ class Job:
 
         A spool that stays away for `AWAY_SECONDS`, as this object sees it, was removed with all its jobs.
         """
-        root = os.path.dirname(self.path)
-        if not files.exists(root):
+        if not files.exists(self.root):
             now = time.monotonic()
             if self._away_since is None:
                 self._away_since = now
@@ -105,7 +126,7 @@ class Job:
         self._away_since = None
         try:
             # Looked for twice: the spool may go and come in between.
-            is_there = self.exists() or identity.read(root) != self.spool_id or self.exists()
+            is_there = self.exists() or identity.read(self.root) != self.spool_id or self.exists()
         except files.DamagedFileError:
             return False
         return not is_there
@@ -117,7 +138,7 @@ class Job:
             FileNotFoundError: the job is gone.
             DamagedFileError: the file was changed.
         """
-        spec = files.read_json(self.file("spec.json"))
+        spec = files.read_json(self.spec_path)
         if spec is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
         return spec
@@ -141,8 +162,9 @@ class Job:
 
     def reopen(self) -> None:
         """Open the directory again for its owner, if the job has closed it."""
-        if stat.S_IMODE(os.stat(self.path).st_mode) != _MODE:
-            os.chmod(self.path, _MODE)
+        for path in filter(None, (self._array, self.path)):
+            if stat.S_IMODE(os.stat(path).st_mode) != _MODE:
+                os.chmod(path, _MODE)
 
     def may_log(self) -> bool:
         """Whether lines may still come."""
@@ -150,8 +172,12 @@ class Job:
 
     def is_waiting(self) -> bool:
         """Whether the job still needs a supervisor to begin it."""
-        names = (BEGUN, "outcome.json", "cancel.json")
-        return not any(files.exists(self.file(name)) for name in names)
+        names = (BEGUN, "outcome.json")
+        return not (any(files.exists(self.file(name)) for name in names) or self.is_cancelled())
+
+    def was_launched(self) -> bool:
+        """Whether a keeper may have been started for it."""
+        return files.exists(self.file("supervisor.err"))
 
     def has_begun(self) -> bool:
         """Whether the job has been started."""
@@ -159,7 +185,8 @@ class Job:
 
     def is_cancelled(self) -> bool:
         """Whether the job is to be cancelled."""
-        return files.exists(self.file("cancel.json"))
+        folders = filter(None, (self.path, self._array))
+        return any(files.exists(os.path.join(folder, "cancel.json")) for folder in folders)
 
     def is_guarded(self) -> bool:
         """Whether the job's supervisor or keeper is alive."""
@@ -240,6 +267,8 @@ class Job:
             ended = self._outcome()
             if ended:
                 return ended
+            if not self.has_begun() and not self.was_launched():
+                return self.lost()  # there is nothing to end
             if not self.sweep():
                 return {"state": RUNNING, "message": "its last processes are being killed"}
             outcome = self.lost()

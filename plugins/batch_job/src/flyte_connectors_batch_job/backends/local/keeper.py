@@ -60,7 +60,7 @@ def main(path: str, launcher: int, slot: int = NO_SLOT, settings: int = storage_
         return
     if lock is None:
         _tell(launcher, READY)
-        _pass_on(slot, path, spool_id, storage)
+        _pass_on(slot, job, storage)
         return
     group = cgroup.make()
     keeper_gone, keeper_alive = os.pipe()
@@ -69,7 +69,7 @@ def main(path: str, launcher: int, slot: int = NO_SLOT, settings: int = storage_
     if pid:
         _keep_only(lock, keeper_alive, slot)
         _watch(job, pid, group)
-        _pass_on(slot, path, spool_id, storage)
+        _pass_on(slot, job, storage)
         return
     os.close(keeper_alive)
     begun = supervisor.begin(job, lock, group, keeper)
@@ -79,10 +79,10 @@ def main(path: str, launcher: int, slot: int = NO_SLOT, settings: int = storage_
     _tell(launcher, READY)
     supervisor.run(job, begun, group, keeper_gone, storage)
     if os.getppid() != keeper:
-        _pass_on(slot, path, spool_id, storage)
+        _pass_on(slot, job, storage)
 
 
-def _pass_on(slot: int, path: str, spool_id: str, storage: Mapping[str, str]) -> None:
+def _pass_on(slot: int, ended: Job, storage: Mapping[str, str]) -> None:
     """Free the slots of a job that has ended, and start the jobs whose turn it is.
 
     What goes wrong here is made up for by the next call that asks about one of these jobs.
@@ -92,7 +92,7 @@ def _pass_on(slot: int, path: str, spool_id: str, storage: Mapping[str, str]) ->
     os.close(slot)
     faults = (OSError, files.DamagedFileError, slots.InvalidSlotsError)
     with contextlib.suppress(*faults):
-        for job, held in Queue(os.path.dirname(path), spool_id).admit():
+        for job, held in Queue(ended.root, ended.spool_id).admit():
             with contextlib.suppress(OSError):
                 launch.start(job, held, storage)
             os.close(held)

@@ -29,7 +29,7 @@ from flyte_connectors_batch_job.backends.local.job import ENDED, Job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FOLDER = ".queue"
 MOST_PRIORITY = 1000
@@ -61,11 +61,11 @@ class Queue:
         self._spool_id = spool_id
         self._folder = os.path.join(root, FOLDER)
 
-    def admit(self, entering: Job | None = None) -> list[tuple[Job, int]]:
+    def admit(self, entering: Iterable[Job] = ()) -> list[tuple[Job, int]]:
         """Give slots to the jobs whose turn it is.
 
         Args:
-            entering: A job that needs slots, whether it is in the queue already or not.
+            entering: Jobs that need slots, whether they are in the queue already or not.
 
         Returns:
             Jobs to start now, each with a descriptor that its keeper has to inherit: it holds the
@@ -80,8 +80,7 @@ class Queue:
         if identity.read(self._root) != self._spool_id:
             return []  # it is away, and something else is in its place
         with self._locked():
-            if entering is not None:
-                self._enter(entering)
+            self._enter(entering)
             used_slots = used_mib = 0
             for entry, job, lock in self._running():
                 used_slots += entry.slots
@@ -110,11 +109,15 @@ class Queue:
         except (FileNotFoundError, files.DamagedFileError):  # nobody can begin it
             return False
 
-    def _enter(self, job: Job) -> None:
-        name = _name(job)
-        if not files.exists(self._path(_RUNNING, name)):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(self._path(_WAITING, name), flags, 0o600))
+    def _enter(self, jobs: Iterable[Job]) -> None:
+        ranks: dict[str, str] = {}  # the jobs of an array have one spec, which is read once
+        for job in jobs:
+            if job.spec_path not in ranks:
+                ranks[job.spec_path] = _rank(job)
+            name = f"{ranks[job.spec_path]}.{job.id}"
+            if not files.exists(self._path(_RUNNING, name)):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(self._path(_WAITING, name), flags, 0o600))
 
     def _running(self) -> Iterator[tuple[Entry, Job, int | None]]:
         """Each job that has slots; with a descriptor if it has to be started."""
@@ -151,7 +154,7 @@ class Queue:
             yield entry
 
     def _job(self, entry: Entry) -> Job:
-        return Job(os.path.join(self._root, entry.job_id), self._spool_id)
+        return Job.of(self._root, entry.job_id, self._spool_id)
 
     def _remove(self, kind: str, entry: Entry) -> None:
         files.remove(self._path(kind, entry.name))
@@ -176,19 +179,32 @@ class Queue:
 
 def _name(job: Job) -> str:
     """The name of a job's entry: always the same, so that it can't be entered twice."""
+    return f"{_rank(job)}.{job.id}"
+
+
+def _rank(job: Job) -> str:
+    """What a job's entry says before its id."""
     spec = job.spec()
-    submitted = os.stat(job.file("spec.json")).st_mtime_ns
+    submitted = os.stat(job.spec_path).st_mtime_ns
     order = MOST_PRIORITY - spec.get("priority", 0)
     wanted = slots.wanted(spec)
-    return f"{order:04d}.{submitted:020d}.{wanted.slots}.{wanted.memory_mib}.{job.id}"
+    return f"{order:04d}.{submitted:020d}.{wanted.slots}.{wanted.memory_mib}"
 
 
 def _is_waiting(job: Job) -> bool:
-    """Whether the job is still to begin. One whose directory is closed has begun, and closed it."""
+    """Whether the job is still to begin. One whose directory is closed has begun, and closed it.
+
+    The directory of an array may have been closed by another of its jobs.
+    """
     try:
         return job.exists() and job.is_waiting()
     except PermissionError:
-        return False
+        if job.index is None:
+            return False
+    with contextlib.suppress(FileNotFoundError):
+        job.reopen()
+        return job.exists() and job.is_waiting()
+    return False
 
 
 def _has_ended(job: Job) -> bool:

@@ -93,7 +93,7 @@ def record(job: Job, outcome: dict[str, Any]) -> None:
 def _run(job: Job, records: Records, group: str, keeper_gone: int, storage: Mapping[str, str]) -> dict[str, Any]:
     if job.is_cancelled():
         return {"state": states.ABORTED}
-    spec = job.spec()
+    spec = _of_index(job.spec(), job.index)
     try:
         log = LogWriter(job.file("log"))  # before the job can close the directory
         folder = command.make_folder(job, spec)
@@ -117,6 +117,13 @@ def _run(job: Job, records: Records, group: str, keeper_gone: int, storage: Mapp
         message = f"can't start {error.filename or 'the job'}: {error.strerror}"
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return {"state": states.LOST, "message": message} if is_full else failed(message)
+
+
+def _of_index(spec: dict[str, Any], index: int | None) -> dict[str, Any]:
+    """The spec of one job of an array: the files of its outputs have a separate place."""
+    if index is None or not spec.get("files"):
+        return spec
+    return {**spec, "files": {**spec["files"], "prefix": f"{spec['files']['prefix']}/{index}"}}
 
 
 def _commanded(  # noqa: PLR0913, PLR0917  (all that a supervisor has)

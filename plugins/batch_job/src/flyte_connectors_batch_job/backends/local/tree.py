@@ -144,6 +144,15 @@ def sweep(mark: str, record: dict[str, Any]) -> bool:
     return True
 
 
+def is_any_marked(prefix: str) -> bool:
+    """Whether a process, as far as this one can see, has the mark of a job that begins with `prefix`."""
+    if not processes.IS_LINUX:
+        return False
+    entries = [f"{variable}={prefix}".encode() for variable in (MEMBER_MARK, GUARDIAN_MARK)]
+    found = (processes.read(f"/proc/{pid}/environ") for pid in processes.ids())
+    return any(entry in environment for environment in found for entry in entries)
+
+
 def _left(mark: str, recorded: Iterable[Iterable[Any]], groups: Iterable[str]) -> list[int]:
     """The job's processes that are alive; its supervisor and keeper when no other is."""
     table = processes.table()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flyte_connectors.connector import TERMINAL_PHASES, Phase
 from flyte_connectors.errors import ConnectorError, JobNotFoundError
 
+from flyte_connectors_batch_job.backends.indexes import together
 from flyte_connectors_batch_job.backends.interface import JobState
 from flyte_connectors_batch_job.backends.slurm import script, states, verdict
 from flyte_connectors_batch_job.backends.slurm.memory import WHOLE
@@ -101,7 +102,7 @@ def _held(asked: Asked, size: int | None) -> JobState | None:
     if all(folder.outcome(index) for index in indexes):
         ends = [verdict.judged(folder, _spec(asked), index, None) for index in indexes]
         _cancel(asked)
-        return _settled(asked, _together([end for end in ends if end], size))
+        return _settled(asked, _ended([end for end in ends if end], size))
     is_sure, _ = asked.cluster.memory.missing((asked.job_id, _RELEASED), asked.seen.number)
     if is_sure and folder.may_release_again(owner):
         asked.cluster.channel.release(owner.job_id)
@@ -154,7 +155,7 @@ def _array(asked: Asked, size: int) -> JobState:
             if known.phase in TERMINAL_PHASES:
                 asked.cluster.memory.keep_end(asked.job_id, index, known)
         found.append(known)
-    return _settled(asked, _together(found))
+    return _settled(asked, together(found))
 
 
 def _index(asked: Asked, spec: Mapping[str, Any], index: int, record: Record | None) -> JobState:
@@ -179,7 +180,7 @@ def _not_listed(asked: Asked, size: int | None) -> JobState:
     folder, spec, indexes = asked.folder, _spec(asked), range(size or 1)
     if all(folder.outcome(index) for index in indexes):
         ends = [verdict.judged(folder, spec, index, None) for index in indexes]
-        return _settled(asked, _together([end for end in ends if end], size))
+        return _settled(asked, _ended([end for end in ends if end], size))
     has_begun = any(folder.begun(index) for index in indexes)
     is_sure, seconds = asked.cluster.memory.missing(asked.job_id, asked.seen.number)
     if not is_sure or (has_begun and seconds < FILES_SECONDS and not folder.is_cancelled()):
@@ -188,7 +189,7 @@ def _not_listed(asked: Asked, size: int | None) -> JobState:
     accounted = _accounted(asked, owner.job_id) if owner else {}
     known = [verdict.judged(folder, spec, index, accounted.get(index)) for index in indexes]
     if all(known):
-        return _settled(asked, _together([end for end in known if end], size))
+        return _settled(asked, _ended([end for end in known if end], size))
     if not has_begun and owner and _place_again(asked, owner):
         return JobState(Phase.QUEUED, _PLACED_AGAIN)
     return _settled(asked, JobState(Phase.RETRYABLE_FAILED, _GONE if has_begun else _NEVER_BEGAN))
@@ -253,37 +254,6 @@ def _settled(asked: Asked, state: JobState) -> JobState:
     return state
 
 
-def _together(found: Sequence[JobState], size: int | None = 0) -> JobState:
-    """The state of an array, by those of its indexes; of one job, its own (`size` is None)."""
-    if size is None:
-        return found[0]
-    by_phase: dict[Phase, list[int]] = {}
-    for index, state in enumerate(found):
-        by_phase.setdefault(state.phase, []).append(index)
-    details = {"indexes": {phase.name: ranges(indexes) for phase, indexes in by_phase.items()}}
-    ended = sum(len(by_phase.get(phase, ())) for phase in map(Phase, TERMINAL_PHASES))
-    if ended < len(found):
-        if ended or Phase.RUNNING in by_phase:
-            message = f"{ended} of {len(found)} indexes have ended"
-            return JobState(Phase.RUNNING, message, details=details)
-        return found[0]._replace(details=details)
-    for phase in (Phase.FAILED, Phase.RETRYABLE_FAILED, Phase.ABORTED):
-        if phase in by_phase:
-            first = by_phase[phase][0]
-            several = f" (and {len(by_phase[phase]) - 1} more)" if len(by_phase[phase]) > 1 else ""
-            message = f"index {first}{several}: {found[first].message or 'cancelled'}"
-            return JobState(phase, message, details=details)
-    names = found[0].outputs or {}
-    outputs = {name: [(state.outputs or {})[name] for state in found] for name in names}
-    return JobState(Phase.SUCCEEDED, outputs=outputs, details=details)
-
-
-def ranges(indexes: Sequence[int]) -> str:
-    """Ascending numbers as Slurm writes them, such as `0-3,7`."""
-    parts: list[list[int]] = []
-    for index in indexes:
-        if parts and index == parts[-1][-1] + 1:
-            parts[-1][1:] = [index]
-        else:
-            parts.append([index])
-    return ",".join("-".join(map(str, part)) for part in parts)
+def _ended(found: Sequence[JobState], size: int | None) -> JobState:
+    """The state of a job by those of its indexes; one that is not an array has its own."""
+    return found[0] if size is None else together(found)
