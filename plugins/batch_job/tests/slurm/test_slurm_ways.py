@@ -8,6 +8,7 @@ import pytest
 from batch_jobs import wait_for
 from flyte_connectors.connector import Phase
 from flyte_connectors.errors import InvalidRequestError, JobNotFoundError
+from flyte_connectors.secrets import redact
 
 from flyte_connectors_batch_job import BatchJobMetadata
 
@@ -73,6 +74,12 @@ def test_an_array_has_outputs_and_logs_by_index(anyway: SlurmJobs) -> None:
     assert (resource.phase, resource.outputs) == (Phase.SUCCEEDED, {"square": [0, 1, 4, 9, 16]})
     assert resource.custom_info == {"indexes": {"SUCCEEDED": "0-4"}}
     assert anyway.all_logs(meta) == [f"[{i}] line of {i} of 5" for i in range(5)]
+
+
+def test_the_name_of_slurms_user_is_no_secret(anyway: SlurmJobs) -> None:
+    """Masked, it would vanish from each log line and path that has it."""
+    anyway.run("true", key="named", **SMALL)
+    assert redact("/home/root/jobs") == "/home/root/jobs"
 
 
 def test_a_replay_finds_the_job(anyway: SlurmJobs) -> None:

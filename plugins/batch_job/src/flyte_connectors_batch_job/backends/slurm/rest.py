@@ -219,6 +219,7 @@ class Rest:
             where,
             field=ADDRESS_VARIABLE,
             auth=self._credentials(),
+            headers=self._names(),
             trusted=True,
             limits=Limits(reply_seconds=seconds, reply_bytes=_REPLY_BYTES),
             socket=socket,
@@ -228,8 +229,11 @@ class Rest:
         sent = token(self._settings)
         if not sent:
             return {}
-        names = {"X-SLURM-USER-NAME": self._user()} if self._user() else {}
-        return {**names, **header("X-SLURM-USER-TOKEN", sent, field=TOKEN_VARIABLE)}
+        return header("X-SLURM-USER-TOKEN", sent, field=TOKEN_VARIABLE)
+
+    def _names(self) -> Mapping[str, str]:
+        """The token's user: not a credential, which would be masked wherever logs name it."""
+        return {"X-SLURM-USER-NAME": self._user()} if token(self._settings) and self._user() else {}
 
     def _user(self) -> str:
         return self._settings.user or claims(token(self._settings)).user
