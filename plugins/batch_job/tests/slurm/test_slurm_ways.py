@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,6 +81,13 @@ def test_the_name_of_slurms_user_is_no_secret(anyway: SlurmJobs) -> None:
     """Masked, it would vanish from each log line and path that has it."""
     anyway.run("true", key="named", **SMALL)
     assert redact("/home/root/jobs") == "/home/root/jobs"
+
+
+def test_commands_are_not_logged_one_by_one(anyway: SlurmJobs, caplog: pytest.LogCaptureFixture) -> None:
+    """By the library that sends them, which would fill the service's log."""
+    with caplog.at_level(logging.INFO):
+        anyway.run("true", key="quiet", **SMALL)
+    assert [record.message for record in caplog.records if record.name.startswith("asyncssh")] == []
 
 
 def test_a_replay_finds_the_job(anyway: SlurmJobs) -> None:

@@ -7,6 +7,7 @@ its key is checked against the user's `known_hosts`, or the operator's file.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import posixpath
 import shlex
@@ -273,4 +274,7 @@ def _asyncssh() -> Any:
     except ImportError as error:
         message = "SSH needs asyncssh: pip install flyte-connectors-batch-job[ssh]"
         raise ServiceUnavailableError(message, outcome_unknown=False) from error
+    logger = logging.getLogger("asyncssh")
+    if logger.level == logging.NOTSET:  # at INFO it has several lines for each command
+        logger.setLevel(logging.WARNING)
     return asyncssh
