@@ -35,8 +35,7 @@ def tests(session: nox.Session, package: str, dependencies: str) -> None:
     install(session, package, lowest=dependencies == "lowest")
     if dependencies == "lowest":  # old libraries use what newer ones have deprecated
         chosen = ["-W", "default::DeprecationWarning", *chosen]
-    workers = BESIDE if package in ("core", "batch_job", "bigquery") else ()
-    run_tests(session, str(PACKAGES[package] / "tests"), *workers, *chosen)
+    run_tests(session, str(PACKAGES[package] / "tests"), *BESIDE, *chosen)
 
 
 @nox.session(python=DEFAULT_PYTHON)
