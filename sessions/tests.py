@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
 
@@ -12,8 +13,8 @@ from sessions.installing import LOCKED, install, wheels
 from sessions.packages import DEFAULT_PYTHON, PACKAGES, PROJECTS
 from sessions.summary import run_tests
 
-BESIDE = ("--numprocesses", "auto", "--dist", "worksteal")
-"""For many tests that wait more than they work: they run beside each other."""
+BESIDE = ("--numprocesses", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
+"""Tests run beside each other, and more of them than there are cores: they wait more than they work."""
 
 
 @nox.session

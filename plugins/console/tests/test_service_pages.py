@@ -142,7 +142,7 @@ async def _created(service: Served, task_type: str, polls: int = 0) -> bytes:
         meta = (await client.create(request)).resource_meta
         poll = pb.GetTaskRequest(resource_meta=meta, task_category=pb.TaskCategory(name=task_type))
         for _ in range(polls):
-            await client.get(poll)
+            await client.get(poll, timeout=2.0)
     return meta
 
 
@@ -222,7 +222,7 @@ def test_a_log_is_read_at_the_same_pace_however_it_grows(environment: dict[str, 
             assert any(name == "log" for name, _ in page)
         (run,) = served.started
         run.send_signal(signal.SIGSTOP)  # it reads the log, too
-        before, began = _log_reads(served), time.monotonic()
+        began, before = time.monotonic(), _log_reads(served)
         time.sleep(2)
         reads, seconds = _log_reads(served) - before, time.monotonic() - began
         run.send_signal(signal.SIGCONT)
