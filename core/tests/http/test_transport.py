@@ -196,6 +196,27 @@ async def test_a_slow_service_takes_no_other_ones_place(server: Server, monkeypa
     await asyncio.gather(*calls, return_exceptions=True)
 
 
+async def test_streams_that_stay_open_take_no_place(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch of each of many namespaces would leave no connection for a create."""
+    monkeypatch.setattr(transport, "MAX_CONNECTIONS", 1)
+    arrived = asyncio.Semaphore(0)
+
+    async def stay_open(writer: asyncio.StreamWriter) -> None:
+        arrived.release()
+        await asyncio.sleep(30)
+
+    server.replies = [stay_open, stay_open]
+    server.answer({})
+    watch = Client(server.url, field="f", trusted=True, limits=Limits(reply_seconds=60, stays_open=True))
+    streams = [asyncio.ensure_future(watch.get()) for _ in range(2)]
+    for _ in streams:
+        await arrived.acquire()
+    assert (await Client(server.url, field="f", trusted=True).post(body={})).is_success
+    for stream in streams:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+
+
 async def test_a_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """It resolves names; what is on this machine by its name is refused all the same."""
     server.answer({"by": "proxy"})

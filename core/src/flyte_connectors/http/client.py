@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -258,7 +258,8 @@ class Client:
         self._granted(str(self._base))
         targets.check(request.url, self._base, self._field)
         loop_connections = connections()
-        async with loop_connections.slots(request.url):
+        place = nullcontext() if self._limits.stays_open else loop_connections.slots(request.url)
+        async with place:
             checked = not (self._trusted or is_unrestricted())
             response = await loop_connections.open(
                 request, self._field, checked=checked, tls=self._tls, socket=self._socket

@@ -26,6 +26,8 @@ class Limits:
         silence_seconds: Between two parts of a reply; None for no limit but the whole one.
         reply_bytes: Of a reply's body, decompressed.
         redirects: Redirects that are followed, below the same URL only, of GET and HEAD only.
+        stays_open: Whether the reply is a stream that stays open, such as a watch: then it takes no place
+            among the requests that may be sent to a host at once.
     """
 
     connect_seconds: float = 5.0
@@ -33,6 +35,7 @@ class Limits:
     silence_seconds: float | None = None
     reply_bytes: int = 16 * 1024**2
     redirects: int = 0
+    stays_open: bool = False
 
 
 FAILURES = (

@@ -25,7 +25,7 @@ from flyte_connectors.endpoints import check_connection
 from flyte_connectors.errors import InvalidRequestError
 
 MAX_CONNECTIONS = 100
-"""At once to one host and port; what comes above waits for one."""
+"""At once to one host and port; what comes above waits for one. Streams that stay open are not counted."""
 
 _KEPT_CONNECTIONS = 20
 _KEPT_SECONDS = 5.0

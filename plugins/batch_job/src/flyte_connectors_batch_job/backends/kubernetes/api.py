@@ -131,7 +131,8 @@ class Api:
             "timeoutSeconds": seconds,
         }
         # Silence is no fault here: nothing changes in a cluster at rest.
-        client = self._client(Limits(reply_seconds=seconds + CALL_SECONDS, reply_bytes=2**40))
+        limits = Limits(reply_seconds=seconds + CALL_SECONDS, reply_bytes=2**40, stays_open=True)
+        client = self._client(limits)
         await self._stream(client, self.path(plural), query, write)
 
     async def log(self, pod: str, query: Mapping[str, Any], write: Callable[[bytes], object]) -> bool:
