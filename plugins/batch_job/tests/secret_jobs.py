@@ -91,10 +91,9 @@ def holders(folder: Path) -> list[Path]:
 def _written(path: Path) -> bytes:
     """What was written to a file, without its holes: jobs of other tests leave sparse files of many gigabytes."""
     written, end = b"", 0
-    with path.open("rb") as file:
-        with contextlib.suppress(OSError):  # no data follow
-            while True:
-                begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
-                end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
-                written += os.pread(file.fileno(), end - begin, begin)
+    with path.open("rb") as file, contextlib.suppress(OSError):  # no data follow
+        while True:
+            begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
+            end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            written += os.pread(file.fileno(), end - begin, begin)
     return written

@@ -70,7 +70,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 KillWait=2
 CommunicationParameters=DisableIPv6,NoCtldInAddrAny,NoInAddrAny
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
+NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE PreemptMode=OFF State=UP
 PartitionName=short Nodes=ALL MaxTime=5 PreemptMode=OFF State=UP
 PartitionName=spare Nodes=ALL PreemptMode=CANCEL State=UP
@@ -134,9 +134,11 @@ class SlurmCluster:
         self.accounting = accounting
         self._control_groups = control_groups
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        host = socket.gethostname().partition(".")[0]
         self._values: dict[str, Any] = {
             "root": root,
-            "host": socket.gethostname().partition(".")[0],
+            "host": host,
+            "node": f"{host}-{os.getpid()}",  # control groups are named after it
             "gather": "jobacct_gather/linux" if accounting else "jobacct_gather/none",
             "min_job_age": min_job_age,
             "track": "cgroup" if control_groups else "pgid",
@@ -149,9 +151,9 @@ class SlurmCluster:
             self._values[f"{name}_port"] = port
 
     @property
-    def host(self) -> str:
+    def node(self) -> str:
         """The node's name."""
-        return str(self._values["host"])
+        return str(self._values["node"])
 
     @property
     def rest_url(self) -> str:
@@ -177,7 +179,7 @@ class SlurmCluster:
         if self.accounting:
             self._start_accounting()
         self.start_controller()
-        self._start("slurmd", "slurmd", "-D", "-N", self.host)
+        self._start("slurmd", "slurmd", "-D", "-N", self.node)
         _wait_for(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T").stdout)
         self._start_rest()
 
@@ -251,8 +253,8 @@ class SlurmCluster:
 
     def start_node(self) -> None:
         """Start the node's daemon again; return when the node is idle."""
-        self._start("slurmd", "slurmd", "-D", "-N", self.host)
-        self.run("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
+        self._start("slurmd", "slurmd", "-D", "-N", self.node)
+        self.run("scontrol", "update", f"NodeName={self.node}", "State=RESUME")
         _wait_for(lambda: {"idle", "mixed"} & {*self.run("sinfo", "-h", "-o", "%T").stdout.split()})
 
     def kill_rest(self) -> None:

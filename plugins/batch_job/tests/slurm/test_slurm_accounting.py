@@ -64,7 +64,7 @@ def test_efficiency_is_among_the_metrics(accounted: SlurmJobs) -> None:
 
 def test_a_job_that_was_cancelled_and_purged_is_not_lost(accounted: SlurmJobs) -> None:
     """Accounting knows who has cancelled it, and so it is not submitted again."""
-    node = f"NodeName={accounted.cluster.host}"
+    node = f"NodeName={accounted.cluster.node}"
     accounted.cluster.checked("scontrol", "update", node, "State=DRAIN", "Reason=test")
     try:
         meta = accounted.start("true", key="purged", memory="50Mi")

@@ -94,7 +94,7 @@ def test_held_requeued_and_cancelled_by_the_administrator(jobs: SlurmJobs) -> No
 
 def test_a_drained_node_is_waited_for(jobs: SlurmJobs) -> None:
     """With the reason."""
-    node = f"NodeName={jobs.cluster.host}"
+    node = f"NodeName={jobs.cluster.node}"
     jobs.cluster.checked("scontrol", "update", node, "State=DRAIN", "Reason=test")
     try:
         meta = jobs.start("true", key="drained", **SMALL)
@@ -112,13 +112,13 @@ def test_a_dead_node_is_worth_another_try(jobs: SlurmJobs, monkeypatch: pytest.M
     wait_for(lambda: _of_phase(jobs, meta, Phase.RUNNING))
     jobs.cluster.kill_node()
     try:
-        node = f"NodeName={jobs.cluster.host}"
+        node = f"NodeName={jobs.cluster.node}"
         jobs.cluster.checked("scontrol", "update", node, "State=DOWN", "Reason=test")
         resource = jobs.end(meta)
     finally:
         jobs.cluster.start_node()
     assert resource.phase == Phase.RETRYABLE_FAILED
-    assert resource.message == f"its node failed: NODE_FAIL ({jobs.cluster.host})"
+    assert resource.message == f"its node failed: NODE_FAIL ({jobs.cluster.node})"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_job_that_makes_room_for_another_is_worth_another_try(jobs: SlurmJobs)
     other = jobs.start("true", key="urgent", queue="urgent", cpu="16", **SMALL)
     resource = jobs.end(meta)
     assert resource.phase == Phase.RETRYABLE_FAILED
-    shown = f"it was preempted by a job of higher priority: PREEMPTED ({jobs.cluster.host})"
+    shown = f"it was preempted by a job of higher priority: PREEMPTED ({jobs.cluster.node})"
     assert resource.message == shown
     assert jobs.end(other).phase == Phase.SUCCEEDED
 

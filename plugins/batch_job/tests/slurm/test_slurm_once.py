@@ -156,7 +156,7 @@ def help_on(cluster: SlurmCluster) -> None:
 
     Slurm drains a node that still runs a job and gets another of the same id, and then waits for minutes.
     """
-    cluster.run("scontrol", "update", f"NodeName={cluster.host}", "State=RESUME")
+    cluster.run("scontrol", "update", f"NodeName={cluster.node}", "State=RESUME")
     for job, state, *_ in cluster.jobs("%A|%T"):
         if state == "PENDING":
             cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
