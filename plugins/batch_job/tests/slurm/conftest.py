@@ -15,7 +15,7 @@ from slurm_ssh import SshServer
 from flyte_connectors_batch_job.backends.slurm.cluster import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 WAYS = ("commands", "rest", "socket", "ssh")
 HERE = Path(__file__).parent
@@ -35,6 +35,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say with each failure what Slurm says of its node and jobs."""
+    report = yield
+    used = item.funcargs if isinstance(item, pytest.Function) else {}
+    jobs = next((value for value in used.values() if isinstance(value, SlurmJobs)), None)
+    if report.failed and jobs is not None:
+        commands = (("sinfo", "-N", "-l"), ("sinfo", "-R"), ("squeue", "-l"))
+        told = [jobs.cluster.run(*command) for command in commands]
+        log = (jobs.cluster.root / "log" / "slurmctld.log").read_text(errors="replace").splitlines()
+        text = "\n".join([*(each.stdout[-2000:] + each.stderr for each in told), *log[-60:]])
+        report.sections.append(("what Slurm says", text))
+    return report
 
 
 @pytest.fixture(scope="session")
