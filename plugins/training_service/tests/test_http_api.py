@@ -35,9 +35,9 @@ def error_of(reply: httpx.Response, code: int) -> str:
     return str(reply.json()["error"])
 
 
-def newest_of(service: ServiceProcess) -> str:
-    """Answer the id of the newest job."""
-    return str(service.client.get("/jobs?limit=1").json()["jobs"][0]["job_id"])
+def newest_of(service: ServiceProcess) -> list[str]:
+    """The id of the newest job, if there is any."""
+    return [job["job_id"] for job in service.client.get("/jobs?limit=1").json()["jobs"]]
 
 
 @pytest.fixture(scope="module")
