@@ -26,7 +26,7 @@ nox.options.error_on_missing_interpreters = packages.IN_CI
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 summary.print_at_the_end(missing=[python for python in packages.PYTHONS if python not in packages.INSTALLED])
 
-# In about 15 minutes on two cores.
+# In 15 to 20 minutes on two cores.
 nox.options.sessions = [
     "lint",
     "docs",
