@@ -8,6 +8,7 @@ else it has thrown away.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -104,15 +105,17 @@ def guardians(job: Job) -> list[int]:
 
 
 def kill(*pids: int) -> None:
-    """Kill processes, as nearly at once as one can."""
+    """Kill processes, as nearly at once as one can; some trees have killed them themselves."""
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def stop_all(job: Job) -> None:
     """Stop keeper and supervisor, then cancel the job."""
     for pid in guardians(job):
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     turns.cancel(job)
 
 
