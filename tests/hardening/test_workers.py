@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -257,6 +258,41 @@ async def test_a_module_may_print_before_they_are_ready(service: ServeProcess) -
     os.kill(victim, signal.SIGKILL)
     await until(lambda: service.log.read_text().count(word) > WORKERS, "the replacement")
     await all_that_answer(service)
+
+
+ORPHANS = """
+import os, pathlib
+from tests.hardening.process_connector import *
+
+if not os.fork():  # its child loses its parent at once, and ends
+    if os.fork():
+        os._exit(0)
+    pathlib.Path(__file__).with_name(f"{os.getpid()}.orphan").touch()
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
+def test_as_process_1_their_supervisor_reaps_orphans(tmp_path: Path) -> None:
+    """In a container, it is the parent of every process that has lost its own."""
+    module = tmp_path / "orphans.py"
+    module.write_text(ORPHANS)
+    namespace = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    ports = ("--port", "0", "--metrics-port", "0")
+    command = [*namespace, *COMMAND, "serve", *ports, "--workers", "2", "--module", str(module)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            assert process.stdout
+            assert "listening on" in process.stdout.readline()
+            assert len([*tmp_path.glob("*.orphan")]) == WORKERS
+            (first,) = psutil.Process(process.pid).children()
+            deadline = time.monotonic() + SECONDS
+            while len(first.children()) > WORKERS:
+                assert time.monotonic() < deadline, first.children()
+                time.sleep(0.05)
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager

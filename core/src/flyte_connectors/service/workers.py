@@ -173,7 +173,20 @@ class _Supervisor:
             for worker in self._workers:
                 if self.serving:
                     worker.revive()
+            self._reap_orphans()
             time.sleep(_LOOK)
+
+    def _reap_orphans(self) -> None:
+        """As process 1 of a container it is the parent of all that lose theirs, such as processes that watch jobs."""
+        workers = {worker.process.pid for worker in self._workers}
+        while os.getpid() == 1:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in workers:
+                return
+            os.waitpid(ended.si_pid, 0)
 
     def end(self) -> None:
         """Drain the workers; kill those that exceed the grace period."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
 import sys
 
-from flyte_connectors_batch_job.backends.local import slots, storage_settings, tree
+from flyte_connectors_batch_job.backends.local import processes, slots, storage_settings, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def launch(job: Job, slot: int) -> None:
         LaunchError: no supervisor claimed the job.
         OSError: no process could be started.
     """
+    _reap_keepers()
     process, answer = start(job, slot, storage_settings.of_environment())
     with process:
         text = _read(answer)
@@ -103,6 +105,16 @@ def start(job: Job, slot: int, storage: Mapping[str, str]) -> tuple[subprocess.P
         os.close(launcher)
         os.close(settings)
     return process, answer
+
+
+def _reap_keepers() -> None:
+    """Reap keepers that have ended, where they are children of this process: it is process 1 of a container."""
+    if os.getpid() != 1:
+        return
+    for pid in processes.read("/proc/self/task/1/children").split():
+        if b" (keeper) Z " in processes.read(f"/proc/{int(pid)}/stat"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(int(pid), os.WNOHANG)
 
 
 def _open_own(path: str, flags: int) -> int:
