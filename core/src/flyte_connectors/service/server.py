@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-import flyteidl2.connector.service_pb2  # noqa: F401  (the descriptors that reflection answers with)
 import grpc
 
 from flyte_connectors._calls.guard import CallGuard
