@@ -146,3 +146,13 @@ def test_the_port_is_taken(environment: dict[str, str], served: Served) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"flyte-connectors: can't listen on 127.0.0.1:{port}:")
+
+
+def test_a_run_that_was_not_started_here_is_refused(environment: dict[str, str]) -> None:
+    """With the command that lists those that were."""
+    command = [*PROGRAM, "console", "--no-browser", "--run", "nobodys-run"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("flyte-connectors: no run named 'nobodys-run' in ")
+    assert line.endswith("; `flyte-connectors runs` lists them")

@@ -14,6 +14,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from flyte_connectors.cli import history
 from flyte_connectors.errors import ServiceStartError
 
 from flyte_connectors_console.access import Access, OneToken
@@ -52,7 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve the pages until Ctrl-C."""
+    """Serve the pages until Ctrl-C.
+
+    Raises:
+        JobNotFoundError: the run that is to be shown was not started here.
+    """
+    if options.shown:
+        history.find_jobs(options.shown)
     place, token = LaptopPlace(options.endpoint), OneToken()
     console = Console(place, Access(token))
     requests = _Requests(console)
