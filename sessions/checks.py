@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import shutil
+import sys
 
 import nox
 
@@ -27,9 +29,11 @@ def typing(session: nox.Session) -> None:
     install(session, *PACKAGES, groups=("typing",))
     if shutil.which("node") is None:
         session.install("pyright[nodejs]", *LOCKED)  # pyright is a program for Node.js
-    for folder in (*(package / "src" for package in PACKAGES.values()), "core/typing_tests"):
-        session.run("mypy", str(folder))
-    session.run("pyright", "--pythonpath", f"{session.bin}/python")
+    folders = [str((package / "src").relative_to(ROOT)) for package in PACKAGES.values()]
+    checks = (("mypy", *folders, "core/typing_tests"), ("pyright", "--pythonpath", f"{session.bin}/python"))
+    with concurrent.futures.ThreadPoolExecutor() as beside_each_other:  # each keeps one core busy
+        for output in beside_each_other.map(lambda check: session.run(*check, silent=True), checks):
+            sys.stdout.write(str(output))
 
 
 @nox.session(python=DEFAULT_PYTHON)
