@@ -22,7 +22,7 @@ from .report import Tally, header, rows, summary
 from .setting import Setting
 
 ROOT = Path(__file__).parents[2]
-SHORT_AT_ONCE = 2
+SHORT_AT_ONCE = 3
 """Parts that run beside each other in the short form, which mostly waits."""
 
 
