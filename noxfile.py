@@ -24,6 +24,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = packages.IN_CI
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # thousands of processes would each compile all that they import
 summary.print_at_the_end(missing=[python for python in packages.PYTHONS if python not in packages.INSTALLED])
 
 # In 15 to 20 minutes on two cores.

@@ -61,16 +61,9 @@ def stated_by(*packages: str) -> list[str]:
     return [requirement for requirement in stated if not requirement.startswith("flyte-connectors")]
 
 
-_QUICK = ("deploy", "official", "otel")
-"""Packages that are tested on the oldest Python, too, where time is short."""
-
-
 def usual_pythons(package: str) -> list[str]:
-    """The Pythons that `nox` alone tests a package on: the newest, for quick ones the oldest, too.
+    """The Python that `nox` alone tests a package on: the newest that is here; none where it supports none of these.
 
-    Where neither is here, the newest that is, so that no package is left out; `nox -s tests` is the whole matrix.
+    The core's lowest dependencies are tested on the oldest; `nox -s tests` is the whole matrix.
     """
-    supported = nox.project.python_versions(PROJECTS[package])
-    usual = (PYTHONS[0], PYTHONS[-1]) if package in _QUICK else PYTHONS[-1:]
-    installed = [python for python in supported if python in INSTALLED]
-    return [python for python in installed if python in usual] or installed[-1:]
+    return [python for python in nox.project.python_versions(PROJECTS[package]) if python in INSTALLED][-1:]

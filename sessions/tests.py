@@ -50,7 +50,8 @@ def product(session: nox.Session) -> None:
         return
     # Most wait more than they work; those that measure time run by themselves afterwards.
     run_tests(session, *whole, *BESIDE, "-m", "not slow and not live and not alone")
-    run_tests(session, *whole, "-m", "alone and not slow and not live")
+    alone = [str(file) for file in sorted(pathlib.Path("tests").rglob("test_*.py")) if "mark.alone" in file.read_text()]
+    run_tests(session, *alone, "-m", "alone and not slow and not live")
 
 
 @nox.session(python=DEFAULT_PYTHON)
