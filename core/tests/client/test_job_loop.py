@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from fake_jobs import (
     until,
 )
 from flyte_connectors import Phase, Resource
+from flyte_connectors._calls.context import current
 from flyte_connectors._calls.guard import CallGuard
 from flyte_connectors._dispatch.dispatcher import Dispatcher
 from flyte_connectors._registry.table import Registry
@@ -77,6 +79,19 @@ class TestEnds:
         assert watcher.phases == [Phase.QUEUED, Phase.RUNNING, Phase.SUCCEEDED]
         assert len(watcher.created_jobs) == 1
         assert not service.deleted
+
+    async def test_between_its_polls_a_run_belongs_to_no_call(self, client: Dispatcher, service: JobService) -> None:
+        """What names a call is not kept for each of very many waiting runs."""
+        service.states = [Resource(Phase.RUNNING), Resource(Phase.SUCCEEDED)]
+
+        class Here(Watcher):
+            def polled(self, resource: pb.Resource) -> None:
+                super().polled(resource)
+                assert current not in contextvars.copy_context()
+
+        watcher = Here()
+        await run_job(client, create_request(template()), QUICK, watcher)
+        assert watcher.phases == [Phase.RUNNING, Phase.SUCCEEDED]
 
     async def test_a_job_that_is_done_is_not_waited_for(self, client: Dispatcher, service: JobService) -> None:
         """No pause after the end."""

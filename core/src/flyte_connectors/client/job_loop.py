@@ -20,6 +20,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 
 from flyte_connectors import errors
+from flyte_connectors._calls.context import current
 from flyte_connectors._calls.retries import Retrying, growing_pause
 from flyte_connectors.client.alarms import alarms
 from flyte_connectors.client.cancelling import CANCEL_SECONDS, cancel_left_job, to_the_end
@@ -192,10 +193,13 @@ class _Attempt:
         request = self._job.fill(pb.GetTaskRequest(output_prefix=self._job.output_prefix))
         missing = (errors.ConnectorNotFoundError,)  # a starting replica may lack a plugin for a while
         retrying = Retrying(self._policy.give_up_after, self._observer.waiting, also=missing)
+        outside = current.set(None)
         try:
             resource = (await retrying.call(partial(self._client.get, request))).resource
         except errors.JobNotFoundError as error:
             resource = pb.Resource(phase=TaskExecution.RETRYABLE_FAILED, message=error.message)
+        finally:
+            current.reset(outside)  # between two polls, the name of the call would be a tenth of the job's memory
         self._observer.polled(resource)
         if resource.phase == TaskExecution.UNDEFINED:
             return pb.Resource(phase=TaskExecution.FAILED, message="the connector reported no phase")
