@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import flyte_connectors
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = pathlib.Path(flyte_connectors.__file__).parent
 
 CONTRACT = {

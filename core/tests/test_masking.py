@@ -16,6 +16,8 @@ from flyte_connectors._masking import MASK, Masker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(
     base64.b64encode(bytes(range(start, start + 48))).decode() for start in range(0, 192, 16)
 )

@@ -13,6 +13,8 @@ from flyte_connectors.testing import ConnectorConformance
 from flyte_connectors.testing.rule import standard_tests
 from mutants import MUTANTS
 
+pytestmark = pytest.mark.once
+
 SUITE = Path(__file__).parent / "conformance_of_mutants.py"
 
 
