@@ -27,7 +27,7 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # thousands of processes would each compile all that they import
 summary.print_at_the_end(missing=[python for python in packages.PYTHONS if python not in packages.INSTALLED])
 
-# Under 15 minutes on two cores.
+# In 14 to 17 minutes on two cores.
 nox.options.sessions = [
     "lint",
     "docs",
