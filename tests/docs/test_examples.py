@@ -14,7 +14,7 @@ from tests.docs.reader import Reader, install
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.long
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_an_example_runs_as_its_page_says(folder: Path, tmp_path: Path) -> None:
     """On this machine; Slurm and Kubernetes run the same in the tests of batch jobs."""

@@ -30,7 +30,7 @@ WITH_CODE = [
 ]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.long
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_what_a_page_shows_works_as_written(page: Path, tmp_path: Path) -> None:
     """Commands succeed and answer what is shown, files and snippets run, one after the other."""

@@ -53,7 +53,7 @@ def installed(tmp_path: Path) -> Path:
     return install(package, tmp_path / "installed")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.long
 def test_the_tutorial_works_as_written(tmp_path: Path, installed: Path) -> None:
     """Commands answer what is shown, and the code that is shown is the template's."""
     folder = tmp_path / "author"

@@ -36,7 +36,6 @@ def kill_at(verb: str, spool: Spool, job_id: str, text: str, step: int, *more: s
     return not answer.stdout.endswith(b"done\n")
 
 
-@pytest.mark.timeout(240)
 def test_a_create_killed_at_any_step_is_completed_by_the_next(jobs: Jobs, spool: Spool, tmp_path: Path) -> None:
     """After SIGKILL at each step of a create, the same key gives the one job, run once."""
     for step in count(1):
@@ -52,7 +51,6 @@ def test_a_create_killed_at_any_step_is_completed_by_the_next(jobs: Jobs, spool:
     assert step > 10
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("verb", "fewest_steps"), [("supervise", 20), ("keep", 2)])
 def test_a_guardian_killed_at_any_step_leaves_no_job_running_and_none_to_run_twice(
     jobs: Jobs, spool: Spool, tmp_path: Path, verb: str, fewest_steps: int
